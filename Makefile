@@ -1,0 +1,45 @@
+# Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
+.DEFAULT_GOAL := help
+.PHONY: help env run demo test check bench compose-test lock
+MAKEFLAGS += --no-print-directory
+
+# The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$python"; break; }; done)
+endif
+BIN := .venv/bin
+TESTS ?= tests
+
+help: ## List these commands
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
+
+env: ## Make .venv, or bring it up to date with the requirements
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found: install it, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(PYTHON)" compose/bootstrap.py
+
+run: env ## Start the whole stack on this machine (PORT=8000, data in .local/); Ctrl-C ends it
+	@exec $(BIN)/python -m compose.local
+
+demo: env ## Send a messy sample file through the stack and show what was found
+	@exec $(BIN)/python -m compose.demo
+
+test: env ## Run the tests (TESTS=path for some of them)
+	@$(BIN)/python -m pytest -q $(TESTS)
+
+check: env ## Lint, formatting, types, import contracts, migrations = models
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m compose.check_migrations
+	$(BIN)/hadolint compose/Dockerfile
+
+bench: env ## Measure speed and memory beside other tools, into bench/RESULTS.md
+	@$(BIN)/python -m bench
+
+compose-test: env ## Build and prove the containers (skipped where there is no Docker engine)
+	@$(BIN)/python -m compose.verify
+
+lock: env ## Pin the newest releases that the requirements allow in requirements.lock
+	@$(BIN)/python -m compose.lock

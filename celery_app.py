@@ -1,0 +1,95 @@
+"""The Celery app: settings, then every slice's tasks and schedules.
+
+worker:     celery -A celery_app worker -Q processing -c 4
+dispatcher: celery -A celery_app worker -Q webhooks,maintenance -P threads -c 32 -B
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, signals
+
+from shared import registry, shutdown
+from shared.broker import HARD_LIMIT_MARGIN_S, create_celery
+from shared.contracts import MAINTENANCE_QUEUE
+from shared.logging import configure_logging
+from shared.messaging import Nothing, TaskDeclaration, declared_tasks
+from shared.runtime import Runtime
+from shared.settings import get_settings
+
+CHILD_POOL = {"pool_size": 1, "max_overflow": 2}
+DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
+
+settings = get_settings()
+app: Celery = create_celery(settings)
+_runtime: Runtime | None = None
+_runtime_lock = threading.Lock()
+_pool_limits = CHILD_POOL
+
+
+def get_runtime() -> Runtime:
+    """This process's runtime, made at its first task."""
+    global _runtime  # noqa: PLW0603  # one for each process is the point
+    with _runtime_lock:
+        if _runtime is None or _runtime.pid != os.getpid():
+            _runtime = Runtime(app, settings, **_pool_limits)
+        return _runtime
+
+
+def _register(declaration: TaskDeclaration) -> None:
+    limit_s = declaration.time_limit_s(settings)
+
+    def run(**payload: Any) -> None:  # noqa: ANN401  # JSON of the payload's model, which checks it
+        parsed = declaration.ref.payload.model_validate(payload)
+        get_runtime().run(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+
+    app.task(name=declaration.ref.name, time_limit=limit_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
+    if declaration.every_s is not None:
+        app.conf.beat_schedule[declaration.ref.name] = {
+            "task": declaration.ref.name,
+            "schedule": declaration.every_s,
+            "options": {"queue": declaration.ref.queue, "expires": max(declaration.every_s, 5.0)},
+        }
+
+
+async def _call(declaration: TaskDeclaration, context: Any, payload: Any) -> None:  # noqa: ANN401  # typed where it is declared
+    await declaration.function(context, payload)
+
+
+@signals.setup_logging.connect
+def _configure_logging(**_: Any) -> None:  # noqa: ANN401
+    configure_logging(settings)
+
+
+@signals.celeryd_init.connect
+def _size_pool(options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
+    global _pool_limits  # noqa: PLW0603  # decided once, before the first task
+    queues = str((options or {}).get("queues") or "")
+    if MAINTENANCE_QUEUE in queues:
+        _pool_limits = DISPATCHER_POOL
+
+
+@signals.worker_shutting_down.connect
+def _tell_children(**_: Any) -> None:  # noqa: ANN401
+    shutdown.request_stop(grace_s=settings.worker_shutdown_timeout_s)
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def _close_runtime(**_: Any) -> None:  # noqa: ANN401
+    if _runtime is not None and _runtime.pid == os.getpid():
+        _runtime.close()
+
+
+app.conf.beat_schedule = {}
+app.conf.beat_schedule_filename = str(Path(tempfile.mkdtemp(prefix="rowgate-beat-")) / "schedule")
+registry.load("features", "tasks")
+for _declaration in declared_tasks():
+    if _declaration.every_s is not None and _declaration.ref.payload is not Nothing:
+        raise TypeError(f"{_declaration.ref.name}: a periodic task takes Nothing")
+    _register(_declaration)

@@ -1,0 +1,37 @@
+"""Whether the migrations lead to exactly the tables that the models describe, asked of a database made for it.
+
+python -m compose.check_migrations
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from compose.local import ROOT
+from compose.services import start_postgres
+
+
+def main() -> int:
+    """Run the migrations in an empty database, then compare; the exit code of the first command that fails."""
+    # Below the system's temporary folder every user can reach the files, which PostgreSQL needs when root runs this.
+    with tempfile.TemporaryDirectory(prefix="rowgate-check-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        postgres = start_postgres(Path(folder), durable=False)
+        try:
+            environment = {**os.environ, "DATABASE_URL": postgres.url, "REDIS_URL": "redis://127.0.0.1:1/0", "UPLOAD_DIR": folder}
+            for arguments in (("upgrade", "head"), ("check",)):
+                command = [sys.executable, "-m", "alembic", *arguments]
+                result = subprocess.run(command, check=False, cwd=ROOT, env=environment)  # noqa: S603  # this interpreter
+                if result.returncode != 0:
+                    return result.returncode
+        finally:
+            postgres.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

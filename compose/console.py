@@ -1,0 +1,69 @@
+"""Output of several processes on one terminal: each line says whose it is, and nobody floods the others."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LINES_PER_S = 10
+ROUTINE = re.compile(r"\[info\s*\].*\[celery\.(beat|app\.trace|worker\.strategy)\]|^\s*$")
+"""What the schedule says every few seconds all day long; the log files have it."""
+COLOURS = {"api": 36, "worker": 32, "dispatcher": 35}
+
+
+@dataclass
+class _Window:
+    """The lines of one process in the current second."""
+
+    second: int = 0
+    shown: int = 0
+    hidden: int = 0
+
+
+class Console:
+    """Prints from any thread; lines past `LINES_PER_S` in one second are counted instead (the log files have them all)."""
+
+    def __init__(self, logs: Path) -> None:
+        self._logs = logs
+        self._lock = threading.Lock()
+        self._windows: dict[str, _Window] = {}
+        self._coloured = sys.stdout.isatty()
+        self._encoding = sys.stdout.encoding or "utf-8"
+
+    def say(self, text: str) -> None:
+        """Print something of our own."""
+        with self._lock:
+            self._print(text)
+
+    def show(self, name: str, line: str) -> None:
+        """Print a line of the process `name`, or count it; nothing for what is routine."""
+        if ROUTINE.search(line):
+            return
+        now = int(time.monotonic())
+        with self._lock:
+            window = self._windows.setdefault(name, _Window())
+            if window.second != now:
+                if window.hidden:
+                    self._print_line(name, f"… {window.hidden} more lines in {self._logs / name}.log")
+                window.second, window.shown, window.hidden = now, 0, 0
+            if window.shown < LINES_PER_S:
+                window.shown += 1
+                self._print_line(name, line)
+            else:
+                window.hidden += 1
+
+    def _print_line(self, name: str, line: str) -> None:
+        label = f"{name:<10} │"
+        if self._coloured:
+            label = f"\x1b[{COLOURS.get(name, 37)}m{label}\x1b[0m"
+        self._print(f"{label} {line}")
+
+    def _print(self, text: str) -> None:
+        # A terminal that was closed must not stop what still has to be ended in order.
+        with suppress(OSError):
+            print(text.encode(self._encoding, "replace").decode(self._encoding), flush=True)  # noqa: T201  # the terminal is what this class is for

@@ -1,0 +1,119 @@
+"""Send a messy sample file through the service, over HTTP like any client, and show what was found.
+
+    python -m compose.demo
+
+Uses the stack that answers on `PORT` (8000); where there is none it starts one, and ends it afterwards.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from compose.local import ROOT, StackFailed, StopAsked, chosen_port, is_healthy, running_stack
+from compose.services import ServiceFailed
+
+SAMPLE = ROOT / "tests" / "data" / "orders.csv"
+ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
+JOB_TIMEOUT_S = 120.0
+POLL_S = 0.2
+ERRORS_SHOWN = 20
+JOB_FIELDS = ("id", "filename", "status", "progress", "rows_processed", "rows_failed", "error_count", "error_message", "started_at", "completed_at")
+
+Json = dict[str, Any]
+
+
+class DemoFailed(Exception):
+    """The service did not do what was asked; the message says what."""
+
+
+def upload(client: httpx.Client) -> str:
+    """Send the sample; the id of its job."""
+    with SAMPLE.open("rb") as file:
+        accepted = ask(client, "POST", "/api/files/upload", files={"file": (SAMPLE.name, file, "text/csv")})
+    return str(accepted["job_id"])
+
+
+def follow(client: httpx.Client, job_id: str, console: Console) -> Json:
+    """Show the job's progress until it has ended; the job."""
+    deadline = time.monotonic() + JOB_TIMEOUT_S
+    with Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console, transient=True) as progress:
+        bar = progress.add_task("waiting", total=100)
+        while True:
+            job = ask(client, "GET", f"/api/jobs/{job_id}")
+            progress.update(bar, description=job["status"].lower(), completed=job["progress"])
+            if job["status"] in ENDED:
+                return job
+            if time.monotonic() > deadline:
+                raise DemoFailed(f"The job is still {job['status']} after {JOB_TIMEOUT_S:.0f} s.")
+            time.sleep(POLL_S)
+
+
+def ask(client: httpx.Client, method: str, path: str, **request: Any) -> Json:  # noqa: ANN401  # handed on to httpx
+    """The JSON of an answer; raises DemoFailed where it is a problem."""
+    response = client.request(method, path, **request)
+    if response.is_error:
+        raise DemoFailed(f"{method} {path} answered {response.status_code}: {response.text}")
+    body: Json = response.json()
+    return body
+
+
+def as_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """A table for the terminal; cell contents are shown as they are, never taken for markup."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in {"count", "row", "column"} else "left")
+    for row in rows:
+        table.add_row(*(printable(value) for value in row))
+    return table
+
+
+def printable(value: object) -> Text:
+    """A value as one line of plain text."""
+    return Text("" if value is None else str(value).replace("\n", "⏎"))
+
+
+def show(client: httpx.Client, job: Mapping[str, Any], console: Console) -> None:
+    """Print the job, its summary and its first errors."""
+    job_id = job["id"]
+    summary = ask(client, "GET", f"/api/jobs/{job_id}/errors/summary")
+    errors = ask(client, "GET", f"/api/jobs/{job_id}/errors?page_size={ERRORS_SHOWN}")
+    console.print(as_table("The job", ("field", "value"), [(field, job[field]) for field in JOB_FIELDS]))
+    counts = [(entry["column_name"] or "(row)", entry["error_type"], f"{entry['count']:,}") for entry in summary["by_column"]]
+    title = f"{summary['error_count']:,} errors in {summary['rows_failed']:,} of {summary['rows_processed']:,} rows"
+    console.print(as_table(title, ("column_name", "error_type", "count"), counts))
+    records = [[error[field] for field in ("row_number", "column_name", "error_type", "raw_value", "error_message")] for error in errors["errors"]]
+    console.print(as_table(f"The first {len(records)} of them", ("row", "column_name", "error_type", "raw_value", "error_message"), records))
+
+
+def main() -> int:
+    """Run the demo; the exit code."""
+    console = Console()
+    try:
+        with ExitStack() as stack:
+            port = chosen_port()
+            if not is_healthy(port):
+                port = stack.enter_context(running_stack()).port
+            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15.0))
+            console.print(f"Sending {SAMPLE.relative_to(ROOT)} ({SAMPLE.stat().st_size:,} bytes) to {client.base_url} …")
+            job = follow(client, upload(client), console)
+            show(client, job, console)
+            return 0 if job["status"] == "COMPLETED" else 1
+    except StopAsked:
+        return 0
+    except (DemoFailed, StackFailed, ServiceFailed, OSError, httpx.HTTPError) as problem:
+        print(f"demo: {problem}", file=sys.stderr)  # noqa: T201  # a command line's last word
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,318 @@
+"""The whole stack on one machine, without Docker and without root: PostgreSQL and Valkey from wheels, api, worker and dispatcher.
+
+    python -m compose.local
+
+`PORT` (8000) is where the API listens, `RUN_DIR` (.local) where the data lies between runs. Exits 0 when it was asked to stop
+(SIGINT, SIGTERM), 1 when a part could not start or ended by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from compose.console import Console
+from compose.processes import Child, Command, base_python
+from compose.services import Service, ServiceFailed, free_port, start_postgres, start_valkey
+
+ROOT = Path(__file__).resolve().parent.parent
+WARDEN = Path(__file__).with_name("warden.py")
+READY_TIMEOUT_S = 120.0
+POLL_S = 0.1
+DEFAULTS = {
+    "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+    "LOG_FORMAT": "text",
+    "WORKER_SHUTDOWN_TIMEOUT_S": "5",
+    "PYTHONUNBUFFERED": "1",
+}
+"""Settings of the local stack where the environment says nothing else."""
+API_DEFAULTS = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
+"""glibc gives freed body buffers back to the system and takes them again, page by page; so large, they are kept for the next upload."""
+
+
+class StackFailed(Exception):
+    """A part could not start or ended by itself; the message says which, with its last lines."""
+
+
+class StopAsked(Exception):
+    """A signal asked for the end while the stack was starting."""
+
+
+class Stack:
+    """Five processes that live and end together."""
+
+    def __init__(self, run_dir: Path, *, port: int) -> None:
+        self.run_dir = run_dir
+        self.port = port
+        self.logs = run_dir / "logs"
+        self.console = Console(self.logs)
+        self._apps: list[Child] = []
+        self._services: list[Service] = []
+        self._signals = 0
+        self._warden = subprocess.Popen(  # noqa: S603  # our own program
+            [base_python(), "-I", "-S", str(WARDEN)], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
+        )
+        for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(asked, self._on_signal)
+
+    @property
+    def url(self) -> str:
+        """Where the API answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start everything and return when the API answers that it is healthy. Raises ServiceFailed, StackFailed, StopAsked."""
+        postgres = self._serve(start_postgres(self.run_dir))
+        valkey = self._serve(start_valkey(self.run_dir))
+        environment = self._environment(postgres.url, valkey.url)
+        self._write_environment(environment)
+        self._migrate(environment)
+        for command in application_commands(self.port, environment):
+            self._start_app(command)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not is_healthy(self.port):
+            self._raise_if_over()
+            if time.monotonic() > deadline:
+                raise StackFailed(f"The API did not become healthy within {READY_TIMEOUT_S:.0f} s: see {self.logs / 'api.log'}.")
+            time.sleep(POLL_S)
+
+    def watch(self) -> None:
+        """Return when a signal asks for the end; raise StackFailed when a part ends by itself."""
+        while not self._signals:
+            self._raise_if_over()
+            time.sleep(POLL_S)
+
+    def stop(self) -> None:
+        """End api, worker, dispatcher, then the servers that they need. A further signal ends all of them at once."""
+        for child in (*self._apps, *(service.child for service in reversed(self._services))):
+            child.stop()
+        (self.run_dir / "env").unlink(missing_ok=True)
+        if self._warden.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._warden.stdin.close()
+        self._warden.wait()
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            for child in (*self._apps, *(service.child for service in self._services)):
+                child.send(signal.SIGKILL)
+
+    def _raise_if_over(self) -> None:
+        if self._signals:
+            raise StopAsked
+        if self._warden.poll() is not None:
+            raise StackFailed("The process that cleans up after a crash (compose/warden.py) has ended.")
+        for child in (*(service.child for service in self._services), *self._apps):
+            status = child.exit_status()
+            if status is not None:
+                raise StackFailed(f"{child.name} has ended by itself ({describe_exit(status)}). {last_lines(child)}")
+
+    def _register(self, child: Child) -> None:
+        if self._warden.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._warden.stdin.write(f"{child.pid}\n")
+
+    def _serve(self, service: Service) -> Service:
+        self._services.append(service)
+        self._register(service.child)
+        return service
+
+    def _start_app(self, command: Command, *, shown: bool = True) -> Child:
+        child = Child(command, log_file=self.logs / f"{command.name}.log", on_line=self.console.show if shown else None)
+        self._apps.append(child)
+        self._register(child)
+        return child
+
+    def _migrate(self, environment: Mapping[str, str]) -> None:
+        command = Command(name="migration", arguments=[sys.executable, "-m", "alembic", "upgrade", "head"], environment=environment, directory=ROOT)
+        child = self._start_app(command, shown=False)
+        while (status := child.exit_status()) is None:
+            if self._signals:
+                raise StopAsked
+            time.sleep(POLL_S)
+        child.stop()
+        self._apps.remove(child)
+        if status != 0:
+            raise StackFailed(f"The database could not be brought up to date ({describe_exit(status)}). {last_lines(child)}")
+
+    def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
+        uploads = self.run_dir / "uploads"
+        uploads.mkdir(exist_ok=True)
+        own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads)}
+        return {**DEFAULTS, **os.environ, **own}
+
+    def _write_environment(self, environment: Mapping[str, str]) -> None:
+        """Leave what is needed to run one of the processes by hand: `set -a; . .local/env`."""
+        names = ("DATABASE_URL", "REDIS_URL", "UPLOAD_DIR", "WEBHOOK_ALLOW_PRIVATE_ADDRESSES")
+        path = self.run_dir / "env"
+        path.touch(mode=0o600)
+        path.write_text("".join(f"{name}='{environment[name]}'\n" for name in names))
+
+
+def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
+    """The project's own processes, in the order in which they are started and stopped."""
+    celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker"]
+    # SIGTERM lets Celery finish what it has begun, or give it back after WORKER_SHUTDOWN_TIMEOUT_S; SIGQUIT drops it.
+    patience_s = float(environment["WORKER_SHUTDOWN_TIMEOUT_S"]) + 10.0
+    celery_stop = ((signal.SIGTERM, patience_s), (signal.SIGQUIT, 5.0))
+    return [
+        Command(
+            name="api",
+            arguments=[sys.executable, "-m", "uvicorn", "main:app", "--workers", "4", "--port", str(port)],
+            environment={**API_DEFAULTS, **environment},
+            directory=ROOT,
+        ),
+        Command(
+            name="worker",
+            arguments=[*celery, "-Q", "processing", "-c", "4"],
+            environment=environment,
+            stop_signals=celery_stop,
+            directory=ROOT,
+        ),
+        Command(
+            name="dispatcher",
+            arguments=[*celery, "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"],
+            environment=environment,
+            stop_signals=celery_stop,
+            directory=ROOT,
+        ),
+    ]
+
+
+def describe_exit(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"exit code {status}"
+    return signal.Signals(-status).name
+
+
+def last_lines(child: Child) -> str:
+    """The end of a child's output, for a message."""
+    lines = "\n  ".join(child.last_lines)
+    return f"Its last lines (all of them: {child.log_file}):\n  {lines}"
+
+
+def is_healthy(port: int) -> bool:
+    """Whether `GET /api/health` on this machine answers 200 with the body of this service."""
+    return health(port) is not None
+
+
+def health(port: int) -> Mapping[str, object] | None:
+    """The answer of `GET /api/health` if it is 200, None if something else or nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3.0)
+    with suppress(OSError, http.client.HTTPException, ValueError):
+        connection.request("GET", "/api/health")
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        if response.status == http.HTTPStatus.OK and isinstance(body, dict) and {"status", "database", "redis"} <= body.keys():
+            return body
+    connection.close()
+    return None
+
+
+def choose_port(wanted: int) -> int:
+    """`wanted` if it is free, else another one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return free_port()
+        return wanted
+
+
+@contextmanager
+def only_one(run_dir: Path) -> Iterator[None]:
+    """Hold the folder for this process; raises StackFailed where another one holds it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with (run_dir / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise StackFailed(f"Rowgate already runs in {run_dir} ({lock.read().strip() or 'it is just starting'}). Stop it first, or set RUN_DIR.") from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        try:
+            yield
+        finally:
+            lock.truncate(0)
+
+
+def announce(stack: Stack) -> None:
+    """Say where it is and what to try."""
+    sample = Path("tests/data/orders.csv")
+    lines = [
+        "",
+        f"Rowgate is up:   {stack.url}",
+        f"Documentation:   {stack.url}/docs",
+        f"Try it:          curl -F file=@{sample} {stack.url}/api/files/upload",
+        f"Data and logs:   {stack.run_dir}",
+        "",
+        "Webhooks may go to private addresses here (WEBHOOK_ALLOW_PRIVATE_ADDRESSES=true): right for trying, not for a server.",
+        "Ctrl-C ends everything; the data stays.",
+        "",
+    ]
+    stack.console.say("\n".join(lines))
+
+
+def chosen_run_dir() -> Path:
+    """`RUN_DIR`, or .local in the project's root."""
+    return Path(os.environ.get("RUN_DIR") or ROOT / ".local").resolve()
+
+
+def chosen_port() -> int:
+    """`PORT`, or 8000. Raises StackFailed where it is no port."""
+    text = os.environ.get("PORT") or "8000"
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise StackFailed(f"PORT is {text!r}: it must be a number from 1 to 65535.")
+    return int(text)
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """A stack that is up and announced in no way yet; stopped at the end. Raises StackFailed, ServiceFailed, StopAsked."""
+    run_dir, wanted = chosen_run_dir(), chosen_port()
+    with only_one(run_dir):
+        stack = Stack(run_dir, port=choose_port(wanted))
+        if stack.port != wanted:
+            stack.console.say(f"Port {wanted} is taken: the API will listen on {stack.port} (set PORT to choose).")
+        try:
+            stack.console.say("Starting PostgreSQL, Valkey, api, worker and dispatcher …")
+            stack.start()
+            yield stack
+        finally:
+            stack.console.say("Stopping …")
+            stack.stop()
+            stack.console.say("Stopped.")
+
+
+def main() -> int:
+    """Run the stack until a signal asks for its end."""
+    try:
+        with running_stack() as stack:
+            announce(stack)
+            stack.watch()
+    except StopAsked:
+        return 0
+    except (StackFailed, ServiceFailed, OSError) as problem:
+        print(f"rowgate: {problem}", file=sys.stderr)  # noqa: T201  # a command line's last word
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+"""Child processes: each in a session of its own, its output kept in a file, ended gently before it is ended by force."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import IO
+
+LAUNCH = Path(__file__).with_name("launch.py")
+LOG_FILE_BYTES = 20 * 2**20
+LAST_LINES = 15
+
+LineSink = Callable[[str, str], None]
+"""Takes the name of a process and one line of its output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A program and how it wants to be treated."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] | None = None
+    """None: that of this process."""
+    stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),)
+    """Signals in the order in which they are tried, each with the seconds that it is given; at the end comes SIGKILL."""
+    orphan_signal: signal.Signals = signal.SIGTERM
+    """What the kernel sends to it when this process dies (Linux)."""
+    identity: str = "own"
+    """See `launch.IDENTITIES`."""
+    directory: Path | None = None
+
+
+def launched(command: Command) -> list[str]:
+    """The command line that starts `command` through `launch.py`, tied to this process."""
+    tie = ["--die-by", command.orphan_signal.name, "--parent", str(os.getpid()), "--identity", command.identity]
+    return [base_python(), "-I", "-S", str(LAUNCH), *tie, "--", *command.arguments]
+
+
+def base_python() -> str:
+    """The interpreter beneath the virtual environment: it starts faster and needs none of its packages."""
+    return getattr(sys, "_base_executable", None) or sys.executable
+
+
+class Child:
+    """One running child. Start it from the main thread: the kernel ties it to the thread that forked it."""
+
+    def __init__(self, command: Command, *, log_file: Path, on_line: LineSink | None = None) -> None:
+        self.command = command
+        self.log_file = log_file
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._on_line = on_line
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        self._process = subprocess.Popen(  # noqa: S603  # the commands are this project's own
+            launched(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=None if command.environment is None else dict(command.environment),
+            cwd=command.directory,
+            start_new_session=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+        self._reader = threading.Thread(target=self._keep_output, name=f"{command.name}-output", daemon=True)
+        self._reader.start()
+
+    @property
+    def name(self) -> str:
+        """The command's name."""
+        return self.command.name
+
+    @property
+    def pid(self) -> int:
+        """The process' id; also that of its session and of its process group."""
+        return self._process.pid
+
+    def exit_status(self) -> int | None:
+        """None while it runs; else its exit code, or minus the signal that ended it."""
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the leader, if it is still there."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """End it and return when it is gone. Signals go to the leader alone: it knows in which order its own children end."""
+        for stop_signal, patience_s in self.command.stop_signals:
+            if self._process.poll() is not None:
+                break
+            self.send(stop_signal)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it, and what is left of its process group, at once."""
+        kill_group(self.pid)
+        self._process.wait()
+        self._reader.join(timeout=2.0)
+
+    def _keep_output(self) -> None:
+        output = self._process.stdout
+        if output is None:
+            return
+        handler = RotatingFileHandler(self.log_file, maxBytes=LOG_FILE_BYTES, backupCount=1, encoding="utf-8", errors="backslashreplace")
+        with output:
+            self._copy_lines(output, handler)
+        handler.close()
+
+    def _copy_lines(self, output: IO[str], handler: RotatingFileHandler) -> None:
+        for line in output:
+            text = line.rstrip("\r\n")
+            self.last_lines.append(text)
+            handler.handle(logging.makeLogRecord({"msg": text}))
+            if self._on_line is not None:
+                self._on_line(self.name, text)
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL to every process of the group `pid`; none left is fine."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float, interval_s: float = 0.05) -> bool:
+    """Whether `condition` became true within `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(interval_s)
+    return True

@@ -1,0 +1,83 @@
+"""Pages and counts of a job's errors; totals come from the job's tally, so no row is counted for them."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from features.errors import queries
+from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorSummary, TypeCount
+from shared.pagination import MOST_ROWS_SKIPPED, count_pages, decode_cursor, encode_cursor, invalid_cursor
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.db.models import Job, ProcessingError
+
+
+async def list_page(
+    session: AsyncSession,
+    *,
+    job: Job,
+    page: int,
+    page_size: int,
+    error_type: str | None,
+    column_name: str | None,
+    cursor: str | None,
+) -> ErrorList:
+    """One page; a cursor, where there is one, says where it begins. Raises `BadRequest` for a cursor that is none."""
+    wanted = ErrorFilter(
+        error_type=error_type,
+        column_name=column_name,
+        page_size=page_size,
+        offset=min((page - 1) * page_size, MOST_ROWS_SKIPPED),
+        after=_parse_cursor(cursor) if cursor is not None else None,
+    )
+    total = sum(
+        entry["stored"]
+        for entry in job.error_tally
+        if (error_type is None or entry["error_type"] == error_type) and (column_name is None or entry["column_name"] == column_name)
+    )
+    found = await queries.list_errors(session, job=job, wanted=wanted) if wanted.offset < total or wanted.after else []
+    errors = [ErrorRead.model_validate(error) for error in found[:page_size]]
+    return ErrorList(
+        total=total,
+        page=page,
+        page_size=page_size,
+        total_pages=count_pages(total, page_size),
+        next_cursor=_make_cursor(found[page_size - 1]) if len(found) > page_size else None,
+        errors=errors,
+    )
+
+
+def summarize(job: Job) -> ErrorSummary:
+    """The job's tally, by type and by column; the most frequent first."""
+    by_type: Counter[str] = Counter()
+    by_column: Counter[tuple[str | None, str]] = Counter()
+    for entry in job.error_tally:
+        by_type[entry["error_type"]] += entry["count"]
+        by_column[entry["column_name"], entry["error_type"]] += entry["count"]
+    return ErrorSummary(
+        rows_processed=job.rows_processed,
+        rows_failed=job.rows_failed,
+        error_count=job.error_count,
+        errors_truncated=job.errors_truncated,
+        by_type=[TypeCount(error_type=name, count=count) for name, count in by_type.most_common()],
+        by_column=[ColumnCount(column_name=column, error_type=name, count=count) for (column, name), count in by_column.most_common()],
+    )
+
+
+def _make_cursor(error: ProcessingError) -> str:
+    return encode_cursor([error.row_number, error.column_number or 0, str(error.id)])
+
+
+def _parse_cursor(cursor: str) -> ErrorPlace:
+    match decode_cursor(cursor):
+        case [int(row_number), int(column_number), str(id_text)] if max(abs(row_number), abs(column_number)) < MOST_ROWS_SKIPPED:
+            try:
+                return ErrorPlace(row_number=row_number, column_number=column_number, id=uuid.UUID(id_text))
+            except ValueError as error:
+                raise invalid_cursor() from error
+        case _:
+            raise invalid_cursor()

@@ -1,0 +1,45 @@
+"""GET /api/jobs/{job_id}/errors and …/errors/summary."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from features.errors.pages import list_page, summarize
+from features.errors.schemas import ErrorList, ErrorSummary
+from shared.auth import ViewerDep
+from shared.db.jobs import require_job
+from shared.db.models import Job
+from shared.db.session import SessionDep
+from shared.pagination import PageNumber, PageSize
+from shared.problems import BadRequest, JobNotFound, NotAuthenticated, responses
+
+router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
+
+ErrorType = Annotated[str | None, Query(max_length=100, description="Only errors of this type", examples=["type-error"])]
+ColumnName = Annotated[str | None, Query(max_length=255, description="Only errors of this column", examples=["age"])]
+Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the page before; goes before `page`")]
+
+
+@router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))
+async def list_errors(
+    job_id: uuid.UUID,
+    session: SessionDep,
+    viewer: ViewerDep,
+    page: PageNumber = 1,
+    page_size: PageSize = 50,
+    error_type: ErrorType = None,
+    column_name: ColumnName = None,
+    cursor: Cursor = None,
+) -> ErrorList:
+    """The stored errors of a job, by row and column."""
+    job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally])
+    return await list_page(session, job=job, page=page, page_size=page_size, error_type=error_type, column_name=column_name, cursor=cursor)
+
+
+@router.get("/summary", responses=responses(JobNotFound, NotAuthenticated))
+async def show_error_summary(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> ErrorSummary:
+    """Exact counts for every row, also where not every error was stored."""
+    return summarize(await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally]))

@@ -1,0 +1,81 @@
+"""What goes over the wire of row errors."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from shared.schemas import Read, UtcTime
+
+
+class ErrorRead(Read):
+    """One bad cell, row or label."""
+
+    id: uuid.UUID
+    job_id: uuid.UUID
+    row_number: int = Field(description="The row as a spreadsheet shows it: the header is row 1", examples=[2])
+    column_number: int | None = Field(description="From 1; null for an error of the whole row", examples=[3])
+    column_name: str | None = Field(examples=["age"])
+    error_type: str = Field(examples=["type-error"])
+    error_message: str = Field(description="One plain sentence, with the limit that was broken", examples=["This value must be a whole number."])
+    raw_value: str | None = Field(description="The cell as it stands in the file, at most 1,000 characters; null for an error of the whole row")
+    created_at: UtcTime
+
+
+class ErrorList(Read):
+    """One page of errors, by row and column."""
+
+    total: int = Field(description="Errors that can be paged; what was found is the job's error_count")
+    page: int
+    page_size: int
+    total_pages: int
+    next_cursor: str | None = Field(description="Send it as cursor for the next page, at the cost of page 1; null on the last page")
+    errors: list[ErrorRead]
+
+
+class TypeCount(Read):
+    """Errors of one type."""
+
+    error_type: str
+    count: int
+
+
+class ColumnCount(Read):
+    """Errors of one type in one column; `column_name` is null for errors of whole rows and of cells past the header."""
+
+    column_name: str | None
+    error_type: str
+    count: int
+
+
+class ErrorSummary(Read):
+    """Exact counts for every row that was processed."""
+
+    rows_processed: int
+    rows_failed: int
+    error_count: int
+    errors_truncated: bool
+    by_type: list[TypeCount]
+    by_column: list[ColumnCount]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorPlace:
+    """The sort key of an error: where a page ends and the next begins. 0 stands for no column."""
+
+    row_number: int
+    column_number: int
+    id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorFilter:
+    """Which errors are listed."""
+
+    error_type: str | None
+    column_name: str | None
+    page_size: int
+    offset: int
+    after: ErrorPlace | None

@@ -1,0 +1,46 @@
+"""Removing errors that nobody can see any more, in batches that disturb nobody."""
+
+from __future__ import annotations
+
+import uuid
+
+import structlog
+
+from features.errors import queries
+from shared.contracts import MAINTENANCE_QUEUE, PURGE_JOB, PurgeJob
+from shared.db import purge
+from shared.messaging import Nothing, TaskContext, TaskRef, task
+from shared.storage import remove_file, stored_path
+
+PURGE_DUE = TaskRef("errors.purge_due", MAINTENANCE_QUEUE, Nothing)
+BATCH_ERRORS = 10_000
+BATCH_JOBS = 100
+
+log = structlog.get_logger(__name__)
+
+
+@task(PURGE_JOB, time_limit_s=600)
+async def purge_job(context: TaskContext, payload: PurgeJob) -> None:
+    """Remove what one job no longer needs."""
+    await _purge(context, payload.job_id)
+
+
+@task(PURGE_DUE, every_s=60, time_limit_s=600)
+async def purge_due(context: TaskContext, _: Nothing) -> None:
+    """Remove what jobs no longer need and no message spoke of."""
+    async with context.database.unit_of_work() as session:
+        job_ids = await queries.list_purge_due(session, limit=BATCH_JOBS)
+    for job_id in job_ids:
+        await _purge(context, job_id)
+
+
+async def _purge(context: TaskContext, job_id: uuid.UUID) -> None:
+    removed = BATCH_ERRORS
+    while removed == BATCH_ERRORS:
+        async with context.database.unit_of_work() as session:
+            removed = await purge.delete_errors(session, job_id=job_id, limit=BATCH_ERRORS)
+    async with context.database.unit_of_work() as session:
+        deleted = await purge.settle(session, job_id=job_id)
+    if deleted is not None:
+        await remove_file(stored_path(context.settings.upload_dir, deleted.job_id, deleted.filename))
+        log.info("purged a deleted job", job_id=str(job_id))

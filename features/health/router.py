@@ -1,0 +1,32 @@
+"""GET /api/health, GET /api/health/live, GET /metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from features.health.checks import check_health
+from features.health.schemas import HealthRead, LiveRead
+from shared.db.session import DatabaseDep
+from shared.metrics import render_metrics
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer"}})
+async def show_health(request: Request, response: Response, database: DatabaseDep) -> HealthRead:
+    """Whether database and Redis answer; 503 with the same body where one does not."""
+    health = await check_health(database, request.app.state.redis)
+    response.status_code = 200 if health.status == "healthy" else 503
+    return health
+
+
+@router.get("/api/health/live")
+async def show_live() -> LiveRead:
+    """Whether this process answers; touches nothing else."""
+    return LiveRead()
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+def show_metrics() -> Response:
+    """Prometheus text."""
+    return Response(render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,65 @@
+"""GET /api/jobs, GET /api/jobs/{job_id}, DELETE /api/jobs/{job_id}."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, TypeAlias, cast
+
+from fastapi import APIRouter, Query
+from pydantic import AfterValidator
+
+from features.jobs import queries
+from features.jobs.schemas import JobFilter, JobList, Moments, parse_moments
+from features.jobs.service import delete_job
+from shared.auth import SettingsDep, ViewerDep
+from shared.db.jobs import require_job
+from shared.db.models import Job, JobStatus
+from shared.db.session import DatabaseDep, SessionDep
+from shared.pagination import PageNumber, PageSize, count_pages
+from shared.problems import BadRequest, JobNotFound, NotAuthenticated, responses
+from shared.schemas import JobRead
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+
+_EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
+_FROM = "Created at or after this date or date-time (UTC)"
+_TO = "Created at or before this date-time, or until the end of this date (UTC)"
+# Declared as text, used as `Moments`: the framework takes plain types only in a query.
+MomentsParameter: TypeAlias = Annotated[str, AfterValidator(parse_moments)]
+
+
+@router.get("", responses=responses(BadRequest, NotAuthenticated))
+async def list_jobs(
+    session: SessionDep,
+    viewer: ViewerDep,
+    page: PageNumber = 1,
+    page_size: PageSize = 50,
+    status: JobStatus | None = None,
+    from_date: Annotated[MomentsParameter | None, Query(description=_FROM, examples=_EXAMPLES)] = None,
+    to_date: Annotated[MomentsParameter | None, Query(description=_TO, examples=_EXAMPLES)] = None,
+) -> JobList:
+    """Jobs, newest first."""
+    wanted = JobFilter(
+        status=status,
+        created_from=cast("Moments", from_date).first if from_date else None,
+        created_to=cast("Moments", to_date).last if to_date else None,
+        page=page,
+        page_size=page_size,
+    )
+    total = await queries.count_jobs(session, viewer=viewer, wanted=wanted)
+    jobs = await queries.list_jobs(session, viewer=viewer, wanted=wanted)
+    read = [JobRead.model_validate(job) for job in jobs]
+    return JobList(total=total, page=page, page_size=page_size, total_pages=count_pages(total, page_size), jobs=read)
+
+
+@router.get("/{job_id}", responses=responses(JobNotFound, NotAuthenticated))
+async def show_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> JobRead:
+    """One job, as it stands now."""
+    job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
+    return JobRead.model_validate(job)
+
+
+@router.delete("/{job_id}", status_code=204, responses=responses(JobNotFound, NotAuthenticated))
+async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
+    """Cancel a job that is PROCESSING; delete any other with its errors and its file."""
+    await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)

@@ -1,0 +1,31 @@
+"""Retention: ended jobs go away after a while."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from shared import job_state
+from shared.contracts import MAINTENANCE_QUEUE
+from shared.messaging import Nothing, TaskContext, TaskRef, task
+
+APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
+BATCH_JOBS = 500
+
+log = structlog.get_logger(__name__)
+
+
+@task(APPLY_RETENTION, every_s=600, time_limit_s=540)
+async def apply_retention(context: TaskContext, _: Nothing) -> None:
+    """Hide jobs that ended more than `JOB_RETENTION_DAYS` ago, in batches; errors and files are purged behind."""
+    days = context.settings.job_retention_days
+    if days == 0:
+        return
+    moment = datetime.now(UTC) - timedelta(days=days)
+    hidden = BATCH_JOBS
+    while hidden == BATCH_JOBS:
+        async with context.database.unit_of_work() as session:
+            hidden = await job_state.hide_ended_before(session, moment=moment, limit=BATCH_JOBS)
+        if hidden:
+            log.info("retention removed jobs", jobs=hidden)

@@ -1,0 +1,201 @@
+"""The engine on the command line: reads and checks one file with no server and no database."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from features.processing.engine import Inspection, inspect_file
+from features.processing.readers.base import FileUnreadable, Finding
+from features.processing.records import RECORD_SCHEMA, findings_to_table
+from features.processing.tally import ErrorTally
+from shared.descriptors import DescriptorInvalid
+from shared.table_dialect import TableDialect, parse_table_dialect_json
+from shared.table_schema import TableSchema, parse_table_schema_json
+
+EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
+
+
+@dataclass(slots=True)
+class Result:
+    """What one run found."""
+
+    inspection: Inspection
+    tally: ErrorTally
+    errors: list[dict[str, Any]]
+    """The first errors, by row and column."""
+    rows_processed: int = 0
+    rows_failed: int = 0
+
+    @property
+    def errors_truncated(self) -> bool:
+        """Whether more errors were found than are listed."""
+        return self.tally.error_count > len(self.errors)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code says whether all rows are good (0), some failed (1), or the file could not be read (2)."""
+    options = _parse_arguments(arguments)
+    notes = Console(stderr=True)
+    try:
+        table_schema = _read_schema(options.schema)
+        dialect = _read_dialect(options.dialect)
+        inspection = inspect_file(options.file, table_schema=table_schema, dialect=dialect, encoding=options.encoding)
+        try:
+            with _progress(notes) as show_fraction:
+                result = _inspect(inspection, max_errors=options.errors, show_fraction=show_fraction)
+        finally:
+            inspection.close()
+    except DescriptorInvalid as invalid:
+        for problem in invalid.problems:
+            notes.print(f"{problem.pointer}: {problem.message}", markup=False, highlight=False)
+        return EXIT_UNREADABLE
+    except FileUnreadable as unreadable:
+        notes.print(str(unreadable), markup=False, highlight=False)
+        return EXIT_UNREADABLE
+    except OSError as error:
+        notes.print(f"{error.filename or options.file}: {error.strerror}.", markup=False, highlight=False)
+        return EXIT_UNREADABLE
+    _FORMATS[options.format](result)
+    return EXIT_ROWS_FAILED if result.rows_failed else EXIT_GOOD
+
+
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m features.processing", description="Read and check every row of a CSV or Excel file.")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a .csv, .xlsx or .xls file")
+    parser.add_argument("--schema", type=Path, help="a file with a Table Schema (JSON); without it one is inferred")
+    parser.add_argument("--dialect", type=Path, help="a file with a Table Dialect (JSON); without it it is detected")
+    parser.add_argument("--encoding", help="the file's encoding; without it it is detected")
+    parser.add_argument("--format", choices=sorted(_FORMATS), default="table", help="how the result is printed (default: table)")
+    parser.add_argument("--errors", type=_count, default=100, metavar="N", help="list at most N errors (default: 100; 0: none); all are counted")
+    return parser.parse_args(arguments)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError("give a whole number from 0")
+    return int(text)
+
+
+def _read_schema(path: Path | None) -> TableSchema | None:
+    return None if path is None else parse_table_schema_json(path.read_bytes())
+
+
+def _read_dialect(path: Path | None) -> TableDialect | None:
+    return None if path is None else parse_table_dialect_json(path.read_bytes())
+
+
+class _Silent:
+    def __call__(self, fraction: float) -> None:
+        """Show nothing."""
+
+
+@contextmanager
+def _progress(notes: Console) -> Iterator[Any]:
+    """Yield a function that takes the fraction that is done; it draws a bar only where someone sits at a terminal."""
+    if not notes.is_terminal:
+        yield _Silent()
+        return
+    columns = (TextColumn("Checking"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=notes, transient=True) as progress:
+        task = progress.add_task("check", total=1.0)
+        yield lambda fraction: progress.update(task, completed=fraction)
+
+
+def _inspect(inspection: Inspection, *, max_errors: int, show_fraction: Any) -> Result:  # noqa: ANN401 - a callable of one float
+    result = Result(inspection, ErrorTally(), [])
+    kept: list[Finding] = []
+    kept_count = 0
+    for report in inspection.reports():
+        result.rows_processed += report.rows_processed
+        result.rows_failed += report.rows_failed
+        result.tally.add(report.findings)
+        if kept_count < max_errors:
+            kept += report.findings
+            kept_count += sum(map(len, report.findings))
+        show_fraction(report.fraction_read)
+    records = findings_to_table(kept).sort_by([("row_number", "ascending"), ("column_number", "ascending")])
+    result.errors = records.slice(0, max_errors).to_pylist()
+    return result
+
+
+def _print_json(result: Result) -> None:
+    json.dump(
+        {
+            **_summarise(result),
+            "source": asdict(result.inspection.source),
+            "schema": result.inspection.table_schema.descriptor,
+            "errors": result.errors,
+        },
+        sys.stdout,
+        ensure_ascii=False,
+        indent=2,
+    )
+    sys.stdout.write("\n")
+
+
+def _print_csv(result: Result) -> None:
+    writer = csv.DictWriter(sys.stdout, RECORD_SCHEMA.names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(result.errors)
+
+
+def _print_table(result: Result) -> None:
+    console = Console()
+    source = {name: value for name, value in asdict(result.inspection.source).items() if value is not None}
+    console.print(", ".join(f"{name.replace('_', ' ')}: {value!r}" for name, value in source.items()), markup=False, highlight=False)
+    console.print(f"{result.rows_processed:,} rows, {result.rows_failed:,} failed, {result.tally.error_count:,} errors", markup=False, highlight=False)
+    if not result.tally.error_count:
+        return
+    _print_rows(console, "Errors by column", ("column", "error type", "count"), [tuple(entry.values()) for entry in result.tally.by_column()])
+    if result.errors:
+        title = f"The first {len(result.errors):,} errors" if result.errors_truncated else "All errors"
+        rows = [
+            (error["row_number"], error["column_name"] or error["column_number"], error["error_type"], error["raw_value"], error["error_message"])
+            for error in result.errors
+        ]
+        _print_rows(console, title, ("row", "column", "error type", "value", "message"), rows)
+
+
+def _print_rows(console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("row", "count") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text("" if value is None else _printable(str(value))) for value in row))
+    console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Text that cannot steer the terminal: control characters are shown escaped."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:_MAX_SHOWN])
+
+
+def _summarise(result: Result) -> dict[str, Any]:
+    return {
+        "rows_processed": result.rows_processed,
+        "rows_failed": result.rows_failed,
+        "error_count": result.tally.error_count,
+        "errors_truncated": result.errors_truncated,
+        "by_type": result.tally.by_type(),
+        "by_column": result.tally.by_column(),
+    }
+
+
+_MAX_SHOWN = 200
+_FORMATS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
+
+if __name__ == "__main__":
+    sys.exit(main())

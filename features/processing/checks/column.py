@@ -1,0 +1,127 @@
+"""One column of one chunk as the checks see it: text, bytes, and which cells are empty."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Indices: TypeAlias = npt.NDArray[np.int64]
+
+# The first bytes of every character that str.isspace() knows, in UTF-8.
+_SPACE_STARTS = np.zeros(256, dtype=np.bool_)
+_SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
+_MEMO_ENTRIES = 50_000
+_ASCII_END = 0x80
+
+
+class Column:
+    """Text cells with views of their bytes; nothing is copied. A null is a cell that the reader already reported."""
+
+    def __init__(self, text: pa.StringArray) -> None:
+        self.text = text
+        size = len(text)
+        offsets_buffer, data_buffer = text.buffers()[1:]
+        self.offsets: npt.NDArray[np.int32] = np.frombuffer(offsets_buffer, np.int32)[text.offset : text.offset + size + 1] if size else np.zeros(1, np.int32)
+        self._buffer: npt.NDArray[np.uint8] = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None and data_buffer.size else np.zeros(0, np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    @cached_property
+    def present(self) -> Mask:
+        """Cells that are there and were not reported by the reader."""
+        if not self.text.null_count:
+            return np.ones(len(self), np.bool_)
+        return np.asarray(self.text.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+    @cached_property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """The bytes of all cells, one after the other; cell i begins at `starts[i]`."""
+        return self._buffer[self.offsets[0] : self.offsets[-1]]
+
+    @cached_property
+    def starts(self) -> npt.NDArray[np.int32]:
+        """Where each cell begins in `data`."""
+        result: npt.NDArray[np.int32] = self.offsets[:-1] - self.offsets[0]
+        return result
+
+    @cached_property
+    def sizes(self) -> npt.NDArray[np.int32]:
+        """Bytes of each cell."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether all cells are ASCII."""
+        return not len(self.data) or int(self.data.max()) < _ASCII_END
+
+    @cached_property
+    def blank(self) -> Mask:
+        """Cells that are there and hold nothing, or only white space."""
+        filled = self.sizes > 0
+        if bool(filled.all()):
+            result: Mask = np.zeros(len(self), np.bool_)
+            candidates = np.flatnonzero(_SPACE_STARTS[self.data[self.starts]])
+        else:
+            result = ~filled & self.present
+            candidates = np.flatnonzero(filled)
+            candidates = candidates[_SPACE_STARTS[self.data[self.starts[candidates]]]]
+        if len(candidates):
+            result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
+        return result
+
+    def rows_of(self, positions: Indices) -> Indices:
+        """The cells in which byte positions of `data` (ascending) lie."""
+        ends = self.offsets[1:] - self.offsets[0]
+        return np.searchsorted(ends, positions, side="right")
+
+    def texts(self, rows: Indices) -> list[str | None]:
+        """The text of some cells."""
+        texts: list[str | None] = self.text.take(pa.array(rows)).to_pylist()
+        return texts
+
+    def blanks_emptied(self) -> Column:
+        """The same column with `""` for cells of only white space."""
+        if not bool((self.blank & (self.sizes > 0)).any()):
+            return self
+        return Column(pc.if_else(pa.array(self.blank), pa.scalar(""), self.text))
+
+
+class Memo:
+    """A slow function of a cell's text that is called once for each distinct text, and remembers a bounded number of them."""
+
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self._function = function
+        self._known: dict[str, Any] = {}
+
+    def of_rows(self, column: Column, rows: Indices) -> list[Any]:
+        """The results for some cells, in their order; none of them may be null."""
+        if len(self._known) > _MEMO_ENTRIES:
+            self._known.clear()
+        known, function = self._known, self._function
+        results = []
+        for text in column.texts(rows):
+            assert text is not None
+            if text not in known:
+                known[text] = function(text)
+            results.append(known[text])
+        return results
+
+
+def as_mask(array: pa.BooleanArray) -> Mask:
+    """An Arrow mask for numpy; null counts as false."""
+    if array.null_count:
+        array = array.fill_null(False)
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def in_texts(column: Column, texts: Sequence[str] | frozenset[Hashable]) -> Mask:
+    """Cells whose text is one of `texts`."""
+    return as_mask(pc.is_in(column.text, value_set=pa.array(list(texts), pa.string())))

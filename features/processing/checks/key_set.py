@@ -1,0 +1,352 @@
+"""Sets of keys over a whole file: exact, vectorised, in bounded memory.
+
+A key is 128 bits: a whole number or a text of up to 15 bytes as it is, anything longer as a BLAKE2b hash of 120 bits with a secret of its own for
+each run. So equal keys are equal values for certain where values are short; for long ones two different values are taken for equal with a
+probability below 1e-18 for a billion rows, and nobody can prepare a file in which that happens.
+
+Keys are kept as sorted runs that are merged as they grow. Past a budget that all sets of one file share, the largest set goes to a file of its
+own (64 KB blocks, found through one key in memory for each); a Bloom filter in memory keeps new keys from being looked up there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import IO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from features.processing.checks.column import Column, Indices, Mask
+from features.processing.readers.base import ReadLimits
+
+Words = npt.NDArray[np.uint64]
+
+_SHORT_BYTES = 15
+_NUMBER_TAG = np.uint64(0xF1 << 56)
+_TAG_SHIFT = np.uint64(56)
+_HASH_TAG = 0xFF << 56
+_LOW_56 = (1 << 56) - 1
+_BLOCK_KEYS = 4096
+_KEY_BYTES = 16
+_MIN_BLOOM_BYTES = 2**16
+_MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
+
+
+class Keys(NamedTuple):
+    """One key for each row, as two words."""
+
+    high: Words
+    low: Words
+
+    def take(self, rows: Indices | Mask) -> Keys:
+        """Some of the keys."""
+        return Keys(self.high[rows], self.low[rows])
+
+
+def empty_keys(size: int) -> Keys:
+    """Room for keys."""
+    return Keys(np.zeros(size, np.uint64), np.zeros(size, np.uint64))
+
+
+@dataclass
+class KeySpace:
+    """The budget and the secret that all key sets of one file share."""
+
+    limits: ReadLimits
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    sets: list[KeySet] = field(default_factory=list)
+
+    def create_set(self) -> KeySet:
+        """Make an empty set."""
+        result = KeySet(self)
+        self.sets.append(result)
+        return result
+
+    def number_keys(self, numbers: npt.NDArray[np.int64]) -> Keys:
+        """Return keys of whole numbers; never equal to keys of texts."""
+        return Keys(np.full(len(numbers), _NUMBER_TAG, np.uint64), numbers.view(np.uint64))
+
+    def text_keys(self, column: Column, rows: Indices) -> Keys:
+        """Return keys of the texts of some cells."""
+        keys = empty_keys(len(rows))
+        sizes = column.sizes[rows].astype(np.int64)
+        short = sizes <= _SHORT_BYTES
+        # Eight bytes read at any place need eight bytes behind the last cell.
+        data = np.concatenate([column.data, np.zeros(16, np.uint8)])
+        windows = np.lib.stride_tricks.sliding_window_view(data, 8)
+        starts = column.starts[rows].astype(np.int64)
+        low = np.ascontiguousarray(windows[starts]).view("<u8")[:, 0] & _MASKS[np.minimum(sizes, 8)]
+        high = np.ascontiguousarray(windows[np.minimum(starts + 8, len(data) - 8)]).view("<u8")[:, 0] & _MASKS[np.clip(sizes - 8, 0, 7)]
+        keys.low[:] = low
+        keys.high[:] = high | (sizes.astype(np.uint64) << _TAG_SHIFT)
+        long = np.flatnonzero(~short)
+        if len(long):
+            self._hash_into(
+                keys, long, (column.data[start : start + size].tobytes() for start, size in zip(starts[long].tolist(), sizes[long].tolist(), strict=True))
+            )
+        return keys
+
+    def value_keys(self, identities: Iterable[object], count: int) -> Keys:
+        """Return keys of any identities, by their text."""
+        keys = empty_keys(count)
+        self._hash_into(keys, np.arange(count), (repr(identity).encode("utf-8", "surrogatepass") for identity in identities))
+        return keys
+
+    def combined_keys(self, parts: list[Keys]) -> Keys:
+        """Return one key for each row of several keys."""
+        if len(parts) == 1:
+            return parts[0]
+        words = np.stack([word for part in parts for word in part], axis=1)
+        keys = empty_keys(len(words))
+        size = words.shape[1] * 8
+        data = words.tobytes()
+        self._hash_into(keys, np.arange(len(words)), (data[start : start + size] for start in range(0, len(data), size)))
+        return keys
+
+    def keep_budget(self) -> None:
+        """Send the largest sets to disk until the rest is within the budget."""
+        while sum(each.memory_bytes for each in self.sets) > self.limits.spill_threshold_bytes:
+            largest = max(self.sets, key=lambda each: each.memory_bytes)
+            if not largest.memory_bytes:
+                return
+            largest.spill()
+
+    def close(self) -> None:
+        """Delete the files; may be called twice."""
+        for each in self.sets:
+            each.close()
+
+    def _hash_into(self, keys: Keys, rows: Indices, texts: Iterable[bytes]) -> None:
+        blake2b, secret = hashlib.blake2b, self.secret
+        digests = b"".join(blake2b(text, digest_size=16, key=secret).digest() for text in texts)
+        words = np.frombuffer(digests, "<u8").reshape(-1, 2)
+        keys.high[rows] = (words[:, 0] & np.uint64(_LOW_56)) | np.uint64(_HASH_TAG)
+        keys.low[rows] = words[:, 1]
+
+
+class KeySet:
+    """Keys that were seen."""
+
+    def __init__(self, space: KeySpace) -> None:
+        self._space = space
+        self._numbers: list[Words] = []
+        """Runs of numbers, ordered as signed numbers; ascending keys, as most files have them, never need a second look."""
+        self._pairs: list[Keys] = []
+        self._spilled: list[_SpilledRun] = []
+        self._bloom: _Bloom | None = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """What could be given back by `spill`."""
+        return sum(run.nbytes for run in self._numbers) + sum(run.high.nbytes * 2 for run in self._pairs)
+
+    def contains(self, keys: Keys) -> Mask:
+        """Which keys are in the set."""
+        found = np.zeros(len(keys.high), np.bool_)
+        is_number = keys.high == _NUMBER_TAG
+        numbers = np.flatnonzero(is_number)
+        if len(numbers):
+            found[numbers] = self._contains_numbers(keys.low[numbers].view(np.int64))
+        others = np.flatnonzero(~is_number)
+        if len(others):
+            pairs = _scatter(keys.take(others))
+            for run in self._pairs:
+                found[others] |= _search_pairs(run, pairs)
+        if self._spilled and self._bloom is not None:
+            open_rows = np.flatnonzero(~found)
+            maybe = open_rows[self._bloom.may_contain(keys.take(open_rows))]
+            for spilled in self._spilled:
+                rest = maybe[~found[maybe]]
+                found[rest] = spilled.contains(keys.take(rest))
+        return found
+
+    def add(self, keys: Keys) -> Mask:
+        """Put the keys into the set, in their order, and say which were there before (also earlier among them)."""
+        order, repeated = _sort_and_mark(keys)
+        seen = self.contains(keys)
+        seen |= repeated
+        fresh = keys.take(order[~seen[order]])
+        is_number = fresh.high == _NUMBER_TAG
+        if bool(is_number.any()):
+            # A view: the words of negative numbers sort last, so the order is made again for signed numbers.
+            _push_numbers(self._numbers, np.sort(fresh.low[is_number].view(np.int64)))
+        if not bool(is_number.all()):
+            pairs = _scatter(fresh.take(~is_number))
+            _push_pairs(self._pairs, pairs.take(_order_of(pairs)))
+        self._space.keep_budget()
+        return seen
+
+    def spill(self) -> None:
+        """Move what is in memory to disk."""
+        runs = [Keys(np.full(len(run), _NUMBER_TAG, np.uint64), run.view(np.uint64)) for run in self._numbers]
+        # The same step leads back, since it changes one word by a function of the other.
+        runs += [_scatter(run) for run in self._pairs]
+        keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
+        keys = keys.take(np.lexsort((keys.low, keys.high)))
+        if self._bloom is None:
+            self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // 4, _MIN_BLOOM_BYTES))
+        self._bloom.add(keys)
+        self._spilled.append(_SpilledRun(keys, self._space.limits))
+        self._numbers, self._pairs = [], []
+
+    def close(self) -> None:
+        """Delete the files; may be called twice."""
+        for spilled in self._spilled:
+            spilled.close()
+        self._spilled, self._numbers, self._pairs, self._bloom = [], [], [], None
+
+    def _contains_numbers(self, numbers: npt.NDArray[np.int64]) -> Mask:
+        found = np.zeros(len(numbers), np.bool_)
+        lowest, highest = int(numbers.min()), int(numbers.max())
+        for run in self._numbers:
+            signed = run.view(np.int64)
+            if lowest <= int(signed[-1]) and highest >= int(signed[0]):
+                places = np.searchsorted(signed, numbers)
+                found |= signed[np.minimum(places, len(signed) - 1)] == numbers
+        return found
+
+
+def _sort_and_mark(keys: Keys) -> tuple[Indices, Mask]:
+    """The order of the keys, and which of them stand earlier among them already."""
+    if bool((keys.high == _NUMBER_TAG).all()):
+        order = np.argsort(keys.low, kind="stable")
+    else:
+        keys = _scatter(keys)
+        order = _order_of(keys)
+    high, low = keys.high[order], keys.low[order]
+    repeated = np.zeros(len(order), np.bool_)
+    repeated[order[1:][(high[1:] == high[:-1]) & (low[1:] == low[:-1])]] = True
+    return order, repeated
+
+
+def _push_numbers(runs: list[Words], numbers: npt.NDArray[np.int64]) -> None:
+    if not len(numbers):
+        return
+    runs.append(numbers.view(np.uint64))
+    while len(runs) > 1 and len(runs[-2]) < 2 * len(runs[-1]):
+        last, before = runs.pop().view(np.int64), runs.pop().view(np.int64)
+        merged = np.concatenate([before, last])
+        if before[-1] > last[0]:
+            merged.sort(kind="stable")
+        runs.append(merged.view(np.uint64))
+
+
+def _push_pairs(runs: list[Keys], keys: Keys) -> None:
+    """Add a sorted run."""
+    if not len(keys.high):
+        return
+    runs.append(keys)
+    while len(runs) > 1 and len(runs[-2].high) < 2 * len(runs[-1].high):
+        last, before = runs.pop(), runs.pop()
+        merged = Keys(np.concatenate([before.high, last.high]), np.concatenate([before.low, last.low]))
+        runs.append(merged.take(_order_of(merged)))
+
+
+def _scatter(keys: Keys) -> Keys:
+    """Spread the first word over all its values, so that it alone decides nearly every comparison; it undoes itself."""
+    mixed = keys.low * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    return Keys(keys.high ^ mixed ^ (mixed >> np.uint64(32)), keys.low)
+
+
+def _order_of(keys: Keys) -> Indices:
+    """The order by both words; equal keys stay in the order in which they came."""
+    order = np.argsort(keys.high, kind="stable")
+    high, low = keys.high[order], keys.low[order]
+    if bool(((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any()):
+        return np.lexsort((keys.low, keys.high))
+    return order
+
+
+def _search_pairs(run: Keys, keys: Keys) -> Mask:
+    """Which keys stand in a run that is sorted by both words."""
+    left = np.searchsorted(run.high, keys.high, side="left")
+    right = np.searchsorted(run.high, keys.high, side="right")
+    found = np.zeros(len(keys.high), np.bool_)
+    single = right - left == 1
+    found[single] = run.low[left[single]] == keys.low[single]
+    # Texts of one length with the same bytes from the ninth on: a binary search of each in its own stretch, all at once.
+    several = np.flatnonzero(right - left > 1)
+    low_end, high_end = left[several], right[several]
+    wanted = keys.low[several]
+    while bool((low_end < high_end).any()):
+        middle = (low_end + high_end) // 2
+        below = (low_end < high_end) & (run.low[np.minimum(middle, len(run.low) - 1)] < wanted)
+        low_end, high_end = np.where(below, middle + 1, low_end), np.where(below, high_end, np.where(low_end < high_end, middle, high_end))
+    inside = low_end < right[several]
+    found[several[inside]] = run.low[low_end[inside]] == wanted[inside]
+    return found
+
+
+class _Bloom:
+    """May a key be on disk? False answers are certain."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._bits = np.zeros(1 << (size_bytes - 1).bit_length(), np.uint8)
+        self._mask = np.uint64(len(self._bits) * 8 - 1)
+
+    def add(self, keys: Keys) -> None:
+        for place in self._places(keys):
+            np.bitwise_or.at(self._bits, place >> np.uint64(3), (np.uint64(1) << (place & np.uint64(7))).astype(np.uint8))
+
+    def may_contain(self, keys: Keys) -> Mask:
+        result = np.ones(len(keys.high), np.bool_)
+        for place in self._places(keys):
+            result &= (self._bits[place >> np.uint64(3)] >> (place & np.uint64(7)).astype(np.uint8)) & np.uint8(1) == 1
+        return result
+
+    def _places(self, keys: Keys) -> tuple[Words, Words]:
+        mixed = (keys.low ^ (keys.high * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+        mixed ^= mixed >> np.uint64(32)
+        mixed *= np.uint64(0xD6E8FEB86659FD93)
+        return mixed & self._mask, (mixed >> np.uint64(29)) & self._mask
+
+
+class _SpilledRun:
+    """Sorted keys in a file that has no name any more; one key of each block stays in memory."""
+
+    def __init__(self, keys: Keys, limits: ReadLimits) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
+        self._size = len(keys.high)
+        self._fences = keys.take(np.arange(0, self._size, _BLOCK_KEYS))
+        for start in range(0, self._size, _BLOCK_KEYS):
+            block = slice(start, start + _BLOCK_KEYS)
+            self._file.write(keys.high[block].tobytes() + keys.low[block].tobytes())
+        self._file.flush()
+
+    def contains(self, keys: Keys) -> Mask:
+        found = np.zeros(len(keys.high), np.bool_)
+        blocks = _last_not_greater(self._fences, keys)
+        order = np.argsort(blocks, kind="stable")
+        edges = np.flatnonzero(np.diff(blocks[order], prepend=-2, append=-2))
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            rows = order[start:end]
+            if blocks[rows[0]] >= 0:
+                found[rows] = _search_pairs(self._read_block(int(blocks[rows[0]])), keys.take(rows))
+        return found
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _read_block(self, block: int) -> Keys:
+        count = min(_BLOCK_KEYS, self._size - block * _BLOCK_KEYS)
+        self._file.seek(block * _BLOCK_KEYS * _KEY_BYTES)
+        words = np.frombuffer(self._file.read(count * _KEY_BYTES), np.uint64)
+        return Keys(words[:count], words[count:])
+
+
+def _last_not_greater(fences: Keys, keys: Keys) -> Indices:
+    """The last fence that is not greater than each key; -1 where all are."""
+    low_end = np.zeros(len(keys.high), np.int64)
+    high_end = np.full(len(keys.high), len(fences.high), np.int64)
+    while bool((low_end < high_end).any()):
+        middle = np.minimum((low_end + high_end) // 2, len(fences.high) - 1)
+        high, low = fences.high[middle], fences.low[middle]
+        not_greater = (low_end < high_end) & ((high < keys.high) | ((high == keys.high) & (low <= keys.low)))
+        low_end, high_end = np.where(not_greater, middle + 1, low_end), np.where(~not_greater & (low_end < high_end), middle, high_end)
+    return low_end - 1

@@ -1,0 +1,110 @@
+"""The constraints whose cost the uploader chooses: `pattern` and `jsonSchema`. RE2 where it can, else a child process under a time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.processing.checks.column import Column, Indices, Mask, as_mask
+from features.processing.checks.registry import CheckContext, ColumnRule, column_check
+from features.processing.checks.time_limit import LimitedJudge, Verdict
+from features.processing.checks.types import Typed
+from shared.table_schema import Field
+from shared.table_schema.patterns import plan_pattern
+
+_LINE_FEED = 10
+# White space for Python's \s and not for RE2's.
+_ODD_SPACES = (0x0B, 0x1C, 0x1D, 0x1E, 0x1F)
+_SHOWN_PATTERN = 200
+
+
+@column_check("pattern", error_type="pattern-error")
+def build_pattern(field: Field, context: CheckContext) -> ColumnRule | None:
+    """Refuse values that the pattern does not match as a whole."""
+    del context
+    pattern = field.constraints.pattern
+    if pattern is None:
+        return None
+    plan = plan_pattern(pattern)
+    shown = pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…"
+    rule = _SlowRule("pattern", pattern, f"This value must match the pattern {shown}.", f"The pattern {shown} takes too long on this value.")
+
+    def find_bad(column: Column) -> Mask:
+        assert plan.re2_pattern is not None
+        return ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
+
+    def find_bad_values(typed: Typed) -> Mask:
+        if plan.re2_pattern is None:
+            return rule.find_bad(typed.column, typed.ok)
+        bad = find_bad(typed.column)
+        doubtful = np.zeros(len(bad), np.bool_)
+        if plan.is_ascii_only:
+            doubtful = _cells_with_odd_bytes(typed.column)
+        if plan.is_line_only:
+            doubtful |= _cells_with(typed.column, typed.column.data == _LINE_FEED)
+        doubtful &= typed.ok
+        if bool(doubtful.any()):
+            bad[doubtful] = rule.find_bad(typed.column, doubtful)[doubtful]
+        return bad
+
+    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values, close=rule.close)
+
+
+@column_check("json_schema", error_type="json-schema-error")
+def build_json_schema(field: Field, context: CheckContext) -> ColumnRule | None:
+    """Refuse values that the JSON Schema does not allow."""
+    del context
+    schema = field.constraints.json_schema
+    if schema is None:
+        return None
+    rule = _SlowRule(
+        "json-schema", dict(schema), "This value must be as the field's JSON Schema says.", "The field's JSON Schema takes too long on this value."
+    )
+    return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok), close=rule.close)
+
+
+class _SlowRule:
+    """One judge in its child process, and which cells of the last column it could not judge in time."""
+
+    def __init__(self, kind: str, argument: Any, message: str, too_slow: str) -> None:  # noqa: ANN401 - JSON
+        self._judge = LimitedJudge(kind, argument)
+        self._message, self._too_slow = message, too_slow
+        self._late: Mask = np.zeros(0, np.bool_)
+        self._column: Column | None = None
+
+    def find_bad(self, column: Column, candidates: Mask) -> Mask:
+        rows = np.flatnonzero(candidates)
+        texts = pc.dictionary_encode(column.text.take(pa.array(rows)))
+        verdicts = (
+            np.array(self._judge.judge(texts.dictionary.to_pylist()), np.int8)[texts.indices.to_numpy(zero_copy_only=False)] if len(rows) else np.zeros(0)
+        )
+        bad = np.zeros(len(column), np.bool_)
+        bad[rows] = verdicts != Verdict.GOOD
+        self._column, self._late = column, np.zeros(len(column), np.bool_)
+        self._late[rows] = verdicts == Verdict.TOO_SLOW
+        return bad
+
+    def messages(self, column: Column, rows: Indices) -> Sequence[str]:
+        late = self._late[rows] if self._column is column else np.zeros(len(rows), np.bool_)
+        return [self._too_slow if is_late else self._message for is_late in late.tolist()]
+
+    def close(self) -> None:
+        self._judge.close()
+
+
+def _cells_with(column: Column, is_wanted: Mask) -> Mask:
+    cells = np.zeros(len(column), np.bool_)
+    cells[column.rows_of(np.flatnonzero(is_wanted))] = True
+    return cells
+
+
+def _cells_with_odd_bytes(column: Column) -> Mask:
+    data = column.data
+    is_odd = data >= 0x80  # noqa: PLR2004 - beyond ASCII
+    if len(data) and int(data.min()) < 0x20:  # noqa: PLR2004 - control characters are rare
+        is_odd |= np.isin(data, _ODD_SPACES)
+    return _cells_with(column, is_odd)

@@ -1,0 +1,348 @@
+"""Which cells are values of their field's type: a fast look at the bytes of the whole column, and the exact parser for all that it doubts.
+
+The parser (`shared.table_schema.value_parser`) is the truth. A fast look may only accept what the parser accepts, and leaves the rest to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.processing.checks.column import Column, Indices, Mask, Memo, as_mask, in_texts
+from shared.table_schema import Field, NotOfTypeError, value_parser
+
+_MAX_FAST_DIGITS = 18
+_PLUS, _MINUS, _DOT, _ZERO, _COLON, _T, _Z = b"+-.0:TZ"
+_DATE_SIZE, _TIME_SIZE, _DATETIME_SIZE = 10, 8, 19
+_MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+_FEBRUARY, _LEAP_DAY = 2, 29
+_DAY_S = 86_400
+# Brings days counted from 0000-03-01 to Python's ordinals.
+_FIRST_DAY = -306
+_ASCII_EMAIL = (
+    r"\A[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+)*"
+    r"@(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)+\z"
+)
+_MAX_FAST_EMAIL = 64
+_UUID = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z"
+
+NOT_A_VALUE = object()
+"""What stands for the logical value of a cell that has none."""
+
+MESSAGES = {
+    "integer": "This value must be a whole number.",
+    "number": "This value must be a number.",
+    "object": 'This value must be a JSON object, such as {"a": 1}.',
+    "array": "This value must be a JSON array, such as [1, 2].",
+    "year": "This value must be a year with four digits, such as 2024.",
+    "yearmonth": "This value must be a year and a month, such as 2024-01.",
+    "duration": "This value must be a duration, such as P1DT12H.",
+    "geojson": "This value must be GeoJSON.",
+    "string": "This value must be text.",
+    "any": "This value cannot be used.",
+}
+_FORMAT_MESSAGES = {
+    ("string", "email"): "This value must be an e-mail address.",
+    ("string", "uri"): "This value must be a web address or another URI, such as https://example.com.",
+    ("string", "binary"): "This value must be Base64 data.",
+    ("string", "uuid"): "This value must be a UUID, such as 123e4567-e89b-12d3-a456-426614174000.",
+    ("date", "default"): "This value must be a date such as 2024-01-31.",
+    ("time", "default"): "This value must be a time such as 15:30:00.",
+    ("datetime", "default"): "This value must be a date with a time such as 2024-01-31T15:30:00.",
+    ("date", "any"): "This value must be a date.",
+    ("time", "any"): "This value must be a time.",
+    ("datetime", "any"): "This value must be a date with a time.",
+    ("geopoint", "default"): "This value must be a point as longitude, latitude, such as 90.50, 45.50.",
+    ("geopoint", "array"): "This value must be a point such as [90.50, 45.50] (longitude, latitude).",
+    ("geopoint", "object"): 'This value must be a point such as {"lon": 90.50, "lat": 45.50}.',
+    ("geojson", "topojson"): "This value must be TopoJSON.",
+}
+_PLURALS = {
+    "string": "texts",
+    "integer": "whole numbers",
+    "number": "numbers",
+    "boolean": "true or false values",
+    "date": "dates such as 2024-01-31",
+    "time": "times such as 15:30:00",
+    "datetime": "dates with times such as 2024-01-31T15:30:00",
+}
+
+
+class Look(NamedTuple):
+    """What the fast look says of a column."""
+
+    accepted: Mask
+    """Cells that are values for certain."""
+    numbers: Callable[[], npt.NDArray[np.int64]] | None = None
+    """Their logical values times `scale`, exact, for the cells in `numbered`."""
+    numbered: Mask | None = None
+    scale: int = 1
+
+
+class Typed:
+    """A column after its type was judged: which cells have a logical value, and the value itself for whoever asks."""
+
+    def __init__(self, column: Column, ok: Mask, look: Look, parse: Memo) -> None:
+        self.column = column
+        self.ok = ok
+        self._look = look
+        self._parse = parse
+        self._numbers: npt.NDArray[np.int64] | None = None
+
+    @property
+    def scale(self) -> int:
+        """What `numbers` are multiplied with."""
+        return self._look.scale
+
+    @property
+    def numbered(self) -> Mask:
+        """Cells whose logical value is in `numbers`; the others need `values`."""
+        numbered = self._look.numbered if self._look.numbered is not None else self._look.accepted
+        return numbered & self.ok if self._look.numbers is not None else np.zeros(len(self.column), np.bool_)
+
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """Exact logical values times `scale` where `numbered`."""
+        if self._numbers is None:
+            assert self._look.numbers is not None
+            self._numbers = self._look.numbers()
+        return self._numbers
+
+    @property
+    def accepted(self) -> Mask:
+        """Cells that the fast look took for values."""
+        return self._look.accepted & self.ok
+
+    @cached_property
+    def floats(self) -> npt.NDArray[np.float64]:
+        """The nearest float64 of each cell in `accepted`; for numbers that were looked at."""
+        rows = self.accepted
+        text = self.column.text if bool(rows.all()) else pc.if_else(pa.array(rows), self.column.text, pa.scalar("0"))
+        return np.asarray(text.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+    def values(self, rows: Indices) -> list[Any]:
+        """Logical values of cells that are `ok`."""
+        return self._parse.of_rows(self.column, rows)
+
+
+class TypeRule:
+    """Judges the columns of one field."""
+
+    def __init__(self, field: Field) -> None:
+        self.field = field
+        self.message = describe_type_error(field)
+        self._look = _look_for(field)
+        parser = value_parser(field)
+
+        def parse(text: str) -> Any:  # noqa: ANN401 - a logical value of any type
+            try:
+                return parser(text)
+            except NotOfTypeError:
+                return NOT_A_VALUE
+
+        self._parse = Memo(parse)
+
+    def look_at(self, column: Column) -> Look:
+        """Take the fast look, which knows nothing of missing values."""
+        return self._look(column) if self._look is not None else Look(np.zeros(len(column), np.bool_))
+
+    def judge(self, column: Column, candidates: Mask, look: Look | None = None) -> Typed:
+        """Say which of the cells in `candidates` are values."""
+        look = self.look_at(column) if look is None else look
+        ok = look.accepted & candidates
+        doubtful = np.flatnonzero(candidates & ~look.accepted)
+        if len(doubtful):
+            values = self._parse.of_rows(column, doubtful)
+            ok[doubtful] = [value is not NOT_A_VALUE for value in values]
+        return Typed(column, ok, look, self._parse)
+
+
+def describe_type_error(field: Field) -> str:
+    """One plain sentence that says what a value of the field must be."""
+    if (field.type, field.format) in _FORMAT_MESSAGES:
+        return _FORMAT_MESSAGES[field.type, field.format]
+    if field.type in ("date", "time", "datetime"):
+        kind = {"date": "date", "time": "time", "datetime": "date with a time"}[field.type]
+        return f"This value must be a {kind} written as {_describe_pattern(field.format)}."
+    if field.type == "boolean":
+        return f"This value must be one of {', '.join((*field.true_values, *field.false_values))}."
+    if field.type == "list":
+        return f"This value must be a list of {_PLURALS[field.item_type]}, separated by {field.delimiter!r}."
+    if field.type == "number" and field.decimal_char != ".":
+        return f"This value must be a number with {field.decimal_char!r} before its decimals."
+    return MESSAGES[field.type]
+
+
+def _describe_pattern(pattern: str) -> str:
+    words = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "hh", "%M": "mm", "%S": "ss", "%y": "YY", "%b": "Jan", "%B": "January", "%f": "ffffff"}
+    for directive, word in words.items():
+        pattern = pattern.replace(directive, word)
+    return pattern
+
+
+def _look_for(field: Field) -> Callable[[Column], Look] | None:
+    if field.type in ("integer", "number"):
+        plain = field.bare_number and not field.group_char and (field.type == "integer" or field.decimal_char == ".")
+        return {"integer": _look_at_integers, "number": _look_at_numbers}[field.type] if plain else None
+    if field.type == "boolean":
+        return lambda column: _look_at_booleans(column, field)
+    if field.type == "string":
+        return {"default": _accept_all, "email": _look_at_emails, "uuid": _look_at_uuids}.get(field.format)
+    if field.type in ("date", "time", "datetime"):
+        return {"date": _look_at_dates, "time": _look_at_times, "datetime": _look_at_datetimes}[field.type] if field.format == "default" else None
+    return {"any": _accept_all, "year": _look_at_years}.get(field.type)
+
+
+def _accept_all(column: Column) -> Look:
+    return Look(np.ones(len(column), np.bool_))
+
+
+def _look_at_emails(column: Column) -> Look:
+    return Look((column.sizes <= _MAX_FAST_EMAIL) & as_mask(pc.match_substring_regex(column.text, _ASCII_EMAIL)))
+
+
+def _look_at_uuids(column: Column) -> Look:
+    return Look(as_mask(pc.match_substring_regex(column.text, _UUID)))
+
+
+def _look_at_booleans(column: Column, field: Field) -> Look:
+    return Look(in_texts(column, (*field.true_values, *field.false_values)), lambda: in_texts(column, field.true_values).astype(np.int64))
+
+
+def _look_at_integers(column: Column) -> Look:
+    accepted, signed = _find_digits(column, dots=False)
+    return Look(accepted, lambda: _cast_integers(column, accepted & ~signed), accepted & ~signed)
+
+
+def _look_at_numbers(column: Column) -> Look:
+    accepted, signed = _find_digits(column, dots=True)
+    # Arrow reads no plus; the exact parser does.
+    return Look(accepted & ~signed)
+
+
+def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
+    """Cells of up to 18 digits with a sign before them (and, with `dots`, a point among them); and those with a plus."""
+    sizes, data = column.sizes, column.data
+    accepted: Mask = (sizes > 0) & (sizes <= _MAX_FAST_DIGITS)
+    plus = np.zeros(len(column), np.bool_)
+    # Bytes below "0" wrap round to large numbers.
+    positions = np.flatnonzero((data - np.uint8(_ZERO)) > 9)  # noqa: PLR2004
+    if not len(positions):
+        return accepted, plus
+    rows = column.rows_of(positions)
+    characters = data[positions]
+    is_sign = ((characters == _MINUS) | (characters == _PLUS)) & (positions == column.starts[rows])
+    plus[rows[is_sign & (characters == _PLUS)]] = True
+    is_fine = is_sign
+    if dots:
+        is_dot = characters == _DOT
+        dot_rows = rows[is_dot]
+        accepted[dot_rows[1:][dot_rows[1:] == dot_rows[:-1]]] = False
+        is_fine = is_sign | is_dot
+    accepted[rows[~is_fine]] = False
+    # Too short to be sure that a digit is among them.
+    others = rows[sizes[rows] <= (2 if dots else 1)]
+    accepted[others] = False
+    return accepted, plus
+
+
+def _cast_integers(column: Column, rows: Mask) -> npt.NDArray[np.int64]:
+    text = column.text if bool(rows.all()) else pc.if_else(pa.array(rows), column.text, pa.scalar("0"))
+    return np.asarray(text.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _cells_of_size(column: Column, size: int, rows: Indices) -> npt.NDArray[np.uint8]:
+    """The first `size` bytes of some cells, a row for each."""
+    if len(rows) == len(column) and int(column.sizes.max(initial=0)) == size:
+        return column.data.reshape(len(column), size)
+    cells: npt.NDArray[np.uint8] = column.data[column.starts[rows][:, None] + np.arange(size)]
+    return cells
+
+
+def _digits(cells: npt.NDArray[np.uint8], *places: int) -> tuple[npt.NDArray[np.int64], Mask]:
+    """The number in some bytes of each cell, and whether they are digits."""
+    number = np.zeros(len(cells), np.int64)
+    valid = np.ones(len(cells), np.bool_)
+    for place in places:
+        digit = cells[:, place] - np.uint8(_ZERO)
+        valid &= digit <= 9  # noqa: PLR2004
+        number = number * 10 + digit
+    return number, valid
+
+
+def _dates_in(cells: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], Mask]:
+    """Day numbers (1 for 0001-01-01) of cells that begin with yyyy-mm-dd, and which of them are dates."""
+    year, valid = _digits(cells, 0, 1, 2, 3)
+    month, month_valid = _digits(cells, 5, 6)
+    day, day_valid = _digits(cells, 8, 9)
+    valid &= month_valid & day_valid & (cells[:, 4] == _MINUS) & (cells[:, 7] == _MINUS) & (year >= 1) & (month >= 1) & (month <= 12) & (day >= 1)  # noqa: PLR2004
+    month = np.where(valid, month, 1)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    valid &= (day <= _MONTH_DAYS[month]) & (leap | (month != _FEBRUARY) | (day < _LEAP_DAY))
+    # The year begins in March, so that leap days come last (as in temporal.py).
+    march_year = np.where(month <= _FEBRUARY, year - 1, year)
+    march_month = np.where(month <= _FEBRUARY, month + 12, month)
+    ordinals = 365 * march_year + march_year // 4 - march_year // 100 + march_year // 400 + (153 * (march_month - 3) + 2) // 5 + day
+    return ordinals + _FIRST_DAY, valid
+
+
+def _times_in(cells: npt.NDArray[np.uint8], start: int) -> tuple[npt.NDArray[np.int64], Mask]:
+    """Seconds since midnight of cells with hh:mm:ss from `start`, and which of them are times."""
+    hour, valid = _digits(cells, start, start + 1)
+    minute, minute_valid = _digits(cells, start + 3, start + 4)
+    second, second_valid = _digits(cells, start + 6, start + 7)
+    valid &= minute_valid & second_valid & (cells[:, start + 2] == _COLON) & (cells[:, start + 5] == _COLON)
+    valid &= (hour < 24) & (minute < 60) & (second < 60)  # noqa: PLR2004
+    return hour * 3600 + minute * 60 + second, valid
+
+
+def _spread(column: Column, rows: Indices, numbers: npt.NDArray[np.int64], valid: Mask, scale: int = 1) -> Look:
+    """Results for some cells as results for the whole column."""
+    if len(rows) == len(column):
+        return Look(valid, lambda: numbers, valid, scale)
+    accepted = np.zeros(len(column), np.bool_)
+    accepted[rows] = valid
+
+    def spread() -> npt.NDArray[np.int64]:
+        whole = np.zeros(len(column), np.int64)
+        whole[rows] = numbers
+        return whole
+
+    return Look(accepted, spread, accepted, scale)
+
+
+def _look_at_dates(column: Column) -> Look:
+    rows = np.flatnonzero(column.sizes == _DATE_SIZE)
+    return _spread(column, rows, *_dates_in(_cells_of_size(column, _DATE_SIZE, rows)))
+
+
+def _look_at_times(column: Column) -> Look:
+    rows = np.flatnonzero(column.sizes == _TIME_SIZE)
+    seconds, valid = _times_in(_cells_of_size(column, _TIME_SIZE, rows), 0)
+    return _spread(column, rows, seconds * 1_000_000, valid)
+
+
+def _look_at_datetimes(column: Column) -> Look:
+    """Those without a fraction, and with no zone or a Z."""
+    sizes = column.sizes
+    with_zone = sizes == _DATETIME_SIZE + 1
+    if bool(with_zone.any()):
+        zoned = np.flatnonzero(with_zone)
+        with_zone[zoned] = column.data[column.starts[zoned] + _DATETIME_SIZE] == _Z
+    rows = np.flatnonzero((sizes == _DATETIME_SIZE) | with_zone)
+    cells = _cells_of_size(column, _DATETIME_SIZE, rows)
+    days, valid = _dates_in(cells)
+    seconds, time_valid = _times_in(cells, _DATE_SIZE + 1)
+    return _spread(column, rows, days * _DAY_S + seconds, valid & time_valid & (cells[:, _DATE_SIZE] == _T))
+
+
+def _look_at_years(column: Column) -> Look:
+    rows = np.flatnonzero(column.sizes == 4)  # noqa: PLR2004
+    years, valid = _digits(_cells_of_size(column, 4, rows), 0, 1, 2, 3)
+    return _spread(column, rows, years, valid & (years > 0))

@@ -1,0 +1,145 @@
+"""One pass over one file: reader → checks → a report for each chunk. Pure: no web, no database, no Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.processing.checks.compile import Checker
+from features.processing.checks.infer import MAX_ROWS, infer_table_schema
+from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table
+from features.processing.readers.csv import open_csv
+from features.processing.readers.xls import open_xls
+from features.processing.readers.xlsx import open_xlsx
+from shared.table_dialect import TableDialect
+from shared.table_schema import TableSchema
+
+ZIP_MAGIC = b"PK"
+OLE2_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
+MAX_SAMPLE_BYTES = 96 * 2**20
+"""Rows that wait for the schema to be inferred; where the first 10,000 rows are larger, those that fit must do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkReport:
+    """What was found in one chunk of rows; the reports of one inspection come in the order of the rows."""
+
+    rows_processed: int
+    """Rows of this chunk (not cumulative), with those that count though they hold no cells."""
+    rows_failed: int
+    """How many of them, or of rows that were processed before, have errors and had none until now."""
+    findings: Sequence[Finding]
+    fraction_read: float
+    """How much of the file is behind this chunk, 0 to 1: an estimate, never falling."""
+
+
+class Inspection:
+    """A file that was opened: its source and schema are known, its reports are still to come."""
+
+    source: Source
+    table_schema: TableSchema
+    """The schema that is used: the given one, or the one inferred from the first 10,000 rows."""
+
+    def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits) -> None:
+        self._table = table
+        self._chunks = table.chunks()
+        self.source = table.source
+        waiting: list[Chunk] = []
+        if table_schema is None:
+            waiting = _read_sample(self._chunks)
+            table_schema = infer_table_schema(table.labels, _without(null_sequence, waiting))
+        self._chunks = chain(waiting, self._chunks)
+        self.table_schema = table_schema
+        used = _with_missing_value(table_schema, null_sequence)
+        self._checker = Checker(used, labels=table.labels, header_row=table.source.header_row, limits=limits)
+
+    def reports(self) -> Iterator[ChunkReport]:
+        """Check the rows chunk by chunk, once. Raises `FileUnreadable` where the file breaks off."""
+        header_findings = self._checker.check_header()
+        fraction = 0.0
+        for chunk in self._chunks:
+            result = self._checker.check(chunk)
+            fraction = max(fraction, min(1.0, chunk.bytes_read / max(1, self._table.bytes_total)))
+            yield ChunkReport(
+                rows_processed=len(chunk.row_numbers) + chunk.rows_lost,
+                rows_failed=result.rows_failed,
+                findings=[*header_findings, *result.findings],
+                fraction_read=fraction,
+            )
+            header_findings = ()
+        if header_findings:
+            yield ChunkReport(rows_processed=0, rows_failed=0, findings=header_findings, fraction_read=1.0)
+        for result in self._checker.finish():
+            yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=result.findings, fraction_read=1.0)
+
+    def close(self) -> None:
+        """Give files, threads and processes back; may be called twice and while `reports` is half-way."""
+        self._checker.close()
+        self._table.close()
+
+
+def inspect_file(
+    path: Path,
+    *,
+    table_schema: TableSchema | None = None,
+    dialect: TableDialect | None = None,
+    encoding: str | None = None,
+    limits: ReadLimits | None = None,
+) -> Inspection:
+    """Open `path` and say what it is by its contents (`.xls` and `.xlsx` are told apart by their first bytes).
+
+    Raises `FileUnreadable` where there is nothing to read: corrupt, encrypted, no such sheet, no header.
+    """
+    limits = limits or ReadLimits()
+    table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits)
+    try:
+        return Inspection(table, table_schema=table_schema, null_sequence=dialect.null_sequence if dialect else None, limits=limits)
+    except BaseException:
+        table.close()
+        raise
+
+
+def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
+    with path.open("rb") as file:
+        head = file.read(len(OLE2_MAGIC))
+    suffix = path.suffix.lower()
+    if head.startswith(ZIP_MAGIC + b"\x03\x04") or (suffix == ".xlsx" and head != OLE2_MAGIC):
+        return open_xlsx(path, dialect=dialect, limits=limits)
+    if head == OLE2_MAGIC or suffix == ".xls":
+        return open_xls(path, dialect=dialect, limits=limits)
+    return open_csv(path, dialect=dialect, encoding=encoding, limits=limits)
+
+
+def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:
+    """The chunks with the first 10,000 rows."""
+    sample: list[Chunk] = []
+    rows = size_bytes = 0
+    for chunk in chunks:
+        sample.append(chunk)
+        rows += len(chunk.row_numbers)
+        size_bytes += sum(column.nbytes for column in chunk.columns)
+        if rows >= MAX_ROWS or size_bytes >= MAX_SAMPLE_BYTES:
+            break
+    return sample
+
+
+def _without(null_sequence: str | None, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
+    """The chunks with empty cells in place of the dialect's `nullSequence`, so that it does not count as a value."""
+    if not null_sequence:
+        return chunks
+    return [replace(chunk, columns=[pc.if_else(pc.equal(column, null_sequence), pa.scalar(""), column) for column in chunk.columns]) for chunk in chunks]
+
+
+def _with_missing_value(table_schema: TableSchema, null_sequence: str | None) -> TableSchema:
+    """The schema in which the dialect's `nullSequence` is a missing value as well."""
+    if null_sequence is None:
+        return table_schema
+    fields = tuple(
+        field if field.missing_values is None else replace(field, missing_values=(*field.missing_values, null_sequence)) for field in table_schema.fields
+    )
+    return replace(table_schema, fields=fields, missing_values=(*table_schema.missing_values, null_sequence))

@@ -1,0 +1,15 @@
+"""What can go wrong with a job, as its client sees it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from shared.problems import Problem
+
+
+class SchemaNotKnown(Problem):
+    """The schema of this job is not known yet; it is inferred when processing begins."""
+
+    status = HTTPStatus.NOT_FOUND
+    slug = "schema-not-known"
+    title = "Schema not known yet"

@@ -1,0 +1,180 @@
+"""Reads CSV files: opens one, finds out what it is, and gives its records in chunks that are parsed ahead in a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, CellReader, find_comments
+from features.processing.readers.csv_chunks import ChunkBuilder
+from features.processing.readers.csv_findings import show_undecodable
+from features.processing.readers.csv_grammar import CsvGrammar, is_blank, split_record
+from features.processing.readers.csv_records import RecordBlock, RecordReader, Trouble
+from features.processing.readers.csv_source import ByteSource, open_source
+from features.processing.readers.detect import detect_characters, detect_encoding
+from features.processing.readers.prefetch import Prefetch
+from shared.table_dialect import TableDialect
+
+BLOCK_BYTES = 2**21
+SAMPLE_BYTES = 2**18
+MAX_CELLS_PER_STEP = 2_000_000
+"""Bounds the memory of one step where a table has thousands of columns."""
+
+
+def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> CsvTable:
+    """The table in a CSV file. Raises `FileUnreadable` where it has no header, and for an encoding that is not known."""
+    return CsvTable(path, dialect=dialect, encoding=encoding, limits=limits)
+
+
+class CsvTable:
+    """A CSV file, opened: see `base.Table`."""
+
+    def __init__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, block_bytes: int = BLOCK_BYTES) -> None:
+        self._limits, self._dialect = limits, dialect
+        encoding = encoding or detect_encoding(path)
+        self._source: ByteSource = open_source(path, encoding=encoding)
+        self._prefetch: Prefetch[Chunk] | None = None
+        try:
+            self._grammar = _find_grammar(self._source, dialect)
+            self.bytes_total = self._source.bytes_total
+            self._blocks = iter(RecordReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes))
+            self._comment_rows = frozenset(dialect.comment_rows if dialect else ())
+            self.labels: Sequence[str] | None = None
+            header_row = None
+            if dialect is None or dialect.header:
+                self.labels, header_row = self._read_header()
+            self._width = len(self.labels) if self.labels is not None else self._measure_first_record()
+            self._cells = CellReader(
+                self._grammar,
+                width=self._width,
+                labels=self.labels,
+                comment_rows=sorted(self._comment_rows),
+                undecodable=self._source.undecodable,
+                encoding=encoding,
+            )
+        except BaseException:
+            self._source.close()
+            raise
+        self.source = Source(encoding=encoding.lower(), delimiter=self._grammar.delimiter, quote_char=self._grammar.quote_char, header_row=header_row)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See `base.Table`."""
+        self._prefetch = Prefetch(self._build_chunks())
+        return iter(self._prefetch)
+
+    def close(self) -> None:
+        """See `base.Table`."""
+        if self._prefetch is not None:
+            self._prefetch.close()
+        self._source.close()
+
+    def _build_chunks(self) -> Iterator[Chunk]:
+        builder = ChunkBuilder(self._limits, width=self._width)
+        for block in self._read_cells():
+            yield from builder.add(block)
+        yield from builder.finish()
+
+    def _read_cells(self) -> Iterator[CellBlock]:
+        step = max(1, min(self._limits.chunk_rows, MAX_CELLS_PER_STEP // self._width))
+        if self._width * self._limits.chunk_rows <= MAX_CELLS_PER_STEP:
+            step = MAX_CELLS_PER_STEP
+        for block in self._blocks:
+            for first in range(0, len(block), step):
+                yield self._cells.read(block.part(first, min(first + step, len(block))))
+
+    def _read_header(self) -> tuple[list[str], int]:
+        """The labels and the header's place; what follows stays in `_blocks`."""
+        wanted = self._dialect.header_rows if self._dialect is not None and "headerRows" in self._dialect.descriptor else None
+        found: list[list[str]] = []
+        for block in self._blocks:
+            comments = set(find_comments(block, self._grammar))
+            for index in range(len(block)):
+                row = block.first_row + index
+                if wanted is None:
+                    if index in comments or row in self._comment_rows or block.starts[index] == block.stops[index]:
+                        continue
+                elif row not in wanted:
+                    continue
+                cells = self._read_labels(block, index)
+                if wanted is None and is_blank(cells):
+                    continue
+                found.append(cells)
+                if wanted is None or row == wanted[-1]:
+                    self._blocks = chain([block.part(index + 1, len(block))], self._blocks)
+                    return join_labels(found, self._dialect.header_join if self._dialect else " "), row
+        raise FileUnreadable("The file has no header: there is no row with column names in it.")
+
+    def _read_labels(self, block: RecordBlock, index: int) -> list[str]:
+        row = block.first_row + index
+        if block.trouble[index] == Trouble.UNCLOSED_QUOTE:
+            raise FileUnreadable(f"The header cannot be read: a quotation mark opens in row {row} and is never closed.")
+        if block.trouble[index] == Trouble.TOO_LONG:
+            raise FileUnreadable(f"The header cannot be read: row {row} is longer than {self._limits.max_row_bytes} bytes.")
+        text = block.data[block.starts[index] : block.stops[index]].decode("utf-8", self._source.undecodable)
+        cells = split_record(text, self._grammar, max_cells=MAX_COLUMNS)
+        if len(cells) > MAX_COLUMNS:
+            raise FileUnreadable(f"The header has more than {MAX_COLUMNS} columns, the most that can be read.")
+        return [show_undecodable(cell) for cell in cells]
+
+    def _measure_first_record(self) -> int:
+        """How many cells the first record has that is neither blank nor a comment; it stays in `_blocks`."""
+        passed: list[RecordBlock] = []
+        for block in self._blocks:
+            passed.append(block)
+            comments = set(find_comments(block, self._grammar))
+            for index in range(len(block)):
+                if index in comments or block.first_row + index in self._comment_rows or block.trouble[index]:
+                    continue
+                cells = self._read_labels(block, index)
+                if not is_blank(cells):
+                    self._blocks = chain(passed, self._blocks)
+                    return len(cells)
+        raise FileUnreadable("The file has no rows: there is nothing in it but blank lines and comments.")
+
+
+def join_labels(rows: Sequence[Sequence[str]], separator: str) -> list[str]:
+    """One label for each column of a header of one or more rows: the parts that are not empty, the same part once where it is repeated."""
+    if len(rows) == 1:
+        return list(rows[0])
+    labels = []
+    for column in range(max(map(len, rows))):
+        parts: list[str] = []
+        for row in rows:
+            if column < len(row) and row[column].strip() and parts[-1:] != [row[column]]:
+                parts.append(row[column])
+        labels.append(separator.join(parts))
+    return labels
+
+
+def _find_grammar(source: ByteSource, dialect: TableDialect | None) -> CsvGrammar:
+    given_quote = dialect.quote_char if dialect else None
+    escape = dialect.escape_char if dialect else None
+    quote = '"' if given_quote is None else given_quote or None
+    double_quote = dialect.double_quote if dialect and dialect.double_quote is not None else True
+    if escape is not None and escape == quote:
+        escape, double_quote = None, True
+    grammar = CsvGrammar(
+        delimiter=(dialect.delimiter if dialect else None) or ",",
+        quote_char=quote,
+        escape_char=escape,
+        double_quote=double_quote,
+        skip_initial_space=bool(dialect and dialect.skip_initial_space),
+        comment_char=dialect.comment_char if dialect else None,
+    )
+    sampler = source.fork()
+    try:
+        sample = sampler.read(SAMPLE_BYTES)
+    finally:
+        sampler.close()
+    if not sample:
+        return grammar
+    skip_rows = dialect.header_rows[-1] - 1 if dialect and dialect.header_rows and "headerRows" in dialect.descriptor else 0
+    return detect_characters(
+        sample,
+        grammar,
+        find_delimiter=dialect is None or dialect.delimiter is None,
+        find_quote=given_quote is None,
+        skip_rows=skip_rows,
+    )

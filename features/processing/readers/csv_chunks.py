@@ -1,0 +1,149 @@
+"""Blocks of cells, cut by bytes, become chunks, cut by rows; runs of blank rows become one error each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from features.processing.readers.csv_cells import CellBlock, RowKind
+
+_NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
+_MAX_FINDINGS = 200_000
+"""A chunk that has more errors ends with the block that brought them."""
+
+
+class ChunkBuilder:
+    """Takes the blocks of one file in their order. The chunks are the same wherever the borders of the blocks fall."""
+
+    def __init__(self, limits: ReadLimits, *, width: int) -> None:
+        self._limits, self._width = limits, width
+        self._columns: list[Sequence[pa.StringArray]] = []
+        self._row_numbers: list[RowNumbers] = []
+        self._findings: list[Finding] = []
+        self._rows = self._bytes = self._found = self._rows_lost = 0
+        self._blank_from = self._blank_rows = 0
+        self._bytes_read = 0
+
+    def add(self, block: CellBlock) -> Iterator[Chunk]:
+        """The chunks that `block` completes."""
+        lost_at, lost_kinds, lost_rows = self._find_lost(block)
+        self._bytes_read = block.bytes_read
+        total = len(block.row_numbers)
+        first = 0
+        while True:
+            last = min(total, first + self._limits.chunk_rows - self._rows)
+            # The next row's number bounds what belongs to the rows up to here.
+            before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
+            after = block.row_numbers[first] if first else 0
+            self._take(block, first, last)
+            self._take_findings(block.findings, after, before)
+            chosen = slice(int(np.searchsorted(lost_at, after)), int(np.searchsorted(lost_at, before)))
+            self._take_lost(lost_at[chosen], lost_kinds[chosen], lost_rows[chosen])
+            first = last
+            if first < total or self._is_full():
+                yield self._cut()
+            if first >= total:
+                return
+
+    def finish(self) -> Iterator[Chunk]:
+        """The last chunk, if there is anything left; blank rows at the end are nothing."""
+        if self._rows or self._findings or self._rows_lost:
+            yield self._cut()
+
+    def _is_full(self) -> bool:
+        limits = self._limits
+        return self._rows >= limits.chunk_rows or self._bytes >= limits.chunk_bytes or self._found >= _MAX_FINDINGS
+
+    def _take(self, block: CellBlock, first: int, last: int) -> None:
+        if first == last:
+            return
+        columns = [column.slice(first, last - first) for column in block.columns]
+        self._columns.append(columns)
+        self._row_numbers.append(block.row_numbers[first:last])
+        self._rows += last - first
+        self._bytes += sum(column.get_total_buffer_size() for column in columns) * (last - first) // max(1, len(block.row_numbers))
+
+    def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
+        for finding in findings:
+            start, stop = (int(place) for place in np.searchsorted(finding.row_numbers, [after, before]))
+            if start == stop:
+                continue
+            part = finding
+            if stop - start < len(finding):
+                part = replace(
+                    finding,
+                    row_numbers=finding.row_numbers[start:stop],
+                    message=finding.message if isinstance(finding.message, str) else finding.message.slice(start, stop - start),
+                    raw_values=None if finding.raw_values is None else finding.raw_values.slice(start, stop - start),
+                )
+            self._findings.append(part)
+            self._found += stop - start
+
+    def _take_lost(self, at: RowNumbers, kinds: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
+        for kind, error_type, message in (
+            (RowKind.UNCLOSED_QUOTE, "unclosed-quote", "A quotation mark opens a cell in this row and is never closed, so the row cannot be split into cells."),
+            (RowKind.TOO_LONG, "row-too-long", f"This row is too long to be read: more than {_describe_bytes(self._limits.max_row_bytes)} or 16,384 cells."),
+        ):
+            if (places := at[kinds == kind]).size:
+                self._findings.append(Finding(error_type=error_type, row_numbers=places, message=message))
+        blank = kinds == RowKind.BLANK
+        if blank.any():
+            messages = ["This row is empty." if count == 1 else f"This row and the rows after it, {count} in all, are empty." for count in rows[blank].tolist()]
+            self._findings.append(Finding(error_type="blank-row", row_numbers=at[blank], message=pa.array(messages, type=pa.string())))
+        self._found += len(at)
+        self._rows_lost += int(rows.sum())
+
+    def _find_lost(self, block: CellBlock) -> tuple[RowNumbers, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Rows without cells, one entry for a run of blank rows that a row ends; a run at the block's end waits for what follows."""
+        kept = np.flatnonzero(block.kinds != RowKind.COMMENT)
+        kinds = block.kinds[kept]
+        if not self._blank_rows and not kinds.any():
+            return _NO_ROWS, np.empty(0, dtype=np.uint8), _NO_ROWS
+        numbers = kept + block.first_row
+        blank = kinds == RowKind.BLANK
+        changes = np.flatnonzero(np.diff(blank)) + 1
+        firsts = np.concatenate([[0], changes]) if len(kept) else changes
+        lengths = np.diff(np.append(firsts, len(kept)))
+        runs = [(int(numbers[first]), int(length)) for first, length in zip(firsts, lengths, strict=True) if blank[first]]
+        if self._blank_rows and len(kept):
+            if blank[0]:
+                runs[0] = (self._blank_from, self._blank_rows + runs[0][1])
+            else:
+                runs.insert(0, (self._blank_from, self._blank_rows))
+            self._blank_rows = 0
+        if len(kept) and blank[-1]:
+            self._blank_from, self._blank_rows = runs.pop()
+        broken = kinds > RowKind.COMMENT
+        at = np.concatenate([numbers[broken], np.array([first for first, _ in runs], dtype=np.int64)])
+        lost_kinds = np.concatenate([kinds[broken], np.full(len(runs), RowKind.BLANK, dtype=np.uint8)])
+        rows = np.concatenate([np.ones(int(broken.sum()), dtype=np.int64), np.array([length for _, length in runs], dtype=np.int64)])
+        order = np.argsort(at, kind="stable")
+        return at[order], lost_kinds[order], rows[order]
+
+    def _cut(self) -> Chunk:
+        parts = self._columns
+        if not parts:
+            columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
+        elif len(parts) == 1:
+            columns = parts[0]
+        else:
+            columns = [pa.concat_arrays([part[number] for part in parts]) for number in range(self._width)]
+        chunk = Chunk(
+            columns=columns,
+            row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,
+            findings=tuple(self._findings),
+            rows_lost=self._rows_lost,
+            bytes_read=self._bytes_read,
+        )
+        self._columns, self._row_numbers, self._findings = [], [], []
+        self._rows = self._bytes = self._found = self._rows_lost = 0
+        return chunk
+
+
+def _describe_bytes(size_bytes: int) -> str:
+    return f"{size_bytes // 2**20} MiB" if size_bytes % 2**20 == 0 else f"{size_bytes} bytes"

@@ -1,0 +1,217 @@
+"""Where records begin and end in a piece of a CSV file that begins with a record.
+
+Quotes that all open at a cell's start and close at a cell's end are proven to do so with a few vector operations; any other piece is walked quote
+by quote. Both give what `csv_grammar` says.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from features.processing.readers.csv_grammar import CsvGrammar
+
+LF, CR = 10, 13
+Positions: TypeAlias = npt.NDArray[np.int64]
+_NOWHERE: Positions = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """The whole records at the head of a piece, and the state of the one that it breaks off in."""
+
+    starts: Positions
+    stops: Positions
+    """A record is `data[start:stop]`, without its line break."""
+    end: int
+    """Behind the last record's line break: where the unfinished record begins."""
+    unclosed: Positions
+    """Indices of the records with a quote that is never closed."""
+    open_quote: int = -1
+    """Where the quote is that is open at the end of the piece, or closed by its last byte as far as can be seen; -1 for none."""
+    open_line: bool = False
+    """The piece breaks off in the line of a quote that is never closed."""
+
+
+def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed: int = -1) -> Scan:
+    """All whole records of `data`; where it is `final`, what follows the last line break is a record too.
+
+    `never_closed` is the position of a quote of which that is known already, though its evidence lies behind `data`.
+    """
+    view = grammar.mask_escapes(data)
+    codes = np.frombuffer(view, dtype=np.uint8)
+    line_ends = _find_line_ends(view, codes, final=final)
+    quotes = np.flatnonzero(codes == ord(grammar.quote_char)) if grammar.quote_char and grammar.quote_char.encode() in view else _NOWHERE
+    has_comments = grammar.comment_char is not None and grammar.comment_char.encode() in view
+    unclosed_at: list[int] = []
+    open_quote, open_line = -1, False
+    if len(quotes):
+        ends_open = not final and codes[-1] == codes[quotes[0]]
+        if never_closed < 0 and not has_comments and not grammar.skip_initial_space and _are_regular(codes, quotes, grammar, final=final):
+            line_ends = line_ends[np.searchsorted(quotes, line_ends) & 1 == 0]
+            if len(quotes) & 1 or ends_open:
+                openers = quotes[0::2]
+                open_quote = int(openers[_at_cell_start(codes, openers, grammar)][-1])
+        else:
+            walk = _Walk(view, codes, line_ends, grammar, final=final, never_closed=never_closed)
+            walk.run(quotes)
+            line_ends, unclosed_at, open_quote, open_line = walk.outer_line_ends(), walk.unclosed, walk.open_quote, walk.open_line
+    end = int(line_ends[-1]) + 1 if len(line_ends) else 0
+    stops = line_ends - ((codes[line_ends] == LF) & (line_ends > 0) & (codes[line_ends - 1] == CR))
+    starts = np.empty(len(line_ends), dtype=np.int64)
+    if len(starts):
+        starts[0] = 0
+        starts[1:] = line_ends[:-1] + 1
+    if final and end < len(data):
+        starts, stops, end = np.append(starts, end), np.append(stops, len(data)), len(data)
+    unclosed = np.searchsorted(starts, np.array([at for at in unclosed_at if at < end], dtype=np.int64), side="right") - 1
+    return Scan(starts=starts, stops=stops, end=end, unclosed=unclosed, open_quote=open_quote, open_line=open_line)
+
+
+def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
+    """The rest of one line, in which quotes mean nothing any more; nothing where `data` does not hold its end."""
+    view = grammar.mask_escapes(data)
+    codes = np.frombuffer(view, dtype=np.uint8)
+    line_ends = _find_line_ends(view, codes, final=final)[:1]
+    if not len(line_ends) and not final:
+        return Scan(starts=_NOWHERE, stops=_NOWHERE, end=0, unclosed=_NOWHERE, open_line=True)
+    end = int(line_ends[0]) + 1 if len(line_ends) else len(data)
+    return Scan(starts=np.zeros(1, dtype=np.int64), stops=np.array([end], dtype=np.int64), end=end, unclosed=_NOWHERE)
+
+
+def find_close(view: bytes, opener: int, grammar: CsvGrammar, *, final: bool) -> int | None:
+    """Where the quote at `opener` is closed in `view` (escapes masked); -1 where it never is, None where `view` ends too early to say."""
+    quote = (grammar.quote_char or "").encode()
+    at = opener + 1
+    while (close := view.find(quote, at)) >= 0:
+        if grammar.double_quote and view.startswith(quote, close + 1):
+            at = close + 2
+            continue
+        if close + 1 == len(view):
+            return close if final else None
+        spans_lines = view.find(b"\n", opener, close) >= 0 or view.find(b"\r", opener, close) >= 0
+        return -1 if spans_lines and view[close + 1] not in (LF, CR, ord(grammar.delimiter)) else close
+    return -1 if final else None
+
+
+def shorten_record(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> bytes:
+    """A few bytes that stand for the unfinished record `data`: whatever follows is cut as it would be behind the whole."""
+    view = grammar.mask_escapes(data)
+    if open_quote < 0:
+        comment = (grammar.comment_char or "").encode()
+        return (comment if comment and data.startswith(comment) else b"\0") + view[-1:]
+    quote = (grammar.quote_char or "").encode()
+    inside = view[open_quote + 1 :]
+    without_tail = inside.rstrip(quote)
+    breaks = b"\n" if b"\n" in inside or b"\r" in inside else b""
+    if (len(inside) - len(without_tail)) % 2:
+        return quote + breaks + quote
+    return quote + breaks + (inside[-1:] if grammar.escape_char and inside[-1:] == grammar.escape_char.encode() else b"")
+
+
+def _find_line_ends(view: bytes, codes: npt.NDArray[np.uint8], *, final: bool) -> Positions:
+    """The last byte of every line break (LF, CRLF or CR); a CR at the end of the piece may still become CRLF."""
+    line_feeds = np.flatnonzero(codes == LF)
+    if b"\r" not in view:
+        return line_feeds
+    returns = np.flatnonzero(codes == CR)
+    last = len(codes) - 1
+    alone = codes[np.minimum(returns + 1, last)] != LF
+    if not final:
+        alone &= returns < last
+    if not alone.any():
+        return line_feeds
+    return np.sort(np.concatenate([line_feeds, returns[alone]]))
+
+
+def _at_cell_start(codes: npt.NDArray[np.uint8], at: Positions, grammar: CsvGrammar) -> npt.NDArray[np.bool_]:
+    before = codes[at - 1]
+    at_start: npt.NDArray[np.bool_] = (before == ord(grammar.delimiter)) | (before == LF) | (before == CR) | (at == 0)
+    return at_start
+
+
+def _are_regular(codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar, *, final: bool) -> bool:
+    """Whether quotes open and close cells in turn: each first one at a cell's start, each second one at a cell's end, or both as a doubled quote."""
+    if final and len(quotes) & 1:
+        return False
+    openers, closers = quotes[0::2], quotes[1::2]
+    opens = _at_cell_start(codes, openers, grammar)
+    after = codes[np.minimum(closers + 1, len(codes) - 1)]
+    closes = (after == ord(grammar.delimiter)) | (after == LF) | (after == CR) | (closers == len(codes) - 1)
+    if grammar.double_quote:
+        touching = openers[1:] - 1 == closers[: len(openers) - 1]
+        opens[1:] |= touching
+        closes[: len(touching)] |= touching
+    return bool(opens.all() and closes.all())
+
+
+class _Walk:
+    """Goes through a piece from quote to quote, as a person would."""
+
+    def __init__(self, view: bytes, codes: npt.NDArray[np.uint8], line_ends: Positions, grammar: CsvGrammar, *, final: bool, never_closed: int) -> None:
+        self._view, self._codes, self._line_ends, self._grammar = view, codes, line_ends, grammar
+        self._final, self._never_closed = final, never_closed
+        self._opened: list[int] = []
+        self._closed: list[int] = []
+        self.unclosed: list[int] = []
+        self.open_quote = -1
+        self.open_line = False
+
+    def run(self, quotes: Positions) -> None:
+        """Fill the result from all quotes of the piece."""
+        line_ends = self._line_ends.tolist()
+        free_from = 0
+        for quote in self._candidates(quotes):
+            if quote < free_from or self._is_in_comment(quote, line_ends):
+                continue
+            close = -1 if quote == self._never_closed else find_close(self._view, quote, self._grammar, final=self._final)
+            if close is None:
+                self.open_quote = quote
+                return
+            if close >= 0:
+                self._opened.append(quote)
+                self._closed.append(close)
+                free_from = close + 1
+                continue
+            self.unclosed.append(quote)
+            line = bisect_left(line_ends, quote)
+            if line == len(line_ends):
+                self.open_line = not self._final
+                return
+            free_from = line_ends[line] + 1
+
+    def outer_line_ends(self) -> Positions:
+        """The line breaks that end records."""
+        line_ends = self._line_ends
+        if self._opened:
+            span = np.searchsorted(np.array(self._opened, dtype=np.int64), line_ends) - 1
+            line_ends = line_ends[(span < 0) | (line_ends > np.array(self._closed, dtype=np.int64)[span])]
+        return line_ends[line_ends < self.open_quote] if self.open_quote >= 0 else line_ends
+
+    def _candidates(self, quotes: Positions) -> list[int]:
+        """The quotes that would open a cell if they stood outside of one."""
+        if not self._grammar.skip_initial_space:
+            at_start: list[int] = quotes[_at_cell_start(self._codes, quotes, self._grammar)].tolist()
+            return at_start
+        edges = (LF, CR, ord(self._grammar.delimiter))
+        candidates = []
+        for quote in quotes.tolist():
+            before = quote - 1
+            while before >= 0 and self._view[before] == ord(" "):
+                before -= 1
+            if before < 0 or self._view[before] in edges:
+                candidates.append(quote)
+        return candidates
+
+    def _is_in_comment(self, quote: int, line_ends: list[int]) -> bool:
+        if self._grammar.comment_char is None:
+            return False
+        line = bisect_left(line_ends, quote)
+        start = line_ends[line - 1] + 1 if line else 0
+        if self._closed and self._closed[-1] >= start:
+            return False
+        return self._view.startswith(self._grammar.comment_char.encode(), start)

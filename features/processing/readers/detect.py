@@ -1,0 +1,194 @@
+"""What a CSV file does not say about itself: its encoding, its delimiter and its quote character."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import pyarrow as pa
+from charset_normalizer import from_bytes
+
+from features.processing.readers.csv_cells import is_utf8
+from features.processing.readers.csv_grammar import CsvGrammar, split_record
+from features.processing.readers.csv_scan import scan_records
+
+LAST_RESORT = "cp1252"
+DELIMITERS = (",", ";", "\t", "|")
+QUOTES = ('"', "'")
+
+_LEGACY_ENCODINGS = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "iso8859_2", "iso8859_5", "koi8_r"),
+    *("cp932", "euc_jp", "gb18030", "big5", "cp949"),
+)
+_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+_LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
+_BLOCK_BYTES = 2**20
+_SAMPLE_BYTES = 2**16
+_LINES_PER_BAD_LINE = 1000
+_SAMPLE_ROWS = 1000
+_SAMPLE_CELLS = 10_000
+_BOMS = (
+    # UTF-32's little-endian mark begins with UTF-16's.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def detect_encoding(path: Path) -> str:
+    """The encoding of the whole file, which is read once: UTF-8 where at most one line in a thousand is not, else the likeliest other one."""
+    with path.open("rb", buffering=0) as file:
+        head = file.read(_SAMPLE_BYTES)
+    for bom, encoding in _BOMS:
+        if head.startswith(bom):
+            return encoding
+    if wide := _detect_utf16(head):
+        return wide
+    if all(_is_utf8(block) for block in _read_lines(path)):
+        return "utf-8"
+    bad_share, sample = _sample_bad_lines(path)
+    return "utf-8" if bad_share * _LINES_PER_BAD_LINE <= 1 else detect_legacy_encoding(sample)
+
+
+def _sample_bad_lines(path: Path) -> tuple[Fraction, bytes]:
+    """The share of lines that are not UTF-8, and some of them."""
+    lines = bad_lines = sample_bytes = 0
+    # Each line once: the same few letters a thousand times over look unlike any language.
+    sample: dict[bytes, None] = {}
+    for block in _read_lines(path):
+        lines += max(block.count(b"\n"), block.count(b"\r"))
+        if _is_utf8(block):
+            continue
+        for line in block.splitlines():
+            if not _is_utf8(line):
+                bad_lines += 1
+                if sample_bytes < _SAMPLE_BYTES and line[:_SAMPLE_BYTES] not in sample:
+                    sample[line[:_SAMPLE_BYTES]] = None
+                    sample_bytes += len(line)
+    return Fraction(bad_lines, max(1, lines)), b"\n".join(sample)
+
+
+def _is_utf8(data: bytes) -> bool:
+    return data.isascii() or is_utf8(pa.py_buffer(data))
+
+
+def detect_legacy_encoding(sample: bytes) -> str:
+    """The likeliest encoding of text that is not UTF-8; cp1252 where it cannot be told."""
+    matches = from_bytes(sample, cp_isolation=list(_LEGACY_ENCODINGS))
+    best = matches.best()
+    if best is None:
+        return LAST_RESORT
+    if _is_latin(sample):
+        # Single letters with accents fit many code pages; another one than the usual must read more like a language.
+        usual = max((match.coherence for match in matches if match.encoding == LAST_RESORT), default=0.0)
+        if best.coherence <= usual:
+            return LAST_RESORT
+    return codecs.lookup(best.encoding).name
+
+
+def _is_latin(sample: bytes) -> bool:
+    """Whether bytes past ASCII mostly stand alone, as accented letters do between plain ones."""
+    high = len(_HIGH_BYTE.findall(sample))
+    return len(_LONE_HIGH_BYTE.findall(sample)) * 10 > high * 7
+
+
+def detect_characters(sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, skip_rows: int) -> CsvGrammar:
+    """`grammar` with the delimiter and the quote character that fit the sample best, where they are to be found.
+
+    The best delimiter gives the most columns to the header and as many to the rows below it. `skip_rows` rows above the header do not count.
+    """
+    delimiters = DELIMITERS if find_delimiter else (grammar.delimiter,)
+    best, best_score = grammar, -1.0
+    for delimiter in delimiters:
+        if delimiter in (grammar.quote_char, grammar.escape_char) or delimiter in (grammar.comment_char or ""):
+            continue
+        candidate = _replace(grammar, delimiter=delimiter)
+        if find_quote:
+            candidate = _replace(candidate, quote_char=_detect_quote(sample, delimiter))
+        score = _score(_sample_widths(sample, candidate)[skip_rows:])
+        if score > best_score:
+            best, best_score = candidate, score
+    return best
+
+
+def _replace(grammar: CsvGrammar, *, delimiter: str | None = None, quote_char: str | None = None) -> CsvGrammar:
+    return CsvGrammar(
+        delimiter=delimiter or grammar.delimiter,
+        quote_char=quote_char or grammar.quote_char,
+        escape_char=grammar.escape_char,
+        double_quote=grammar.double_quote,
+        skip_initial_space=grammar.skip_initial_space,
+        comment_char=grammar.comment_char,
+    )
+
+
+def _detect_utf16(head: bytes) -> str | None:
+    """UTF-16 without its mark: mostly ASCII, so that every other byte is NUL."""
+    even, odd = head[0::2], head[1::2]
+    if len(odd) < 2:  # noqa: PLR2004 - too short to tell
+        return None
+    if odd.count(0) > len(odd) * 0.7 and even.count(0) < len(even) * 0.1:
+        return "utf-16-le"
+    if even.count(0) > len(even) * 0.7 and odd.count(0) < len(odd) * 0.1:
+        return "utf-16-be"
+    return None
+
+
+def _read_lines(path: Path) -> Iterator[bytes]:
+    """The file in blocks that end with a line, where lines are not longer than a block; else at least not within a UTF-8 character."""
+    rest = b""
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            end = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+            if not end:
+                if len(rest) < 2 * _BLOCK_BYTES:
+                    rest += block
+                    continue
+                end = len(block)
+                while end > len(block) - 4 and end and block[end - 1] & 0xC0 == 0x80:  # noqa: PLR2004 - continuation bytes, at most 3 behind a lead
+                    end -= 1
+                end -= bool(end and block[end - 1] >= 0xC0)  # noqa: PLR2004 - the lead byte
+            yield rest + block[:end]
+            rest = block[end:]
+    if rest:
+        yield rest
+
+
+def _detect_quote(sample: bytes, delimiter: str) -> str:
+    """The double quote, unless cells are enclosed in single quotes only."""
+    counts = {}
+    for quote in QUOTES:
+        edge = re.escape(delimiter)
+        opened = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}".encode(), sample)
+        enclosed = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}[^{quote}\r\n]*{quote}(?=[{edge}\r\n]|$)".encode(), sample)
+        counts[quote] = len(enclosed) if len(enclosed) * 2 >= len(opened) else 0
+    double, single = QUOTES
+    return single if counts[single] > 1 and not counts[double] else double
+
+
+def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
+    """How many cells each of the first rows has; blank and comment rows count as places only."""
+    scan = scan_records(sample, grammar, final=False)
+    if not len(scan.starts):
+        scan = scan_records(sample, grammar, final=True)
+    widths = []
+    for start, stop in zip(scan.starts[:_SAMPLE_ROWS].tolist(), scan.stops[:_SAMPLE_ROWS].tolist(), strict=True):
+        text = sample[start:stop].decode("utf-8", "replace")
+        is_row = text.strip() and not (grammar.comment_char and text.startswith(grammar.comment_char))
+        widths.append(len(split_record(text, grammar, max_cells=_SAMPLE_CELLS)) if is_row else 0)
+    return widths
+
+
+def _score(widths: Sequence[int]) -> float:
+    """How well the rows agree with the first one, and how many columns that makes; 0 for one column."""
+    filled = [width for width in widths if width]
+    if not filled or filled[0] == 1:
+        return 0.0
+    header, rows = filled[0], filled[1:]
+    share = sum(width == header for width in rows) / len(rows) if rows else 1.0
+    return share * (1 + min(header, 100) / 100) + header / _SAMPLE_CELLS

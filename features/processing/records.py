@@ -1,0 +1,84 @@
+"""Findings as a table of error records, column by column, in the form in which they are stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.processing.readers.base import Finding
+
+MAX_RAW_VALUE_CHARACTERS = 1000
+MAX_NAME_CHARACTERS = 255
+
+RECORD_SCHEMA = pa.schema(
+    [
+        ("row_number", pa.int64()),
+        ("column_number", pa.int32()),
+        ("column_name", pa.string()),
+        ("error_type", pa.string()),
+        ("error_message", pa.string()),
+        ("raw_value", pa.string()),
+    ]
+)
+
+
+def findings_to_table(findings: Iterable[Finding]) -> pa.Table:
+    r"""One row for each error (`RECORD_SCHEMA`), in the order of the findings; names and raw values are cut, NUL is shown as `\x00`."""
+    batches = [_to_batch(finding) for finding in findings if len(finding)]
+    return pa.Table.from_batches(batches, schema=RECORD_SCHEMA).combine_chunks()
+
+
+def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
+    """The findings cut to their first `count` errors."""
+    taken: list[Finding] = []
+    for finding in findings:
+        if count <= 0:
+            break
+        taken.append(finding if len(finding) <= count else _head(finding, count))
+        count -= len(finding)
+    return taken
+
+
+def show_values(values: pa.StringArray) -> pa.StringArray:
+    r"""Cells as they are shown: a NUL as `\x00`, at most 1,000 characters."""
+    # Cut first, so that escaping works on short texts only; the second cut takes what the escapes added.
+    return _cut(_escape_nul(_cut(values)))
+
+
+def _to_batch(finding: Finding) -> pa.RecordBatch:
+    size = len(finding)
+    return pa.record_batch(
+        [
+            pa.array(finding.row_numbers, type=pa.int64()),
+            _repeat(finding.column_number, size, pa.int32()),
+            _repeat(None if finding.column_name is None else finding.column_name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS], size, pa.string()),
+            _repeat(finding.error_type, size, pa.string()),
+            _repeat(finding.message.replace("\0", "\\x00"), size, pa.string()) if isinstance(finding.message, str) else _escape_nul(finding.message),
+            pa.nulls(size, type=pa.string()) if finding.raw_values is None else show_values(finding.raw_values),
+        ],
+        schema=RECORD_SCHEMA,
+    )
+
+
+def _head(finding: Finding, count: int) -> Finding:
+    return replace(
+        finding,
+        row_numbers=finding.row_numbers[:count],
+        message=finding.message if isinstance(finding.message, str) else finding.message.slice(0, count),
+        raw_values=None if finding.raw_values is None else finding.raw_values.slice(0, count),
+    )
+
+
+def _repeat(value: str | int | None, size: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(size, type=kind) if value is None else pa.repeat(pa.scalar(value, type=kind), size)
+
+
+def _escape_nul(values: pa.StringArray) -> pa.StringArray:
+    return pc.replace_substring(values, pattern="\0", replacement="\\x00")
+
+
+def _cut(values: pa.StringArray) -> pa.StringArray:
+    return pc.utf8_slice_codeunits(values, start=0, stop=MAX_RAW_VALUE_CHARACTERS)

@@ -1,0 +1,213 @@
+"""One attempt at one job: claim, read, check, record, end; and what is done when something comes between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from features.processing.engine import ChunkReport, Inspection, inspect_file
+from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.recorder import JobLost, Recorder
+from features.processing.schemas import Hold
+from shared import job_state, shutdown
+from shared.db.errors import is_database_unavailable
+from shared.storage import stored_path
+from shared.table_dialect import parse_table_dialect
+from shared.table_schema import parse_table_schema
+
+if TYPE_CHECKING:
+    import uuid
+
+    from shared.db.models import Job
+    from shared.messaging import TaskContext
+    from shared.settings import Settings
+
+RENEWALS_PER_LEASE = 3
+DATABASE_PAUSE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class StopRequested(Exception):  # a wish, not a mistake
+    """This process is to end; the job goes back to the queue."""
+
+
+class TimeLimitPassed(Exception):  # a state, not a mistake
+    """The job has run for longer than it may."""
+
+
+async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
+    """Claim the job if it waits, and bring it to an end; doing so twice does nothing the second time."""
+    settings = context.settings
+    async with context.database.unit_of_work() as session:
+        job = await job_state.claim(session, job_id=job_id, lease_s=settings.job_lease_s)
+    if job is None:
+        return
+    hold = Hold(job_id=job_id, attempt=job.attempt, lease_s=settings.job_lease_s)
+    with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=hold.attempt):
+        log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
+        async with _lease(context, hold):
+            await _attempt(context, job, hold)
+
+
+async def _attempt(context: TaskContext, job: Job, hold: Hold) -> None:
+    """Process the file; whatever comes between is answered by the one transition that fits it."""
+    settings = context.settings
+    try:
+        async with Recorder(
+            context.database,
+            hold,
+            interval_s=settings.progress_interval_s,
+            most_stored=settings.max_stored_errors_per_job,
+        ) as recorder:
+            await _process(context, job, hold, recorder)
+    except JobLost:
+        log.info("job is no longer ours")
+    except TimeLimitPassed:
+        log.warning("job ran into its time limit")
+        await _fail_for_time(context, hold)
+    except StopRequested:
+        await _release(context, hold)
+        log.info("job released: this worker shuts down")
+    except Exception as error:
+        if is_database_unavailable(error):
+            log.warning("the database went away", reason=repr(error))
+            await _release(context, hold)
+        else:
+            log.exception("job crashed")
+            await _count_crash(context, hold)
+
+
+async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> None:
+    """Read the file to its end, or to where it breaks off, and end the job accordingly."""
+    settings = context.settings
+    try:
+        async with asyncio.timeout(settings.job_time_limit_s) as limit, _open(job, settings) as inspection:
+            await _describe(context, job, hold, inspection)
+            await recorder.require_hold()
+            async with aclosing(_read_ahead(inspection.reports())) as reports:
+                async for report in reports:
+                    await recorder.record(report)
+                    if shutdown.must_stop():
+                        raise StopRequested
+    except FileUnreadable as unreadable:
+        log.info("file cannot be read to its end", reason=str(unreadable))
+        await recorder.fail(str(unreadable))
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimeLimitPassed from error
+    else:
+        await recorder.finish()
+        log.info("job completed")
+
+
+@asynccontextmanager
+async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
+    path = stored_path(settings.upload_dir, job.id, job.filename)
+    try:
+        inspection = await asyncio.to_thread(
+            inspect_file,
+            path,
+            table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
+            dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+            encoding=job.encoding,
+            limits=ReadLimits(
+                chunk_rows=settings.chunk_rows,
+                max_row_bytes=settings.max_row_bytes,
+                spill_dir=settings.spill_dir,
+                excel_reader=settings.excel_reader,
+            ),
+        )
+    except FileNotFoundError as error:
+        raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
+    try:
+        yield inspection
+    finally:
+        await asyncio.to_thread(inspection.close)
+
+
+async def _read_ahead(reports: Iterator[ChunkReport]) -> AsyncGenerator[ChunkReport]:
+    """The reports, each made in a thread while the one before it is recorded; a slow database slows the reading."""
+
+    def make_next() -> ChunkReport | None:
+        return next(reports, None)
+
+    ahead = asyncio.ensure_future(asyncio.to_thread(make_next))
+    try:
+        while (report := await asyncio.shield(ahead)) is not None:
+            ahead = asyncio.ensure_future(asyncio.to_thread(make_next))
+            yield report
+    finally:
+        # A thread cannot be cancelled: the file may be closed only when it has come back.
+        with suppress(Exception):
+            await ahead
+
+
+async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Inspection) -> None:
+    """Tell clients what was found on opening the file, before its rows are read."""
+    inferred = dict(inspection.table_schema.descriptor) if job.schema_given is None else None
+    async with context.database.unit_of_work() as session:
+        held = await job_state.describe(
+            session,
+            job_id=hold.job_id,
+            attempt=hold.attempt,
+            source=asdict(inspection.source),
+            schema_inferred=inferred,
+        )
+    if not held:
+        raise JobLost
+
+
+@asynccontextmanager
+async def _lease(context: TaskContext, hold: Hold) -> AsyncIterator[None]:
+    """Renew the lease for as long as the block runs, on a connection of its own; the fence does the rest where that fails."""
+
+    async def renew() -> None:
+        held = True
+        while held:
+            await asyncio.sleep(hold.lease_s / RENEWALS_PER_LEASE)
+            try:
+                async with context.database.unit_of_work() as session:
+                    held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)
+            except Exception as error:  # noqa: BLE001  # tried again in a moment; the lease tells when it is too late
+                log.warning("lease not renewed", reason=repr(error))
+
+    renewal = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        renewal.cancel()
+        with suppress(asyncio.CancelledError):
+            await renewal
+
+
+async def _release(context: TaskContext, hold: Hold) -> None:
+    """Give the job back, as soon as the database answers: that it was away is no crash."""
+    while True:
+        try:
+            async with context.database.unit_of_work() as session:
+                await job_state.release(session, job_id=hold.job_id, attempt=hold.attempt)
+        except Exception as error:
+            if not is_database_unavailable(error):
+                raise
+            await asyncio.sleep(DATABASE_PAUSE_S)
+        else:
+            return
+
+
+async def _fail_for_time(context: TaskContext, hold: Hold) -> None:
+    """End the job FAILED with the figures that were committed last: whatever was going on when its time was over was broken off."""
+    message = f"Checking this file took longer than the {context.settings.job_time_limit_s:g} seconds that are allowed. Please split it."
+    async with context.database.unit_of_work() as session:
+        await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
+
+
+async def _count_crash(context: TaskContext, hold: Hold) -> None:
+    async with context.database.unit_of_work() as session:
+        await job_state.count_crash(session, job_id=hold.job_id, attempt=hold.attempt, max_crashes=context.settings.max_crashes)

@@ -1,0 +1,16 @@
+"""The one task: run a job."""
+
+from __future__ import annotations
+
+from features.processing.run import run_job
+from shared.contracts import PROCESS_JOB, ProcessJob
+from shared.messaging import TaskContext, task
+
+ENDING_S = 60.0
+"""What a job may take beyond its time limit to be ended properly."""
+
+
+@task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s + ENDING_S)
+async def process_job(context: TaskContext, payload: ProcessJob) -> None:
+    """Claim the job if it waits, and bring it to an end."""
+    await run_job(context, job_id=payload.job_id)

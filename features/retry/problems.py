@@ -1,0 +1,19 @@
+"""What can go wrong with a retry, as its client sees it."""
+
+from __future__ import annotations
+
+from shared.problems import BadRequest
+
+
+class NotRetryable(BadRequest):
+    """Only a job that is FAILED or CANCELLED can be tried again."""
+
+    slug = "not-retryable"
+    title = "Not retryable"
+
+
+class FileGone(BadRequest):
+    """The file of this job is no longer stored; upload it again."""
+
+    slug = "file-gone"
+    title = "File gone"

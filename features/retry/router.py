@@ -1,0 +1,23 @@
+"""POST /api/jobs/{job_id}/retry."""
+
+from __future__ import annotations
+
+import uuid
+
+from fastapi import APIRouter
+
+from features.retry.problems import FileGone, NotRetryable
+from features.retry.service import retry_job
+from shared.auth import SettingsDep, ViewerDep
+from shared.db.session import SessionDep
+from shared.problems import JobNotFound, NotAuthenticated, responses
+from shared.schemas import JobRead
+
+router = APIRouter(prefix="/api/jobs", tags=["retry"])
+
+
+@router.post("/{job_id}/retry", status_code=202, responses=responses(NotRetryable, FileGone, JobNotFound, NotAuthenticated))
+async def retry_failed_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
+    """Run a FAILED or CANCELLED job again from its first row."""
+    job = await retry_job(session, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    return JobRead.model_validate(job)

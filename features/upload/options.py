@@ -1,0 +1,94 @@
+"""The form fields beside the file, checked before anything is accepted: every problem is found, not only the first."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from features.upload.form import FILE_FIELD, Part
+from features.upload.schemas import OPTION_NAMES, UploadOptions
+from shared.descriptors import DescriptorInvalid
+from shared.problems import InvalidPart
+from shared.settings import Settings
+from shared.table_dialect import parse_table_dialect_json
+from shared.table_schema import parse_table_schema_json
+from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url
+
+RESOLVE_TIMEOUT_S = 0.3
+
+
+async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
+    """The options of the form, and all that is wrong with it; an empty field counts as absent."""
+    problems = [*_find_wrong_names(parts)]
+    texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
+    for name, value in list(texts.items()):
+        try:
+            value.decode("utf-8")
+        except UnicodeDecodeError:
+            problems.append(InvalidPart(field=name, message="The field's text is not UTF-8."))
+            del texts[name]
+    options = UploadOptions(
+        webhook_url=await _check_webhook_url(texts.get("webhook_url"), settings, problems),
+        table_schema=_check_descriptor(texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
+        dialect=_check_descriptor(texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
+        encoding=_check_encoding(texts.get("encoding"), problems),
+    )
+    return options, problems
+
+
+def _find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
+    names = [part.name for part in parts]
+    found = []
+    for name in dict.fromkeys(names):
+        shown = name[:100].encode("utf-8", "replace").decode()
+        if name == FILE_FIELD:
+            found.append(InvalidPart(field=name, message="The field file must be a file; send it with a filename."))
+        elif name not in OPTION_NAMES:
+            known = ", ".join(sorted({*OPTION_NAMES, FILE_FIELD}))
+            found.append(InvalidPart(field=shown, message=f"There is no field {shown!r}; the fields are {known}."))
+        elif names.count(name) > 1:
+            found.append(InvalidPart(field=name, message=f"The field {name} must be sent once."))
+    return found
+
+
+async def _check_webhook_url(value: bytearray | None, settings: Settings, problems: list[InvalidPart]) -> str | None:
+    if value is None:
+        return None
+    url = value.decode().strip()
+    try:
+        target = parse_webhook_url(url)
+        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
+    except WebhookAddressRefused as refused:
+        problems.append(InvalidPart(field="webhook_url", message=str(refused)))
+    except HostNotFound:
+        # A host that does not resolve yet is accepted: the check that counts is the one at sending.
+        return url
+    return url
+
+
+def _check_descriptor(
+    value: bytearray | None,
+    parse: Callable[[bytes], Mapping[str, Any]],
+    problems: list[InvalidPart],
+) -> dict[str, Any] | None:
+    if value is None:
+        return None
+    try:
+        return dict(parse(bytes(value)))
+    except DescriptorInvalid as invalid:
+        problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)
+        return None
+
+
+def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str | None:
+    if value is None:
+        return None
+    name = value.decode().strip()
+    try:
+        codec = codecs.lookup(name)
+        b"".decode(name)
+    except (LookupError, UnicodeError, ValueError):
+        problems.append(InvalidPart(field="encoding", message=f"There is no encoding {name[:64]!r}; try utf-8, cp1252 or utf-16."))
+        return None
+    return codec.name

@@ -1,0 +1,60 @@
+"""What can go wrong with an upload, as its client sees it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from shared.problems import BadRequest, Problem
+
+
+class InvalidUpload(BadRequest):
+    """The upload was not accepted; correct what is listed and send it again."""
+
+    slug = "invalid-upload"
+    title = "Invalid upload"
+
+
+class MalformedBody(BadRequest):
+    """The body is not a complete multipart/form-data message; send the file as a form field named file."""
+
+    slug = "malformed-body"
+    title = "Malformed body"
+
+
+class KeyReused(BadRequest):
+    """This Idempotency-Key was used before with another file or other fields; use a new key for a new upload."""
+
+    slug = "idempotency-key-reused"
+    title = "Idempotency key reused"
+
+
+class ClientTooSlow(Problem):
+    """Nothing arrived for too long; send the file again over a steadier connection."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    slug = "client-too-slow"
+    title = "Request timeout"
+
+
+class FileTooLarge(Problem):
+    """The file is larger than this service accepts; split it and send the parts one by one."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "file-too-large"
+    title = "File too large"
+
+
+class TooManyUploads(Problem):
+    """Too many uploads are under way; try again in a few seconds."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "too-many-uploads"
+    title = "Too many uploads"
+
+
+class DiskFull(Problem):
+    """There is no room left for this file; try again later, or tell the operator."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    slug = "disk-full"
+    title = "Insufficient storage"

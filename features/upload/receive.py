@@ -1,0 +1,170 @@
+"""From the request's stream to a file on disk: limits first, nothing left behind when it does not end well."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from features.upload.contents import FILE_TYPES, describe_mismatch, get_file_type
+from features.upload.disk import HEAD_BYTES, FileWriter
+from features.upload.form import FILE_FIELD, FormParser, Part
+from features.upload.options import check_options
+from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
+from features.upload.schemas import UploadOptions
+from shared.problems import InvalidPart
+from shared.storage import stored_path
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+_under_way = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedFile:
+    """A file that lies on disk, whole and durable, and what came with it."""
+
+    job_id: uuid.UUID
+    filename: str
+    file_type: str
+    size: int
+    sha256: str
+    options: UploadOptions
+
+
+@asynccontextmanager
+async def upload_slot(settings: Settings) -> AsyncIterator[None]:
+    """One of this process's `MAX_CONCURRENT_UPLOADS`. Raises `TooManyUploads`."""
+    global _under_way  # noqa: PLW0603  # a count of this process, changed on its event loop only
+    if _under_way >= settings.max_concurrent_uploads:
+        raise TooManyUploads(headers={"Retry-After": "5"})
+    _under_way += 1
+    try:
+        yield
+    finally:
+        _under_way -= 1
+
+
+def require_acceptable_length(content_length: str | None, settings: Settings) -> None:
+    """Refuse what is too large by its own word, before any of it is read. Raises `FileTooLarge`."""
+    if content_length is not None and content_length.isdecimal() and int(content_length) > settings.max_request_size_bytes:
+        raise too_large(settings)
+
+
+def too_large(settings: Settings) -> FileTooLarge:
+    """The problem, with the limit."""
+    return FileTooLarge(f"The file is larger than the {settings.max_upload_size_bytes:,} bytes that this service accepts; split it.")
+
+
+@dataclass
+class _Upload:
+    """The file of one form, while it comes in."""
+
+    settings: Settings
+    job_id: uuid.UUID = field(default_factory=uuid.uuid4)
+    filename: str | None = None
+    file_type: str | None = None
+    writer: FileWriter | None = None
+    files: int = 0
+
+    def begin_file(self, part: Part) -> None:
+        self.files += 1
+        if self.files > 1:
+            raise _invalid(InvalidPart(field=FILE_FIELD, message="Send exactly one file in an upload."))
+        self.filename = part.filename or ""
+        self.file_type = get_file_type(self.filename)
+        if self.file_type is None:
+            accepted = ", ".join(f".{name}" for name in FILE_TYPES)
+            name = self.filename or "without a name"
+            raise _invalid(InvalidPart(field=FILE_FIELD, message=f"A file {name!r} is not accepted; the name must end in one of {accepted}."))
+        self.writer = FileWriter(
+            stored_path(self.settings.upload_dir, self.job_id, self.filename),
+            chunk_size_bytes=self.settings.upload_chunk_size_bytes,
+            min_free_bytes=self.settings.min_free_disk_bytes,
+        )
+
+    def take(self, data: memoryview) -> None:
+        assert self.writer is not None
+        if self.writer.size + len(data) > self.settings.max_upload_size_bytes:
+            raise too_large(self.settings)
+        knew_head = len(self.writer.head) >= HEAD_BYTES
+        self.writer.take(data)
+        if not knew_head and len(self.writer.head) >= HEAD_BYTES:
+            self.require_match()
+
+    def require_match(self) -> None:
+        assert self.writer is not None
+        assert self.file_type is not None
+        if self.writer.size == 0:
+            raise _invalid(InvalidPart(field=FILE_FIELD, message="The file is empty."))
+        mismatch = describe_mismatch(self.file_type, self.writer.head)
+        if mismatch is not None:
+            raise _invalid(InvalidPart(field=FILE_FIELD, message=mismatch))
+
+
+def _invalid(*parts: InvalidPart) -> InvalidUpload:
+    return InvalidUpload(parts[0].message if len(parts) == 1 else None, errors=parts)
+
+
+async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings) -> ReceivedFile:
+    """Parse `stream` as it arrives and put its file on disk.
+
+    Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; then nothing is left on disk.
+    """
+    upload = _Upload(settings)
+    form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take)
+    try:
+        async for piece in _bounded(stream, idle_timeout_s=settings.upload_idle_timeout_s):
+            form.feed(piece)
+            if upload.writer is not None:
+                await upload.writer.drain()
+        form.close()
+        return await _accept(upload, form)
+    except BaseException as error:
+        if upload.writer is not None:
+            await asyncio.shield(upload.writer.discard())
+        if isinstance(error, DiskFull):
+            log.warning("upload refused: disk full", upload_dir=str(settings.upload_dir))
+        raise
+
+
+async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
+    options, problems = await check_options(form.fields, settings=upload.settings)
+    if upload.writer is None:
+        problems.insert(0, InvalidPart(field=FILE_FIELD, message="The file is missing; send it in a form field named file."))
+    else:
+        upload.require_match()
+    if problems:
+        raise _invalid(*problems)
+    assert upload.writer is not None
+    assert upload.filename is not None
+    assert upload.file_type is not None
+    sha256 = await upload.writer.finish()
+    return ReceivedFile(
+        job_id=upload.job_id,
+        filename=upload.filename,
+        file_type=upload.file_type,
+        size=upload.writer.size,
+        sha256=sha256,
+        options=options,
+    )
+
+
+async def _bounded(stream: AsyncIterator[bytes], *, idle_timeout_s: float) -> AsyncIterator[bytes]:
+    iterator = aiter(stream)
+    while True:
+        try:
+            async with asyncio.timeout(idle_timeout_s):
+                piece = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise ClientTooSlow(f"Nothing arrived for {idle_timeout_s:g} seconds; send the file again over a steadier connection.") from error
+        yield piece

@@ -1,0 +1,63 @@
+"""POST /api/files/upload."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+
+from features.upload.accept import accept_file
+from features.upload.lingering import BodyStream, refuse
+from features.upload.problems import (
+    ClientTooSlow,
+    DiskFull,
+    FileTooLarge,
+    InvalidUpload,
+    KeyReused,
+    MalformedBody,
+    TooManyUploads,
+)
+from features.upload.receive import receive_file, require_acceptable_length, upload_slot
+from features.upload.schemas import FORM_OPENAPI, UploadRead
+from shared.auth import SettingsDep, ViewerDep
+from shared.db.session import DatabaseDep
+from shared.problems import NotAuthenticated, Problem, responses
+
+router = APIRouter(prefix="/api/files", tags=["upload"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key with the same file and fields returns the first job again (200)"),
+]
+
+
+@router.post(
+    "/upload",
+    status_code=202,
+    response_model=UploadRead,
+    openapi_extra=FORM_OPENAPI,
+    responses={
+        200: {"model": UploadRead, "description": "The job that this Idempotency-Key was used for before"},
+        202: {"headers": {"Location": {"description": "The job", "schema": {"type": "string", "format": "uri-reference"}}}},
+        **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, DiskFull),
+    },
+)
+async def upload_file(
+    request: Request,
+    settings: SettingsDep,
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Send a file to be checked; the answer is a job to follow."""
+    stream = BodyStream(request)
+    try:
+        require_acceptable_length(request.headers.get("content-length"), settings)
+        async with upload_slot(settings):
+            received = await receive_file(aiter(stream), content_type=request.headers.get("content-type", ""), settings=settings)
+        job, is_new = await accept_file(database, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
+    except Problem as problem:
+        return refuse(problem, stream)
+    body = UploadRead.model_validate(job).model_dump(mode="json")
+    return JSONResponse(body, status_code=202 if is_new else 200, headers={"Location": f"/api/jobs/{job.id}"})

@@ -1,0 +1,17 @@
+"""The slice's own message."""
+
+from __future__ import annotations
+
+import uuid
+
+from shared.contracts import WEBHOOKS_QUEUE
+from shared.messaging import Payload, TaskRef
+
+
+class SendDelivery(Payload):
+    """Look whether this delivery is due, and attempt it."""
+
+    delivery_id: uuid.UUID
+
+
+SEND_DELIVERY = TaskRef("webhooks.send_delivery", WEBHOOKS_QUEUE, SendDelivery)

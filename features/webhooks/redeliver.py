@@ -1,0 +1,31 @@
+"""A client's wish to be told again."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from features.webhooks import queries
+from features.webhooks.messages import SEND_DELIVERY, SendDelivery
+from features.webhooks.problems import NothingToRedeliver
+from shared.db.jobs import require_job
+from shared.messaging import enqueue
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.auth import Viewer
+
+
+async def restart_delivery(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> uuid.UUID:
+    """Begin a new round of the job's newest delivery and return its id. Raises `JobNotFound` or `NothingToRedeliver`."""
+    job = await require_job(session, job_id=job_id, viewer=viewer)
+    if job.webhook_url is None:
+        raise NothingToRedeliver("This job has no webhook_url; there is nobody to tell.")
+    if job.completed_at is None:
+        raise NothingToRedeliver(f"This job is {job.status.value}; its webhook is sent when it has ended.")
+    delivery_id = await queries.restart_newest(session, job_id=job_id)
+    if delivery_id is None:
+        raise NothingToRedeliver
+    enqueue(session, SEND_DELIVERY, SendDelivery(delivery_id=delivery_id))
+    return delivery_id

@@ -1,0 +1,68 @@
+"""What goes over the wire of webhooks."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import Field
+
+from features.webhooks.models import DeliveryStatus
+from shared.schemas import Read, UtcTime
+
+
+class DeliveryAttemptRead(Read):
+    """One POST to the webhook."""
+
+    number: int = Field(description="From 1, over all rounds")
+    started_at: UtcTime
+    duration_ms: int
+    status_code: int | None = Field(description="Null where no answer came")
+    error: str | None = Field(description="Why no answer came; null where one did", examples=["ConnectError: connection refused"])
+    response_excerpt: str | None = Field(description="The first 1,024 bytes of the answer, as text")
+
+
+class DeliveryRead(Read):
+    """One event of a job, and the attempts to deliver it."""
+
+    id: uuid.UUID = Field(description="The webhook-id: the same in every retry and redelivery")
+    event: str = Field(examples=["job.completed"])
+    url: str
+    status: DeliveryStatus
+    created_at: UtcTime
+    attempts: list[DeliveryAttemptRead]
+
+
+class DeliveryList(Read):
+    """The deliveries of a job, newest first."""
+
+    deliveries: list[DeliveryRead]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDelivery:
+    """A delivery that this process is to attempt now."""
+
+    id: uuid.UUID
+    url: str
+    body: dict[str, object]
+    event: str
+    number: int
+    """Of this attempt, over all rounds."""
+    round_attempt: int
+    """Of this attempt, in this round, from 1."""
+    time_left_s: float
+    """Until the round is over, on the database's clock; negative where it is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptResult:
+    """What came of one POST."""
+
+    started_at: datetime
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    response_excerpt: str | None
+    retry_after_s: float | None = None

@@ -1,0 +1,71 @@
+"""The FastAPI application: lifespan, problem handlers, then every slice's router.
+
+uvicorn main:app --workers 4 --port 8000
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from shared import registry
+from shared.auth import parse_api_keys
+from shared.broker import Broker, create_celery
+from shared.db.session import open_database
+from shared.logging import configure_logging
+from shared.middleware import add_middleware
+from shared.openapi import install_openapi
+from shared.problems import install_problem_handlers
+from shared.redis_client import open_redis
+from shared.settings import Settings, get_settings
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application with every slice that `features/` holds."""
+    settings = settings or get_settings()
+    configure_logging(settings)
+    app = FastAPI(
+        title="Rowgate",
+        version=VERSION,
+        summary="Takes a CSV or Excel file, checks every row, keeps every bad cell, and tells you when it is done.",
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.api_keys = parse_api_keys(settings.api_keys)
+    install_problem_handlers(app)
+    add_middleware(app)
+    # Subscribers live beside the tasks: a slice is heard in every process, whether its tasks run there or not.
+    registry.load("features", "tasks")
+    for module in registry.load("features", "router"):
+        app.include_router(module.router)
+    install_openapi(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    settings.upload_dir.mkdir(parents=True, exist_ok=True)
+    broker = Broker(create_celery(settings), settings)
+    app.state.redis = open_redis(settings)
+    app.state.database = open_database(
+        settings,
+        send=broker.send,
+        application_name="rowgate-api",
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_max_overflow,
+        command_timeout_s=settings.db_command_timeout_s,
+    )
+    try:
+        yield
+    finally:
+        await app.state.database.close()
+        await app.state.redis.aclose()
+        broker.close()
+
+
+app = create_app()

@@ -1,0 +1,1 @@
+"""The database: tables that belong to everybody, and the unit of work."""

@@ -1,0 +1,36 @@
+"""Telling a database that is away from a statement that is wrong."""
+
+from __future__ import annotations
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+
+class DatabaseUnavailable(Exception):  # a state, not a mistake
+    """No connection to the database can be made."""
+
+
+_AWAY = (
+    asyncpg.exceptions.ConnectionDoesNotExistError,
+    asyncpg.exceptions.ConnectionFailureError,
+    asyncpg.exceptions.InterfaceError,
+    asyncpg.exceptions.InternalClientError,
+    asyncpg.exceptions.CannotConnectNowError,
+    asyncpg.exceptions.AdminShutdownError,
+    asyncpg.exceptions.CrashShutdownError,
+    asyncpg.exceptions.TooManyConnectionsError,
+    asyncpg.exceptions.QueryCanceledError,
+    ConnectionError,
+    TimeoutError,
+)
+
+
+def is_database_unavailable(error: BaseException) -> bool:
+    """Whether `error` says that the database cannot be reached, does not answer in time, or broke the connection off."""
+    if isinstance(error, DatabaseUnavailable | PoolTimeoutError | OperationalError | InterfaceError):
+        return True
+    if isinstance(error, DBAPIError):
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return error.connection_invalidated or isinstance(error.orig, _AWAY) or isinstance(cause, _AWAY)
+    return isinstance(error, _AWAY)

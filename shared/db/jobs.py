@@ -1,0 +1,33 @@
+"""Finding one job, as every slice does it: only those that its viewer may see, and none that was deleted."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, select, true
+from sqlalchemy.orm import InstrumentedAttribute, undefer
+
+from shared.db.models import Job
+from shared.problems import JobNotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.auth import Viewer
+
+
+def is_visible(viewer: Viewer) -> ColumnElement[bool]:
+    """The condition that a job exists for `viewer`."""
+    own = true() if viewer.sees_all else Job.submitted_by == viewer.name
+    return Job.deleted_at.is_(None) & own
+
+
+async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, load: Sequence[InstrumentedAttribute[object]] = ()) -> Job:
+    """The job, with the large columns in `load` beside the others. Raises `JobNotFound`."""
+    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).options(*(undefer(column) for column in load))
+    job = (await session.scalars(statement)).one_or_none()
+    if job is None:
+        raise JobNotFound
+    return job

@@ -1,0 +1,128 @@
+"""The two tables that are everybody's: jobs and their row errors."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, SmallInteger, String, Text, Uuid, func, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db.base import Base
+
+
+class JobStatus(enum.StrEnum):
+    """Where a job is in its life; `shared.job_state` holds the transitions."""
+
+    QUEUED = "QUEUED"
+    PROCESSING = "PROCESSING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class Job(Base):
+    """One uploaded file and what became of it. Inserted by upload; its status is changed by `shared.job_state` alone."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_a_percentage"),
+        Index("ix_jobs_created_at_id", text("created_at DESC"), text("id DESC")),
+        Index("ix_jobs_status_created_at", "status", text("created_at DESC"), text("id DESC")),
+        Index("ix_jobs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_jobs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'PROCESSING'")),
+        Index("ix_jobs_purge_due_at", "purge_due_at", postgresql_where=text("purge_due_at IS NOT NULL")),
+        Index(
+            "uq_jobs_idempotency_key",
+            text("coalesce(submitted_by, '')"),
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL AND deleted_at IS NULL"),
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
+    filename: Mapped[str] = mapped_column(String(255))
+    file_size: Mapped[int]
+    file_type: Mapped[str] = mapped_column(String(50))
+    sha256: Mapped[str] = mapped_column(String(64))
+    webhook_url: Mapped[str | None] = mapped_column(String(500))
+    schema_given: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    schema_inferred: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    dialect: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    encoding: Mapped[str | None] = mapped_column(String(64))
+    submitted_by: Mapped[str | None] = mapped_column(String(255))
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    fingerprint: Mapped[str | None] = mapped_column(String(64))
+    """SHA-256 of file and fields of a request with an idempotency key."""
+
+    status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"), default=JobStatus.QUEUED, server_default="QUEUED")
+    progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    rows_processed: Mapped[int] = mapped_column(default=0, server_default="0")
+    rows_failed: Mapped[int] = mapped_column(default=0, server_default="0")
+    total_rows: Mapped[int | None]
+    error_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    errors_stored: Mapped[int] = mapped_column(default=0, server_default="0")
+    error_tally: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"), deferred=True)
+    """Exact counts, one object for each column and error type, with how many of them are stored."""
+    error_message: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[dict[str, Any] | None]
+
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+    attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The fence: raised by every claim and by every return to QUEUED. A worker holds the number of its claim."""
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    lease_expires_at: Mapped[datetime | None]
+    rings: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often a message was sent for the job while it has been QUEUED."""
+    next_ring_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    """When a job that is still QUEUED gets its next message."""
+    deleted_at: Mapped[datetime | None]
+    """Deleted for clients; row, errors and file are removed behind."""
+    purge_due_at: Mapped[datetime | None]
+    """There are error records of older attempts, or of a deleted job, to be removed since then."""
+
+    @property
+    def errors_truncated(self) -> bool:
+        """Whether errors were counted that are not stored."""
+        return self.error_count > self.errors_stored
+
+    @property
+    def table_schema(self) -> dict[str, Any] | None:
+        """The Table Schema that is used: given, or inferred, or not known yet."""
+        return self.schema_given if self.schema_given is not None else self.schema_inferred
+
+
+class ProcessingError(Base):
+    """One bad cell, row or label. Inserted in bulk by processing; only those of the job's present attempt are shown."""
+
+    __tablename__ = "processing_errors"
+    __table_args__ = (
+        Index(
+            "ix_processing_errors_page",
+            "job_id",
+            "attempt",
+            "row_number",
+            text("coalesce(column_number, 0)"),
+            "id",
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4, server_default=func.gen_random_uuid())
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    row_number: Mapped[int]
+    column_number: Mapped[int | None]
+    column_name: Mapped[str | None] = mapped_column(String(255))
+    error_type: Mapped[str] = mapped_column(String(100))
+    error_message: Mapped[str] = mapped_column(Text)
+    raw_value: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

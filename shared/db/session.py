@@ -1,0 +1,99 @@
+"""The engine, and the unit of work: the only place that commits; what was collected in it is sent after the commit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import asyncpg
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from shared.db.errors import DatabaseUnavailable
+from shared.messaging import Message, take_messages
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+Send = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Database:
+    """One engine of one process (and one event loop), with the way to the broker for what its transactions collect."""
+
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+    send: Send
+
+    @asynccontextmanager
+    async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end of the block, rolled back by an exception. Messages leave after the commit.
+
+        A broker that is down is no error here: rows are the outbox, a periodic task rings again.
+        """
+        async with self.sessions() as session:
+            async with session.begin():
+                yield session
+            messages = take_messages(session)
+        if messages:
+            await self.send(messages)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def open_database(
+    settings: Settings,
+    *,
+    send: Send,
+    application_name: str,
+    pool_size: int,
+    max_overflow: int,
+    command_timeout_s: float | None = None,
+) -> Database:
+    """A database whose pool opens its connections when they are first needed."""
+
+    async def connect() -> asyncpg.Connection:
+        try:
+            return await asyncpg.connect(
+                dsn=settings.database_url.replace("+asyncpg", "", 1),
+                timeout=settings.db_connect_timeout_s,
+                command_timeout=command_timeout_s,
+                server_settings={"application_name": application_name, "jit": "off"},
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseUnavailable(str(error) or type(error).__name__) from error
+
+    engine = create_async_engine(
+        settings.database_url,
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=settings.db_pool_timeout_s,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+    )
+    return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
+
+
+def get_database(request: Request) -> Database:
+    """The application's database, opened by its lifespan."""
+    database: Database = request.app.state.database
+    return database
+
+
+DatabaseDep = Annotated[Database, Depends(get_database)]
+
+
+async def open_unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    """One transaction for one request."""
+    async with database.unit_of_work() as session:
+        yield session
+
+
+SessionDep = Annotated[AsyncSession, Depends(open_unit_of_work, scope="function")]
+"""Ends before the answer leaves (`scope="function"`), so that a commit that fails is a 5xx and never a 2xx."""

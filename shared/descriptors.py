@@ -1,0 +1,143 @@
+"""What the two descriptors (Table Schema, Table Dialect) have in common: JSON taken in safely, and every problem told at its pointer."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+
+MAX_DESCRIPTOR_BYTES = 2**20
+MAX_DEPTH = 64
+MAX_PROBLEMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class DescriptorProblem:
+    """One thing that is wrong with a descriptor."""
+
+    pointer: str
+    """A JSON pointer (RFC 6901) that starts at the form field: `/schema/fields/2/type`."""
+    message: str
+    """One plain sentence."""
+
+
+class DescriptorInvalid(Exception):
+    """The descriptor cannot be used; `problems` holds everything that is wrong with it, in the order of the descriptor."""
+
+    def __init__(self, problems: tuple[DescriptorProblem, ...]) -> None:
+        super().__init__("; ".join(f"{problem.pointer}: {problem.message}" for problem in problems[:3]))
+        self.problems = problems
+
+
+@dataclass(slots=True)
+class ProblemList:
+    """Collects problems while a descriptor is read."""
+
+    problems: list[DescriptorProblem] = field(default_factory=list)
+
+    def add(self, pointer: str, message: str) -> None:
+        """Note one problem; past `MAX_PROBLEMS` the descriptor is refused at once, so that a hostile one stays cheap."""
+        self.problems.append(DescriptorProblem(pointer, message))
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.raise_if_any()
+
+    def raise_if_any(self) -> None:
+        """Raise `DescriptorInvalid` with all problems, if there is one."""
+        if self.problems:
+            raise DescriptorInvalid(tuple(self.problems))
+
+
+def join_pointer(pointer: str, *parts: str | int) -> str:
+    """`pointer` continued by `parts`, escaped as RFC 6901 says."""
+    return pointer + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def decode_descriptor(text: str | bytes, *, root: str) -> object:
+    """The JSON value in `text`, or `DescriptorInvalid` with one problem at `root`."""
+    problems = ProblemList()
+    size_bytes = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
+    if size_bytes > MAX_DESCRIPTOR_BYTES:
+        problems.add(root, f"This is {size_bytes} bytes long; at most {MAX_DESCRIPTOR_BYTES} are allowed.")
+        problems.raise_if_any()
+    try:
+        decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text
+        return json.loads(decoded, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        problems.add(root, "This is not JSON: the text is not UTF-8.")
+    except json.JSONDecodeError as error:
+        problems.add(root, f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.")
+    except RecursionError:
+        problems.add(root, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
+    except ValueError as error:
+        # json raises it for what the hooks refuse and for whole numbers of more than 4,300 digits.
+        problems.add(root, str(error) if isinstance(error, _Refused) else "This holds a number with too many digits.")
+    problems.raise_if_any()
+    raise AssertionError("unreachable: every branch above returned or added a problem")
+
+
+def check_json_value(value: object, *, root: str, problems: ProblemList) -> None:
+    """Note what JSON or PostgreSQL cannot carry: NaN and infinity, NUL, lone surrogates, values that are no JSON, too much depth."""
+    pending: list[tuple[object, str, int]] = [(value, root, 1)]
+    while pending:
+        item, pointer, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            problems.add(pointer, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
+        elif isinstance(item, dict):
+            for key, child in item.items():
+                message = _text_problem(key) if isinstance(key, str) else "Property names must be text."
+                if message:
+                    problems.add(pointer, message)
+                else:
+                    pending.append((child, join_pointer(pointer, key), depth + 1))
+        elif isinstance(item, list):
+            pending.extend((child, join_pointer(pointer, index), depth + 1) for index, child in enumerate(item))
+        elif isinstance(item, str):
+            if message := _text_problem(item):
+                problems.add(pointer, message)
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                problems.add(pointer, "This number is too large or no number at all.")
+        elif item is not None and not isinstance(item, bool | int):
+            problems.add(pointer, "This is not a JSON value.")
+
+
+def describe_json_type(value: object) -> str:
+    """What a JSON value is, in words that fit after "not"."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "an object"
+
+
+class _Refused(ValueError):
+    """JSON that the standard allows and that we do not take; the message is for the client."""
+
+
+def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f"The property {json.dumps(key)} is given twice in one object.")
+            seen.add(key)
+    return result
+
+
+def _refuse_constant(name: str) -> float:
+    raise _Refused(f"This is not JSON: {name} is not a JSON value.")
+
+
+def _text_problem(text: str) -> str | None:
+    if "\x00" in text:
+        return "Text must not contain the character NUL."
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return "Text must not contain half a surrogate pair."
+    return None

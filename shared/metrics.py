@@ -1,0 +1,26 @@
+"""The service's Prometheus metrics, declared in one place; names follow the Prometheus naming rules."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+HTTP_SECONDS = Histogram(
+    "rowgate_http_request_duration_seconds",
+    "Time from a request's first byte to the end of its answer",
+    ["method", "route", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+UPLOADED_BYTES = Counter("rowgate_uploaded_bytes", "Bytes of accepted files")
+UPLOADS = Counter("rowgate_uploads", "Accepted files", ["file_type"])
+
+
+def render_metrics() -> bytes:
+    """Prometheus text of this process; of all API processes where PROMETHEUS_MULTIPROC_DIR is set."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+        return generate_latest(registry)
+    return generate_latest()

@@ -1,0 +1,107 @@
+"""Around every request: an id in and out, a deadline for what is behind us, a measurement."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+
+from shared import metrics
+from shared.problems import describe_unexpected
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DEADLINE_S = 9.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger(__name__)
+
+
+class GuardMiddleware:
+    """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
+
+    Time spent waiting for the client (its body, its reading) does not count towards the deadline.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or answer in its place."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+        try:
+            async with asyncio.timeout(DEADLINE_S) as deadline:
+                loop = asyncio.get_running_loop()
+
+                async def receive_without_clock() -> Message:
+                    deadline.reschedule(None)
+                    message = await receive()
+                    deadline.reschedule(loop.time() + DEADLINE_S)
+                    return message
+
+                async def send_without_clock(message: Message) -> None:
+                    nonlocal started
+                    started = True
+                    deadline.reschedule(None)
+                    await send(message)
+
+                await self._app(scope, receive_without_clock, send_without_clock)
+        except ClientDisconnect:
+            log.info("client went away", path=scope["path"])
+        except Exception as error:
+            if started:
+                raise
+            await describe_unexpected(error, path=scope["path"])(scope, receive, send)
+
+
+class RequestMiddleware:
+    """Gives each request an id (the client's `X-Request-ID` where it sent a sensible one), logs and measures it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application and say how it went."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        start, status = time.perf_counter(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            duration_s = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "unmatched")
+            metrics.HTTP_SECONDS.labels(method=scope["method"], route=route, status=str(status)).observe(duration_s)
+            if not route.startswith(("/api/health", "/metrics")):
+                log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
+
+
+def add_middleware(app: FastAPI) -> None:
+    """Wrap `app`: the request's id outside, the guard inside."""
+    app.add_middleware(GuardMiddleware)
+    app.add_middleware(RequestMiddleware)

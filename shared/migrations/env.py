@@ -1,0 +1,47 @@
+"""Alembic's environment: the service's own engine, one migration at a time under an advisory lock."""
+
+from __future__ import annotations
+
+import asyncio
+
+import sqlalchemy as sa
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared import registry
+from shared.db.base import Base
+from shared.db.models import Job
+from shared.settings import get_settings
+
+MIGRATION_LOCK = 7_262_411_935
+"""Any number that is the same in every version of the service."""
+
+assert Job.metadata is Base.metadata
+registry.load("features", "models")
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, transaction_per_migration=False)
+    with context.begin_transaction():
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        context.run_migrations()
+
+
+async def _run() -> None:
+    engine = create_async_engine(get_settings().database_url, poolclass=NullPool, connect_args={"timeout": 10})
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_migrate)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+if context.is_offline_mode():
+    context.configure(url=get_settings().database_url, target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    asyncio.run(_run())

@@ -1,0 +1,164 @@
+"""The failures that a client can see: `application/problem+json` (RFC 9457), and their place in the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from shared.db.errors import is_database_unavailable
+
+if TYPE_CHECKING:
+    from fastapi import Response
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+log = structlog.get_logger(__name__)
+
+
+class InvalidPart(BaseModel):
+    """One thing that is wrong with the input."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str | None = Field(None, description="The form field, query parameter or header", examples=["page_size"])
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) that starts at the form field", examples=["/schema/fields/2/type"])
+    message: str = Field(description="One plain sentence", examples=["Input should be greater than or equal to 1"])
+
+
+class ProblemRead(BaseModel):
+    """A failure, as RFC 9457 has it."""
+
+    type: str = Field(description="A stable URI reference", examples=["/problems/bad-request"])
+    title: str = Field(examples=["Bad request"])
+    status: int = Field(examples=[400])
+    detail: str = Field(description="One plain sentence that says what to do")
+    errors: list[InvalidPart] | None = Field(None, description="For bad input: one entry for each problem found")
+
+
+class Problem(Exception):  # the RFC's word
+    """A failure that the client is told of. The docstring of a subclass is its default `detail`."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    slug: ClassVar[str] = "bad-request"
+    title: ClassVar[str] = "Bad request"
+
+    def __init__(self, detail: str | None = None, *, errors: Sequence[InvalidPart] = (), headers: Mapping[str, str] | None = None) -> None:
+        self.detail = detail or " ".join((self.__doc__ or self.title).split())
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+        super().__init__(self.detail)
+
+    def to_response(self) -> JSONResponse:
+        """The answer."""
+        return _respond(self.status, self.slug, self.title, self.detail, self.errors, self.headers)
+
+
+class BadRequest(Problem):
+    """The request is malformed."""
+
+
+class NotAuthenticated(Problem):
+    """Send a valid API key in the X-API-Key header, or as Authorization: Bearer."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    slug = "not-authenticated"
+    title = "Not authenticated"
+
+
+class JobNotFound(Problem):
+    """There is no job with this id; it may have been deleted."""
+
+    status = HTTPStatus.NOT_FOUND
+    slug = "job-not-found"
+    title = "Job not found"
+
+
+class Unavailable(Problem):
+    """The service cannot answer right now; try again in a few seconds."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    slug = "unavailable"
+    title = "Service unavailable"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint's `responses=` says of the problems that it can answer with; 500 and 503 are always possible."""
+    described: dict[int | str, dict[str, Any]] = {}
+    possible: tuple[type[Problem], ...] = (*problems, Unavailable)
+    for problem in possible:
+        text = " ".join((problem.__doc__ or problem.title).split())
+        known = described.get(problem.status.value)
+        described[problem.status.value] = _document(f"{known['description']} / {text}" if known else text)
+    described[500] = _document("Something unexpected went wrong; the details are in the service's log.")
+    return described
+
+
+def _document(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}}}
+
+
+def _respond(
+    status: int,
+    slug: str,
+    title: str,
+    detail: str,
+    errors: Sequence[InvalidPart] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=detail, errors=list(errors) or None)
+    content = body.model_dump(exclude_none=True)
+    return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every expected failure of `app` a problem: ours and the framework's."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.to_response()
+
+
+async def _on_http_exception(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    details = {
+        HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not know this method; see the Allow header."),
+    }
+    slug, detail = details.get(status, (status.phrase.lower().replace(" ", "-"), str(error.detail)))
+    return _respond(status, slug, status.phrase.capitalize(), detail, headers=error.headers)
+
+
+async def _on_invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(tuple(item["loc"]) == ("path", "job_id") for item in found):
+        return JobNotFound().to_response()
+    parts = [InvalidPart(field=".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), message=item["msg"]) for item in found]
+    names = ", ".join(sorted({part.field or "" for part in parts}))
+    return BadRequest(f"Correct these and send the request again: {names}.", errors=parts).to_response()
+
+
+def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:
+    """The answer to a failure that nobody foresaw, and its line in the log: 503 where the database is away or something hangs, else 500."""
+    if is_database_unavailable(error):
+        log.warning("the database, or something else behind this request, does not answer", path=path, reason=repr(error))
+        return Unavailable().to_response()
+    log.error("unexpected failure", path=path, exc_info=error)
+    return _respond(500, "internal-error", "Internal error", "Something unexpected went wrong; the details are in the service's log.")

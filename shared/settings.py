@@ -1,0 +1,118 @@
+"""Every setting, read once from the environment (and `.env`), with its unit in its name; nonsense stops the start."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MEBIBYTE = 2**20
+FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
+"""What a request may hold beside the file: the other form fields and the multipart framing."""
+LEAST_SECRET_BYTES = 16
+
+
+def split_secrets(value: str | None) -> list[str]:
+    """The secrets in a list that is separated by spaces or commas."""
+    return (value or "").replace(",", " ").split()
+
+
+class Settings(BaseSettings):
+    """The environment, checked. The README's table of settings is made from these fields."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    database_url: str = Field(description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
+    redis_url: str = Field(description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
+    upload_dir: Path = Field(description="Where the files lie; shared by API, workers and dispatcher")
+
+    max_upload_size_bytes: int = Field(500 * MEBIBYTE, ge=1, description="A larger file is refused with 413")
+    upload_chunk_size_bytes: int = Field(8192, ge=512, le=MEBIBYTE, description="Size of the pieces in which a file is written")
+    upload_idle_timeout_s: float = Field(30.0, gt=0, le=3600, description="A client that sends nothing for so long gets a 408")
+    max_concurrent_uploads: int = Field(64, ge=1, description="Uploads at once in one API process; past it 503 with `Retry-After`")
+    min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Room that uploads leave free on the disk; past it 507")
+
+    db_pool_size: int = Field(20, ge=1, description="Database connections an API process keeps open")
+    db_max_overflow: int = Field(40, ge=0, description="Connections beyond these for a while")
+    db_pool_timeout_s: float = Field(5.0, gt=0, le=9, description="How long a request waits for a connection; then 503")
+    db_connect_timeout_s: float = Field(2.0, gt=0, le=9, description="How long making a connection may take")
+    db_command_timeout_s: float = Field(8.0, gt=0, le=9, description="How long one statement of the API may take; then 503")
+    redis_timeout_s: float = Field(1.0, gt=0, le=5, description="How long Redis may take to connect or answer")
+
+    chunk_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows that are read and checked at a time")
+    max_row_bytes: int = Field(16 * MEBIBYTE, ge=1024, description="A longer row is one `row-too-long` error")
+    max_stored_errors_per_job: int = Field(1_000_000, ge=0, description="Error records kept for a job; counting goes on past it; 0 = no limit")
+    excel_reader: Literal["fast", "openpyxl"] = Field("fast", description="Who walks the rows of an XLSX sheet")
+    spill_dir: Path | None = Field(None, description="Where a worker puts what outgrows memory; default: the system's temporary folder")
+
+    progress_interval_s: float = Field(5.0, gt=0, le=60, description="How often a running job commits its progress and errors")
+    job_lease_s: float = Field(30.0, ge=1, le=3600, description="A worker that is silent for so long has lost its job")
+    job_time_limit_s: float = Field(3600.0, ge=1, le=86_400, description="A job that runs longer is FAILED")
+    max_crashes: int = Field(3, ge=1, le=100, description="A job that crashed its worker so often is FAILED")
+    worker_shutdown_timeout_s: float = Field(30.0, ge=0, le=3600, description="How long a running job may go on after SIGTERM before it goes back to the queue")
+    job_retention_days: float = Field(0.0, ge=0, description="Ended jobs are removed with errors and file after so many days; 0 = keep")
+
+    webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
+    webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")
+
+    api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
+
+    @field_validator("database_url")
+    @classmethod
+    def _use_asyncpg(cls, value: str) -> str:
+        scheme, separator, rest = value.partition("://")
+        if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
+            raise ValueError("must look like postgresql://user:password@host:port/name")
+        return f"postgresql+asyncpg://{rest}"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _require_redis(cls, value: str) -> str:
+        if urlsplit(value).scheme not in {"redis", "rediss"}:
+            raise ValueError("must look like redis://host:port/0")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _require_base64(cls, value: str | None) -> str | None:
+        for secret in split_secrets(value):
+            try:
+                key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+            except binascii.Error as error:
+                raise ValueError("must be base64, with or without whsec_ before it; make one with: openssl rand -base64 32") from error
+            if len(key) < LEAST_SECRET_BYTES:
+                raise ValueError(f"must hold at least {LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
+        return value
+
+    @model_validator(mode="after")
+    def _require_sense(self) -> Self:
+        if self.progress_interval_s >= self.job_lease_s * 10:
+            raise ValueError("PROGRESS_INTERVAL_S must be less than ten times JOB_LEASE_S")
+        if self.upload_chunk_size_bytes > self.max_upload_size_bytes:
+            raise ValueError("UPLOAD_CHUNK_SIZE_BYTES must not exceed MAX_UPLOAD_SIZE_BYTES")
+        return self
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        """The signing secrets, the newest first; none: webhooks are not signed."""
+        return split_secrets(self.webhook_secret)
+
+    @property
+    def max_request_size_bytes(self) -> int:
+        """The most that `Content-Length` of an upload may say."""
+        return self.max_upload_size_bytes + FORM_FIELDS_ALLOWANCE_BYTES
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings. Raises `pydantic.ValidationError`, which names each setting that is missing or makes no sense."""
+    return Settings()

@@ -1,0 +1,58 @@
+"""Uploaded files on disk: their names, and the small operations on them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiofiles.os
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_SAFE_NAME_LENGTH = 100
+
+
+def safe_filename(filename: str) -> str:
+    """`filename` in plain ASCII letters, digits, dots, dashes and underscores, at most 100 of them, its extension kept; never empty."""
+    plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
+    stem, dot, extension = plain.rpartition(".")
+    if not dot:
+        stem, extension = plain, ""
+    stem = _UNSAFE.sub("_", stem).strip("._-") or "file"
+    extension = _UNSAFE.sub("", extension)[:10]
+    return f"{stem[: _SAFE_NAME_LENGTH - len(extension) - 1]}{dot}{extension}"
+
+
+def stored_path(upload_dir: Path, job_id: uuid.UUID, filename: str) -> Path:
+    """Where the file of a job lies: `UPLOAD_DIR/{job_id}_{safe filename}`."""
+    return upload_dir / f"{job_id}_{safe_filename(filename)}"
+
+
+async def file_exists(path: Path) -> bool:
+    """Whether the file is there."""
+    return await aiofiles.os.path.isfile(path)
+
+
+async def remove_file(path: Path) -> bool:
+    """Remove the file; False where it was gone already."""
+    try:
+        await aiofiles.os.remove(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
+    """Every file in `upload_dir` that carries a job's id, with when it was last changed (seconds since the epoch)."""
+    for path in upload_dir.iterdir():
+        head, separator, _ = path.name.partition("_")
+        if not separator:
+            continue
+        try:
+            job_id = uuid.UUID(head)
+            changed = path.stat().st_mtime
+        except (ValueError, FileNotFoundError):
+            continue
+        yield job_id, path, changed

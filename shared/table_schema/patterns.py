@@ -1,0 +1,85 @@
+"""What a `pattern` constraint may say, and which engine decides it.
+
+A pattern means what Python's `re.fullmatch` makes of it; where only RE2 can read it (`\\p{L}`, `[[:alpha:]]`), what RE2 makes of it. XML Schema's
+own additions that neither knows (class subtraction, `\\i`, `\\c`) are refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from dataclasses import dataclass
+
+import re2
+
+MAX_PATTERN = 10_000
+_CLASS_SUBTRACTION = re.compile(r"(?<!\\)(?:\\\\)*\[(?:[^\]\\]|\\.)*-\[")
+_POSIX_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
+# RE2 reads {,3} as text, Python as "up to 3".
+_OPEN_REPEAT = re.compile(r"\{,[0-9]")
+_ESCAPED_CLASS = re.compile(r"\\[dDwWsSbB]|\(\?[a-zA-Z]*i")
+_LINE_END = re.compile(r"\$")
+
+
+@dataclass(frozen=True, slots=True)
+class PatternPlan:
+    """How cells are held against one pattern."""
+
+    pattern: str
+    re2_pattern: str | None
+    """The same, anchored at both ends, for RE2; None where RE2 cannot read it or would read it differently."""
+    is_ascii_only: bool
+    """RE2's answer counts for ASCII cells only: classes such as `\\w` mean every script for Python."""
+    is_line_only: bool
+    """RE2's answer counts for cells without line breaks only: Python's `$` also matches before the last one."""
+    is_python: bool
+    """Python can read it, so it has the last word."""
+
+
+class PatternInvalidError(ValueError):
+    """The pattern cannot be used; the message is one plain sentence."""
+
+
+@functools.lru_cache(maxsize=1024)
+def plan_pattern(pattern: str) -> PatternPlan:
+    """Raises `PatternInvalidError`."""
+    if len(pattern) > MAX_PATTERN:
+        raise PatternInvalidError(f"A pattern must have at most {MAX_PATTERN} characters.")
+    if _CLASS_SUBTRACTION.search(pattern):
+        raise PatternInvalidError("This pattern uses class subtraction ([a-z-[aeiou]]), which is not supported.")
+    re2_pattern = rf"\A(?:{pattern})\z"
+    re2_problem = _re2_problem(pattern) or _re2_problem(re2_pattern)
+    python_problem = _python_problem(pattern)
+    if re2_problem is not None and python_problem is not None:
+        raise PatternInvalidError(f"This is not a regular expression that can be used: {python_problem}.")
+    is_python = python_problem is None and not (_POSIX_CLASS.search(pattern) and re2_problem is None)
+    if re2_problem is not None or (is_python and _OPEN_REPEAT.search(pattern)):
+        return PatternPlan(pattern, None, is_ascii_only=False, is_line_only=False, is_python=True)
+    return PatternPlan(
+        pattern,
+        re2_pattern,
+        is_ascii_only=is_python and _ESCAPED_CLASS.search(pattern) is not None,
+        is_line_only=is_python and _LINE_END.search(pattern) is not None,
+        is_python=is_python,
+    )
+
+
+def _re2_problem(pattern: str) -> str | None:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(pattern, options)
+    except re2.error as error:
+        return str(error)
+    return None
+
+
+def _python_problem(pattern: str) -> str | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            return str(error)
+    return None

@@ -1,0 +1,16 @@
+"""The example of settings names every setting, and only those."""
+
+from __future__ import annotations
+
+import re
+
+from compose.local import ROOT
+from shared.settings import Settings
+
+ONLY_FOR_COMPOSE = {"POSTGRES_PASSWORD", "PORT"}
+
+
+def test_example_names_every_setting_and_no_other() -> None:
+    named = re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert set(named) == {name.upper() for name in Settings.model_fields} | ONLY_FOR_COMPOSE

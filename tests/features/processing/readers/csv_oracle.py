@@ -1,0 +1,160 @@
+"""The slow and obvious CSV reader: one character after the other over the whole text. The real one must give the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Expected:
+    """What a reader gives, flat."""
+
+    labels: list[str] | None = None
+    rows: list[tuple[int, list[str | None]]] = field(default_factory=list)
+    errors: list[tuple[int, int, str, str | None]] = field(default_factory=list)
+    rows_lost: int = 0
+
+
+def split_records(text, *, delimiter=",", quote='"', escape=None, double=True, skip_space=False, comment=None):
+    """(raw text of the record, its cells or None where a quote is never closed, whether it is a comment)."""
+    records = []
+    at, size = 0, len(text)
+
+    def escaped(i):
+        return escape is not None and text[i] == escape
+
+    def line_end(i):
+        while i < size:
+            if escaped(i):
+                i += 2
+                continue
+            if text[i] in "\r\n":
+                return i
+            i += 1
+        return size
+
+    def behind_break(i):
+        if i < size and text[i : i + 2] == "\r\n":
+            return i + 2
+        return min(i + 1, size)
+
+    def closing(i):
+        """Position of the quote that closes the one at i, or None."""
+        j, lines = i + 1, False
+        while j < size:
+            if escaped(j):
+                j += 2
+                continue
+            if text[j] in "\r\n":
+                lines = True
+            if text[j] == quote:
+                if double and text[j + 1 : j + 2] == quote:
+                    j += 2
+                    continue
+                good = j + 1 == size or text[j + 1] in "\r\n" or text[j + 1] == delimiter
+                return None if lines and not good else j
+            j += 1
+        return None
+
+    while at < size:
+        start = at
+        if comment and text.startswith(comment, at):
+            stop = line_end(at)
+            records.append((text[start:stop], [], True))
+            at = behind_break(stop)
+            continue
+        cells, broken = [], False
+        while True:
+            cell = ""
+            while skip_space and at < size and text[at] == " ":
+                at += 1
+            if quote and at < size and text[at] == quote:
+                close = closing(at)
+                if close is None:
+                    at = line_end(at + 1)
+                    broken = True
+                    break
+                at += 1
+                while at < close:
+                    if escaped(at):
+                        cell += text[at + 1]
+                        at += 2
+                    elif text[at] == quote:
+                        cell += quote
+                        at += 2
+                    else:
+                        cell += text[at]
+                        at += 1
+                at = close + 1
+            while at < size and text[at] not in "\r\n" and text[at] != delimiter:
+                if escaped(at):
+                    cell += text[at + 1 : at + 2]
+                    at += 2
+                else:
+                    cell += text[at]
+                    at += 1
+            at = min(at, size)
+            cells.append(cell)
+            if at < size and text[at] == delimiter:
+                at += 1
+                continue
+            break
+        records.append((text[start:at], None if broken else cells, False))
+        at = behind_break(at)
+    return records
+
+
+def read(data: bytes, *, header=True, comment_rows=(), max_row_bytes=2**24, **characters) -> Expected | None:
+    """What a UTF-8 file holds; None where it has no header."""
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    result = Expected()
+    width = None
+    blank_from = blank_rows = 0
+    for number, (raw, cells, is_comment) in enumerate(split_records(text, **characters), start=1):
+        if is_comment or number in comment_rows:
+            continue
+        too_long = len(raw.encode("utf-8", "surrogateescape")) > max_row_bytes
+        blank = cells is not None and not too_long and not any(cell.strip() for cell in cells)
+        if width is None:
+            if blank:
+                if header:
+                    continue
+            elif header and (cells is None or too_long):
+                return None
+            if header:
+                result.labels = [show(cell) for cell in cells]
+                width = len(cells)
+                continue
+            if cells is not None and not too_long and not blank:
+                width = len(cells)
+        if blank:
+            blank_from = blank_from or number
+            blank_rows += 1
+            continue
+        if blank_rows:
+            result.errors.append((blank_from, 0, "blank-row", None))
+            result.rows_lost += blank_rows
+            blank_from = blank_rows = 0
+        if too_long or cells is None:
+            result.errors.append((number, 0, "row-too-long" if too_long else "unclosed-quote", None))
+            result.rows_lost += 1
+            continue
+        row: list[str | None] = []
+        for column in range(max(width, len(cells))):
+            if column >= len(cells):
+                result.errors.append((number, column + 1, "missing-cell", None))
+                row.append(None)
+            elif show(cells[column]) != cells[column]:
+                result.errors.append((number, column + 1, "encoding-error", show(cells[column])))
+                row.append(None)
+            elif column >= width:
+                result.errors.append((number, column + 1, "extra-cell", cells[column]))
+            else:
+                row.append(cells[column])
+        result.rows.append((number, row[:width]))
+    result.errors.sort(key=lambda error: error[:3])
+    return result if width is not None else None
+
+
+def show(cell: str) -> str:
+    return "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in cell)

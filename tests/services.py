@@ -1,0 +1,44 @@
+"""PostgreSQL and Valkey for one test session: those of DATABASE_URL and REDIS_URL, else servers of its own in a temporary folder.
+
+Sessions may run side by side. The servers end with the session, also when the session is killed (see compose/launch.py).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose.services import start_postgres, start_valkey
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the tests find a database and a broker. What lies in them belongs to the tests."""
+
+    database_url: str
+    redis_url: str
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
+    """Servers for as long as the block runs; start it from the main thread."""
+    with ExitStack() as stack:
+        database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+        if not (database_url and redis_url):
+            folder = Path(tempfile.mkdtemp(prefix="rowgate-tests-"))
+            folder.chmod(0o711)  # run by root, PostgreSQL runs as nobody, who has to reach its data
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        if not database_url:
+            postgres = start_postgres(folder, durable=False)
+            stack.callback(postgres.stop)
+            database_url = postgres.url
+        if not redis_url:
+            valkey = start_valkey(folder, durable=False)
+            stack.callback(valkey.stop)
+            redis_url = valkey.url
+        yield Servers(database_url, redis_url)
