@@ -1,0 +1,106 @@
+"""Real PostgreSQL (through the migrations) and a real Redis for every test; each test begins with both empty."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from fastapi import FastAPI
+from redis.asyncio import Redis
+
+from shared.db.session import Database, open_database
+from shared.messaging import Message, TaskContext
+from shared.redis_client import open_redis
+from shared.settings import Settings
+from tests.factories import Factory
+from tests.services import Servers, running_servers
+
+ROOT = Path(__file__).parent.parent
+TABLES = "jobs, processing_errors, webhook_deliveries, webhook_attempts"
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    with running_servers() as running:
+        environment = {**os.environ, "DATABASE_URL": running.database_url, "REDIS_URL": running.redis_url, "UPLOAD_DIR": os.devnull}
+        subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
+        yield running
+
+
+@pytest.fixture
+def settings(servers: Servers, tmp_path: Path) -> Settings:
+    upload_dir = tmp_path / "uploads"
+    upload_dir.mkdir()
+    return Settings(
+        _env_file=None,
+        database_url=servers.database_url,
+        redis_url=servers.redis_url,
+        upload_dir=upload_dir,
+        spill_dir=tmp_path,
+        min_free_disk_bytes=0,
+        webhook_allow_private_addresses=True,
+    )
+
+
+@pytest.fixture
+async def clean(settings: Settings) -> None:
+    connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
+    try:
+        await connection.execute(f"TRUNCATE {TABLES}")
+    finally:
+        await connection.close()
+    redis: Redis = open_redis(settings)
+    await redis.flushdb()
+    await redis.aclose()
+
+
+@pytest.fixture
+def sent() -> list[Message]:
+    """What transactions of `database` sent after their commit."""
+    return []
+
+
+@pytest.fixture
+async def database(settings: Settings, clean: None, sent: list[Message]) -> AsyncIterator[Database]:
+    async def send(messages: Sequence[Message]) -> None:
+        sent.extend(messages)
+
+    opened = open_database(settings, send=send, application_name="rowgate-tests", pool_size=5, max_overflow=5, command_timeout_s=30)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def context(settings: Settings, database: Database) -> AsyncIterator[TaskContext]:
+    redis = open_redis(settings)
+    yield TaskContext(settings=settings, database=database, redis=redis)
+    await redis.aclose()
+
+
+@pytest.fixture
+def factory(database: Database, settings: Settings) -> Factory:
+    return Factory(database, settings)
+
+
+@pytest.fixture
+def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
+    for name, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url), ("UPLOAD_DIR", str(settings.upload_dir))):
+        monkeypatch.setenv(name, value)
+    from main import create_app
+
+    return create_app(settings)
+
+
+@pytest.fixture
+async def client(app: FastAPI, clean: None, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application in this process; what its transactions send is found in `sent`."""
+    async with app.router.lifespan_context(app):
+        app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=database.send)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://rowgate") as opened:
+            yield opened
