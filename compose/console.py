@@ -26,9 +26,13 @@ class _Window:
 
 
 class Console:
-    """Prints from any thread; lines past `LINES_PER_S` in one second are counted instead (the log files have them all)."""
+    """Prints from any thread. The lines of processes are printed while `follow` is on, and those past `LINES_PER_S` in one second are counted.
+
+    The log files have all of them.
+    """
 
     def __init__(self, logs: Path) -> None:
+        self.follow = False
         self._logs = logs
         self._lock = threading.Lock()
         self._windows: dict[str, _Window] = {}
@@ -41,8 +45,8 @@ class Console:
             self._print(text)
 
     def show(self, name: str, line: str) -> None:
-        """Print a line of the process `name`, or count it; nothing for what is routine."""
-        if ROUTINE.search(line):
+        """Print a line of the process `name`, or count it, unless it is routine or nobody follows."""
+        if not self.follow or ROUTINE.search(line):
             return
         now = int(time.monotonic())
         with self._lock:

@@ -129,15 +129,15 @@ class Stack:
         self._register(service.child)
         return service
 
-    def _start_app(self, command: Command, *, shown: bool = True) -> Child:
-        child = Child(command, log_file=self.logs / f"{command.name}.log", on_line=self.console.show if shown else None)
+    def _start_app(self, command: Command) -> Child:
+        child = Child(command, log_file=self.logs / f"{command.name}.log", on_line=self.console.show)
         self._apps.append(child)
         self._register(child)
         return child
 
     def _migrate(self, environment: Mapping[str, str]) -> None:
         command = Command(name="migration", arguments=[sys.executable, "-m", "alembic", "upgrade", "head"], environment=environment, directory=ROOT)
-        child = self._start_app(command, shown=False)
+        child = self._start_app(command)
         while (status := child.exit_status()) is None:
             if self._signals:
                 raise StopAsked
@@ -305,7 +305,9 @@ def main() -> int:
     try:
         with running_stack() as stack:
             announce(stack)
+            stack.console.follow = True
             stack.watch()
+            stack.console.follow = False
     except StopAsked:
         return 0
     except (StackFailed, ServiceFailed, OSError) as problem:

@@ -7,6 +7,7 @@ servers behind and change permissions. Start from the main thread (see `processe
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -26,7 +27,7 @@ from compose.launch import NOBODY
 from compose.processes import Child, Command, launched, wait_until
 
 START_TIMEOUT_S = 60.0
-MAX_CONNECTIONS = 300  # 4 API processes × (20 + 40) connections, workers and dispatcher, and room to look around
+MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and room to look around
 DATABASE = "rowgate"
 
 
@@ -178,12 +179,24 @@ def _plain_environment() -> dict[str, str]:
 
 
 def _postgres_identity(run_dir: Path, data: Path) -> str:
-    """PostgreSQL refuses root. So root runs it as nobody where nobody can reach the files, else in a user namespace."""
-    if os.geteuid() != 0:
-        return "own"
+    """PostgreSQL refuses root and users without a name.
+
+    So root runs it as nobody where nobody can reach the files, else in a user namespace; a nameless user always in a namespace.
+    """
+    user = os.geteuid()
+    if user != 0:
+        return "own" if _has_name(user) else "namespace"
     if data.exists():
         return "nobody" if data.stat().st_uid == NOBODY else "namespace"
     return "nobody" if _nobody_can_reach(run_dir) else "namespace"
+
+
+def _has_name(user: int) -> bool:
+    try:
+        pwd.getpwuid(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _nobody_can_reach(run_dir: Path) -> bool:
@@ -237,9 +250,10 @@ def _make_cluster(data: Path, *, password: str, identity: str, durable: bool) ->
 def _advice(identity: str) -> str:
     if identity != "namespace":
         return ""
+    why = "root, and nobody, who could run it instead, cannot enter this folder" if os.geteuid() == 0 else "a user without a name in the system"
     return (
-        " PostgreSQL does not run as root, the user nobody cannot reach this folder, and the kernel may not allow user namespaces:"
-        " use a folder that every user may enter (set RUN_DIR, or clone to /srv), or run this as an ordinary user."
+        f" You are {why}, and the kernel may not allow user namespaces:"
+        " run this as an ordinary user, or in a folder that every user may enter (clone to /srv, or set RUN_DIR)."
     )
 
 

@@ -53,7 +53,7 @@ class Stack:
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
         receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True}
         extra.write_text(json.dumps({"services": {"receiver": receiver, "api": allow, "dispatcher": allow}}))
-        self._command = ["docker", "compose", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
+        self._command = ["docker", "compose", "--progress", "quiet", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run `docker compose`; its standard output. Raises Unproven where it fails."""

@@ -75,6 +75,17 @@ def decode_descriptor(text: str | bytes, *, root: str) -> object:
     raise AssertionError("unreachable: every branch above returned or added a problem")
 
 
+def require_object(value: object, *, root: str, noun: str) -> dict[str, object]:
+    """Return `value` if it is a JSON object that can be stored; else raise `DescriptorInvalid` with all that is wrong."""
+    problems = ProblemList()
+    check_json_value(value, root=root, problems=problems)
+    if isinstance(value, dict):
+        problems.raise_if_any()
+        return value
+    problems.add(root, f"A {noun} must be an object, not {describe_json_type(value)}.")
+    raise DescriptorInvalid(tuple(problems.problems))
+
+
 def check_json_value(value: object, *, root: str, problems: ProblemList) -> None:
     """Note what JSON or PostgreSQL cannot carry: NaN and infinity, NUL, lone surrogates, values that are no JSON, too much depth."""
     pending: list[tuple[object, str, int]] = [(value, root, 1)]
@@ -84,21 +95,14 @@ def check_json_value(value: object, *, root: str, problems: ProblemList) -> None
             problems.add(pointer, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
         elif isinstance(item, dict):
             for key, child in item.items():
-                message = _text_problem(key) if isinstance(key, str) else "Property names must be text."
-                if message:
+                if message := _text_problem(key) if isinstance(key, str) else "Property names must be text.":
                     problems.add(pointer, message)
                 else:
                     pending.append((child, join_pointer(pointer, key), depth + 1))
         elif isinstance(item, list):
             pending.extend((child, join_pointer(pointer, index), depth + 1) for index, child in enumerate(item))
-        elif isinstance(item, str):
-            if message := _text_problem(item):
-                problems.add(pointer, message)
-        elif isinstance(item, float):
-            if not math.isfinite(item):
-                problems.add(pointer, "This number is too large or no number at all.")
-        elif item is not None and not isinstance(item, bool | int):
-            problems.add(pointer, "This is not a JSON value.")
+        elif message := _scalar_problem(item):
+            problems.add(pointer, message)
 
 
 def describe_json_type(value: object) -> str:
@@ -131,6 +135,14 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse_constant(name: str) -> float:
     raise _Refused(f"This is not JSON: {name} is not a JSON value.")
+
+
+def _scalar_problem(value: object) -> str | None:
+    if isinstance(value, str):
+        return _text_problem(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "This number is too large or no number at all."
+    return None if value is None or isinstance(value, bool | int | float) else "This is not a JSON value."
 
 
 def _text_problem(text: str) -> str | None:

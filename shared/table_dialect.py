@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.descriptors import DescriptorInvalid, ProblemList, check_json_value, decode_descriptor, describe_json_type, join_pointer
+from shared.descriptors import DescriptorInvalid, ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
 
 __all__ = ["DescriptorInvalid", "TableDialect", "parse_table_dialect", "parse_table_dialect_json"]
 
@@ -57,13 +57,8 @@ def parse_table_dialect_json(text: str | bytes) -> TableDialect:
 
 def parse_table_dialect(descriptor: object) -> TableDialect:
     """The same for a decoded JSON object."""
+    descriptor = require_object(descriptor, root=ROOT, noun="dialect")
     problems = ProblemList()
-    check_json_value(descriptor, root=ROOT, problems=problems)
-    problems.raise_if_any()
-    if not isinstance(descriptor, dict):
-        problems.add(ROOT, f"A dialect must be an object, not {describe_json_type(descriptor)}.")
-        problems.raise_if_any()
-        raise AssertionError("unreachable: a problem was added")
     values: dict[str, Any] = {}
     for name, value in descriptor.items():
         pointer = join_pointer(ROOT, name)
@@ -91,6 +86,20 @@ class _Wrong(Exception):
 
 
 def _check_together(values: Mapping[str, Any], descriptor: Mapping[str, object], problems: ProblemList) -> None:
+    _check_characters(values, problems)
+    if values.get("header") is False and values.get("header_rows"):
+        problems.add(join_pointer(ROOT, "headerRows"), "A table without a header has no header rows.")
+    if values.get("header") is True and values.get("header_rows") == ():
+        problems.add(join_pointer(ROOT, "headerRows"), "A table with a header needs at least one header row.")
+    if shared := set(values.get("comment_rows", ())) & set(values.get("header_rows", ())):
+        problems.add(join_pointer(ROOT, "commentRows"), f"Row {min(shared)} is a header row.")
+    if values.get("sheet_name") is not None and values.get("sheet_number") is not None:
+        problems.add(join_pointer(ROOT, "sheetNumber"), "Give either sheetName or sheetNumber, not both.")
+    if "caseSensitiveHeader" in descriptor and descriptor["caseSensitiveHeader"] is not True:
+        problems.add(join_pointer(ROOT, "caseSensitiveHeader"), "Labels are always compared with their case, so this can only be true.")
+
+
+def _check_characters(values: Mapping[str, Any], problems: ProblemList) -> None:
     characters = [
         (name, values[attribute])
         for name, attribute in (("delimiter", "delimiter"), ("quoteChar", "quote_char"), ("escapeChar", "escape_char"))
@@ -104,18 +113,8 @@ def _check_together(values: Mapping[str, Any], descriptor: Mapping[str, object],
     comment = values.get("comment_char")
     if comment and any(character in comment for _, character in characters):
         problems.add(join_pointer(ROOT, "commentChar"), "This must not contain the delimiter, the quote or the escape character.")
-    if values.get("header") is False and values.get("header_rows"):
-        problems.add(join_pointer(ROOT, "headerRows"), "A table without a header has no header rows.")
-    if values.get("header") is True and values.get("header_rows") == ():
-        problems.add(join_pointer(ROOT, "headerRows"), "A table with a header needs at least one header row.")
-    if shared := set(values.get("comment_rows", ())) & set(values.get("header_rows", ())):
-        problems.add(join_pointer(ROOT, "commentRows"), f"Row {min(shared)} is a header row.")
-    if values.get("sheet_name") is not None and values.get("sheet_number") is not None:
-        problems.add(join_pointer(ROOT, "sheetNumber"), "Give either sheetName or sheetNumber, not both.")
     if values.get("skip_initial_space") and values.get("delimiter") == " ":
         problems.add(join_pointer(ROOT, "skipInitialSpace"), "This cannot be used where the delimiter is a space.")
-    if "caseSensitiveHeader" in descriptor and descriptor["caseSensitiveHeader"] is not True:
-        problems.add(join_pointer(ROOT, "caseSensitiveHeader"), "Labels are always compared with their case, so this can only be true.")
 
 
 def _read_bool(value: object) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from shared import registry
 from shared.db.session import Database, open_database
 from shared.messaging import Message, TaskContext
 from shared.redis_client import open_redis
@@ -78,6 +79,7 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
 
 @pytest.fixture
 async def context(settings: Settings, database: Database) -> AsyncIterator[TaskContext]:
+    registry.load("features", "tasks")
     redis = open_redis(settings)
     yield TaskContext(settings=settings, database=database, redis=redis)
     await redis.aclose()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import undefer
 
 from shared.db.models import Job, JobStatus, ProcessingError
 from shared.db.session import Database
@@ -34,8 +36,6 @@ class Factory:
         return job
 
     async def ended_job(self, status: JobStatus = JobStatus.COMPLETED, **values: Any) -> Job:
-        from datetime import UTC, datetime
-
         now = datetime.now(UTC)
         return await self.job(status=status, **{"attempt": 1, "started_at": now, "completed_at": now, "progress": 100, **values})
 
@@ -66,7 +66,7 @@ class Factory:
 
     async def get(self, job_id: uuid.UUID) -> Job | None:
         async with self._database.unit_of_work() as session:
-            return await session.get(Job, job_id, populate_existing=True)
+            return (await session.scalars(select(Job).where(Job.id == job_id).options(undefer("*")))).one_or_none()
 
     async def set(self, job_id: uuid.UUID, **values: Any) -> None:
         async with self._database.unit_of_work() as session:

@@ -60,13 +60,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             inspection.close()
     except DescriptorInvalid as invalid:
         for problem in invalid.problems:
-            notes.print(f"{problem.pointer}: {problem.message}", markup=False, highlight=False)
+            notes.print(f"{problem.pointer}: {problem.message}", markup=False, highlight=False, soft_wrap=True)
         return EXIT_UNREADABLE
     except FileUnreadable as unreadable:
-        notes.print(str(unreadable), markup=False, highlight=False)
+        notes.print(str(unreadable), markup=False, highlight=False, soft_wrap=True)
         return EXIT_UNREADABLE
     except OSError as error:
-        notes.print(f"{error.filename or options.file}: {error.strerror}.", markup=False, highlight=False)
+        notes.print(f"{error.filename or options.file}: {error.strerror}.", markup=False, highlight=False, soft_wrap=True)
         return EXIT_UNREADABLE
     _FORMATS[options.format](result)
     return EXIT_ROWS_FAILED if result.rows_failed else EXIT_GOOD

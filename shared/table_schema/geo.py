@@ -1,4 +1,4 @@
-"""GeoJSON (RFC 7946) and TopoJSON (https://github.com/topojson/topojson-specification): is a JSON value one of them?"""
+"""Whether a JSON value is GeoJSON (RFC 7946) or TopoJSON (https://github.com/topojson/topojson-specification)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.descriptors import ProblemList, check_json_value, decode_descriptor, describe_json_type, join_pointer
+from shared.descriptors import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
 from shared.table_schema.model import Field, ForeignKey, TableSchema
 from shared.table_schema.parse_field import FIELD_ONLY, parse_field, read_missing_values
 
@@ -22,13 +22,8 @@ def parse_table_schema_json(text: str | bytes) -> TableSchema:
 
 def parse_table_schema(descriptor: object) -> TableSchema:
     """The same for a decoded JSON object."""
+    descriptor = require_object(descriptor, root=ROOT, noun="schema")
     problems = ProblemList()
-    check_json_value(descriptor, root=ROOT, problems=problems)
-    problems.raise_if_any()
-    if not isinstance(descriptor, dict):
-        problems.add(ROOT, f"A schema must be an object, not {describe_json_type(descriptor)}.")
-        problems.raise_if_any()
-        raise AssertionError("unreachable: a problem was added")
     _refuse_misplaced(descriptor, problems)
     fields = _parse_fields(descriptor, problems)
     # Names are known even where a field is refused, so keys are judged in the same go.

@@ -78,13 +78,7 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
     values: dict[str, Any] = {"name": name, "type": type_name, "format": _read_format(descriptor, type_name, pointer, problems), "descriptor": descriptor}
     if "missingValues" in descriptor:
         values["missing_values"] = read_missing_values(descriptor["missingValues"], f"{pointer}/missingValues", problems)
-    for option, (attribute, read) in _OPTIONS.items():
-        if option in descriptor:
-            option_pointer = join_pointer(pointer, option)
-            if type_name not in _OPTION_TYPES[option]:
-                problems.add(option_pointer, f"The property {option} has no meaning for the type {type_name}.")
-            else:
-                values[attribute] = read(descriptor[option], option_pointer, problems)
+    values |= _read_options(descriptor, type_name, pointer, problems)
     if len(problems.problems) > count:
         # Constraint values can only be judged by a type that is sound; what does not depend on it is judged still.
         _read_constraints(descriptor, Field(name="", type=type_name), pointer, problems, judge_values=False)
@@ -100,6 +94,18 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
     if len(problems.problems) > count:
         return None
     return Field(**values | {"categories": field.categories, "constraints": constraints})
+
+
+def _read_options(descriptor: Mapping[str, object], type_name: str, pointer: str, problems: ProblemList) -> dict[str, object]:
+    values: dict[str, object] = {}
+    for option, types in _OPTION_TYPES.items():
+        option_pointer = join_pointer(pointer, option)
+        if option in descriptor and type_name not in types:
+            problems.add(option_pointer, f"The property {option} has no meaning for the type {type_name}.")
+        elif option in descriptor and option in _OPTIONS:
+            attribute, read = _OPTIONS[option]
+            values[attribute] = read(descriptor[option], option_pointer, problems)
+    return values
 
 
 def read_missing_values(value: object, pointer: str, problems: ProblemList) -> tuple[str, ...]:
@@ -286,7 +292,7 @@ def _read_constraints(descriptor: Mapping[str, object], field: Field, pointer: s
     return Constraints(**values)
 
 
-def _read_constraint(name: str, value: object, field: Field, pointer: str, problems: ProblemList, *, judge_values: bool) -> object:  # noqa: PLR0913
+def _read_constraint(name: str, value: object, field: Field, pointer: str, problems: ProblemList, *, judge_values: bool) -> object:
     if name in ("required", "unique"):
         return _read_bool(value, pointer, problems)
     if name in ("minLength", "maxLength"):

@@ -1,7 +1,7 @@
-"""What a `pattern` constraint may say, and which engine decides it.
+r"""What a `pattern` constraint may say, and which engine decides it.
 
-A pattern means what Python's `re.fullmatch` makes of it; where only RE2 can read it (`\\p{L}`, `[[:alpha:]]`), what RE2 makes of it. XML Schema's
-own additions that neither knows (class subtraction, `\\i`, `\\c`) are refused.
+A pattern means what Python's `re.fullmatch` makes of it; where only RE2 can read it (`\p{L}`, `[[:alpha:]]`), what RE2 makes of it. XML Schema's
+own additions that neither knows (class subtraction, `\i`, `\c`) are refused.
 """
 
 from __future__ import annotations

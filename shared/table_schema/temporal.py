@@ -5,7 +5,7 @@ Source: https://datapackage.org/standard/table-schema/#date and the XML Schema f
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,7 +104,7 @@ def parse_date(text: str) -> int:
     if match is None:
         raise NotOfTypeError
     try:
-        return datetime.date(int(match[1]), int(match[2]), int(match[3])).toordinal()
+        return dt.date(int(match[1]), int(match[2]), int(match[3])).toordinal()
     except ValueError as error:
         raise NotOfTypeError from error
 
@@ -164,20 +164,20 @@ def check_strptime_pattern(pattern: str) -> str | None:
         return 'This is neither "default" nor "any" nor a pattern with % directives.'
     try:
         # Compiles the pattern; the text need not fit, and the message tells the two failures apart.
-        datetime.datetime.strptime("", pattern)  # noqa: DTZ007 - only the pattern matters
+        dt.datetime.strptime("", pattern)  # noqa: DTZ007 - only the pattern matters
     except (ValueError, IndexError, KeyError, re.error) as error:
         if "does not match format" not in str(error):
             return "This pattern has a directive that strptime does not know."
     return None
 
 
-def _pattern_parser(pattern: str, value_of: Callable[[datetime.datetime], _Value]) -> Callable[[str], _Value]:
+def _pattern_parser(pattern: str, value_of: Callable[[dt.datetime], _Value]) -> Callable[[str], _Value]:
     def parse(text: str) -> _Value:
         # strptime's \d takes the digits of every script.
         if not text.isascii() and any(character.isdecimal() and character > "9" for character in text):
             raise NotOfTypeError
         try:
-            return value_of(datetime.datetime.strptime(text, pattern))  # noqa: DTZ007 - text without a zone has none
+            return value_of(dt.datetime.strptime(text, pattern))  # noqa: DTZ007 - text without a zone has none
         except (ValueError, OverflowError) as error:
             raise NotOfTypeError from error
 
@@ -196,17 +196,17 @@ def _first_of(*parsers: Callable[[str], _Value]) -> Callable[[str], _Value]:
     return parse
 
 
-def _day_of(moment: datetime.datetime) -> int:
+def _day_of(moment: dt.datetime) -> int:
     return moment.toordinal()
 
 
-def _microseconds_of(moment: datetime.datetime) -> int:
-    offset = moment.utcoffset() or datetime.timedelta()
-    time = datetime.timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond)
-    return (time - offset) // datetime.timedelta(microseconds=1)
+def _microseconds_of(moment: dt.datetime) -> int:
+    offset = moment.utcoffset() or dt.timedelta()
+    time = dt.timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond)
+    return (time - offset) // dt.timedelta(microseconds=1)
 
 
-def _seconds_of(moment: datetime.datetime) -> Decimal:
+def _seconds_of(moment: dt.datetime) -> Decimal:
     return moment.toordinal() * _DAY_S + Decimal(_microseconds_of(moment)) / 1_000_000
 
 

@@ -56,6 +56,9 @@ def test_flood_of_lines_is_counted_instead_of_printed(tmp_path: Path, capsys: py
     now = 100.0
     monkeypatch.setattr("compose.console.time.monotonic", lambda: now)
     console = Console(tmp_path)
+    console.show("api", "before")
+    console.follow = True
+    console.show("api", "2026-11-23T18:18:57Z [info     ] Scheduler: Sending due task health.beat (health.beat) [celery.beat]")
     for number in range(LINES_PER_S + 5):
         console.show("api", f"line {number}")
     now = 101.0

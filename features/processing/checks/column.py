@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -17,7 +17,8 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 # The first bytes of every character that str.isspace() knows, in UTF-8.
 _SPACE_STARTS = np.zeros(256, dtype=np.bool_)
 _SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
-_MEMO_ENTRIES = 50_000
+_MEMO_ENTRIES = 10_000
+_MEMO_CHARACTERS = 100
 _ASCII_END = 0x80
 
 
@@ -101,18 +102,19 @@ class Memo:
         self._function = function
         self._known: dict[str, Any] = {}
 
-    def of_rows(self, column: Column, rows: Indices) -> list[Any]:
-        """The results for some cells, in their order; none of them may be null."""
-        if len(self._known) > _MEMO_ENTRIES:
-            self._known.clear()
+    def of_rows(self, column: Column, rows: Indices) -> Iterator[Any]:
+        """The results for some cells, in their order, one at a time, since those of JSON may be large; none of the cells may be null."""
         known, function = self._known, self._function
-        results = []
         for text in column.texts(rows):
             assert text is not None
+            if len(text) > _MEMO_CHARACTERS:
+                yield function(text)
+                continue
             if text not in known:
+                if len(known) >= _MEMO_ENTRIES:
+                    known.clear()
                 known[text] = function(text)
-            results.append(known[text])
-        return results
+            yield known[text]
 
 
 def as_mask(array: pa.BooleanArray) -> Mask:

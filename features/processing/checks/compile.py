@@ -174,7 +174,7 @@ class _ColumnPlan:
                 rule.close()
 
 
-def _finding(  # noqa: PLR0913 - the parts of one record
+def _finding(
     error_type: str, column: Column, rows: Indices, row_numbers: RowNumbers, message: str | pa.StringArray, column_number: int, column_name: str | None
 ) -> Finding:
     return Finding(

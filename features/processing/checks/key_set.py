@@ -188,7 +188,7 @@ class KeySet:
         keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
         keys = keys.take(np.lexsort((keys.low, keys.high)))
         if self._bloom is None:
-            self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // 4, _MIN_BLOOM_BYTES))
+            self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
         self._bloom.add(keys)
         self._spilled.append(_SpilledRun(keys, self._space.limits))
         self._numbers, self._pairs = [], []

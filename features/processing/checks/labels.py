@@ -25,7 +25,7 @@ class Mapping:
 
 
 def printable_label(label: str) -> str:
-    """Return a label as it can be stored and sent: NUL, which no database takes, is shown as `\\x00`."""
+    r"""Return a label as it can be stored and sent: NUL, which no database takes, is shown as `\x00`."""
     return label.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
@@ -34,10 +34,8 @@ def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, heade
     if labels is None:
         return Mapping(fields=dict(enumerate(table_schema.fields)))
     header = _Header(labels, header_row or 1)
-    if table_schema.fields_match == "exact":
-        fields = _match_by_position(table_schema, header)
-    else:
-        fields = _match_by_name(table_schema, header)
+    match = _match_by_position if table_schema.fields_match == "exact" else _match_by_name
+    fields = match(table_schema, header)
     return Mapping(fields=fields, findings=tuple(header.findings))
 
 
@@ -123,17 +121,17 @@ def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
     findings: list[Finding] = []
     width, expected = len(chunk.columns), len(table_schema.fields)
     if table_schema.fields_match in ("exact", "equal", "subset"):
-        for index in range(width, expected):
-            findings.append(
-                Finding(
-                    error_type="missing-cell",
-                    row_numbers=chunk.row_numbers,
-                    message=f"This row ends before this column: the schema has {expected} columns, this row has {width}.",
-                    raw_values=pa.array([""] * len(chunk.row_numbers), pa.string()),
-                    column_number=index + 1,
-                    column_name=table_schema.fields[index].name,
-                ),
+        findings += [
+            Finding(
+                error_type="missing-cell",
+                row_numbers=chunk.row_numbers,
+                message=f"This row ends before this column: the schema has {expected} columns, this row has {width}.",
+                raw_values=pa.array([""] * len(chunk.row_numbers), pa.string()),
+                column_number=index + 1,
+                column_name=table_schema.fields[index].name,
             )
+            for index in range(width, expected)
+        ]
     if table_schema.fields_match in ("exact", "equal", "superset"):
         for index in range(expected, width):
             rows = np.flatnonzero(Column(chunk.columns[index]).present)

@@ -2,6 +2,7 @@
 
 Python's `re` cannot be interrupted by a thread and holds the interpreter's lock, and signals belong to the worker; only a process of its own ends
 for certain. It is started when the first cell needs it, fed in batches, and answers with one byte for each cell, so the cell that hangs is known.
+The limit is CPU time, which the kernel counts and enforces in the child: a busy machine calls nothing slow, and a child that lost its parent ends.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import select
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
 CELL_LIMIT_S = 1.0
+"""CPU time for one cell."""
 MAX_TOO_SLOW = 10
 """After that many cells past the limit the rest of the column counts as too slow unread: a column costs 10 s at most."""
-_START_LIMIT_S = 30.0
+_ANSWER_LIMIT_S = 60.0
+"""Time in which at least one answer must come, should the child be stopped instead of ended."""
 _BATCH_BYTES = 2**20
 _READ_BYTES = 2**16
 
@@ -37,7 +39,7 @@ class LimitedJudge:
     """Judges texts by a pattern (`kind` "pattern", a regular expression) or a JSON Schema ("json-schema", an object)."""
 
     def __init__(self, kind: str, argument: Any) -> None:  # noqa: ANN401 - JSON
-        self._order = json.dumps([kind, argument]).encode()
+        self._order = json.dumps([kind, argument, CELL_LIMIT_S]).encode()
         self._process: subprocess.Popen[bytes] | None = None
         self._too_slow = 0
 
@@ -82,10 +84,10 @@ class LimitedJudge:
     def _read_answers(self, descriptor: int, count: int) -> bytes:
         answers = b""
         while len(answers) < count:
-            ready, _, _ = select.select([descriptor], [], [], CELL_LIMIT_S)
+            ready, _, _ = select.select([descriptor], [], [], _ANSWER_LIMIT_S)
             received = os.read(descriptor, _READ_BYTES) if ready else b""
             if not received:
-                # Either too slow, or the child ended on this cell (no memory, no stack): it cannot be judged in either case.
+                # The child ended on this cell: too slow, or no memory or stack for it. It cannot be judged in either case.
                 break
             answers += received
         return answers
@@ -94,7 +96,7 @@ class LimitedJudge:
         if self._process is None:
             environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")}
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no text of the user's
-                [sys.executable, "-c", _CHILD],
+                [sys.executable, "-I", "-c", _CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -104,8 +106,7 @@ class LimitedJudge:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             _write_message(self._process.stdin.fileno(), self._order)
-            deadline = time.monotonic() + _START_LIMIT_S
-            ready, _, _ = select.select([self._process.stdout.fileno()], [], [], max(deadline - time.monotonic(), 0))
+            ready, _, _ = select.select([self._process.stdout.fileno()], [], [], _ANSWER_LIMIT_S)
             if not ready or os.read(self._process.stdout.fileno(), 1) != b"r":
                 self.close()
                 raise RuntimeError("The process that judges patterns did not start.")
@@ -118,9 +119,9 @@ def _write_message(descriptor: int, message: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-# The child's whole program. It leaves with its parent: reading from a closed pipe ends it, and CPU that runs on regardless has a limit.
+# The child's whole program. It ends with its parent: a closed pipe ends it between cells, SIGPROF within one.
 _CHILD = r"""
-import json, os, struct, sys, warnings
+import json, os, resource, signal, struct, warnings
 def read(size):
     data = b""
     while len(data) < size:
@@ -131,14 +132,11 @@ def read(size):
     return data
 def receive():
     return json.loads(read(struct.unpack("<Q", read(8))[0]))
-try:
-    import ctypes, signal
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-    import resource
-    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-except (ImportError, AttributeError, OSError, ValueError):
-    warnings.warn("limits could not be set")
-kind, argument = receive()
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+signal.signal(signal.SIGPROF, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+kind, argument, limit_s = receive()
 if kind == "pattern":
     import re
     warnings.simplefilter("ignore")
@@ -156,5 +154,7 @@ else:
 os.write(1, b"r")
 while True:
     for text in receive():
+        signal.setitimer(signal.ITIMER_PROF, limit_s)
         os.write(1, b"\1" if is_good(text) else b"\0")
+    signal.setitimer(signal.ITIMER_PROF, 0)
 """

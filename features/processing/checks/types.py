@@ -5,7 +5,7 @@ The parser (`shared.table_schema.value_parser`) is the truth. A fast look may on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -126,8 +126,8 @@ class Typed:
         text = self.column.text if bool(rows.all()) else pc.if_else(pa.array(rows), self.column.text, pa.scalar("0"))
         return np.asarray(text.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
-    def values(self, rows: Indices) -> list[Any]:
-        """Logical values of cells that are `ok`."""
+    def values(self, rows: Indices) -> Iterator[Any]:
+        """Logical values of cells that are `ok`, one at a time."""
         return self._parse.of_rows(self.column, rows)
 
 

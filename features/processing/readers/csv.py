@@ -10,7 +10,7 @@ from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, 
 from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, CellReader, find_comments
 from features.processing.readers.csv_chunks import ChunkBuilder
 from features.processing.readers.csv_findings import show_undecodable
-from features.processing.readers.csv_grammar import CsvGrammar, is_blank, split_record
+from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter, is_blank
 from features.processing.readers.csv_records import RecordBlock, RecordReader, Trouble
 from features.processing.readers.csv_source import ByteSource, open_source
 from features.processing.readers.detect import detect_characters, detect_encoding
@@ -19,7 +19,7 @@ from shared.table_dialect import TableDialect
 
 BLOCK_BYTES = 2**21
 SAMPLE_BYTES = 2**18
-MAX_CELLS_PER_STEP = 2_000_000
+MAX_CELLS_PER_STEP = 500_000
 """Bounds the memory of one step where a table has thousands of columns."""
 
 
@@ -77,9 +77,7 @@ class CsvTable:
         yield from builder.finish()
 
     def _read_cells(self) -> Iterator[CellBlock]:
-        step = max(1, min(self._limits.chunk_rows, MAX_CELLS_PER_STEP // self._width))
-        if self._width * self._limits.chunk_rows <= MAX_CELLS_PER_STEP:
-            step = MAX_CELLS_PER_STEP
+        step = max(1, MAX_CELLS_PER_STEP // self._width)
         for block in self._blocks:
             for first in range(0, len(block), step):
                 yield self._cells.read(block.part(first, min(first + step, len(block))))
@@ -113,7 +111,7 @@ class CsvTable:
         if block.trouble[index] == Trouble.TOO_LONG:
             raise FileUnreadable(f"The header cannot be read: row {row} is longer than {self._limits.max_row_bytes} bytes.")
         text = block.data[block.starts[index] : block.stops[index]].decode("utf-8", self._source.undecodable)
-        cells = split_record(text, self._grammar, max_cells=MAX_COLUMNS)
+        cells = RecordSplitter(self._grammar, max_cells=MAX_COLUMNS).split(text)
         if len(cells) > MAX_COLUMNS:
             raise FileUnreadable(f"The header has more than {MAX_COLUMNS} columns, the most that can be read.")
         return [show_undecodable(cell) for cell in cells]

@@ -14,7 +14,7 @@ from pyarrow import csv as arrow_csv
 
 from features.processing.readers.base import Finding, RowNumbers
 from features.processing.readers.csv_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
-from features.processing.readers.csv_grammar import CsvGrammar, is_blank, split_record
+from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter, is_blank
 from features.processing.readers.csv_records import RecordBlock, Trouble
 from features.processing.readers.csv_scan import Positions
 
@@ -73,6 +73,7 @@ class CellReader:
         self._structure = StructureFindings(width=width, labels=labels, encoding=encoding)
         self._comment_rows = np.array(sorted(comment_rows), dtype=np.int64)
         self._undecodable = undecodable
+        self._splitter = RecordSplitter(grammar, max_cells=MAX_COLUMNS)
         self._names = [str(number) for number in range(1, width + 1)]
         self._convert_options = arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False)
 
@@ -160,7 +161,7 @@ class CellReader:
         undecodable: dict[int, list[tuple[int, str]]] = {}
         for index in indices.tolist():
             text = block.data[block.starts[index] : block.stops[index]].decode("utf-8", self._undecodable)
-            cells = split_record(text, self._grammar, max_cells=MAX_COLUMNS)
+            cells = self._splitter.split(text)
             if len(cells) > MAX_COLUMNS:
                 kinds[index] = RowKind.TOO_LONG
             elif is_blank(cells):

@@ -15,6 +15,8 @@ from features.processing.readers.csv_cells import CellBlock, RowKind
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
 """A chunk that has more errors ends with the block that brought them."""
+_MAX_ARRAYS = 100_000
+"""A chunk of a very wide table ends where the pieces of its columns become too many: each costs some hundred bytes."""
 
 
 class ChunkBuilder:
@@ -56,8 +58,12 @@ class ChunkBuilder:
             yield self._cut()
 
     def _is_full(self) -> bool:
-        limits = self._limits
-        return self._rows >= limits.chunk_rows or self._bytes >= limits.chunk_bytes or self._found >= _MAX_FINDINGS
+        return (
+            self._rows >= self._limits.chunk_rows
+            or self._bytes >= self._limits.chunk_bytes
+            or self._found >= _MAX_FINDINGS
+            or len(self._columns) * self._width >= _MAX_ARRAYS
+        )
 
     def _take(self, block: CellBlock, first: int, last: int) -> None:
         if first == last:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -46,8 +46,13 @@ class StructureFindings:
     def of_missing_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
         """One finding for each column that some rows end before."""
         short = [row for row in rows if len(row.cells) < self.width]
-        findings = []
+        findings: list[Finding] = []
+        counts = np.searchsorted(np.sort([len(row.cells) for row in short]), np.arange(self.width), side="right").tolist()
         for column in range(min((len(row.cells) for row in short), default=self.width), self.width):
+            if findings and counts[column] == counts[column - 1]:
+                # The same rows as in the column before: what is said of them is kept once.
+                findings.append(replace(findings[-1], column_number=column + 1, column_name=self._name(column)))
+                continue
             at_fault = [row for row in short if len(row.cells) <= column]
             messages = [f"This row ends before this column: {self._measure} has {_columns(self.width)}, this row has {len(row.cells)}." for row in at_fault]
             findings.append(

@@ -33,43 +33,51 @@ class CsvGrammar:
         return re.sub(re.escape(self.escape_char.encode()) + b".", b"\0\0", data, flags=re.DOTALL)
 
 
-def split_record(text: str, grammar: CsvGrammar, *, max_cells: int) -> list[str]:
-    """The cells of one record without its line break; at most `max_cells + 1` of them, so that more than `max_cells` means too many."""
-    delimiter, quote, escape = grammar.delimiter, grammar.quote_char, grammar.escape_char
-    plain = (quote is None or quote not in text) and (escape is None or escape not in text)
-    if plain and not grammar.skip_initial_space:
-        return text.split(delimiter, max_cells)[: max_cells + 1]
-    cells: list[str] = []
-    unquoted_end = re.compile(f"[{re.escape(delimiter + (escape or ''))}]")
-    quoted_end = re.compile(f"[{re.escape((quote or '') + (escape or ''))}]") if quote else unquoted_end
-    at, length = 0, len(text)
-    while len(cells) <= max_cells:
-        parts: list[str] = []
-        while grammar.skip_initial_space and at < length and text[at] == " ":
-            at += 1
+class RecordSplitter:
+    """Splits single records exactly."""
+
+    def __init__(self, grammar: CsvGrammar, *, max_cells: int) -> None:
+        self._grammar, self._max_cells = grammar, max_cells
+        quote, escape = grammar.quote_char or "", grammar.escape_char or ""
+        self._special = re.compile(f"[{re.escape(quote + escape)}]") if quote + escape else None
+        self._end_of_unquoted = re.compile(f"[{re.escape(grammar.delimiter + escape)}]")
+        self._end_of_quoted = re.compile(f"[{re.escape(quote + escape)}]") if quote else self._end_of_unquoted
+
+    def split(self, text: str) -> list[str]:
+        """The cells of one record without its line break; at most `max_cells + 1` of them, so that more than `max_cells` means too many."""
+        if not self._grammar.skip_initial_space and (self._special is None or self._special.search(text) is None):
+            return text.split(self._grammar.delimiter, self._max_cells + 1)[: self._max_cells + 1]
+        cells: list[str] = []
+        at: int | None = 0
+        while at is not None and len(cells) <= self._max_cells:
+            cell, at = self._read_cell(text, at)
+            cells.append(cell)
+        return cells
+
+    def _read_cell(self, text: str, at: int) -> tuple[str, int | None]:
+        """The cell that begins at `at`, and where the next one begins; None behind the last."""
+        quote, escape = self._grammar.quote_char, self._grammar.escape_char
+        if self._grammar.skip_initial_space:
+            while text.startswith(" ", at):
+                at += 1
         inside = quote is not None and text.startswith(quote, at)
         at += inside
-        while True:
-            found = (quoted_end if inside else unquoted_end).search(text, at)
-            stop = found.start() if found else length
+        parts: list[str] = []
+        while found := (self._end_of_quoted if inside else self._end_of_unquoted).search(text, at):
+            stop = found.start()
             parts.append(text[at:stop])
             at = stop + 1
-            if found is None:
-                break
             if text[stop] == escape:
                 parts.append(text[at : at + 1])
                 at += 1
             elif not inside:
-                break
-            elif grammar.double_quote and text.startswith(quote or "", at):
+                return "".join(parts), at
+            elif self._grammar.double_quote and text.startswith(quote or "", at):
                 parts.append(text[stop])
                 at += 1
             else:
                 inside = False
-        cells.append("".join(parts))
-        if found is None:
-            break
-    return cells
+        return "".join([*parts, text[at:]]), None
 
 
 def is_blank(cells: list[str]) -> bool:

@@ -74,7 +74,8 @@ class RecordReader:
         row, final = 1, False
         while not final:
             if self._never_closed < 0:
-                block = self._source.read(max(self._block_bytes, len(self._rest)))
+                # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
+                block = self._source.read(max(self._block_bytes, len(self._rest) // 2))
                 final = not block
                 self._rest += block
             if not self._rest:

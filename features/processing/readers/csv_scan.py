@@ -6,7 +6,7 @@ by quote. Both give what `csv_grammar` says.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,8 +16,11 @@ import numpy.typing as npt
 from features.processing.readers.csv_grammar import CsvGrammar
 
 LF, CR = 10, 13
-Positions: TypeAlias = npt.NDArray[np.int64]
-_NOWHERE: Positions = np.empty(0, dtype=np.int64)
+Positions: TypeAlias = npt.NDArray[np.integer]
+_NOWHERE: Positions = np.empty(0, dtype=np.int32)
+_PIECE_BYTES = 2**21
+_MANY_QUOTES = 2_000_000
+"""From here on the positions of all quotes would take too much memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +48,32 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
     line_ends = _find_line_ends(view, codes, final=final)
-    quotes = np.flatnonzero(codes == ord(grammar.quote_char)) if grammar.quote_char and grammar.quote_char.encode() in view else _NOWHERE
+    quote_count = view.count(grammar.quote_char.encode()) if grammar.quote_char else 0
+    quotes = _find_all(codes, ord(grammar.quote_char)) if grammar.quote_char and 0 < quote_count <= _MANY_QUOTES else _NOWHERE
     has_comments = grammar.comment_char is not None and grammar.comment_char.encode() in view
     unclosed_at: list[int] = []
     open_quote, open_line = -1, False
-    if len(quotes):
-        ends_open = not final and codes[-1] == codes[quotes[0]]
-        if never_closed < 0 and not has_comments and not grammar.skip_initial_space and _are_regular(codes, quotes, grammar, final=final):
-            line_ends = line_ends[np.searchsorted(quotes, line_ends) & 1 == 0]
-            if len(quotes) & 1 or ends_open:
+    if quote_count:
+        may_be_regular = len(quotes) and never_closed < 0 and not has_comments and not grammar.skip_initial_space
+        if may_be_regular and _are_regular(codes, quotes, grammar, final=final):
+            if len(quotes) & 1 or (not final and codes[-1] == codes[quotes[0]]):
                 openers = quotes[0::2]
                 open_quote = int(openers[_at_cell_start(codes, openers, grammar)][-1])
+                line_ends = line_ends[: np.searchsorted(line_ends, open_quote)]
+            line_ends = line_ends[np.searchsorted(quotes, line_ends) & 1 == 0]
         else:
             walk = _Walk(view, codes, line_ends, grammar, final=final, never_closed=never_closed)
-            walk.run(quotes)
+            walk.run(_candidates(view, codes, quotes, grammar))
             line_ends, unclosed_at, open_quote, open_line = walk.outer_line_ends(), walk.unclosed, walk.open_quote, walk.open_line
     end = int(line_ends[-1]) + 1 if len(line_ends) else 0
     stops = line_ends - ((codes[line_ends] == LF) & (line_ends > 0) & (codes[line_ends - 1] == CR))
-    starts = np.empty(len(line_ends), dtype=np.int64)
+    starts = np.empty(len(line_ends), dtype=np.int32)
     if len(starts):
         starts[0] = 0
         starts[1:] = line_ends[:-1] + 1
     if final and end < len(data):
         starts, stops, end = np.append(starts, end), np.append(stops, len(data)), len(data)
-    unclosed = np.searchsorted(starts, np.array([at for at in unclosed_at if at < end], dtype=np.int64), side="right") - 1
+    unclosed = np.searchsorted(starts, np.array([at for at in unclosed_at if at < end], dtype=np.int32), side="right") - 1
     return Scan(starts=starts, stops=stops, end=end, unclosed=unclosed, open_quote=open_quote, open_line=open_line)
 
 
@@ -80,7 +85,7 @@ def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
     if not len(line_ends) and not final:
         return Scan(starts=_NOWHERE, stops=_NOWHERE, end=0, unclosed=_NOWHERE, open_line=True)
     end = int(line_ends[0]) + 1 if len(line_ends) else len(data)
-    return Scan(starts=np.zeros(1, dtype=np.int64), stops=np.array([end], dtype=np.int64), end=end, unclosed=_NOWHERE)
+    return Scan(starts=np.zeros(1, dtype=np.int32), stops=np.array([end], dtype=np.int32), end=end, unclosed=_NOWHERE)
 
 
 def find_close(view: bytes, opener: int, grammar: CsvGrammar, *, final: bool) -> int | None:
@@ -113,12 +118,18 @@ def shorten_record(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> byte
     return quote + breaks + (inside[-1:] if grammar.escape_char and inside[-1:] == grammar.escape_char.encode() else b"")
 
 
+def _find_all(codes: npt.NDArray[np.uint8], code: int) -> Positions:
+    """Where `code` stands, as 32-bit numbers, made piece by piece so that the 64-bit ones never exist as a whole."""
+    pieces = [(np.flatnonzero(codes[start : start + _PIECE_BYTES] == code) + start).astype(np.int32) for start in range(0, len(codes), _PIECE_BYTES)]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
 def _find_line_ends(view: bytes, codes: npt.NDArray[np.uint8], *, final: bool) -> Positions:
     """The last byte of every line break (LF, CRLF or CR); a CR at the end of the piece may still become CRLF."""
-    line_feeds = np.flatnonzero(codes == LF)
+    line_feeds = _find_all(codes, LF)
     if b"\r" not in view:
         return line_feeds
-    returns = np.flatnonzero(codes == CR)
+    returns = _find_all(codes, CR)
     last = len(codes) - 1
     alone = codes[np.minimum(returns + 1, last)] != LF
     if not final:
@@ -161,12 +172,11 @@ class _Walk:
         self.open_quote = -1
         self.open_line = False
 
-    def run(self, quotes: Positions) -> None:
-        """Fill the result from all quotes of the piece."""
-        line_ends = self._line_ends.tolist()
+    def run(self, candidates: Iterable[int]) -> None:
+        """Fill the result from all quotes that would open a cell if they stood outside of one."""
         free_from = 0
-        for quote in self._candidates(quotes):
-            if quote < free_from or self._is_in_comment(quote, line_ends):
+        for quote in candidates:
+            if quote < free_from or self._is_in_comment(quote):
                 continue
             close = -1 if quote == self._never_closed else find_close(self._view, quote, self._grammar, final=self._final)
             if close is None:
@@ -178,40 +188,48 @@ class _Walk:
                 free_from = close + 1
                 continue
             self.unclosed.append(quote)
-            line = bisect_left(line_ends, quote)
-            if line == len(line_ends):
+            line = int(np.searchsorted(self._line_ends, quote))
+            if line == len(self._line_ends):
                 self.open_line = not self._final
                 return
-            free_from = line_ends[line] + 1
+            free_from = int(self._line_ends[line]) + 1
 
     def outer_line_ends(self) -> Positions:
         """The line breaks that end records."""
         line_ends = self._line_ends
-        if self._opened:
-            span = np.searchsorted(np.array(self._opened, dtype=np.int64), line_ends) - 1
-            line_ends = line_ends[(span < 0) | (line_ends > np.array(self._closed, dtype=np.int64)[span])]
-        return line_ends[line_ends < self.open_quote] if self.open_quote >= 0 else line_ends
+        if self.open_quote >= 0:
+            line_ends = line_ends[: np.searchsorted(line_ends, self.open_quote)]
+        if not self._opened:
+            return line_ends
+        span = np.searchsorted(np.array(self._opened, dtype=np.int32), line_ends) - 1
+        return line_ends[(span < 0) | (line_ends > np.array(self._closed, dtype=np.int32)[span])]
 
-    def _candidates(self, quotes: Positions) -> list[int]:
-        """The quotes that would open a cell if they stood outside of one."""
-        if not self._grammar.skip_initial_space:
-            at_start: list[int] = quotes[_at_cell_start(self._codes, quotes, self._grammar)].tolist()
-            return at_start
-        edges = (LF, CR, ord(self._grammar.delimiter))
-        candidates = []
-        for quote in quotes.tolist():
-            before = quote - 1
-            while before >= 0 and self._view[before] == ord(" "):
-                before -= 1
-            if before < 0 or self._view[before] in edges:
-                candidates.append(quote)
-        return candidates
-
-    def _is_in_comment(self, quote: int, line_ends: list[int]) -> bool:
+    def _is_in_comment(self, quote: int) -> bool:
         if self._grammar.comment_char is None:
             return False
-        line = bisect_left(line_ends, quote)
-        start = line_ends[line - 1] + 1 if line else 0
+        line = int(np.searchsorted(self._line_ends, quote))
+        start = int(self._line_ends[line - 1]) + 1 if line else 0
         if self._closed and self._closed[-1] >= start:
             return False
         return self._view.startswith(self._grammar.comment_char.encode(), start)
+
+
+def _candidates(view: bytes, codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar) -> Iterable[int]:
+    """The quotes that would open a cell if they stood outside of one; `quotes` is empty where there are too many of them."""
+    if len(quotes) and not grammar.skip_initial_space:
+        at_start: list[int] = quotes[_at_cell_start(codes, quotes, grammar)].tolist()
+        return at_start
+    return _walk_candidates(view, grammar)
+
+
+def _walk_candidates(view: bytes, grammar: CsvGrammar) -> Iterator[int]:
+    edges = (LF, CR, ord(grammar.delimiter))
+    quote = (grammar.quote_char or "").encode()
+    at = view.find(quote)
+    while at >= 0:
+        before = at - 1
+        while grammar.skip_initial_space and before >= 0 and view[before] == ord(" "):
+            before -= 1
+        if before < 0 or view[before] in edges:
+            yield at
+        at = view.find(quote, at + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,11 +13,11 @@ import pyarrow as pa
 from charset_normalizer import from_bytes
 
 from features.processing.readers.csv_cells import is_utf8
-from features.processing.readers.csv_grammar import CsvGrammar, split_record
+from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter
 from features.processing.readers.csv_scan import scan_records
 
 LAST_RESORT = "cp1252"
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = ("\t", "|", ";", ",")
 QUOTES = ('"', "'")
 
 _LEGACY_ENCODINGS = (
@@ -102,29 +103,14 @@ def detect_characters(sample: bytes, grammar: CsvGrammar, *, find_delimiter: boo
 
     The best delimiter gives the most columns to the header and as many to the rows below it. `skip_rows` rows above the header do not count.
     """
-    delimiters = DELIMITERS if find_delimiter else (grammar.delimiter,)
-    best, best_score = grammar, -1.0
-    for delimiter in delimiters:
-        if delimiter in (grammar.quote_char, grammar.escape_char) or delimiter in (grammar.comment_char or ""):
-            continue
-        candidate = _replace(grammar, delimiter=delimiter)
-        if find_quote:
-            candidate = _replace(candidate, quote_char=_detect_quote(sample, delimiter))
-        score = _score(_sample_widths(sample, candidate)[skip_rows:])
-        if score > best_score:
-            best, best_score = candidate, score
-    return best
-
-
-def _replace(grammar: CsvGrammar, *, delimiter: str | None = None, quote_char: str | None = None) -> CsvGrammar:
-    return CsvGrammar(
-        delimiter=delimiter or grammar.delimiter,
-        quote_char=quote_char or grammar.quote_char,
-        escape_char=grammar.escape_char,
-        double_quote=grammar.double_quote,
-        skip_initial_space=grammar.skip_initial_space,
-        comment_char=grammar.comment_char,
-    )
+    candidates = [
+        replace(grammar, delimiter=delimiter, quote_char=_detect_quote(sample, delimiter) if find_quote else grammar.quote_char)
+        for delimiter in (DELIMITERS if find_delimiter else (grammar.delimiter,))
+        if delimiter not in (grammar.quote_char, grammar.escape_char) and delimiter not in (grammar.comment_char or "")
+    ]
+    scores = [_score(_sample_widths(sample, candidate)[skip_rows:]) for candidate in candidates]
+    # Of equals the one that is rarer in text; where there is one column only, the comma.
+    return candidates[scores.index(max(scores)) if max(scores) else -1] if candidates else grammar
 
 
 def _detect_utf16(head: bytes) -> str | None:
@@ -176,11 +162,12 @@ def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
     scan = scan_records(sample, grammar, final=False)
     if not len(scan.starts):
         scan = scan_records(sample, grammar, final=True)
+    splitter = RecordSplitter(grammar, max_cells=_SAMPLE_CELLS)
     widths = []
     for start, stop in zip(scan.starts[:_SAMPLE_ROWS].tolist(), scan.stops[:_SAMPLE_ROWS].tolist(), strict=True):
         text = sample[start:stop].decode("utf-8", "replace")
         is_row = text.strip() and not (grammar.comment_char and text.startswith(grammar.comment_char))
-        widths.append(len(split_record(text, grammar, max_cells=_SAMPLE_CELLS)) if is_row else 0)
+        widths.append(len(splitter.split(text)) if is_row else 0)
     return widths
 
 

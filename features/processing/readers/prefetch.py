@@ -15,7 +15,7 @@ POLL_S = 0.1
 class Prefetch(Generic[Item]):
     """The items of `source` in their order, at most `depth` of them waiting; what `source` raises is raised here, after the items before it."""
 
-    def __init__(self, source: Iterator[Item], *, depth: int = 2) -> None:
+    def __init__(self, source: Iterator[Item], *, depth: int = 1) -> None:
         self._source = source
         self._queue: Queue[Item | _End] = Queue(maxsize=depth)
         self._closing = threading.Event()

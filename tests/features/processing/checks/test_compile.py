@@ -15,19 +15,22 @@ from shared.table_schema import parse_table_schema
 from tests.features.processing.oracle import Error, check_table
 
 _CELLS = {
-    "integer": ["0", "1", "-1", "+1", "01", "10", "0x1F", "1_0", "٣", " 1", "1 ", "1.0", "", "  ", "-", "99999999999999999999", "9223372036854775808", "NA", "7"],
-    "number": ["0", "-0", "1", "1.0", "1.00", "+1", ".5", "5.", "-", ".", "1e2", "100", "1e400", "nan", "INF", "-inf", "+inf", "1,5", "1..2", "0x1", "", "NA",
-               "0.1", "0.1000000000000000000001", "9007199254740993", "9007199254740992"],
+    "integer": ["0", "1", "-1", "+1", "01", "10", "0x1F", "1_0", "٣", " 1", "1 ", "1.0", "", "  ", "-",
+                "99999999999999999999", "9223372036854775808", "NA", "7"],
+    "number": ["0", "-0", "1", "1.0", "1.00", "+1", ".5", "5.", "-", ".", "1e2", "100", "1e400", "nan", "INF", "-inf", "+inf", "1,5", "1..2", "0x1",
+               "", "NA", "0.1", "0.1000000000000000000001", "9007199254740993", "9007199254740992"],
     "boolean": ["true", "False", "1", "0", "yes", "TRUE", "tRUE", "", " "],
-    "date": ["2024-01-31", "2023-02-29", "2024-02-29", "20240105", "2024-1-5", "0000-01-01", "0001-01-01", "9999-12-31", "1900-02-29", "2024-13-01", "", "٢024-01-01"],
+    "date": ["2024-01-31", "2023-02-29", "2024-02-29", "20240105", "2024-1-5", "0000-01-01", "0001-01-01", "9999-12-31", "1900-02-29",
+             "2024-13-01", "", "٢024-01-01"],
     "time": ["00:00:00", "23:59:59", "24:00:00", "12:60:00", "1:00:00", "12:00", "", "12:00:60"],
     "datetime": ["2024-01-31T10:00:00", "2024-01-31T10:00:00Z", "2024-01-31T11:00:00+01:00", "2024-01-31T10:00:00.5", "2024-01-31T10:00:00.500Z",
-                 "2024-01-30T24:00:00", "2024-01-31T00:00:00", "2024-01-31 10:00:00", "2024-01-31T25:00:00", "2024-02-30T10:00:00", "", "2024-01-31T10:00:00+15:00"],
+                 "2024-01-30T24:00:00", "2024-01-31T00:00:00", "2024-01-31 10:00:00", "2024-01-31T25:00:00", "2024-02-30T10:00:00", "",
+                 "2024-01-31T10:00:00+15:00"],
     "year": ["2024", "0000", "0001", "-0044", "24", "12345", "2024Z", "", "x"],
     "string": ["", " ", "a", "b", "ab", "äö", "ab\n", "NA", "-", "abcabcabcabcabcabc", "abcabcabcabcabcabd", "\u3000", "é", "1"],
     "any": ["", "a", "1", "NA"],
 }  # fmt: skip
-_BOUNDS = {
+_BOUNDS: dict[str, list[Any]] = {
     "integer": ["1", 0, "7", "99999999999999999999", -1],
     "number": ["1", 0.1, "9007199254740993", "1e2", "-INF", 0],
     "date": ["2024-01-31", "0001-01-01"],
@@ -35,7 +38,7 @@ _BOUNDS = {
     "datetime": ["2024-01-31T10:00:00", "2024-01-31T10:00:00.5Z"],
     "year": [2024, "0001"],
 }
-_ENUMS = {
+_ENUMS: dict[str, list[Any]] = {
     "integer": [1, "10", "99999999999999999999"],
     "number": ["1", 0.1, "NaN", "1e2"],
     "date": ["2024-01-31"],
@@ -82,10 +85,15 @@ def _cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[list[str | None]]]:
     if draw(st.integers(0, 2)) == 0:
         schema["uniqueKeys"] = [draw(keys)]
     if draw(st.integers(0, 2)) == 0:
-        schema["foreignKeys"] = [{"fields": [draw(st.sampled_from(names))], "reference": {"fields": [draw(st.sampled_from(names))]}} for _ in range(draw(st.integers(1, 2)))]
+        schema["foreignKeys"] = [
+            {"fields": [draw(st.sampled_from(names))], "reference": {"fields": [draw(st.sampled_from(names))]}} for _ in range(draw(st.integers(1, 2)))
+        ]
     if draw(st.integers(0, 3)) == 0:
         schema["missingValues"] = draw(st.sampled_from([[], ["", "NA"], ["-"]]))
-    cells = [st.one_of(st.sampled_from(_CELLS[field["type"]]), st.none() if draw(st.integers(0, 4)) == 0 else st.sampled_from(_CELLS["string"])) for field in schema["fields"]]
+    cells = [
+        st.one_of(st.sampled_from(_CELLS[field["type"]]), st.none() if draw(st.integers(0, 4)) == 0 else st.sampled_from(_CELLS["string"]))
+        for field in schema["fields"]
+    ]
     rows = draw(st.lists(st.tuples(*cells).map(list), max_size=12))
     return schema, rows
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+# ruff: noqa: C901, PLR0912, PLR0915 - one plain loop is what makes it obvious
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -15,15 +18,24 @@ class Expected:
     rows_lost: int = 0
 
 
-def split_records(text, *, delimiter=",", quote='"', escape=None, double=True, skip_space=False, comment=None):
+def split_records(
+    text: str,
+    *,
+    delimiter: str = ",",
+    quote: str | None = '"',
+    escape: str | None = None,
+    double: bool = True,
+    skip_space: bool = False,
+    comment: str | None = None,
+) -> list[tuple[str, list[str] | None, bool]]:
     """(raw text of the record, its cells or None where a quote is never closed, whether it is a comment)."""
     records = []
     at, size = 0, len(text)
 
-    def escaped(i):
+    def escaped(i: int) -> bool:
         return escape is not None and text[i] == escape
 
-    def line_end(i):
+    def line_end(i: int) -> int:
         while i < size:
             if escaped(i):
                 i += 2
@@ -33,12 +45,12 @@ def split_records(text, *, delimiter=",", quote='"', escape=None, double=True, s
             i += 1
         return size
 
-    def behind_break(i):
+    def behind_break(i: int) -> int:
         if i < size and text[i : i + 2] == "\r\n":
             return i + 2
         return min(i + 1, size)
 
-    def closing(i):
+    def closing(i: int) -> int | None:
         """Position of the quote that closes the one at i, or None."""
         j, lines = i + 1, False
         while j < size:
@@ -104,7 +116,7 @@ def split_records(text, *, delimiter=",", quote='"', escape=None, double=True, s
     return records
 
 
-def read(data: bytes, *, header=True, comment_rows=(), max_row_bytes=2**24, **characters) -> Expected | None:
+def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), max_row_bytes: int = 2**24, **characters: Any) -> Expected | None:
     """What a UTF-8 file holds; None where it has no header."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     result = Expected()

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from shared.db.models import JobStatus
+from shared.messaging import Message
+from shared.settings import Settings
+from shared.storage import stored_path
+from tests.factories import Factory
+
+JOB_FIELDS = {
+    "id", "filename", "file_size", "file_type", "status", "progress", "rows_processed", "rows_failed", "total_rows", "error_count", "errors_truncated",
+    "error_message", "webhook_url", "created_at", "started_at", "completed_at", "source", "sha256", "schema", "submitted_by",
+}  # fmt: skip
+
+
+async def test_no_jobs_is_an_empty_page(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/api/jobs")).json() == {"total": 0, "page": 1, "page_size": 50, "total_pages": 0, "jobs": []}
+
+
+async def test_jobs_are_listed_newest_first_with_ids_breaking_ties(client: httpx.AsyncClient, factory: Factory) -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    old = await factory.job(created_at=moment - timedelta(days=1))
+    same = [await factory.job(created_at=moment) for _ in range(3)]
+    listed = (await client.get("/api/jobs")).json()
+    expected = [str(job.id) for job in sorted(same, key=lambda job: job.id, reverse=True)] + [str(old.id)]
+    assert [job["id"] for job in listed["jobs"]] == expected
+    assert set(listed["jobs"][0]) == JOB_FIELDS
+
+
+async def test_pages_cover_all_jobs_once(client: httpx.AsyncClient, factory: Factory) -> None:
+    ids = {str((await factory.job()).id) for _ in range(5)}
+    pages = [(await client.get("/api/jobs", params={"page": page, "page_size": 2})).json() for page in (1, 2, 3, 4)]
+    assert [len(page["jobs"]) for page in pages] == [2, 2, 1, 0]
+    assert {job["id"] for page in pages for job in page["jobs"]} == ids
+    assert all((page["total"], page["total_pages"]) == (5, 3) for page in pages)
+
+
+async def test_status_filter_finds_only_that_status(client: httpx.AsyncClient, factory: Factory) -> None:
+    await factory.job()
+    failed = await factory.ended_job(JobStatus.FAILED)
+    listed = (await client.get("/api/jobs", params={"status": "FAILED"})).json()
+    assert [job["id"] for job in listed["jobs"]] == [str(failed.id)]
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({"from_date": "2026-03-02"}, {"start", "middle", "end", "after"}),
+        ({"to_date": "2026-03-02"}, {"before", "start", "middle", "end"}),
+        ({"from_date": "2026-03-02", "to_date": "2026-03-02"}, {"start", "middle", "end"}),
+        ({"from_date": "2026-03-02T12:00:00Z"}, {"middle", "end", "after"}),
+        ({"to_date": "2026-03-02T12:00:00Z"}, {"before", "start", "middle"}),
+        ({"from_date": "2026-03-02T14:00:00+02:00"}, {"middle", "end", "after"}),
+        ({"from_date": "2026-03-02T12:00:00"}, {"middle", "end", "after"}),
+        ({"from_date": "2026-03-04"}, set()),
+    ],
+)
+async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(client: httpx.AsyncClient, factory: Factory, params: dict, found: set[str]) -> None:
+    moments = {
+        "before": datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC),
+        "start": datetime(2026, 3, 2, tzinfo=UTC),
+        "middle": datetime(2026, 3, 2, 12, tzinfo=UTC),
+        "end": datetime(2026, 3, 2, 23, 59, 59, 999999, tzinfo=UTC),
+        "after": datetime(2026, 3, 3, tzinfo=UTC),
+    }
+    for name, moment in moments.items():
+        await factory.job(filename=f"{name}.csv", created_at=moment)
+    listed = (await client.get("/api/jobs", params=params)).json()
+    assert {job["filename"].removesuffix(".csv") for job in listed["jobs"]} == found
+    assert listed["total"] == len(found)
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"page": 0}, "page"),
+        ({"page": "x"}, "page"),
+        ({"page": 10**30}, "page"),
+        ({"page_size": 0}, "page_size"),
+        ({"page_size": 1001}, "page_size"),
+        ({"status": "DONE"}, "status"),
+        ({"from_date": "yesterday"}, "from_date"),
+        ({"to_date": "2026-13-01"}, "to_date"),
+        ({"to_date": "9999-12-31T23:59:59-23:00"}, "to_date"),
+    ],
+)
+async def test_nonsense_in_the_query_is_a_400_that_names_it(client: httpx.AsyncClient, params: dict, field: str) -> None:
+    response = await client.get("/api/jobs", params=params)
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+async def test_page_far_past_the_end_is_an_empty_list(client: httpx.AsyncClient, factory: Factory) -> None:
+    await factory.job()
+    response = await client.get("/api/jobs", params={"page": 2**40, "page_size": 1000})
+    assert response.status_code == 200
+    assert response.json()["jobs"] == []
+
+
+async def test_job_is_shown_with_times_to_the_microsecond(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.job(created_at=datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC))
+    shown = (await client.get(f"/api/jobs/{job.id}")).json()
+    assert set(shown) == JOB_FIELDS
+    assert shown["created_at"] == "2026-01-02T03:04:05.000006Z"
+    assert shown["started_at"] is None
+    assert shown["source"] is None
+    assert shown["schema"] is None
+
+
+@pytest.mark.parametrize("job_id", [str(uuid.uuid4()), "nonsense", "1", "%00"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""), ("DELETE", ""), ("GET", "/schema"), ("GET", "/errors"), ("GET", "/errors/summary"), ("POST", "/retry"),
+        ("GET", "/deliveries"), ("POST", "/deliveries/redeliver"),
+    ],
+)  # fmt: skip
+async def test_unknown_job_is_a_404_everywhere(client: httpx.AsyncClient, job_id: str, method: str, path: str) -> None:
+    response = await client.request(method, f"/api/jobs/{job_id}{path}")
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["type"] == "/problems/job-not-found"
+
+
+@pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED])
+async def test_delete_of_a_job_that_does_not_run_removes_it_and_its_file(
+    client: httpx.AsyncClient, factory: Factory, settings: Settings, sent: list[Message], status: JobStatus
+) -> None:
+    job = await factory.job(status=status)
+    response = await client.delete(f"/api/jobs/{job.id}")
+    assert response.status_code == 204
+    assert response.content == b""
+    assert (await client.get(f"/api/jobs/{job.id}")).status_code == 404
+    assert (await client.get("/api/jobs")).json()["total"] == 0
+    assert (await client.delete(f"/api/jobs/{job.id}")).status_code == 404
+    assert not stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert [message.task for message in sent] == ["errors.purge_job"]
+
+
+async def test_delete_of_a_running_job_cancels_it_and_keeps_its_file(client: httpx.AsyncClient, factory: Factory, settings: Settings) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, rows_processed=7)
+    assert (await client.delete(f"/api/jobs/{job.id}")).status_code == 204
+    shown = (await client.get(f"/api/jobs/{job.id}")).json()
+    assert shown["status"] == "CANCELLED"
+    assert shown["completed_at"] is not None
+    assert shown["rows_processed"] == 7
+    assert stored_path(settings.upload_dir, job.id, job.filename).exists()
+
+
+async def test_schema_is_a_404_until_it_is_known(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.job()
+    response = await client.get(f"/api/jobs/{job.id}/schema")
+    assert response.status_code == 404
+    assert response.json()["type"] == "/problems/schema-not-known"
+
+
+async def test_schema_that_was_given_goes_before_an_inferred_one(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.job(schema_given={"fields": [{"name": "given"}]}, schema_inferred={"fields": [{"name": "inferred"}]})
+    assert (await client.get(f"/api/jobs/{job.id}/schema")).json() == {"fields": [{"name": "given"}]}
+    assert (await client.get(f"/api/jobs/{job.id}")).json()["schema"] == {"fields": [{"name": "given"}]}

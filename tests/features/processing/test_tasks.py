@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from features.processing import run, tasks
+from features.processing.engine import ChunkReport
+from features.processing.readers.base import FileUnreadable
+from shared import job_state, shutdown
+from shared.contracts import ProcessJob
+from shared.db.models import Job, JobStatus
+from shared.messaging import Message, TaskContext
+from tests.factories import Factory
+
+ROWS = b"id,name,age\n" + b"".join(b"%d,Name %d,%d\n" % (n, n, n % 90) for n in range(1, 101)) + b"oops,Bad,12\n101,,13\n102,Short\n\n103,Long,14,extra\n"
+
+
+def change(context: TaskContext, **values: Any) -> TaskContext:
+    return TaskContext(settings=context.settings.model_copy(update=values), database=context.database, redis=context.redis)
+
+
+async def process(context: TaskContext, job: Job) -> None:
+    await tasks.process_job(context, ProcessJob(job_id=job.id))
+
+
+async def get(factory: Factory, job: Job) -> Job:
+    found = await factory.get(job.id)
+    assert found is not None
+    return found
+
+
+async def test_file_is_read_to_its_end_and_every_error_is_kept(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=ROWS)
+    await process(context, job)
+    done = await get(factory, job)
+    assert (done.status, done.progress, done.error_message) == (JobStatus.COMPLETED, 100, None)
+    assert (done.rows_processed, done.total_rows, done.rows_failed) == (105, 105, 5)
+    assert done.started_at is not None
+    assert done.completed_at is not None
+    assert done.source == {"encoding": "utf-8", "delimiter": ",", "quote_char": '"', "sheet": None, "header_row": 1}
+    assert done.lease_expires_at is None
+    errors = [(error.row_number, error.column_number, error.column_name, error.error_type, error.raw_value) for error in await factory.list_errors(job.id)]
+    assert errors == [
+        (102, 1, "id", "type-error", "oops"),
+        (103, 2, "name", "required-error", ""),
+        (104, 3, "age", "missing-cell", None),
+        (105, None, None, "blank-row", None),
+        (106, 4, None, "extra-cell", "extra"),
+    ]
+    assert done.error_count == done.errors_stored == 5
+
+
+async def test_given_schema_is_used_and_dialect_and_encoding_too(context: TaskContext, factory: Factory) -> None:
+    schema = {
+        "fields": [
+            {"name": "id", "type": "integer", "constraints": {"unique": True, "minimum": 1, "maximum": 9}},
+            {"name": "name", "type": "string", "constraints": {"required": True, "minLength": 2, "maxLength": 5, "pattern": "[A-ZÄ].*", "enum": ["Ädä", "Bob", "X", "Toolong", "lower"]}},
+        ]
+    }
+    text = "id;name\n1;Ädä\n1;Bob\n0;Bob\n10;Bob\n3;\n4;X\n5;Toolong\n6;lower\n7;Eve\nx;Bob\n"
+    job = await factory.job(content=text.encode("latin-1"), schema_given=schema, dialect={"delimiter": ";"}, encoding="iso8859-1")
+    await process(context, job)
+    done = await get(factory, job)
+    assert done.status == JobStatus.COMPLETED
+    assert done.schema_inferred is None
+    assert [(error.row_number, error.error_type) for error in await factory.list_errors(job.id)] == [
+        (3, "unique-error"), (4, "minimum-error"), (5, "maximum-error"), (6, "required-error"), (7, "min-length-error"), (8, "max-length-error"),
+        (9, "pattern-error"), (10, "enum-error"), (11, "type-error"),
+    ]  # fmt: skip
+
+
+async def test_inferred_schema_is_stored_and_gives_the_same_errors_when_sent_again(context: TaskContext, factory: Factory) -> None:
+    first = await factory.job(content=ROWS)
+    await process(context, first)
+    inferred = (await get(factory, first)).table_schema
+    assert inferred is not None
+    assert {field["name"]: field["type"] for field in inferred["fields"]} == {"id": "integer", "name": "string", "age": "integer"}
+    second = await factory.job(content=ROWS, schema_given=json.loads(json.dumps(inferred)))
+    await process(context, second)
+
+    async def places(job: Job) -> list[tuple[Any, ...]]:
+        return [(error.row_number, error.column_number, error.error_type, error.error_message) for error in await factory.list_errors(job.id)]
+
+    assert await places(first) == await places(second)
+
+
+async def test_header_without_rows_is_completed_with_none(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=b"a,b\n")
+    await process(context, job)
+    done = await get(factory, job)
+    assert (done.status, done.progress, done.rows_processed, done.total_rows) == (JobStatus.COMPLETED, 100, 0, 0)
+
+
+@pytest.mark.parametrize("content", [b"\n\n\n", None])
+async def test_file_that_cannot_be_read_fails_with_a_sentence(context: TaskContext, factory: Factory, content: bytes | None) -> None:
+    job = await factory.job(content=content, webhook_url="http://127.0.0.1:1/")
+    await process(context, job)
+    failed = await get(factory, job)
+    assert failed.status == JobStatus.FAILED
+    assert str(failed.error_message).endswith(".")
+    assert failed.crashes == 0
+    assert failed.completed_at is not None
+
+
+async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    break_off_after(monkeypatch, 2, FileUnreadable("The workbook is damaged. Please save it again."))
+    job = await factory.job(content=ROWS)
+    await process(change(context, chunk_rows=51), job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.error_message) == (JobStatus.FAILED, "The workbook is damaged. Please save it again.")
+    assert failed.rows_processed > 100
+    assert failed.progress < 100
+    assert failed.error_count == len(await factory.list_errors(job.id)) > 0
+
+
+async def test_running_it_twice_does_nothing_the_second_time(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=ROWS)
+    await asyncio.gather(*(process(context, job) for _ in range(5)))
+    done = await get(factory, job)
+    await process(context, job)
+    assert (await get(factory, job)).completed_at == done.completed_at
+    assert len(await factory.list_errors(job.id)) == 5
+    assert done.attempt == 1
+
+
+async def test_stored_errors_are_limited_and_counts_are_exact(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=b"id\n" + b"1\n" * 9_000 + b"x\n" * 1_500)
+    await process(change(context, max_stored_errors_per_job=100), job)
+    done = await get(factory, job)
+    assert (done.error_count, done.errors_stored, done.rows_failed, done.errors_truncated) == (1_500, 100, 1_500, True)
+    assert len(await factory.list_errors(job.id)) == 100
+
+
+async def test_labels_and_values_that_the_database_cannot_hold_are_escaped(context: TaskContext, factory: Factory) -> None:
+    label = "n" * 300
+    job = await factory.job(content=f"id,{label},z\x00z\n1,a,b\nx\x00y,a,b\n3,a,b\n4,a,b\n".encode())
+    await process(context, job)
+    done = await get(factory, job)
+    assert done.status == JobStatus.COMPLETED
+    [error] = await factory.list_errors(job.id)
+    assert error.raw_value == "x\\x00y"
+
+
+async def test_progress_and_errors_are_committed_together(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, int, int, int]] = []
+    slow_down(monkeypatch, 0.03)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\n4\n5\n6\n7\n8\n9\nx\n" * 30)
+    running = asyncio.create_task(process(change(context, progress_interval_s=0.1, chunk_rows=10), job))
+    while not running.done():
+        await asyncio.sleep(0.04)
+        now = await get(factory, job)
+        seen.append((now.progress, now.rows_processed, now.error_count, len(await factory.list_errors(job.id))))
+    await running
+    during = [entry for entry in seen if 0 < entry[1] < 300]
+    assert len({entry[1] for entry in during}) >= 3
+    assert all(rows == 10 * errors for _progress, rows, errors, _stored in during)
+    assert [entry[0] for entry in seen] == sorted(entry[0] for entry in seen)
+    assert all(progress < 100 for progress, *_ in during)
+    done = await get(factory, job)
+    assert (done.rows_processed, done.error_count, done.progress) == (300, 30, 100)
+
+
+async def test_cancelled_job_stops_at_its_next_chunk_and_keeps_what_was_committed(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, 0.05)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\n4\n5\n6\n7\n8\n9\nx\n" * 200)
+    running = asyncio.create_task(process(change(context, progress_interval_s=0.05, chunk_rows=10), job))
+    while (await get(factory, job)).rows_processed == 0:
+        await asyncio.sleep(0.02)
+    async with context.database.unit_of_work() as session:
+        assert await job_state.cancel(session, job_id=job.id)
+    start = time.monotonic()
+    await running
+    assert time.monotonic() - start < 2
+    cancelled = await get(factory, job)
+    assert cancelled.status == JobStatus.CANCELLED
+    assert 0 < cancelled.rows_processed < 2000
+    errors = await factory.list_errors(job.id)
+    assert len(errors) == cancelled.error_count
+    assert all(error.row_number <= cancelled.rows_processed + 1 for error in errors)
+
+
+async def test_worker_that_lost_its_job_writes_nothing_more(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, 0.05)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\nx\n" * 100)
+    running = asyncio.create_task(process(change(context, chunk_rows=20), job))
+    while (await get(factory, job)).status != JobStatus.PROCESSING:
+        await asyncio.sleep(0.02)
+    held = await get(factory, job)
+    async with context.database.unit_of_work() as session:
+        assert await job_state.release(session, job_id=job.id, attempt=held.attempt)
+    await running
+    left = await get(factory, job)
+    assert (left.status, left.rows_processed) == (JobStatus.QUEUED, 0)
+    assert await factory.list_errors(job.id) == []
+
+
+async def test_unexpected_failure_is_a_crash_and_the_third_one_ends_the_job(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, sent: list[Message]
+) -> None:
+    break_off_after(monkeypatch, 1, ZeroDivisionError("bug"))
+    job = await factory.job(content=ROWS, webhook_url="http://127.0.0.1:1/")
+    for crashes in (1, 2):
+        await process(context, job)
+        again = await get(factory, job)
+        assert (again.status, again.crashes) == (JobStatus.QUEUED, crashes)
+        assert sent[-1].task == "processing.process_job"
+    await process(context, job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.crashes) == (JobStatus.FAILED, 3)
+    assert "3 times" in str(failed.error_message)
+    assert sent[-1].task == "webhooks.send_delivery"
+
+
+async def test_job_that_runs_too_long_fails_and_says_so(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, 0.1)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\nx\n" * 200)
+    await process(change(context, chunk_rows=10, job_time_limit_s=0.5, progress_interval_s=0.1), job)
+    failed = await get(factory, job)
+    assert failed.status == JobStatus.FAILED
+    assert "0.5 seconds" in str(failed.error_message)
+    assert failed.error_count == len(await factory.list_errors(job.id))
+
+
+async def test_shutdown_gives_the_job_back_and_it_runs_again(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, sent: list[Message]
+) -> None:
+    monkeypatch.setattr(shutdown, "must_stop", lambda: True)
+    job = await factory.job(content=ROWS)
+    await process(change(context, chunk_rows=10), job)
+    released = await get(factory, job)
+    assert (released.status, released.crashes, released.rows_processed) == (JobStatus.QUEUED, 0, 0)
+    assert [message.payload for message in sent] == [{"job_id": str(job.id)}]
+    assert await factory.list_errors(job.id) == []
+    monkeypatch.setattr(shutdown, "must_stop", lambda: False)
+    await process(context, job)
+    done = await get(factory, job)
+    assert (done.status, done.error_count) == (JobStatus.COMPLETED, 5)
+
+
+async def test_lease_is_renewed_during_a_long_chunk(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, 1.0)
+    job = await factory.job(content=b"id\n1\n2\n")
+    leases = set()
+    running = asyncio.create_task(process(change(context, job_lease_s=0.6), job))
+    while not running.done():
+        await asyncio.sleep(0.1)
+        leases.add((await get(factory, job)).lease_expires_at)
+    await running
+    assert len(leases) >= 4
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
+    """Make every chunk take `pause_s` longer."""
+    wrap_reports(monkeypatch, lambda reports: _paused(reports, pause_s))
+
+
+def _paused(reports: Iterator[ChunkReport], pause_s: float) -> Iterator[ChunkReport]:
+    for report in reports:
+        time.sleep(pause_s)
+        yield report
+
+
+def break_off_after(monkeypatch: pytest.MonkeyPatch, chunks: int, error: Exception) -> None:
+    """Raise `error` in place of the chunk after the first `chunks`."""
+
+    def broken(reports: Iterator[ChunkReport]) -> Iterator[ChunkReport]:
+        for number, report in enumerate(reports, start=1):
+            if number > chunks:
+                break
+            yield report
+        raise error
+
+    wrap_reports(monkeypatch, broken)
+
+
+def wrap_reports(monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
+    real = run.inspect_file
+
+    class Wrapped:
+        def __init__(self, inspection: Any) -> None:
+            self.source, self.table_schema, self.close, self._inspection = inspection.source, inspection.table_schema, inspection.close, inspection
+
+        def reports(self) -> Iterator[ChunkReport]:
+            return iter(wrap(self._inspection.reports()))
+
+    monkeypatch.setattr(run, "inspect_file", lambda path, **options: Wrapped(real(path, **options)))

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+from standardwebhooks import Webhook
+
+from features.webhooks import queries, tasks
+from features.webhooks.messages import SendDelivery
+from features.webhooks.models import Delivery
+from shared import job_state
+from shared.db.models import Job, JobStatus
+from shared.job_state import Progress
+from shared.messaging import Message, Nothing, TaskContext
+from tests.factories import Factory
+from tests.features.webhooks.receiver import Receiver, receiving, status
+
+PROGRESS = Progress(percent=99, rows_processed=3, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[])
+
+
+async def end_job(context: TaskContext, factory: Factory, url: str | None) -> Job:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url=url)
+    async with context.database.unit_of_work() as session:
+        assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
+    return job
+
+
+async def deliver(context: TaskContext, sent: list[Message]) -> None:
+    [message] = [message for message in sent if message.task == "webhooks.send_delivery"]
+    await tasks.send_delivery(context, SendDelivery.model_validate(message.payload))
+
+
+async def get_delivery(context: TaskContext, job_id: uuid.UUID) -> Delivery:
+    async with context.database.unit_of_work() as session:
+        [delivery] = await queries.list_deliveries(session, job_id=job_id)
+        return delivery
+
+
+async def test_end_of_a_job_is_told_once_with_its_figures(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(204, b"")) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        await deliver(context, sent)
+        [request] = receiver.requests
+        told = json.loads(request.body)
+    ended = await factory.get(job.id)
+    assert ended is not None
+    assert ended.completed_at is not None
+    assert (told["type"], told["job_id"], told["status"], told["rows_processed"], told["rows_failed"]) == ("job.completed", str(job.id), "COMPLETED", 3, 1)
+    assert told["completed_at"] == ended.completed_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    delivery = await get_delivery(context, job.id)
+    assert request.headers["webhook-id"] == str(delivery.id)
+    assert abs(int(request.headers["webhook-timestamp"]) - time.time()) < 30
+    assert "webhook-signature" not in request.headers
+    assert request.headers["host"] == receiver.url.split("/")[2]
+    assert delivery.status == "DELIVERED"
+    assert [(attempt.number, attempt.status_code, attempt.error) for attempt in delivery.attempts] == [(1, 204, None)]
+
+
+async def test_each_secret_signs_so_that_the_reference_library_verifies(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    secrets = ["whsec_" + "A" * 32, "B" * 32]
+    signed = TaskContext(settings=context.settings.model_copy(update={"webhook_secret": " ".join(secrets)}), database=context.database, redis=context.redis)
+    async with receiving(lambda _: status(200)) as receiver:
+        await end_job(context, factory, receiver.url)
+        await deliver(signed, sent)
+        [request] = receiver.requests
+    for secret in secrets:
+        Webhook(secret).verify(request.body, request.headers)
+    with pytest.raises(Exception, match="No matching signature"):
+        Webhook("C" * 32).verify(request.body, request.headers)
+
+
+async def test_job_without_a_url_tells_nobody(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    await end_job(context, factory, None)
+    assert sent == []
+
+
+async def test_receiver_that_recovers_is_told_after_retries(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    answers = [status(500, b"no"), status(429, b"slow down"), status(200)]
+    async with receiving(lambda n: answers[n - 1]) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        moments = [request.at for request in receiver.requests]
+        assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    pauses = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    assert 0.4 <= pauses[0] <= 1.5
+    assert 0.85 <= pauses[1] <= 2.5
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "DELIVERED"
+    assert [attempt.status_code for attempt in delivery.attempts] == [500, 429, 200]
+    assert delivery.attempts[0].response_excerpt == "no"
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 410, 301, 302])
+async def test_answer_that_means_no_is_not_tried_again(context: TaskContext, factory: Factory, sent: list[Message], code: int) -> None:
+    async with receiving(lambda _: status(code, location="http://127.0.0.1:1/")) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "REJECTED"
+    assert delivery.attempts[0].status_code == code
+
+
+async def test_receiver_that_hangs_is_given_up_within_ten_seconds(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: None) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        start = time.monotonic()
+        await deliver(context, sent)
+        taken_s = time.monotonic() - start
+        assert 3 <= len(receiver.requests) <= 4
+    assert taken_s < 11
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "EXHAUSTED"
+    assert all(attempt.status_code is None and "Timeout" in str(attempt.error) for attempt in delivery.attempts)
+    assert all(attempt.duration_ms < 2500 for attempt in delivery.attempts)
+
+
+async def test_nobody_listening_is_recorded_as_an_error(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    job = await end_job(context, factory, "http://127.0.0.1:1/")
+    await deliver(context, sent)
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "EXHAUSTED"
+    assert len(delivery.attempts) == 4
+    assert "Connect" in str(delivery.attempts[0].error)
+
+
+async def test_private_address_is_never_called(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    strict = TaskContext(
+        settings=context.settings.model_copy(update={"webhook_allow_private_addresses": False}), database=context.database, redis=context.redis
+    )
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(strict, sent)
+        assert receiver.requests == []
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "REJECTED"
+    assert "public" in str(delivery.attempts[0].error)
+
+
+async def test_delivery_that_comes_too_late_is_still_tried_once(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(500)) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        async with context.database.unit_of_work() as session:
+            await session.execute(update(Delivery).values(round_started_at=datetime.now(UTC) - timedelta(hours=1)))
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    assert (await get_delivery(context, job.id)).status == "EXHAUSTED"
+
+
+async def test_delivery_whose_message_was_lost_is_found(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        sent.clear()
+        await tasks.send_due(context, Nothing())
+        assert sent == []
+        async with context.database.unit_of_work() as session:
+            await session.execute(update(Delivery).values(due_at=datetime.now(UTC) - timedelta(seconds=5)))
+        await tasks.send_due(context, Nothing())
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    assert (await get_delivery(context, job.id)).status == "DELIVERED"
+
+
+async def test_two_processes_attempt_a_delivery_once(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async def run(receiver: Receiver) -> None:
+        await end_job(context, factory, receiver.url)
+        await asyncio.gather(*(deliver(context, sent) for _ in range(4)))
+
+    async with receiving(lambda _: status(200)) as receiver:
+        await run(receiver)
+        assert len(receiver.requests) == 1
+
+
+async def test_deliveries_of_jobs_that_are_gone_are_removed_when_they_have_ended(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        async with context.database.unit_of_work() as session:
+            await session.delete(await session.get_one(Job, job.id))
+        await tasks.remove_orphans(context, Nothing())
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    await tasks.remove_orphans(context, Nothing())
+    async with context.database.unit_of_work() as session:
+        assert await queries.list_deliveries(session, job_id=job.id) == []

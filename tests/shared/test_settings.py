@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.auth import parse_api_keys
+from shared.settings import Settings
+
+GOOD: dict[str, Any] = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://h:6379/0", "upload_dir": "/tmp/u"}
+
+
+def make(**changes: Any) -> Settings:
+    return Settings(_env_file=None, **{**GOOD, **changes})
+
+
+def test_plain_postgresql_url_is_given_the_async_driver() -> None:
+    assert make().database_url == "postgresql+asyncpg://u:p@h/d"
+    assert make(database_url="postgresql+asyncpg://u:p@h/d").database_url == "postgresql+asyncpg://u:p@h/d"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"database_url": "mysql://h/d"}, {"database_url": "nonsense"}, {"redis_url": "http://h"}, {"max_upload_size_bytes": 0},
+        {"upload_chunk_size_bytes": 1}, {"upload_chunk_size_bytes": 8192, "max_upload_size_bytes": 100}, {"chunk_rows": 0}, {"job_lease_s": 0},
+        {"progress_interval_s": 50, "job_lease_s": 2}, {"excel_reader": "calamine"}, {"webhook_secret": "not base64!"}, {"webhook_secret": "c2hvcnQ="},
+        {"db_pool_timeout_s": 60}, {"log_level": "LOUD"}, {"max_stored_errors_per_job": -1},
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        make(**changes)
+
+
+def test_settings_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in GOOD:
+        monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.raises(ValidationError) as caught:
+        Settings(_env_file=None)
+    assert {error["loc"][0] for error in caught.value.errors()} == set(GOOD)
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHUNK_ROWS", "77")
+    assert make().chunk_rows == 77
+
+
+def test_readme_and_example_list_every_setting() -> None:
+    root = Path(__file__).parent.parent.parent
+    readme, example = (root / "README.md").read_text(), (root / ".env.example").read_text()
+    for name in Settings.model_fields:
+        assert f"`{name.upper()}`" in readme
+        assert f"{name.upper()}=" in example
+
+
+def test_keys_carry_names_and_roles() -> None:
+    keys = parse_api_keys("plain, team:secret ,boss:top:admin")
+    assert [(key.viewer.name, key.secret, key.viewer.sees_all) for key in keys] == [("key-1", b"plain", False), ("team", b"secret", False), ("boss", b"top", True)]
+    assert parse_api_keys(None) == parse_api_keys(" , ") == []
+
+
+@pytest.mark.parametrize("text", ["a:b:c", "a:", ":b", "a:b:admin:x", "x:k,y:k", "x:1,x:2"])
+def test_keys_that_make_no_sense_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="API_KEYS"):
+        parse_api_keys(text)
