@@ -7,11 +7,11 @@ import uuid
 from fastapi import APIRouter
 
 from features.retry.problems import FileGone, NotRetryable
+from features.retry.schemas import JobRead
 from features.retry.service import retry_job
 from shared.auth import SettingsDep, ViewerDep
 from shared.db.session import SessionDep
 from shared.problems import JobNotFound, NotAuthenticated, responses
-from shared.schemas import JobRead
 
 router = APIRouter(prefix="/api/jobs", tags=["retry"])
 

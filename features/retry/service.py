@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from features.retry import queries
 from features.retry.problems import FileGone, NotRetryable
 from shared import job_state
 from shared.db.jobs import require_job
@@ -17,23 +18,13 @@ if TYPE_CHECKING:
 
     from shared.auth import Viewer
 
-RETRYABLE = frozenset({"FAILED", "CANCELLED"})
-
 
 async def retry_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> Job:
     """The job, QUEUED again with nothing of its former attempts. Raises `JobNotFound`, `NotRetryable` or `FileGone`."""
-    job = await require_job(session, job_id=job_id, viewer=viewer)
-    if job.status not in RETRYABLE:
-        raise _not_retryable(job)
-    if not await file_exists(stored_path(upload_dir, job.id, job.filename)):
+    job = await queries.require_locked_job(session, job_id=job_id, viewer=viewer)
+    has_file = await file_exists(stored_path(upload_dir, job.id, job.filename))
+    if not await job_state.retry(session, job_id=job_id):
+        raise NotRetryable(f"This job is {job.status.value}; only a job that is FAILED or CANCELLED can be tried again.")
+    if not has_file:
         raise FileGone
-    was_queued = await job_state.retry(session, job_id=job_id)
-    session.expire_all()
-    job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
-    if not was_queued:
-        raise _not_retryable(job)
-    return job
-
-
-def _not_retryable(job: Job) -> NotRetryable:
-    return NotRetryable(f"This job is {job.status.value}; only a job that is FAILED or CANCELLED can be tried again.")
+    return await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])

@@ -26,7 +26,7 @@ def is_visible(viewer: Viewer) -> ColumnElement[bool]:
 
 async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, load: Sequence[InstrumentedAttribute[object]] = ()) -> Job:
     """The job, with the large columns in `load` beside the others. Raises `JobNotFound`."""
-    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).options(*(undefer(column) for column in load))
+    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).options(*(undefer(column) for column in load)).execution_options(populate_existing=True)
     job = (await session.scalars(statement)).one_or_none()
     if job is None:
         raise JobNotFound

@@ -19,7 +19,7 @@ LF, CR = 10, 13
 Positions: TypeAlias = npt.NDArray[np.integer]
 _NOWHERE: Positions = np.empty(0, dtype=np.int32)
 _PIECE_BYTES = 2**21
-_MANY_QUOTES = 2_000_000
+_MANY_QUOTES = 3_000_000
 """From here on the positions of all quotes would take too much memory."""
 
 
@@ -48,12 +48,14 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
     line_ends = _find_line_ends(view, codes, final=final)
-    quote_count = view.count(grammar.quote_char.encode()) if grammar.quote_char else 0
-    quotes = _find_all(codes, ord(grammar.quote_char)) if grammar.quote_char and 0 < quote_count <= _MANY_QUOTES else _NOWHERE
+    quote = (grammar.quote_char or "").encode()
+    has_quotes = bool(quote) and quote in view
+    has_too_many = has_quotes and len(view) > _MANY_QUOTES and view.count(quote) > _MANY_QUOTES
+    quotes = _find_all(codes, quote[0]) if has_quotes and not has_too_many else _NOWHERE
     has_comments = grammar.comment_char is not None and grammar.comment_char.encode() in view
     unclosed_at: list[int] = []
     open_quote, open_line = -1, False
-    if quote_count:
+    if has_quotes:
         may_be_regular = len(quotes) and never_closed < 0 and not has_comments and not grammar.skip_initial_space
         if may_be_regular and _are_regular(codes, quotes, grammar, final=final):
             if len(quotes) & 1 or (not final and codes[-1] == codes[quotes[0]]):

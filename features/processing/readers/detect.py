@@ -149,6 +149,9 @@ def _detect_quote(sample: bytes, delimiter: str) -> str:
     """The double quote, unless cells are enclosed in single quotes only."""
     counts = {}
     for quote in QUOTES:
+        if quote.encode() not in sample:
+            counts[quote] = 0
+            continue
         edge = re.escape(delimiter)
         opened = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}".encode(), sample)
         enclosed = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}[^{quote}\r\n]*{quote}(?=[{edge}\r\n]|$)".encode(), sample)

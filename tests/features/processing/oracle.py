@@ -130,10 +130,9 @@ def _same(value: Any, other: Any) -> bool:
 
 
 def _below(value: Any, limit: Any) -> bool:
-    try:
-        return bool(value < limit)
-    except ArithmeticError:
-        return True
+    if isinstance(value, Decimal) and isinstance(limit, Decimal) and (value.is_nan() or limit.is_nan()):
+        return False  # NaN is neither below nor above anything
+    return bool(value < limit)
 
 
 def check_table(  # noqa: C901, PLR0912 - one rule after the other
@@ -214,9 +213,9 @@ def _cell_error(field: dict[str, Any], state: Any, seen: list[Any]) -> str | Non
         return "enum-error"
     if "pattern" in constraints and re.fullmatch(constraints["pattern"], value) is None:
         return "pattern-error"
-    if "minimum" in constraints and (_below(value, limit("minimum")) or value != value):  # noqa: PLR0124 - NaN
+    if "minimum" in constraints and not (_below(limit("minimum"), value) or value == limit("minimum")):
         return "minimum-error"
-    if "maximum" in constraints and (_below(limit("maximum"), value) or value != value):  # noqa: PLR0124 - NaN
+    if "maximum" in constraints and not (_below(value, limit("maximum")) or value == limit("maximum")):
         return "maximum-error"
     if "exclusiveMinimum" in constraints and not _below(limit("exclusiveMinimum"), value):
         return "exclusive-minimum-error"

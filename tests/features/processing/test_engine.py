@@ -101,17 +101,20 @@ def test_null_sequence_is_a_missing_value(tmp_path: Path, given: bool) -> None:
     assert "type-error" not in {error[2] for error in errors}
 
 
+ROWS: list[list[object]] = [["id", "name"], [1, "Ann"], ["x", "Bob"]]
+
+
 def workbook_bytes(kind: str) -> bytes:
     stream = io.BytesIO()
     if kind == "xlsx":
         book = openpyxl.Workbook()
-        for row in (["id", "name"], [1, "Ann"], ["x", "Bob"]):
-            book.active.append(row)
+        for cells in ROWS:
+            book.worksheets[0].append(cells)
         book.save(stream)
     else:
         old = xlwt.Workbook()
         sheet = old.add_sheet("s")
-        for number, row in enumerate([["id", "name"], [1, "Ann"], ["x", "Bob"]]):
+        for number, row in enumerate(ROWS):
             for column, value in enumerate(row):
                 sheet.write(number, column, value)
         old.save(stream)

@@ -29,7 +29,7 @@ def split_records(
     comment: str | None = None,
 ) -> list[tuple[str, list[str] | None, bool]]:
     """(raw text of the record, its cells or None where a quote is never closed, whether it is a comment)."""
-    records = []
+    records: list[tuple[str, list[str] | None, bool]] = []
     at, size = 0, len(text)
 
     def escaped(i: int) -> bool:
@@ -75,7 +75,8 @@ def split_records(
             records.append((text[start:stop], [], True))
             at = behind_break(stop)
             continue
-        cells, broken = [], False
+        cells: list[str] = []
+        broken = False
         while True:
             cell = ""
             while skip_space and at < size and text[at] == " ":
@@ -120,7 +121,7 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
     """What a UTF-8 file holds; None where it has no header."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     result = Expected()
-    width = None
+    width: int | None = None
     blank_from = blank_rows = 0
     for number, (raw, cells, is_comment) in enumerate(split_records(text, **characters), start=1):
         if is_comment or number in comment_rows:
@@ -134,6 +135,7 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
             elif header and (cells is None or too_long):
                 return None
             if header:
+                assert cells is not None
                 result.labels = [show(cell) for cell in cells]
                 width = len(cells)
                 continue
@@ -151,6 +153,7 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
             result.errors.append((number, 0, "row-too-long" if too_long else "unclosed-quote", None))
             result.rows_lost += 1
             continue
+        assert width is not None
         row: list[str | None] = []
         for column in range(max(width, len(cells))):
             if column >= len(cells):

@@ -18,7 +18,7 @@ MIB = 2**20
 class Read:
     """A whole file, read."""
 
-    def __init__(self, path: Path, *, dialect: dict | None = None, encoding: str | None = None, limits: ReadLimits | None = None) -> None:
+    def __init__(self, path: Path, *, dialect: dict[str, object] | None = None, encoding: str | None = None, limits: ReadLimits | None = None) -> None:
         given = None if dialect is None else parse_table_dialect(dialect)
         table = open_csv(path, dialect=given, encoding=encoding, limits=limits or ReadLimits())
         self.source, self.labels = table.source, table.labels

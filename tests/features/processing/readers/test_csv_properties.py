@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -48,7 +50,7 @@ _counter = itertools.count()
 _folder = Path(tempfile.mkdtemp(prefix="csv-properties-"))
 
 
-def read_all(data: bytes, *, dialect: dict | None, chunk_rows: int, block_bytes: int, max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
+def read_all(data: bytes, *, dialect: Mapping[str, Any] | None, chunk_rows: int, block_bytes: int, max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
     path = _folder / f"{next(_counter)}.csv"
     path.write_bytes(data)
     result = csv_oracle.Expected()
@@ -84,7 +86,7 @@ def read_all(data: bytes, *, dialect: dict | None, chunk_rows: int, block_bytes:
     return result
 
 
-DIALECTS = [
+DIALECTS: list[dict[str, Any]] = [
     {},
     {"doubleQuote": False},
     {"escapeChar": "\\"},
@@ -101,7 +103,7 @@ DIALECTS = [
 ]
 
 
-def oracle(data: bytes, dialect: dict, max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
+def oracle(data: bytes, dialect: Mapping[str, Any], max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
     return csv_oracle.read(
         data,
         header=dialect.get("header", True),
@@ -119,7 +121,7 @@ def oracle(data: bytes, dialect: dict, max_row_bytes: int = 2**24) -> csv_oracle
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=BYTES, chunk_rows=st.sampled_from([1, 2, 3, 10_000]), block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
-def test_any_file_reads_as_the_oracle_does(dialect: dict, data: bytes, chunk_rows: int, block_bytes: int) -> None:
+def test_any_file_reads_as_the_oracle_does(dialect: Mapping[str, Any], data: bytes, chunk_rows: int, block_bytes: int) -> None:
     complete = {"delimiter": ",", "quoteChar": '"', **dialect}
     assert read_all(data, dialect=complete, chunk_rows=chunk_rows, block_bytes=block_bytes) == oracle(data, complete)
 
@@ -127,7 +129,7 @@ def test_any_file_reads_as_the_oracle_does(dialect: dict, data: bytes, chunk_row
 @pytest.mark.parametrize("dialect", DIALECTS[:8] + DIALECTS[10:11], ids=str)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=BYTES, max_row_bytes=st.sampled_from([1, 3, 6, 12]), block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
-def test_rows_past_the_limit_read_as_the_oracle_does(dialect: dict, data: bytes, max_row_bytes: int, block_bytes: int) -> None:
+def test_rows_past_the_limit_read_as_the_oracle_does(dialect: Mapping[str, Any], data: bytes, max_row_bytes: int, block_bytes: int) -> None:
     complete = {"delimiter": ",", "quoteChar": '"', **dialect}
     actual = read_all(data, dialect=complete, chunk_rows=2, block_bytes=block_bytes, max_row_bytes=max_row_bytes)
     assert actual == oracle(data, complete, max_row_bytes)

@@ -1,0 +1,26 @@
+"""The retry slice's SQL; the change itself is `shared.job_state.retry`."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from shared.db.jobs import is_visible
+from shared.db.models import Job
+from shared.problems import JobNotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.auth import Viewer
+
+
+async def require_locked_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:
+    """The job, which nobody else changes before this transaction ends. Raises `JobNotFound`."""
+    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).with_for_update()
+    job = (await session.scalars(statement)).one_or_none()
+    if job is None:
+        raise JobNotFound
+    return job

@@ -1,0 +1,7 @@
+"""What goes over the wire of a retry: nothing in, the job out, as everywhere."""
+
+from __future__ import annotations
+
+from shared.schemas import JobRead
+
+__all__ = ["JobRead"]
