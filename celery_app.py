@@ -7,9 +7,7 @@ dispatcher: celery -A celery_app worker -Q webhooks,maintenance -P threads -c 32
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -87,7 +85,6 @@ def _close_runtime(**_: Any) -> None:  # noqa: ANN401
 
 
 app.conf.beat_schedule = {}
-app.conf.beat_schedule_filename = str(Path(tempfile.mkdtemp(prefix="rowgate-beat-")) / "schedule")
 registry.load("features", "tasks")
 for _declaration in declared_tasks():
     if _declaration.every_s is not None and _declaration.ref.payload is not Nothing:

@@ -53,6 +53,8 @@ def create_celery(settings: Settings) -> Celery:
         redis_socket_timeout=settings.redis_timeout_s,
         redis_socket_connect_timeout=settings.redis_timeout_s,
         beat_max_loop_interval=1.0,
+        # In memory: what runs every few seconds needs no file that a crash can damage.
+        beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )
     return app

@@ -119,7 +119,7 @@ def _respond(
 ) -> JSONResponse:
     body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=detail, errors=list(errors) or None)
     content = body.model_dump(exclude_none=True)
-    return JSONResponse(content, status_code=status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return JSONResponse(content, status_code=int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

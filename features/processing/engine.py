@@ -21,7 +21,7 @@ from shared.table_schema import TableSchema
 
 ZIP_MAGIC = b"PK"
 OLE2_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
-MAX_SAMPLE_BYTES = 96 * 2**20
+MAX_SAMPLE_BYTES = 64 * 2**20
 """Rows that wait for the schema to be inferred; where the first 10,000 rows are larger, those that fit must do."""
 
 

@@ -19,7 +19,7 @@ from shared.table_dialect import TableDialect
 
 BLOCK_BYTES = 2**21
 SAMPLE_BYTES = 2**16
-MAX_CELLS_PER_STEP = 500_000
+MAX_CELLS_PER_STEP = 200_000
 """Bounds the memory of one step where a table has thousands of columns."""
 
 

@@ -34,6 +34,9 @@ class ChunkBuilder:
     def add(self, block: CellBlock) -> Iterator[Chunk]:
         """The chunks that `block` completes."""
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
+        size_bytes = sum(column.nbytes for column in block.columns)
+        if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
+            yield self._cut()
         self._bytes_read = block.bytes_read
         total = len(block.row_numbers)
         first = 0
@@ -72,7 +75,7 @@ class ChunkBuilder:
         self._columns.append(columns)
         self._row_numbers.append(block.row_numbers[first:last])
         self._rows += last - first
-        self._bytes += sum(column.get_total_buffer_size() for column in columns) * (last - first) // max(1, len(block.row_numbers))
+        self._bytes += sum(column.nbytes for column in columns)
 
     def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
         for finding in findings:

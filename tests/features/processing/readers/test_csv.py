@@ -246,7 +246,7 @@ def test_chunks_have_at_most_the_rows_that_are_asked_for(path: Path) -> None:
 def test_chunks_end_where_their_bytes_do(path: Path) -> None:
     write(path, "a\n" + ("x" * MIB + "\n") * 12)
     table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_bytes=4 * MIB))
-    assert max(len(chunk.row_numbers) for chunk in table.chunks()) <= 6
+    assert max(len(chunk.row_numbers) for chunk in table.chunks()) <= 4
     table.close()
 
 
