@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
-from features.processing.readers.csv_cells import CellBlock, RowKind
+from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, RowKind
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
@@ -96,7 +96,11 @@ class ChunkBuilder:
     def _take_lost(self, at: RowNumbers, kinds: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
         for kind, error_type, message in (
             (RowKind.UNCLOSED_QUOTE, "unclosed-quote", "A quotation mark opens a cell in this row and is never closed, so the row cannot be split into cells."),
-            (RowKind.TOO_LONG, "row-too-long", f"This row is too long to be read: more than {_describe_bytes(self._limits.max_row_bytes)} or 16,384 cells."),
+            (
+                RowKind.TOO_LONG,
+                "row-too-long",
+                f"This row is too long to be read: more than {_describe_bytes(self._limits.max_row_bytes)} or {MAX_COLUMNS:,} cells.",
+            ),
         ):
             if (places := at[kinds == kind]).size:
                 self._findings.append(Finding(error_type=error_type, row_numbers=places, message=message))

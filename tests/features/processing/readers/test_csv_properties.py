@@ -47,11 +47,11 @@ TEXTS = st.lists(st.sampled_from(TOKENS), max_size=30).map(lambda tokens: "".joi
 BYTES = st.lists(st.sampled_from([*(token.encode() for token in TOKENS), b"\x81", b"\xe2\x82", b"\xc3", b"\xed\xb2\x81"]), max_size=30).map(b"".join)
 
 _counter = itertools.count()
-_folder = Path(tempfile.mkdtemp(prefix="csv-properties-"))
+_folder = tempfile.TemporaryDirectory(prefix="csv-properties-")
 
 
 def read_all(data: bytes, *, dialect: Mapping[str, Any] | None, chunk_rows: int, block_bytes: int, max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
-    path = _folder / f"{next(_counter)}.csv"
+    path = Path(_folder.name) / f"{next(_counter)}.csv"
     path.write_bytes(data)
     result = csv_oracle.Expected()
     limits = ReadLimits(chunk_rows=chunk_rows, max_row_bytes=max_row_bytes)
