@@ -1,0 +1,115 @@
+"""The service's own processes, by the commands of the README, against the session's PostgreSQL and Valkey."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from compose.processes import Child, Command, wait_until
+from compose.services import free_port
+from tests.services import Servers
+
+ROOT = Path(__file__).parent.parent.parent
+ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
+
+
+@dataclass
+class Service:
+    """A running service and how to talk to it."""
+
+    url: str
+    environment: dict[str, str]
+    logs: Path
+    client: httpx.Client
+
+    def upload(self, name: str, content: bytes, **fields: str) -> str:
+        response = self.client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
+        assert response.status_code == 202, response.text
+        return str(response.json()["job_id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return dict(self.client.get(f"/api/jobs/{job_id}").json())
+
+    def wait_for(self, job_id: str, condition: Callable[[dict[str, Any]], bool] = lambda job: job["status"] in ENDED, *, timeout_s: float = 60) -> dict[str, Any]:
+        assert wait_until(lambda: condition(self.job(job_id)), timeout_s=timeout_s), (self.job(job_id), self.tail())
+        return self.job(job_id)
+
+    def tail(self) -> str:
+        return "\n".join(f"== {path.name}\n" + "\n".join(path.read_text().splitlines()[-15:]) for path in sorted(self.logs.glob("*.log")))
+
+
+def command(name: str, environment: dict[str, str], *arguments: str) -> Command:
+    return Command(name=name, arguments=[sys.executable, "-m", *arguments], environment=environment, directory=ROOT)
+
+
+@pytest.fixture(scope="module")
+def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    port = free_port()
+    database_url = new_database(servers.database_url)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": servers.redis_url.removesuffix("/0") + "/1",
+        "UPLOAD_DIR": str(folder / "uploads"),
+        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+        "PROGRESS_INTERVAL_S": "0.2",
+        "MIN_FREE_DISK_BYTES": "0",
+    }
+    (folder / "uploads").mkdir()
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
+    logs = folder / "logs"
+    children = [
+        Child(command("api", environment, "uvicorn", "main:app", "--port", str(port)), log_file=logs / "api.log"),
+        Child(command("worker", environment, "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"), log_file=logs / "worker.log"),
+        Child(
+            command("dispatcher", environment, "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
+            log_file=logs / "dispatcher.log",
+        ),
+    ]
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=url, timeout=30) as client:
+        running = Service(url, environment, logs, client)
+        try:
+            assert wait_until(lambda: is_ready(client), timeout_s=60), running.tail()
+            yield running
+        finally:
+            for child in reversed(children):
+                child.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def new_database(database_url: str) -> str:
+    """A database of this module's own beside the session's, so that nobody empties it meanwhile."""
+    import asyncio
+
+    name = f"service_{time.monotonic_ns()}"
+
+    async def create() -> None:
+        connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+
+    asyncio.run(create())
+    return database_url.rpartition("/")[0] + f"/{name}"
+
+
+def is_ready(client: httpx.Client) -> bool:
+    try:
+        health = client.get("/api/health")
+    except httpx.TransportError:
+        return False
+    return health.status_code == 200 and health.json()["workers"]["status"] == "alive"
