@@ -66,4 +66,4 @@ def test_seeded_violation_is_seen(tree: Path, name: str) -> None:
     result = lint(tree)
     assert result.returncode == 1, result.stdout
     broken = " ".join(result.stdout.split())
-    assert f"{name.split(' (')[0]} BROKEN" in broken
+    assert f"{name.partition(' (')[0]} BROKEN" in broken

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ print(asyncio.run(ask()))
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
+def tree(tmp_path: Path) -> Path:
     """The project by links, with a `features` folder of its own."""
     for name in ("main.py", "celery_app.py", "shared"):
         (tmp_path / name).symlink_to(ROOT / name)
@@ -53,7 +52,7 @@ def tree(tmp_path: Path) -> Iterator[Path]:
     for entry in (ROOT / "features").iterdir():
         if entry.name != "__pycache__":
             (tmp_path / "features" / entry.name).symlink_to(entry)
-    yield tmp_path
+    return tmp_path
 
 
 def run(tree: Path, code: str) -> subprocess.CompletedProcess[str]:

@@ -41,7 +41,8 @@ class Service:
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.client.get(f"/api/jobs/{job_id}").json())
 
-    def wait_for(self, job_id: str, condition: Callable[[dict[str, Any]], bool] = lambda job: job["status"] in ENDED, *, timeout_s: float = 60) -> dict[str, Any]:
+    def wait_for(self, job_id: str, condition: Callable[[dict[str, Any]], bool] | None = None, *, timeout_s: float = 60) -> dict[str, Any]:
+        condition = condition or (lambda job: job["status"] in ENDED)
         assert wait_until(lambda: condition(self.job(job_id)), timeout_s=timeout_s), (self.job(job_id), self.tail())
         return self.job(job_id)
 

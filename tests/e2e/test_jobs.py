@@ -19,7 +19,9 @@ from tests.e2e.conftest import Service
 pytestmark = pytest.mark.timeout(180)
 
 HEADER = ["id", "name", "born"]
-ROWS: list[list[Any]] = [[number, f"Name {number}", "2001-02-03"] for number in range(1, 51)] + [["oops", "Bad", "2001-02-03"], [52, "", "2001-02-03"], [53, "C", "soon"]]
+GOOD: list[list[Any]] = [[number, f"Name {number}", "2001-02-03"] for number in range(1, 51)]
+BAD: list[list[Any]] = [["oops", "Bad", "2001-02-03"], [52, "", "2001-02-03"], [53, "C", "soon"]]
+ROWS = GOOD + BAD
 EXPECTED = [(52, 1, "id", "type-error", "oops"), (53, 2, "name", "required-error", ""), (54, 3, "born", "type-error", "soon")]
 
 
@@ -29,8 +31,9 @@ def make_csv(rows: list[list[Any]] = ROWS) -> bytes:
 
 def make_xlsx() -> bytes:
     workbook = openpyxl.Workbook()
+    sheet = workbook.create_sheet("People", 0)
     for row in [HEADER, *ROWS]:
-        workbook.active.append(row)
+        sheet.append(row)
     buffer = io.BytesIO()
     workbook.save(buffer)
     return buffer.getvalue()
@@ -63,7 +66,7 @@ def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
             self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *_: Any) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -14,7 +14,7 @@ def render_rows() -> list[str]:
         if field.default is PydanticUndefined:
             default = "needed"
         elif field.default is None:
-            default = "–"
+            default = "none"
         else:
             value = str(field.default).lower() if isinstance(field.default, bool) else field.default
             default = f"`{value:g}`" if isinstance(value, float) else f"`{value}`"

@@ -39,7 +39,15 @@ async def test_job_exists_for_its_sender_and_for_admins_only(keyed: httpx.AsyncC
     assert (await keyed.get(job, headers=key("a"))).json()["submitted_by"] == "ann"
     assert (await keyed.get(job, headers={"Authorization": "Bearer key-a"})).status_code == 200
     assert (await keyed.get(job, headers=key("c"))).status_code == 200
-    for method, path in (("GET", ""), ("GET", "/errors"), ("GET", "/errors/summary"), ("GET", "/schema"), ("GET", "/deliveries"), ("POST", "/retry"), ("DELETE", "")):
+    for method, path in (
+        ("GET", ""),
+        ("GET", "/errors"),
+        ("GET", "/errors/summary"),
+        ("GET", "/schema"),
+        ("GET", "/deliveries"),
+        ("POST", "/retry"),
+        ("DELETE", ""),
+    ):
         assert (await keyed.request(method, job + path, headers=key("b"))).status_code == 404
     totals = [(await keyed.get("/api/jobs", headers=key(name))).json()["total"] for name in "abc"]
     assert totals == [1, 0, 1]

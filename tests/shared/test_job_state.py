@@ -74,7 +74,13 @@ async def test_deleted_job_is_nobodys(database: Database, factory: Factory, name
 async def test_every_return_to_the_queue_raises_the_fence_and_starts_from_nothing(database: Database, factory: Factory) -> None:
     for name in ("release", "count_crash", "take_back_expired"):
         job = await factory.job(
-            status=S.PROCESSING, attempt=1, rows_processed=5, progress=50, error_count=2, errors_stored=2, lease_expires_at=datetime.now(UTC) - timedelta(hours=1)
+            status=S.PROCESSING,
+            attempt=1,
+            rows_processed=5,
+            progress=50,
+            error_count=2,
+            errors_stored=2,
+            lease_expires_at=datetime.now(UTC) - timedelta(hours=1),
         )
         async with database.unit_of_work() as session:
             assert await TRANSITIONS[name][0](session, job.id)

@@ -55,7 +55,7 @@ async def test_document_has_problems_and_no_422(client: httpx.AsyncClient) -> No
     for path, operations in document["paths"].items():
         for operation in operations.values():
             assert "422" not in operation["responses"]
-            if path.startswith("/api/jobs") or path.startswith("/api/files"):
+            if path.startswith(("/api/jobs", "/api/files")):
                 assert {"401", "500", "503"} <= set(operation["responses"])
     upload = document["paths"]["/api/files/upload"]["post"]
     assert set(upload["responses"]) == {"200", "202", "400", "401", "408", "413", "500", "503", "507"}

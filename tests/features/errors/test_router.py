@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ async def job(factory: Factory) -> Job:
     return made
 
 
-def places(page: dict) -> list[tuple[int, int | None]]:
+def places(page: dict[str, Any]) -> list[tuple[int, int | None]]:
     return [(error["row_number"], error["column_number"]) for error in page["errors"]]
 
 
@@ -56,7 +57,7 @@ async def test_pages_and_cursors_give_the_same_errors(client: httpx.AsyncClient,
         ({"error_type": "no-such-type"}, []),
     ],
 )
-async def test_filters_find_only_what_fits_and_count_it(client: httpx.AsyncClient, job: Job, params: dict, expected: list) -> None:
+async def test_filters_find_only_what_fits_and_count_it(client: httpx.AsyncClient, job: Job, params: dict[str, Any], expected: list[Any]) -> None:
     page = (await client.get(f"/api/jobs/{job.id}/errors", params=params)).json()
     assert places(page) == expected
     assert page["total"] == len(expected)
@@ -71,9 +72,12 @@ async def test_errors_of_older_attempts_are_out_of_sight(client: httpx.AsyncClie
 
 @pytest.mark.parametrize(
     "params",
-    [{"page": 0}, {"page_size": 1001}, {"cursor": "x"}, {"cursor": "W10"}, {"cursor": "WzEsMiwieCJd"}, {"cursor": "bnVsbA"}, {"cursor": "é"}, {"error_type": "x" * 101}],
-)
-async def test_nonsense_in_the_query_is_a_400(client: httpx.AsyncClient, job: Job, params: dict) -> None:
+    [
+        {"page": 0}, {"page_size": 1001}, {"cursor": "x"}, {"cursor": "W10"}, {"cursor": "WzEsMiwieCJd"},
+        {"cursor": "bnVsbA"}, {"cursor": "é"}, {"error_type": "x" * 101},
+    ],
+)  # fmt: skip
+async def test_nonsense_in_the_query_is_a_400(client: httpx.AsyncClient, job: Job, params: dict[str, Any]) -> None:
     response = await client.get(f"/api/jobs/{job.id}/errors", params=params)
     assert response.status_code == 400
     assert response.json()["errors"][0]["field"] == next(iter(params))

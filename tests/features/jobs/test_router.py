@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -60,7 +61,9 @@ async def test_status_filter_finds_only_that_status(client: httpx.AsyncClient, f
         ({"from_date": "2026-03-04"}, set()),
     ],
 )
-async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(client: httpx.AsyncClient, factory: Factory, params: dict, found: set[str]) -> None:
+async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(
+    client: httpx.AsyncClient, factory: Factory, params: dict[str, Any], found: set[str]
+) -> None:
     moments = {
         "before": datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC),
         "start": datetime(2026, 3, 2, tzinfo=UTC),
@@ -89,7 +92,7 @@ async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(client: http
         ({"to_date": "9999-12-31T23:59:59-23:00"}, "to_date"),
     ],
 )
-async def test_nonsense_in_the_query_is_a_400_that_names_it(client: httpx.AsyncClient, params: dict, field: str) -> None:
+async def test_nonsense_in_the_query_is_a_400_that_names_it(client: httpx.AsyncClient, params: dict[str, Any], field: str) -> None:
     response = await client.get("/api/jobs", params=params)
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from features.processing import run, tasks
-from features.processing.engine import ChunkReport
+from features.processing.engine import ChunkReport, inspect_file
 from features.processing.readers.base import FileUnreadable
 from shared import job_state, shutdown
 from shared.contracts import ProcessJob
@@ -56,10 +56,12 @@ async def test_file_is_read_to_its_end_and_every_error_is_kept(context: TaskCont
 
 
 async def test_given_schema_is_used_and_dialect_and_encoding_too(context: TaskContext, factory: Factory) -> None:
+    names = ["Ädä", "Bob", "X", "Toolong", "lower"]
+    of_name = {"required": True, "minLength": 2, "maxLength": 5, "pattern": "[A-ZÄ].*", "enum": names}
     schema = {
         "fields": [
             {"name": "id", "type": "integer", "constraints": {"unique": True, "minimum": 1, "maximum": 9}},
-            {"name": "name", "type": "string", "constraints": {"required": True, "minLength": 2, "maxLength": 5, "pattern": "[A-ZÄ].*", "enum": ["Ädä", "Bob", "X", "Toolong", "lower"]}},
+            {"name": "name", "type": "string", "constraints": of_name},
         ]
     }
     text = "id;name\n1;Ädä\n1;Bob\n0;Bob\n10;Bob\n3;\n4;X\n5;Toolong\n6;lower\n7;Eve\nx;Bob\n"
@@ -281,7 +283,7 @@ def break_off_after(monkeypatch: pytest.MonkeyPatch, chunks: int, error: Excepti
 
 
 def wrap_reports(monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
-    real = run.inspect_file
+    real = inspect_file
 
     class Wrapped:
         def __init__(self, inspection: Any) -> None:

@@ -5,8 +5,9 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -38,15 +39,20 @@ async def post_body(client: httpx.AsyncClient, content: bytes | AsyncIterator[by
     return await client.post(URL, content=content, headers={"content-type": "multipart/form-data; boundary=b", **headers})
 
 
-def assert_problem(response: httpx.Response, status: int, slug: str) -> dict:
+def assert_problem(response: httpx.Response, status: int, slug: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
-    problem = response.json()
+    problem: dict[str, Any] = response.json()
     assert problem["type"] == f"/problems/{slug}"
     assert problem["status"] == status
     assert problem["title"]
     assert problem["detail"].endswith((".", ";"))
     return problem
+
+
+def make_scope(*headers: tuple[bytes, bytes]) -> dict[str, Any]:
+    plain = {"type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(), "query_string": b"", "http_version": "1.1", "scheme": "http"}
+    return {**plain, "headers": list(headers)}
 
 
 async def test_csv_is_accepted_stored_and_queued(client: httpx.AsyncClient, settings: Settings, factory: Factory, sent: list[Message]) -> None:
@@ -190,7 +196,7 @@ async def test_malformed_body_is_a_problem_and_leaves_nothing(client: httpx.Asyn
 
 
 @pytest.mark.parametrize("settings_change", [{"max_upload_size_bytes": 9000}])
-async def test_file_over_the_limit_without_a_length_is_refused_and_removed(app: FastAPI, client: httpx.AsyncClient, settings_change: dict) -> None:
+async def test_file_over_the_limit_without_a_length_is_refused_and_removed(app: FastAPI, client: httpx.AsyncClient, settings_change: dict[str, Any]) -> None:
     limited = app.state.settings.model_copy(update=settings_change)
     app.state.settings = limited
 
@@ -207,18 +213,18 @@ async def test_file_over_the_limit_without_a_length_is_refused_and_removed(app: 
 
 async def test_length_over_the_limit_is_refused_before_the_body_is_read(app: FastAPI, settings: Settings) -> None:
     read: list[bool] = []
-    answers: list[dict] = []
+    answers: list[MutableMapping[str, Any]] = []
 
-    async def receive() -> dict:
+    async def receive() -> dict[str, Any]:
         read.append(bool(answers))
         return {"type": "http.disconnect"}
 
-    async def send(message: dict) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         answers.append(message)
 
     length = settings.max_upload_size_bytes + 2**20 + 1
     headers = [(b"content-type", b"multipart/form-data; boundary=b"), (b"content-length", str(length).encode()), (b"expect", b"100-continue")]
-    scope = {"type": "http", "method": "POST", "path": URL, "raw_path": URL.encode(), "query_string": b"", "headers": headers, "http_version": "1.1", "scheme": "http"}
+    scope = make_scope(*headers)
     async with app.router.lifespan_context(app):
         await app(scope, receive, send)
     assert answers[0]["status"] == 413
@@ -226,25 +232,16 @@ async def test_length_over_the_limit_is_refused_before_the_body_is_read(app: Fas
 
 
 async def test_client_that_goes_away_leaves_nothing(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
-    pieces = [{"type": "http.request", "body": body(('name="file"; filename="a.csv"', b"x" * 300_000), end=False), "more_body": True}, {"type": "http.disconnect"}]
+    whole = body(('name="file"; filename="a.csv"', b"x" * 300_000), end=False)
+    pieces: list[dict[str, Any]] = [{"type": "http.request", "body": whole, "more_body": True}, {"type": "http.disconnect"}]
 
-    async def receive() -> dict:
+    async def receive() -> dict[str, Any]:
         return pieces.pop(0)
 
-    async def send(message: dict) -> None:
+    async def send(message: MutableMapping[str, Any]) -> None:
         raise AssertionError("nobody is there to hear this")
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": URL,
-        "raw_path": URL.encode(),
-        "query_string": b"",
-        "headers": [(b"content-type", b"multipart/form-data; boundary=b")],
-        "http_version": "1.1",
-        "scheme": "http",
-    }
-    await app(scope, receive, send)
+    await app(make_scope((b"content-type", b"multipart/form-data; boundary=b")), receive, send)
     assert list_files(settings) == []
     assert (await client.get("/api/jobs")).json()["total"] == 0
 
@@ -285,7 +282,7 @@ async def test_disk_that_fills_up_is_told_and_nothing_is_left(client: httpx.Asyn
     def writev(descriptor: int, chunks: list[memoryview]) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(disk.os, "writev", writev)
+    monkeypatch.setattr(os, "writev", writev)
     assert_problem(await client.post(URL, files={"file": ("a.csv", CSV)}), 507, "disk-full")
     assert list_files(settings) == []
 
@@ -306,15 +303,15 @@ async def test_same_key_and_payload_returns_the_first_job(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize("change", [{"files": {"file": ("a.csv", CSV + b"3,x\n")}}, {"data": {"encoding": "utf-8"}}, {"files": {"file": ("b.csv", CSV)}}])
-async def test_same_key_and_other_payload_is_refused(client: httpx.AsyncClient, settings: Settings, change: dict) -> None:
-    request = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
+async def test_same_key_and_other_payload_is_refused(client: httpx.AsyncClient, settings: Settings, change: dict[str, Any]) -> None:
+    request: dict[str, Any] = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
     assert (await client.post(URL, **request)).status_code == 202
     assert_problem(await client.post(URL, **{**request, **change}), 400, "idempotency-key-reused")
     assert len(list_files(settings)) == 1
 
 
 async def test_same_key_at_the_same_moment_makes_one_job(client: httpx.AsyncClient, settings: Settings) -> None:
-    request = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
+    request: dict[str, Any] = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
     answers = await asyncio.gather(*(client.post(URL, **request) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [200] * 7 + [202]
     assert len({answer.json()["job_id"] for answer in answers}) == 1
@@ -322,7 +319,7 @@ async def test_same_key_at_the_same_moment_makes_one_job(client: httpx.AsyncClie
 
 
 async def test_key_is_free_again_when_its_job_is_deleted(client: httpx.AsyncClient) -> None:
-    request = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
+    request: dict[str, Any] = {"files": {"file": ("a.csv", CSV)}, "headers": {"Idempotency-Key": "k1"}}
     first = await client.post(URL, **request)
     assert (await client.delete(first.headers["location"])).status_code == 204
     second = await client.post(URL, **request)
@@ -392,7 +389,7 @@ async def test_bytes_are_written_in_chunks_of_the_configured_size(client: httpx.
         sizes.extend(len(chunk) for chunk in chunks)
         return real(descriptor, chunks)
 
-    monkeypatch.setattr(disk.os, "writev", writev)
+    monkeypatch.setattr(os, "writev", writev)
     content = b"a\n" + b"1\n" * 100_000
     response = await client.post(URL, files={"file": ("a.csv", content)})
     assert response.status_code == 202
@@ -413,7 +410,7 @@ async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Se
         held.append(sum(len(chunk) for chunk in chunks))
         return real(descriptor, chunks)
 
-    monkeypatch.setattr(disk.os, "writev", writev)
+    monkeypatch.setattr(os, "writev", writev)
     piece = memoryview(bytes(65_536))
     for _ in range(100):
         writer.take(piece)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -56,7 +58,7 @@ async def test_redeliver_sends_again_with_the_same_id_and_adds_its_attempts(
         ({"status": JobStatus.COMPLETED}, "no webhook_url"),
     ],
 )
-async def test_redeliver_of_what_was_never_sent_is_refused(client: httpx.AsyncClient, factory: Factory, values: dict, says: str) -> None:
+async def test_redeliver_of_what_was_never_sent_is_refused(client: httpx.AsyncClient, factory: Factory, values: dict[str, Any], says: str) -> None:
     job = await factory.job(**values)
     response = await client.post(f"/api/jobs/{job.id}/deliveries/redeliver")
     assert response.status_code == 400

@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from sqlalchemy import update
@@ -87,7 +88,7 @@ async def test_receiver_that_recovers_is_told_after_retries(context: TaskContext
         await deliver(context, sent)
         moments = [request.at for request in receiver.requests]
         assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
-    pauses = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(moments)]
     assert 0.4 <= pauses[0] <= 1.5
     assert 0.85 <= pauses[1] <= 2.5
     delivery = await get_delivery(context, job.id)
