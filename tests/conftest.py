@@ -78,8 +78,13 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
 
 
 @pytest.fixture
-async def context(settings: Settings, database: Database) -> AsyncIterator[TaskContext]:
+def subscribers() -> None:
+    """Every slice hears the events, as in every process of the service."""
     registry.load("features", "tasks")
+
+
+@pytest.fixture
+async def context(settings: Settings, database: Database, subscribers: None) -> AsyncIterator[TaskContext]:
     redis = open_redis(settings)
     yield TaskContext(settings=settings, database=database, redis=redis)
     await redis.aclose()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from features.health import heartbeat, queries
+from features.health import heartbeat
 from features.health.schemas import HealthRead, PartHealth, WorkersHealth
+from shared.db.session import ping
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -28,7 +29,7 @@ async def check_health(database: Database, redis: Redis) -> HealthRead:
 
     async def ping_database() -> None:
         async with database.unit_of_work() as session:
-            await queries.ping(session)
+            await ping(session)
 
     async def ping_redis() -> None:
         await redis.ping()
@@ -42,11 +43,11 @@ async def check_health(database: Database, redis: Redis) -> HealthRead:
     return HealthRead(status="healthy" if is_healthy else "unhealthy", database=database_health, redis=redis_health, workers=workers)
 
 
-async def _measure(name: str, ping: Callable[[], Awaitable[None]]) -> PartHealth:
+async def _measure(name: str, ask: Callable[[], Awaitable[None]]) -> PartHealth:
     start = time.perf_counter()
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            await ping()
+            await ask()
     except Exception as error:  # noqa: BLE001  # whatever its trouble is, the part does not answer
         log.warning("a part does not answer", part=name, reason=repr(error))
         return PartHealth(status="unhealthy", latency_ms=None)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from shared.db.models import Job, JobStatus
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
-
-
-async def ping(session: AsyncSession) -> None:
-    """A round trip to the database."""
-    await session.execute(text("SELECT 1"))
 
 
 async def count_held_jobs(session: AsyncSession) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 from fastapi import Depends, Request
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.db.errors import DatabaseUnavailable
@@ -78,6 +79,11 @@ def open_database(
         pool_recycle=1800,
     )
     return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
+
+
+async def ping(session: AsyncSession) -> None:
+    """A round trip to the database."""
+    await session.execute(text("SELECT 1"))
 
 
 def get_database(request: Request) -> Database:

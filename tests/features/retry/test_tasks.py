@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from features.retry import tasks
 from shared import job_state
 from shared.db.models import JobStatus
@@ -11,6 +13,12 @@ from tests.factories import Factory
 
 PAST = datetime.now(UTC) - timedelta(seconds=5)
 FUTURE = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def first_contact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test is a process of its own to the sweep."""
+    monkeypatch.setattr(tasks, "_contact", tasks.Contact())
 
 
 def eager(context: TaskContext) -> TaskContext:
@@ -45,6 +53,16 @@ async def test_right_after_a_start_of_the_database_nobody_loses_a_job(context: T
     left = await factory.get(job.id)
     assert left is not None
     assert left.status == JobStatus.PROCESSING
+
+
+def test_silence_means_nothing_for_a_lease_after_an_outage() -> None:
+    contact = tasks.Contact()
+    assert contact.note(100, lease_s=30)
+    assert contact.note(105, lease_s=30)
+    assert not contact.note(170, lease_s=30)
+    assert not contact.note(175, lease_s=30)
+    assert not contact.note(195, lease_s=30)
+    assert contact.note(200.1, lease_s=30)
 
 
 async def test_third_crash_fails_the_job_and_says_so(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
