@@ -19,6 +19,8 @@ import httpx
 
 from compose.processes import Child, Command, wait_until
 from compose.services import Service, free_port, start_postgres, start_valkey
+from shared.broker import create_celery
+from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -26,7 +28,7 @@ LEASE_S = 3.0
 FAST = {
     "JOB_LEASE_S": str(LEASE_S),
     "PROGRESS_INTERVAL_S": "0.2",
-    "CHUNK_ROWS": "200",
+    "CHUNK_ROWS": "100",
     "WORKER_SHUTDOWN_TIMEOUT_S": "0.5",
     "MIN_FREE_DISK_BYTES": "0",
     "LOG_FORMAT": "text",
@@ -168,7 +170,16 @@ class Stack:
 
         return asyncio.run(run())
 
-    def find_holder(self) -> int:
+    def send_task(self, name: str, *, queue: str, **payload: str) -> None:
+        settings = Settings(
+            _env_file=None,
+            database_url=self.environment["DATABASE_URL"],
+            redis_url=self.environment["REDIS_URL"],
+            upload_dir=self.uploads,
+        )
+        create_celery(settings).send_task(name, kwargs=payload, queue=queue, ignore_result=True)
+
+    def find_holder(self, *, timeout_s: float = 20) -> int:
         """The pid of the worker child that has a recording transaction open."""
         found: list[int] = []
 
@@ -179,7 +190,7 @@ class Stack:
             found[:] = [int(row["application_name"].rpartition("-")[2]) for row in rows]
             return bool(found)
 
-        assert wait_until(look, timeout_s=20, interval_s=0.02), self.tail()
+        assert wait_until(look, timeout_s=timeout_s, interval_s=0.02), self.tail()
         return found[0]
 
     def assert_completed(self, job_id: str, sample: Sample, *, timeout_s: float = 90) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
@@ -11,13 +12,14 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+import redis
 
 from compose.processes import wait_until
 from tests.faults.harness import Stack, make_sample
 
 pytestmark = pytest.mark.timeout(300)
 
-SAMPLE = make_sample(40_000)
+SAMPLE = make_sample(100_000)
 SMALL = make_sample(200, seed=2)
 
 
@@ -72,8 +74,6 @@ def test_broker_that_hangs_holds_up_no_upload(stack: Stack) -> None:
 def test_broker_that_forgets_its_backlog_is_told_again(stack: Stack) -> None:
     stack.parts["worker"].send(signal.SIGSTOP)
     jobs = [stack.upload(SMALL) for _ in range(6)]
-    import redis
-
     with redis.Redis.from_url(stack.environment["REDIS_URL"]) as client:
         client.flushall()
     stack.parts["worker"].send(signal.SIGCONT)
@@ -134,22 +134,11 @@ def test_api_that_is_killed_mid_upload_leaves_no_job(stack: Stack) -> None:
     stack.restart_part("api")
     assert wait_until(stack.is_ready, timeout_s=60)
     assert {row["id"] for row in stack.query("SELECT id FROM jobs")} == before
-    import os
-
     [left] = [path for path in stack.uploads.iterdir() if path.name.endswith(".part")]
     os.utime(left, (0, 0))
-    sweep(stack)
+    stack.send_task("upload.sweep_files", queue="maintenance")
     assert wait_until(lambda: not left.exists(), timeout_s=20), stack.tail()
     stack.assert_quiet()
-
-
-def sweep(stack: Stack) -> None:
-    from shared.broker import create_celery
-    from shared.settings import Settings
-
-    names = ("DATABASE_URL", "REDIS_URL", "UPLOAD_DIR")
-    settings = Settings(_env_file=None, **{name.lower(): stack.environment[name] for name in names})
-    create_celery(settings).send_task("upload.sweep_files", queue="maintenance", ignore_result=True)
 
 
 def test_dispatcher_that_dies_only_delays(stack: Stack) -> None:

@@ -1,0 +1,59 @@
+"""`python -m bench [GROUP …]`: measure some groups, or all of them, and write bench/RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from bench.measure import DATA, ROOT, Plan, RunFailed, say
+from bench.report import Section, load_section, save_section, write_page
+from compose.services import ServiceFailed
+
+GROUPS: Mapping[str, str] = {
+    "engine": "the engine alone, beside DuckDB",
+    "excel": "XLSX, beside openpyxl's own loop",
+    "job": "whole jobs with their errors stored, beside frictionless and COPY",
+    "memory": "peak memory of a worker child",
+    "upload": "uploads, beside a bare sink and UploadFile",
+}
+RESULTS = ROOT / "bench" / "RESULTS.md"
+SECTIONS = DATA / "sections"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; the exit code is 1 where something could not be measured. A target that is missed is no failure: the page says so."""
+    options = _parse_arguments(arguments)
+    plan = Plan(rows=options.rows, times=1 if options.quick else Plan.times)
+    try:
+        for name in options.groups or GROUPS:
+            say(f"== {name}: {GROUPS[name]}")
+            save_section(SECTIONS, name, _measure_function(name)(plan))
+    except (RunFailed, ServiceFailed) as problem:
+        say(f"bench: {problem}")
+        return 1
+    sections = [section for name in GROUPS if (section := load_section(SECTIONS, name)) is not None]
+    write_page(RESULTS, sections)
+    missed = [verdict for section in sections for verdict in section.verdicts if not verdict.is_met]
+    say(f"{RESULTS}: {len(missed)} targets not met" + "".join(f"\n  {verdict.what}: {verdict.measured}, {verdict.target}" for verdict in missed))
+    return 0
+
+
+def _measure_function(name: str) -> Callable[[Plan], Section]:
+    """A group's module is loaded only when it is measured."""
+    function: Callable[[Plan], Section] = getattr(import_module(f"bench.{name}"), f"measure_{name}")
+    return function
+
+
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    groups = "\n".join(f"  {name:8} {what}" for name, what in GROUPS.items())
+    parser = argparse.ArgumentParser(prog="python -m bench", description=f"Groups (none: all):\n{groups}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], metavar="GROUP", help="what to measure")
+    parser.add_argument("--quick", action="store_true", help="one run of each instead of five")
+    parser.add_argument("--rows", type=int, default=Plan.rows, help="rows of the usual file (default: %(default)s); the other sizes follow from it")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Whole jobs, from started_at to completed_at, every error stored; beside frictionless, the engine alone, and COPY alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.engine import SHARES, name_share, run_engine
+from bench.files import TABLE_SCHEMA, BenchFile, make_csv
+from bench.measure import Plan, Run, alternate, run_child, say, warm
+from bench.peers import peer_versions, prepare_peers
+from bench.report import Section, Verdict, at_least, at_most, describe_conditions
+from bench.stack import Stack, running_stack
+from features.processing.recorder import COPY_COLUMNS
+
+FRICTIONLESS_TARGETS = {0.0: 40.0, 0.01: 30.0, 0.2: 60.0}
+SLOW_SHARE = 0.2
+SLOW_FILE = 0.1
+"""frictionless reads only so much of the file with many bad cells; its time is scaled."""
+MOST_SLOW_RUNS = 3
+"""So often is two million errors' way into the database measured."""
+MAX_OVERHEAD = 1.5
+
+
+def measure_job(plan: Plan) -> Section:
+    """Whole jobs on the usual files."""
+    python = prepare_peers()
+    schema_file = plan.data / "schema.json"
+    plan.data.mkdir(parents=True, exist_ok=True)
+    schema_file.write_text(json.dumps(TABLE_SCHEMA))
+    rows: list[list[str]] = []
+    verdicts: list[Verdict] = []
+    with running_stack(plan, MAX_STORED_ERRORS_PER_JOB="0") as stack:
+        stack.start_worker()
+        for share in SHARES:
+            file = make_csv(plan.data, rows=plan.rows, bad_share=share)
+            warm(file.path)
+            say(f"whole jobs, {share:.0%} bad cells")
+            runs = _measure_parts(stack, file, plan, times=plan.times if share < SLOW_SHARE else min(plan.times, MOST_SLOW_RUNS))
+            runs["frictionless"], remark = _run_frictionless(plan, file, share, python, schema_file)
+            for name, run in runs.items():
+                errors = f"{run.errors:,}" if run.errors else "-"
+                rows.append([f"{name}, {name_share(share)}", f"{run.wall_s:.2f}", f"{plan.rows / run.wall_s / 1000:,.1f}", errors, remark.get(name, "")])
+            whole, slower = runs[_WHOLE].wall_s, max(runs[_ENGINE].wall_s, runs[_COPY].wall_s)
+            verdicts.append(at_least(f"Whole job beside frictionless, {name_share(share)}", runs["frictionless"].wall_s / whole, FRICTIONLESS_TARGETS[share]))
+            verdicts.append(at_most(f"Whole job beside the slower of engine and COPY, {name_share(share)}", whole / slower, MAX_OVERHEAD))
+    return Section(
+        title="Whole jobs",
+        about=(
+            "`started_at` to `completed_at` of a job in a worker process, every error stored in a durable PostgreSQL on the same machine."
+            " COPY alone: the same records, from a file, into the same table with the same indexes, in one transaction."
+        ),
+        headings=("What", "Wall s", "krows/s", "Errors", "Remark"),
+        rows=rows,
+        verdicts=verdicts,
+        conditions=describe_conditions(times=plan.times, rows=plan.rows)
+        + f" frictionless runs once, jobs with {SLOW_SHARE:.0%} bad cells at most {MOST_SLOW_RUNS} times.",
+        peers=peer_versions(),
+    )
+
+
+_WHOLE, _ENGINE, _COPY = "Whole job", "Engine alone", "COPY alone"
+
+
+def _measure_parts(stack: Stack, file: BenchFile, plan: Plan, *, times: int) -> dict[str, Run]:
+    schema = json.dumps(TABLE_SCHEMA)
+    records = plan.data / "records.csv"
+    # The job of this run owns the records that are copied; its own come first, into a table that is as empty.
+    stack.clear()
+    stack.run_job(file.path, table_schema=schema)
+
+    def run_whole() -> Run:
+        stack.clear()
+        return stack.run_job(file.path, table_schema=schema)[1]
+
+    def run_copy() -> Run:
+        stack.export_errors(records, COPY_COLUMNS)
+        return stack.copy_errors(records, COPY_COLUMNS)
+
+    try:
+        return dict(alternate({_WHOLE: run_whole, _ENGINE: lambda: run_engine(file.path), _COPY: run_copy}, times=times))
+    finally:
+        records.unlink(missing_ok=True)
+
+
+def _run_frictionless(plan: Plan, file: BenchFile, share: float, python: str, schema_file: Path) -> tuple[Run, dict[str, str]]:
+    scale = 1.0
+    if share >= SLOW_SHARE:
+        scale = 1 / SLOW_FILE
+        file = make_csv(plan.data, rows=round(plan.rows * SLOW_FILE), bad_share=share)
+    say("  frictionless")
+    run = run_child("bench.run_frictionless", str(file.path), str(schema_file), python=python)
+    remark = {"frictionless": f"measured on {round(plan.rows * SLOW_FILE):,} rows, scaled"} if scale > 1 else {}
+    return Run(wall_s=run.wall_s * scale, peak_mib=run.peak_mib, errors=round(run.errors * scale)), remark

@@ -1,0 +1,92 @@
+"""Runs in processes of their own, side by side and in alternating order, and what they took."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "bench" / ".data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much is measured."""
+
+    rows: int = 1_000_000
+    """Rows of the usual file; the other sizes follow from it."""
+    times: int = 5
+    """Runs of each, of which the median counts."""
+    data: Path = DATA
+    """Where files that are made once lie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run."""
+
+    wall_s: float
+    cpu_s: float = 0.0
+    peak_mib: float = 0.0
+    rows: int = 0
+    errors: int = 0
+
+
+class RunFailed(Exception):
+    """A process that was to be measured ended badly; the message holds its last words."""
+
+
+def run_child(module: str, *arguments: str, python: str = sys.executable) -> Run:
+    """Run a module that ends in `probe.report_run`. Raises RunFailed."""
+    return to_run(run_json(module, *arguments, python=python))
+
+
+def run_json(module: str, *arguments: str, python: str = sys.executable) -> Mapping[str, Any]:
+    """Run a module that prints one JSON object. Raises RunFailed."""
+    done = subprocess.run([python, "-m", module, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RunFailed(f"{module} {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
+    return dict(json.loads(done.stdout))
+
+
+def to_run(facts: Mapping[str, Any]) -> Run:
+    """What `probe.report_run` printed."""
+    return Run(**{name: facts[name] for name in Run.__dataclass_fields__ if facts.get(name) is not None})
+
+
+def alternate(contestants: Mapping[str, Callable[[], Run]], *, times: int) -> Mapping[str, Run]:
+    """The median run (by wall time) of each; every second round goes the other way round."""
+    runs: dict[str, list[Run]] = {name: [] for name in contestants}
+    for number in range(times):
+        order = list(contestants) if number % 2 == 0 else list(contestants)[::-1]
+        for name in order:
+            say(f"  {name} {number + 1}/{times}")
+            runs[name].append(contestants[name]())
+    return {name: median_run(found) for name, found in runs.items()}
+
+
+def median_run(runs: Sequence[Run]) -> Run:
+    """The run whose wall time is the (lower) median, with the highest peak of all."""
+    middle = statistics.median_low(run.wall_s for run in runs)
+    chosen = next(run for run in runs if run.wall_s == middle)
+    peak = max(run.peak_mib for run in runs)
+    return Run(wall_s=chosen.wall_s, cpu_s=chosen.cpu_s, peak_mib=peak, rows=chosen.rows, errors=chosen.errors)
+
+
+def warm(*paths: Path) -> None:
+    """Bring files into the page cache, so that the first run is no different."""
+    for path in paths:
+        with path.open("rb") as file:
+            while file.read(2**20):
+                continue
+
+
+def say(line: str) -> None:
+    """Tell whoever waits what goes on."""
+    print(line, file=sys.stderr, flush=True)

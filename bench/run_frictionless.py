@@ -1,0 +1,25 @@
+"""One run of frictionless over a file, in a process and an environment of its own: `python -m bench.run_frictionless FILE SCHEMA`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import frictionless  # type: ignore[import-not-found]  # lives in the peers' environment
+from frictionless import system
+
+from bench.probe import report_run
+
+ALL = 10**9
+
+
+def validate(path: str, schema: str) -> Mapping[str, Any]:
+    """How many errors frictionless finds."""
+    with system.use_context(trusted=True):
+        report = frictionless.validate(path, schema=schema, limit_errors=ALL)
+    return {"rows": report.tasks[0].stats.get("rows"), "errors": report.stats["errors"]}
+
+
+if __name__ == "__main__":
+    report_run(lambda: validate(*sys.argv[1:3]))

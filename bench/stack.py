@@ -1,0 +1,178 @@
+"""The service's own processes for the bench, durable as `make run` has them: PostgreSQL, Valkey, one API process, one worker with one child."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from bench.measure import ROOT, Plan, Run, RunFailed
+from bench.probe import peak_memory_mib
+from compose.local import API_DEFAULTS, DEFAULTS
+from compose.processes import Child, Command, wait_until
+from compose.services import Service, free_port, start_postgres, start_valkey
+
+ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+POLL_S = 0.1
+JOB_TIMEOUT_S = 900.0
+START_TIMEOUT_S = 60.0
+MAX_UPLOAD_BYTES = 2 * 2**30
+
+
+class Stack:
+    """What is running. Start it from the main thread."""
+
+    def __init__(self, folder: Path, postgres: Service, valkey: Service, *, settings: dict[str, str]) -> None:
+        self.uploads = folder / "uploads"
+        self.uploads.mkdir()
+        self._folder = folder
+        self._dsn = postgres.url.replace("+asyncpg", "")
+        self._environment = {
+            **DEFAULTS,
+            **os.environ,
+            "DATABASE_URL": postgres.url,
+            "REDIS_URL": valkey.url,
+            "UPLOAD_DIR": str(self.uploads),
+            "MAX_UPLOAD_SIZE_BYTES": str(MAX_UPLOAD_BYTES),
+            **settings,
+        }
+        self._worker: Child | None = None
+        self._api: Child | None = None
+        self._port = free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start_api(self) -> None:
+        """Bring the database up to date and start one API process."""
+        subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=self._environment, check=True, capture_output=True)
+        self._api = self._start("api", "uvicorn", "main:app", "--port", str(self._port), settings=API_DEFAULTS)
+        self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
+
+    def start_worker(self) -> None:
+        """Start a worker with one child, in place of the one that runs."""
+        self.stop_worker()
+        self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "1")
+        self._wait_for(self._worker, lambda: bool(self._child_pids()))
+
+    def stop_worker(self) -> None:
+        """Stop the worker if one runs."""
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def stop(self) -> None:
+        """Stop API and worker."""
+        self.stop_worker()
+        if self._api is not None:
+            self._api.stop()
+
+    def run_job(self, path: Path, *, table_schema: str) -> tuple[str, Run]:
+        """Upload the file and wait for its end: the job's id, and its time from started_at to completed_at. Raises RunFailed."""
+        with httpx.Client(base_url=self.url, timeout=120) as client, path.open("rb") as file:
+            answer = client.post("/api/files/upload", files={"file": (path.name, file)}, data={"schema": table_schema})
+            answer.raise_for_status()
+            job_id = str(answer.json()["job_id"])
+            deadline = time.monotonic() + JOB_TIMEOUT_S
+            while (job := client.get(f"/api/jobs/{job_id}").json())["status"] not in ENDED:
+                if time.monotonic() > deadline:
+                    raise RunFailed(f"The job {job_id} of {path.name} did not end within {JOB_TIMEOUT_S:g} s.")
+                time.sleep(POLL_S)
+        if job["status"] != "COMPLETED":
+            raise RunFailed(f"The job of {path.name} ended {job['status']}: {job['error_message']}")
+        wall_s = (_parse_time(job["completed_at"]) - _parse_time(job["started_at"])).total_seconds()
+        peak_mib = max(peak_memory_mib(pid) for pid in self._child_pids())
+        return job_id, Run(wall_s=wall_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
+
+    def clear(self) -> None:
+        """Empty tables, no uploaded files, and a database with nothing left to write."""
+        self._query("TRUNCATE jobs, processing_errors")
+        self._query("CHECKPOINT")
+        for path in self.uploads.iterdir():
+            path.unlink()
+
+    def export_errors(self, target: Path, columns: list[str]) -> None:
+        """Write all error records to `target`, as COPY takes them, and remove them from the table."""
+
+        async def export(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
+            await connection.copy_from_query(f"SELECT {', '.join(columns)} FROM processing_errors", output=str(target), format="csv", force_quote=True)
+            await connection.execute("TRUNCATE processing_errors")
+            await connection.execute("CHECKPOINT")
+
+        self._with_connection(export)
+
+    def copy_errors(self, source: Path, columns: list[str]) -> Run:
+        """Time of COPY alone, into the empty table with its indexes, until its commit."""
+        wall_s = 0.0
+
+        async def copy(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
+            nonlocal wall_s
+            begun = time.perf_counter()
+            await connection.copy_to_table("processing_errors", source=str(source), columns=columns, format="csv")
+            wall_s = time.perf_counter() - begun
+
+        self._with_connection(copy)
+        return Run(wall_s=wall_s)
+
+    def _query(self, statement: str) -> None:
+        self._with_connection(lambda connection: connection.execute(statement))
+
+    def _with_connection(self, use: Any) -> None:  # noqa: ANN401  # a coroutine function over asyncpg's untyped connection
+        async def run() -> None:
+            connection = await asyncpg.connect(self._dsn, command_timeout=600)
+            try:
+                await use(connection)
+            finally:
+                await connection.close()
+
+        asyncio.run(run())
+
+    def _start(self, name: str, *arguments: str, settings: dict[str, str] | None = None) -> Child:
+        environment = {**(settings or {}), **self._environment}
+        command = Command(name=name, arguments=[sys.executable, "-m", *arguments], environment=environment, directory=ROOT)
+        return Child(command, log_file=self._folder / "logs" / f"{name}.log")
+
+    def _wait_for(self, child: Child, is_ready: Any) -> None:  # noqa: ANN401  # a function of nothing that says yes or no
+        if not wait_until(lambda: child.exit_status() is not None or is_ready(), timeout_s=START_TIMEOUT_S) or child.exit_status() is not None:
+            raise RunFailed(f"{child.name} did not start:\n  " + "\n  ".join(child.last_lines))
+
+    def _get(self, path: str) -> httpx.Response | None:
+        with suppress(httpx.TransportError):
+            return httpx.get(self.url + path, timeout=5)
+        return None
+
+    def _child_pids(self) -> list[int]:
+        assert self._worker is not None
+        return [int(pid) for task in Path(f"/proc/{self._worker.pid}/task").glob("*/children") for pid in task.read_text().split()]
+
+
+@contextmanager
+def running_stack(plan: Plan, **settings: str) -> Iterator[Stack]:
+    """A stack with an API process and no worker yet, its data in a folder of its own; `settings` are those of the README's table."""
+    plan.data.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as resources:
+        folder = Path(tempfile.mkdtemp(prefix="stack-", dir=plan.data))
+        folder.chmod(0o711)  # run by root, PostgreSQL runs as nobody, who has to reach its data
+        resources.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = start_postgres(folder)
+        resources.callback(postgres.stop)
+        valkey = start_valkey(folder)
+        resources.callback(valkey.stop)
+        stack = Stack(folder, postgres, valkey, settings=settings)
+        resources.callback(stack.stop)
+        stack.start_api()
+        yield stack
+
+
+def _parse_time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,59 @@
+"""What an inspection found, held against the truth of its file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from bench.files import TRUTH_SCHEMA
+from features.processing.engine import Inspection
+from features.processing.readers.base import Finding
+from features.processing.records import findings_to_table
+
+KEY = TRUTH_SCHEMA.names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What one inspection found."""
+
+    rows: int
+    rows_failed: int
+    errors: pa.Table
+    """`TRUTH_SCHEMA`, by row, then column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Errors by (row, column, type, raw value) that only one side has."""
+
+    missed: Counter[tuple[object, ...]]
+    spurious: Counter[tuple[object, ...]]
+
+
+def collect_errors(inspection: Inspection) -> Found:
+    """Read the file to its end and close it."""
+    rows = rows_failed = 0
+    findings: list[Finding] = []
+    try:
+        for report in inspection.reports():
+            rows += report.rows_processed
+            rows_failed += report.rows_failed
+            findings += report.findings
+    finally:
+        inspection.close()
+    return Found(rows=rows, rows_failed=rows_failed, errors=_in_order(findings_to_table(findings).select(KEY)))
+
+
+def compare(found: pa.Table, truth: pa.Table) -> Difference:
+    """What is missing in `found` and what it has too much; both `TRUTH_SCHEMA`."""
+    if _in_order(found).equals(_in_order(truth)):
+        return Difference(Counter(), Counter())
+    ours, theirs = (Counter(zip(*(table[name].to_pylist() for name in KEY), strict=True)) for table in (found, truth))
+    return Difference(theirs - ours, ours - theirs)
+
+
+def _in_order(errors: pa.Table) -> pa.Table:
+    return errors.cast(TRUTH_SCHEMA).sort_by([(name, "ascending") for name in KEY]).combine_chunks()

@@ -1,0 +1,124 @@
+"""Uploads beside a sink that drops the body, and beside `UploadFile`; all three in one server process each, the load sent by another."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from bench.files import make_csv
+from bench.measure import ROOT, Plan, Run, RunFailed, alternate, run_json, say, to_run, warm
+from bench.report import Section, Verdict, at_least, at_most, describe_conditions
+from bench.stack import START_TIMEOUT_S, running_stack
+from compose.local import API_DEFAULTS
+from compose.processes import Child, Command, wait_until
+from compose.services import free_port
+
+OURS, FLOOR, PEER = "Rowgate, fsync included", "Read and drop", "UploadFile, 8 KB chunks, aiofiles"
+SIZES_MB = (200, 500)
+MAX_TIMES_FLOOR = 3.0
+LEAST_TIMES_FASTER = 20.0
+MAX_ANSWER_S = 0.5
+
+
+def measure_upload(plan: Plan) -> Section:
+    """Whole requests of each size."""
+    rows: list[list[str]] = []
+    verdicts: list[Verdict] = []
+    with running_stack(plan) as stack, _running_sinks(plan) as sink:
+        for size_mb in SIZES_MB:
+            size_bytes = round(size_mb * 1e6 * plan.rows / Plan.rows)
+            path = _make_file(plan, size_bytes)
+            warm(path)
+            say(f"uploads of {size_bytes / 1e6:g} MB")
+            answers: dict[str, list[float]] = {OURS: [], FLOOR: [], PEER: []}
+            contestants: Mapping[str, Callable[[], Run]] = {
+                OURS: partial(_upload, f"{stack.url}/api/files/upload", path, stack.uploads, answers[OURS]),
+                FLOOR: partial(_upload, f"{sink.url}/drop", path, sink.folder, answers[FLOOR]),
+                PEER: partial(_upload, f"{sink.url}/uploadfile", path, sink.folder, answers[PEER]),
+            }
+            for contestant in contestants.values():
+                contestant()
+            runs = alternate(contestants, times=plan.times)
+            name = f"{size_bytes / 1e6:g} MB"
+            rows += [
+                [f"{who}, {name}", f"{run.wall_s:.2f}", f"{size_bytes / run.wall_s / 1e6:,.0f}", f"{max(answers[who]) * 1000:,.0f}"]
+                for who, run in runs.items()
+            ]
+            verdicts.append(at_most(f"Slowest answer after the last byte of {name}", max(answers[OURS]) * 1000, MAX_ANSWER_S * 1000, " ms"))
+            if size_mb == max(SIZES_MB):
+                floor, peer = runs[FLOOR].wall_s, runs[PEER].wall_s
+                verdicts.append(at_most(f"Upload of {name} beside reading and dropping it", runs[OURS].wall_s / floor, MAX_TIMES_FLOOR))
+                verdicts.append(at_least(f"Upload of {name} beside UploadFile", peer / runs[OURS].wall_s, LEAST_TIMES_FASTER))
+    return Section(
+        title="Uploads",
+        about=(
+            "The whole multipart request over loopback, from its first byte to the whole answer; one uvicorn process each, all with glibc's malloc thresholds"
+            f" pinned ({', '.join(f'`{key}={value}`' for key, value in API_DEFAULTS.items())})."
+            " Rowgate's answer leaves when file and job are durable; the others sync nothing."
+        ),
+        headings=("What", "Wall s", "MB/s", "Slowest answer after the last byte, ms"),
+        rows=rows,
+        verdicts=verdicts,
+        conditions=describe_conditions(times=plan.times, rows=plan.rows),
+    )
+
+
+def _upload(url: str, path: Path, written: Path, answers: list[float]) -> Run:
+    """One upload; what it left on disk is removed, so that every run finds the disk alike."""
+    facts = run_json("bench.run_upload", url, str(path))
+    answers.append(facts["after_last_byte_s"])
+    for left in written.iterdir():
+        left.unlink()
+    return to_run(facts)
+
+
+def _make_file(plan: Plan, size_bytes: int) -> Path:
+    """A CSV file of just this size."""
+    path = plan.data / f"upload-{size_bytes}.csv"
+    if not path.exists() or path.stat().st_size != size_bytes:
+        pattern = make_csv(plan.data, rows=min(plan.rows, 100_000), bad_share=0.0).path.read_bytes()
+        with path.open("wb") as file:
+            left = size_bytes
+            while left:
+                left -= file.write(pattern[:left])
+    return path
+
+
+class _Sinks:
+    """The server of `bench.sinks`."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+
+
+@contextmanager
+def _running_sinks(plan: Plan) -> Iterator[_Sinks]:
+    folder, port = plan.data / "sink", free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = Command(
+        name="sinks",
+        arguments=[sys.executable, "-m", "uvicorn", "bench.sinks:app", "--port", str(port)],
+        # UploadFile's own spool files go to the same disk as the copies.
+        environment={**API_DEFAULTS, "SINK_DIR": str(folder), "TMPDIR": str(folder)},
+        directory=ROOT,
+    )
+    child = Child(command, log_file=plan.data / "sink.log")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        if not wait_until(lambda: _answers(url), timeout_s=START_TIMEOUT_S):
+            raise RunFailed("The sink did not start:\n  " + "\n  ".join(child.last_lines))
+        yield _Sinks(url, folder)
+    finally:
+        child.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False

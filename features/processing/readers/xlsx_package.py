@@ -1,0 +1,177 @@
+"""The ZIP package of a workbook, opened so that nothing in it can cost more memory or time than a real workbook does.
+
+The directory is judged before anything is unpacked, sizes are counted while unpacking, and no part may declare a document type: that is where
+entities come from. Source of the format: ECMA-376 part 2; of the ZIP structures: APPNOTE.TXT 4.3.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, BinaryIO
+from xml.parsers.expat import ExpatError, ParserCreate
+
+from features.processing.readers.base import FileUnreadable
+
+MAX_DIRECTORY_BYTES = 2**21
+MAX_PARTS = 20_000
+MAX_PART_BYTES = 4 * 2**30
+"""1,048,576 rows of 50 filled columns are about half of it."""
+MAX_SMALL_PART_BYTES = 8 * 2**20
+"""For the parts that are read as a whole: the lists of contents, of sheets, of relationships."""
+MAX_RATIO, RATIO_FREE_BYTES = 200, 32 * 2**20
+"""A part may unpack to 200 times its size, past 32 MiB; a million rows that differ in nothing but their numbers reach about 50."""
+DAMAGED = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
+PROTECTED = "The workbook is protected by a password. Remove the password in Excel and upload the file again."
+
+_PROLOG_BYTES = 2**20
+_BLOCK_BYTES = 2**16
+_ENCRYPTED_FLAG = 0x1
+_END, _END64, _END64_LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_END_BYTES, _END64_BYTES, _LOCATOR_BYTES, _MAX_COMMENT_BYTES = 22, 56, 20, 2**16
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, NotImplementedError, ValueError, KeyError)
+
+
+class Package:
+    """A workbook's ZIP file. Everything raises `FileUnreadable` for a file that is damaged or larger than any real workbook."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        try:
+            _check_directory_size(self._file)
+            with unpacking():
+                self._archive = zipfile.ZipFile(self._file)
+            self._entries = _check_entries(self._archive.infolist())
+        except BaseException:
+            self._file.close()
+            raise
+
+    def namelist(self) -> list[str]:
+        """The names of all parts."""
+        return list(self._entries)
+
+    def size_of(self, name: str) -> int:
+        """How many bytes a part unpacks to."""
+        return self._entry(name).file_size
+
+    def read(self, name: str) -> bytes:
+        """A small part as a whole."""
+        if self.size_of(name) > MAX_SMALL_PART_BYTES:
+            raise FileUnreadable(f"The workbook cannot be read: its part {name} is larger than {MAX_SMALL_PART_BYTES // 2**20} MiB.")
+        with self.open(name) as stream, unpacking():
+            return stream.read(MAX_SMALL_PART_BYTES + 1)
+
+    def open(self, name: str) -> IO[bytes]:
+        """A part as a stream that ends where the directory says; read it inside `unpacking()`."""
+        entry = self._entry(name)
+        with unpacking():
+            with self._archive.open(entry) as stream:
+                _refuse_document_type(stream)
+            return self._archive.open(entry)
+
+    def blocks(self, name: str, *, size_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
+        """The bytes of a part, block by block."""
+        with self.open(name) as stream:
+            while True:
+                with unpacking():
+                    block = stream.read(size_bytes)
+                if not block:
+                    return
+                yield block
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        self._archive.close()
+        self._file.close()
+
+    def _entry(self, name: str) -> zipfile.ZipInfo:
+        entry = self._entries.get(name)
+        if entry is None:
+            raise FileUnreadable(f"The workbook is damaged: its part {name} is missing. Open it in Excel, save it again and upload the new file.")
+        return entry
+
+
+@contextmanager
+def unpacking() -> Iterator[None]:
+    """What `zipfile` raises for damaged files is `FileUnreadable` inside."""
+    try:
+        yield
+    except _ZIP_ERRORS as error:
+        raise FileUnreadable(DAMAGED) from error
+
+
+def _check_directory_size(file: BinaryIO) -> None:
+    """Refuse a directory of millions of entries before it is read: each costs half a kilobyte of memory."""
+    file_bytes = file.seek(0, 2)
+    tail_bytes = min(file_bytes, _MAX_COMMENT_BYTES + _END_BYTES + _LOCATOR_BYTES)
+    file.seek(file_bytes - tail_bytes)
+    tail = file.read(tail_bytes)
+    end = tail.rfind(_END)
+    if end < 0 or len(tail) - end < _END_BYTES:
+        raise FileUnreadable("The workbook is not complete: its end is missing. Open it in Excel, save it again and upload the new file.")
+    size_bytes = struct.unpack_from("<L", tail, end + 12)[0]
+    locator = end - _LOCATOR_BYTES
+    if locator >= 0 and tail.startswith(_END64_LOCATOR, locator):
+        place = struct.unpack_from("<Q", tail, locator + 8)[0]
+        if place + _END64_BYTES > file_bytes:
+            raise FileUnreadable(DAMAGED)
+        file.seek(place)
+        record = file.read(_END64_BYTES)
+        if not record.startswith(_END64):
+            raise FileUnreadable(DAMAGED)
+        size_bytes = max(struct.unpack_from("<Q", record, 40)[0], 0 if size_bytes == 2**32 - 1 else size_bytes)
+    if size_bytes > MAX_DIRECTORY_BYTES:
+        raise FileUnreadable(f"The workbook cannot be read: it has more than {MAX_PARTS} parts.")
+    file.seek(0)
+
+
+def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    if len(infos) > MAX_PARTS:
+        raise FileUnreadable(f"The workbook cannot be read: it has more than {MAX_PARTS} parts.")
+    entries: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        if info.filename in entries:
+            raise FileUnreadable(f"The workbook is damaged: it has two parts named {info.filename[:100]!a}.")
+        if info.flag_bits & _ENCRYPTED_FLAG:
+            raise FileUnreadable(PROTECTED)
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FileUnreadable(DAMAGED)
+        if info.file_size > MAX_PART_BYTES or info.file_size > max(RATIO_FREE_BYTES, MAX_RATIO * info.compress_size):
+            raise FileUnreadable(
+                f"The workbook cannot be read: it would unpack to {info.file_size // 2**20:,} MiB from {info.compress_size // 2**10:,} KiB, "
+                "which no real workbook does."
+            )
+        entries[info.filename] = info
+    return entries
+
+
+def _refuse_document_type(stream: IO[bytes]) -> None:
+    """Read up to the root element, where a declaration of a document type would stand."""
+    parser = ParserCreate()
+    reached_root = False
+
+    def refuse(*_: object) -> None:
+        raise FileUnreadable("The workbook cannot be read: it declares XML entities, which no real workbook does.")
+
+    def stop(*_: object) -> None:
+        nonlocal reached_root
+        reached_root = True
+
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = stop
+    try:
+        for _ in range(_PROLOG_BYTES // _BLOCK_BYTES):
+            block = stream.read(_BLOCK_BYTES)
+            parser.Parse(block, not block)
+            if reached_root or not block:
+                return
+    except ExpatError as error:
+        # What follows the root's first tag may be broken: the rows before that place are still read.
+        if reached_root:
+            return
+        raise FileUnreadable(DAMAGED) from error
+    raise FileUnreadable(DAMAGED)

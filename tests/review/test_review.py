@@ -1,0 +1,226 @@
+"""Promises of the contract that the service does not keep yet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from sqlalchemy import text, update
+
+from features.webhooks import queries as webhook_queries
+from features.webhooks import tasks as webhook_tasks
+from features.webhooks.messages import SendDelivery
+from features.webhooks.models import Delivery
+from shared import job_state
+from shared.db.models import JobStatus
+from shared.job_state import Progress
+from shared.messaging import Message, TaskContext
+from shared.settings import Settings
+from tests.factories import Factory
+from tests.features.webhooks.receiver import receiving, status
+
+PROGRESS = Progress(percent=50, rows_processed=3, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[])
+
+
+async def test_checkpoint_in_an_old_transaction_does_not_shorten_the_lease(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1)
+    async with context.database.unit_of_work() as session:
+        await session.execute(text("SELECT 1"))
+        async with context.database.unit_of_work() as other:
+            await asyncio.sleep(2)
+            assert await job_state.renew(other, job_id=job.id, attempt=1, lease_s=2)
+        before = await factory.get(job.id)
+        assert await job_state.checkpoint(session, job_id=job.id, attempt=1, progress=PROGRESS, lease_s=2)
+    after = await factory.get(job.id)
+    assert before is not None and before.lease_expires_at is not None
+    assert after is not None and after.lease_expires_at is not None
+    assert after.lease_expires_at >= before.lease_expires_at
+
+
+async def test_delivery_whose_dispatcher_died_before_its_post_is_tried_once_however_late(
+    context: TaskContext, factory: Factory, sent: list[Message]
+) -> None:
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url=receiver.url)
+        async with context.database.unit_of_work() as session:
+            assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
+        [message] = [message for message in sent if message.task == "webhooks.send_delivery"]
+        delivery_id = SendDelivery.model_validate(message.payload).delivery_id
+        async with context.database.unit_of_work() as session:
+            assert await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0) is not None
+            long_ago = datetime.now(UTC) - timedelta(seconds=60)
+            await session.execute(update(Delivery).where(Delivery.id == delivery_id).values(due_at=long_ago, round_started_at=long_ago))
+        await webhook_tasks.send_delivery(context, SendDelivery(delivery_id=delivery_id))
+        assert len(receiver.requests) == 1
+
+
+async def test_nul_in_an_error_filter_is_no_internal_error(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.ended_job()
+    await factory.errors(job, [(2, 1, "type-error"), (3, 1, "type-error")])
+    first = (await client.get(f"/api/jobs/{job.id}/errors", params={"page_size": 1})).json()
+    answer = await client.get(f"/api/jobs/{job.id}/errors", params={"cursor": first["next_cursor"], "column_name": "a\0"})
+    assert answer.status_code in {200, 400}
+
+
+async def test_idempotency_key_with_nul_is_no_internal_error(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, headers=[(b"idempotency-key", b"a\x00b")])
+    assert answer.status_code in {202, 400}
+
+
+@pytest.mark.parametrize("path", ["/api/jobs/", "/api/health/", "/nothing/"])
+async def test_unknown_path_with_a_trailing_slash_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_traceback_in_the_log_shows_no_secret(settings: Settings, capfd: pytest.CaptureFixture[str], form: str) -> None:
+    from shared.logging import configure_logging
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    configure_logging(settings.model_copy(update={"log_format": form, "webhook_secret": "whsec_VERYSECRETVERYSECRET"}))
+    try:
+        try:
+            _fail(settings.model_copy(update={"webhook_secret": "whsec_VERYSECRETVERYSECRET"}))
+        except RuntimeError as error:
+            structlog.get_logger("tests").error("unexpected failure", exc_info=error)
+    finally:
+        root.handlers, root.level = handlers, level
+        structlog.reset_defaults()
+    assert "VERYSECRET" not in capfd.readouterr().err
+
+
+def _fail(settings: Settings) -> None:
+    raise RuntimeError("boom")
+
+
+def test_refused_setting_does_not_show_its_value(settings: Settings) -> None:
+    with pytest.raises(ValueError) as refused:
+        Settings(_env_file=None, **{**settings.model_dump(), "webhook_secret": "HUNTER2-not-base64"})
+    assert "HUNTER2" not in str(refused.value)
+
+
+async def test_slow_name_server_of_one_webhook_does_not_hold_up_other_uploads(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    real = socket.getaddrinfo
+
+    def slow(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if str(host).endswith("slow.example"):
+            time.sleep(5)
+            raise socket.gaierror("no such host")
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+
+    async def upload(**fields: str) -> float:
+        start = time.monotonic()
+        answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data=fields)
+        assert answer.status_code == 202
+        return time.monotonic() - start
+
+    hanging = [asyncio.create_task(upload(webhook_url=f"https://h{n}.slow.example/")) for n in range(40)]
+    await asyncio.sleep(0.5)
+    assert await upload() < 1.0
+    await asyncio.gather(*hanging)
+
+
+async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskContext, database: Any, sent: list[Message]) -> None:
+    from features.retry.tasks import ring_again
+    from shared.messaging import Nothing
+
+    async with database.unit_of_work() as session:
+        await session.execute(
+            text(
+                "INSERT INTO jobs (id, filename, file_size, file_type, sha256, next_ring_at) "
+                "SELECT gen_random_uuid(), 'a.csv', 1, 'csv', repeat('0', 64), now() + interval '600 s' FROM generate_series(1, 1500)",
+            ),
+        )
+    for _ in range(6):  # 30 s
+        await ring_again(context, Nothing())
+    assert len({message.payload["job_id"] for message in sent}) == 1500
+
+
+async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskContext, database: Any, factory: Factory) -> None:
+    """The broker refuses while it is rung again: its memory must not be marked as whole."""
+    from features.retry.tasks import MEMORY_KEY, ring_again
+    from shared.broker import Broker, create_celery
+    from shared.db.session import Database
+    from shared.messaging import Nothing
+
+    await factory.job(next_ring_at=datetime.now(UTC) + timedelta(seconds=600))
+    broken = Broker(create_celery(context.settings), context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    broken_database = Database(engine=database.engine, sessions=database.sessions, send=broken.send)
+    try:
+        await ring_again(TaskContext(settings=context.settings, database=broken_database, redis=context.redis), Nothing())
+    finally:
+        broken.close()
+    assert not await context.redis.exists(MEMORY_KEY)
+
+
+async def test_column_with_a_long_label_can_be_filtered(client: httpx.AsyncClient, context: TaskContext, factory: Factory) -> None:
+    from features.processing.run import run_job
+
+    label = "x" * 300
+    job = await factory.job(content=f"{label},b\n".encode() + b"1,2\n" * 20 + b"z,2\n")
+    await run_job(context, job_id=job.id)
+    errors = (await client.get(f"/api/jobs/{job.id}/errors")).json()["errors"]
+    assert len(errors) == 1
+    found = (await client.get(f"/api/jobs/{job.id}/errors", params={"column_name": errors[0]["column_name"]})).json()
+    assert found["total"] == 1 and len(found["errors"]) == 1
+
+
+@pytest.mark.parametrize("label", [b"a\x00b", b"a\xff\xfeb", "a\ud7ffb".encode(), b"a" * 70_000])
+async def test_odd_label_does_not_crash_the_job(context: TaskContext, factory: Factory, label: bytes) -> None:
+    from features.processing.run import run_job
+
+    job = await factory.job(content=label + b",b\n" + b"1,2\n" * 20 + b"z,2\n")
+    await run_job(context, job_id=job.id)
+    ended = await factory.get(job.id)
+    assert ended is not None and ended.status in {JobStatus.COMPLETED, JobStatus.FAILED} and ended.crashes == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "base64", "idna", "undefined"])
+async def test_encoding_that_the_engine_refuses_is_refused_at_upload(client: httpx.AsyncClient, encoding: str) -> None:
+    answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data={"encoding": encoding})
+    assert answer.status_code == 400
+
+
+async def test_named_encoding_that_does_not_fit_the_file_fails_the_job_without_a_crash(context: TaskContext, factory: Factory) -> None:
+    from features.processing.run import run_job
+
+    job = await factory.job(encoding="utf-16")
+    await run_job(context, job_id=job.id)
+    ended = await factory.get(job.id)
+    assert ended is not None
+    assert (ended.status, ended.crashes) == (JobStatus.FAILED, 0)
+
+
+async def test_unknown_field_larger_than_the_allowance_is_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n"), "attachment": ("b.bin", b"x" * 2_000_000)})
+    assert answer.status_code == 400
+    assert "attachment" in answer.text
+
+
+async def test_delivery_is_created_when_its_job_ends_and_not_before(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
+    async with context.database.unit_of_work() as session:
+        await session.execute(text("SELECT 1"))
+        await asyncio.sleep(1.5)  # the recorder's transaction is up to five seconds old when it ends the job
+        assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
+    ended = await factory.get(job.id)
+    async with context.database.unit_of_work() as session:
+        [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
+        assert await webhook_queries.list_unheard(session, limit=5) == []
+    assert ended is not None and ended.completed_at is not None
+    assert delivery.created_at >= ended.completed_at
+
+
