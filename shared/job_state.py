@@ -23,6 +23,8 @@ from shared.messaging import enqueue, publish
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+RENEWALS_PER_LEASE = 3
+"""How often a worker renews within the time of one lease."""
 RING_AGAIN_S = 15.0
 """How long a message may stay unanswered before the first repeat; doubled each time, up to `RING_AT_MOST_S`."""
 RING_AT_MOST_S = 600.0
@@ -54,6 +56,15 @@ class TakenBack:
     job_id: uuid.UUID
     status: JobStatus
     crashes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredLease:
+    """A lease that is over: nobody has renewed it yet."""
+
+    job_id: uuid.UUID
+    attempt: int
+    expired_at: datetime
 
 
 def _seconds(value: float) -> ColumnElement[timedelta]:
@@ -197,23 +208,22 @@ async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int,
     return taken[0] if taken else None
 
 
-async def take_back_expired(session: AsyncSession, *, lease_s: float, max_crashes: int, limit: int = 100) -> Sequence[TakenBack]:
-    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, for jobs whose lease is over.
-
-    Right after a start of the database nobody could have renewed: the sweep waits for one lease, and no crash is counted for the outage.
-    """
-    expired = (
-        select(Job.id)
-        .where(
-            Job.status == JobStatus.PROCESSING,
-            Job.lease_expires_at < func.now(),
-            func.pg_postmaster_start_time() < func.now() - _seconds(lease_s),
-        )
+async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[ExpiredLease]:
+    """Running jobs whose lease is over, the longest first; asked by the sweep."""
+    statement = (
+        select(Job.id, Job.attempt, Job.lease_expires_at)
+        .where(Job.status == JobStatus.PROCESSING, Job.lease_expires_at < func.now())
         .order_by(Job.lease_expires_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
     )
-    return await _take_back(session, Job.id.in_(expired), max_crashes)
+    return [ExpiredLease(job_id=row.id, attempt=row.attempt, expired_at=row.lease_expires_at) for row in await session.execute(statement)]
+
+
+async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes: int) -> TakenBack | None:
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, for a worker that has been silent since; None: it was heard again."""
+    guard = and_(_is_held(expired.job_id, expired.attempt), Job.lease_expires_at == expired.expired_at)
+    taken = await _take_back(session, guard, max_crashes)
+    return taken[0] if taken else None
 
 
 async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_crashes: int) -> Sequence[TakenBack]:

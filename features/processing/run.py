@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from shared.messaging import TaskContext
     from shared.settings import Settings
 
-RENEWALS_PER_LEASE = 3
 DATABASE_PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
@@ -171,7 +170,7 @@ async def _lease(context: TaskContext, hold: Hold) -> AsyncIterator[None]:
     async def renew() -> None:
         held = True
         while held:
-            await asyncio.sleep(hold.lease_s / RENEWALS_PER_LEASE)
+            await asyncio.sleep(hold.lease_s / job_state.RENEWALS_PER_LEASE)
             try:
                 async with context.database.unit_of_work() as session:
                     held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)

@@ -7,9 +7,9 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
+from features.retry.suspects import Suspects
 from shared import job_state
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.db.session import ping
 from shared.messaging import Nothing, TaskContext, TaskRef, task
 
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
@@ -18,44 +18,22 @@ MEMORY_KEY = "rowgate:broker-remembers"
 """Lies in the broker's own Redis: when it is gone, so are the messages."""
 
 EVERY_S = 5.0
-AWAY_S = 4 * EVERY_S
-"""Without contact for so long, the database was away from us, and so perhaps from every worker."""
-
 log = structlog.get_logger(__name__)
 
 
-class Contact:
-    """When this process last reached the database: after an outage every worker gets a whole lease to be heard again."""
-
-    def __init__(self) -> None:
-        self._last_s: float | None = None
-        self._patient_until_s = 0.0
-
-    def note(self, now_s: float, *, lease_s: float) -> bool:
-        """The database answered at `now_s` (monotonic); whether the silence of a worker means anything."""
-        if self._last_s is not None and now_s - self._last_s > AWAY_S:
-            self._patient_until_s = now_s + lease_s
-        self._last_s = now_s
-        return now_s >= self._patient_until_s
-
-
-_contact = Contact()
+_suspects = Suspects()
 
 
 @task(TAKE_BACK, every_s=EVERY_S, time_limit_s=30)
 async def take_back(context: TaskContext, _: Nothing) -> None:
-    """Take back jobs whose worker has been silent for longer than its lease."""
+    """Take back jobs whose worker has been silent for longer than its lease, though the database was there to hear it."""
     async with context.database.unit_of_work() as session:
-        await ping(session)
-        if not _contact.note(time.monotonic(), lease_s=context.settings.job_lease_s):
-            return
-        taken = await job_state.take_back_expired(
-            session,
-            lease_s=context.settings.job_lease_s,
-            max_crashes=context.settings.max_crashes,
-        )
-    for job in taken:
-        log.warning("took a job back from a silent worker", job_id=str(job.job_id), status=job.status.value, crashes=job.crashes)
+        expired = await job_state.list_expired(session)
+    for lease in _suspects.judge(expired, now_s=time.monotonic(), lease_s=context.settings.job_lease_s):
+        async with context.database.unit_of_work() as session:
+            job = await job_state.take_back(session, expired=lease, max_crashes=context.settings.max_crashes)
+        if job is not None:
+            log.warning("took a job back from a silent worker", job_id=str(job.job_id), status=job.status.value, crashes=job.crashes)
 
 
 @task(RING_AGAIN, every_s=EVERY_S, time_limit_s=30)

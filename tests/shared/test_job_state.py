@@ -22,6 +22,12 @@ PROGRESS = Progress(percent=40, rows_processed=4, rows_failed=1, total_rows=None
 Transition = Callable[[AsyncSession, uuid.UUID], Awaitable[Any]]
 S = JobStatus
 
+
+async def take_back_all(session: AsyncSession) -> bool:
+    expired = await job_state.list_expired(session)
+    return any([await job_state.take_back(session, expired=lease, max_crashes=3) for lease in expired])
+
+
 TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
     "claim": (lambda s, i: job_state.claim(s, job_id=i, lease_s=30), {S.QUEUED: S.PROCESSING}),
     "renew": (lambda s, i: job_state.renew(s, job_id=i, attempt=1, lease_s=30), {S.PROCESSING: S.PROCESSING}),
@@ -33,7 +39,7 @@ TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
     "release": (lambda s, i: job_state.release(s, job_id=i, attempt=1), {S.PROCESSING: S.QUEUED}),
     "retry": (lambda s, i: job_state.retry(s, job_id=i), {S.FAILED: S.QUEUED, S.CANCELLED: S.QUEUED}),
     "count_crash": (lambda s, i: job_state.count_crash(s, job_id=i, attempt=1, max_crashes=3), {S.PROCESSING: S.QUEUED}),
-    "take_back_expired": (lambda s, i: job_state.take_back_expired(s, lease_s=0, max_crashes=3), {S.PROCESSING: S.QUEUED}),
+    "take_back": (lambda s, i: take_back_all(s), {S.PROCESSING: S.QUEUED}),
     "last_crash": (lambda s, i: job_state.count_crash(s, job_id=i, attempt=1, max_crashes=1), {S.PROCESSING: S.FAILED}),
 }
 
@@ -72,7 +78,7 @@ async def test_deleted_job_is_nobodys(database: Database, factory: Factory, name
 
 
 async def test_every_return_to_the_queue_raises_the_fence_and_starts_from_nothing(database: Database, factory: Factory) -> None:
-    for name in ("release", "count_crash", "take_back_expired"):
+    for name in ("release", "count_crash", "take_back"):
         job = await factory.job(
             status=S.PROCESSING,
             attempt=1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import pytest
@@ -107,7 +108,8 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
         def sweep(self, expired: bool) -> None:
             if expired and self.status is JobStatus.PROCESSING:
                 self.run(lambda s: s.execute(update(Job).where(Job.id == self.job_id).values(lease_expires_at=Job.lease_expires_at - job_state._seconds(60))))
-            taken = self.run(lambda s: job_state.take_back_expired(s, lease_s=0, max_crashes=MAX_CRASHES))
+            leases = self.run(job_state.list_expired)
+            taken = [self.run(partial(job_state.take_back, expired=lease, max_crashes=MAX_CRASHES)) for lease in leases]
             assert bool(taken) == (expired and self.status is JobStatus.PROCESSING)
             if taken:
                 self.leave(self.count_crash(self.current))

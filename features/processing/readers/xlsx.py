@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.base import Chunk, ReadLimits, Source
 from features.processing.readers.excel_chunks import RowBatch, SheetReader
 from features.processing.readers.xlsx_openpyxl import walk_with_openpyxl
 from features.processing.readers.xlsx_package import Package

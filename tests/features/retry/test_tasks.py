@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from features.retry import tasks
+from features.retry.suspects import Suspects
 from shared import job_state
 from shared.db.models import JobStatus
 from shared.messaging import Message, Nothing, TaskContext
@@ -16,20 +18,31 @@ FUTURE = datetime.now(UTC) + timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
-def first_contact(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test is a process of its own to the sweep."""
-    monkeypatch.setattr(tasks, "_contact", tasks.Contact())
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Each test is a process of its own to the sweep, with a clock that the test moves."""
+    clock = Clock()
+    monkeypatch.setattr(tasks, "_suspects", Suspects())
+    monkeypatch.setattr(tasks, "time", clock)
+    return clock
 
 
-def eager(context: TaskContext) -> TaskContext:
-    """Without the pause after a start of the database, which in tests has only just started."""
-    settings = context.settings.model_copy(update={"job_lease_s": 0.0})
-    return TaskContext(settings=settings, database=context.database, redis=context.redis)
+class Clock:
+    now_s = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
 
 
-async def test_job_of_a_silent_worker_goes_back_to_the_queue(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+async def sweep(context: TaskContext, clock: Clock, *, for_s: float = 15) -> None:
+    """Sweep every five seconds, as the schedule does."""
+    for _ in range(int(for_s / tasks.EVERY_S) + 1):
+        await tasks.take_back(context, Nothing())
+        clock.now_s += tasks.EVERY_S
+
+
+async def test_job_of_a_silent_worker_goes_back_to_the_queue(context: TaskContext, factory: Factory, clock: Clock, sent: list[Message]) -> None:
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=PAST, rows_processed=5, progress=50)
-    await tasks.take_back(eager(context), Nothing())
+    await sweep(context, clock)
     taken = await factory.get(job.id)
     assert taken is not None
     assert (taken.status, taken.crashes, taken.progress, taken.rows_processed) == (JobStatus.QUEUED, 1, 0, 0)
@@ -37,37 +50,43 @@ async def test_job_of_a_silent_worker_goes_back_to_the_queue(context: TaskContex
     assert [message.payload for message in sent] == [{"job_id": str(job.id)}]
 
 
-async def test_job_whose_lease_is_not_over_is_left_alone(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+async def test_job_whose_lease_is_not_over_is_left_alone(context: TaskContext, factory: Factory, clock: Clock, sent: list[Message]) -> None:
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=FUTURE)
-    await tasks.take_back(eager(context), Nothing())
+    await sweep(context, clock)
     left = await factory.get(job.id)
     assert left is not None
     assert left.status == JobStatus.PROCESSING
     assert sent == []
 
 
-async def test_right_after_a_start_of_the_database_nobody_loses_a_job(context: TaskContext, factory: Factory) -> None:
+async def test_worker_that_renews_in_time_keeps_its_job(context: TaskContext, factory: Factory, clock: Clock) -> None:
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=PAST)
+    await sweep(context, clock, for_s=10)
     async with context.database.unit_of_work() as session:
-        assert await job_state.take_back_expired(session, lease_s=10**8, max_crashes=3) == []
-    left = await factory.get(job.id)
-    assert left is not None
-    assert left.status == JobStatus.PROCESSING
+        assert await job_state.renew(session, job_id=job.id, attempt=1, lease_s=0)
+    await sweep(context, clock, for_s=10)
+    kept = await factory.get(job.id)
+    assert kept is not None
+    assert (kept.status, kept.crashes) == (JobStatus.PROCESSING, 0)
 
 
-def test_silence_means_nothing_for_a_lease_after_an_outage() -> None:
-    contact = tasks.Contact()
-    assert contact.note(100, lease_s=30)
-    assert contact.note(105, lease_s=30)
-    assert not contact.note(170, lease_s=30)
-    assert not contact.note(175, lease_s=30)
-    assert not contact.note(195, lease_s=30)
-    assert contact.note(200.1, lease_s=30)
+async def test_lease_that_was_over_before_an_outage_is_judged_anew_after_it(context: TaskContext, factory: Factory, clock: Clock) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=PAST)
+    await sweep(context, clock, for_s=5)
+    clock.now_s += 60
+    await sweep(context, clock, for_s=10)
+    kept = await factory.get(job.id)
+    assert kept is not None
+    assert kept.status == JobStatus.PROCESSING
+    await sweep(context, clock, for_s=5)
+    taken = await factory.get(job.id)
+    assert taken is not None
+    assert (taken.status, taken.crashes) == (JobStatus.QUEUED, 1)
 
 
-async def test_third_crash_fails_the_job_and_says_so(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+async def test_third_crash_fails_the_job_and_says_so(context: TaskContext, factory: Factory, clock: Clock, sent: list[Message]) -> None:
     job = await factory.job(status=JobStatus.PROCESSING, attempt=3, crashes=2, lease_expires_at=PAST, webhook_url="http://127.0.0.1:1/")
-    await tasks.take_back(eager(context), Nothing())
+    await sweep(context, clock)
     failed = await factory.get(job.id)
     assert failed is not None
     assert (failed.status, failed.crashes) == (JobStatus.FAILED, 3)
@@ -76,11 +95,11 @@ async def test_third_crash_fails_the_job_and_says_so(context: TaskContext, facto
     assert [message.task for message in sent] == ["webhooks.send_delivery"]
 
 
-async def test_two_sweeps_at_once_count_one_crash(context: TaskContext, factory: Factory) -> None:
-    import asyncio
-
+async def test_two_sweeps_at_once_count_one_crash(context: TaskContext, factory: Factory, clock: Clock) -> None:
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=PAST)
-    await asyncio.gather(*(tasks.take_back(eager(context), Nothing()) for _ in range(4)))
+    await sweep(context, clock, for_s=5)
+    clock.now_s += 5
+    await asyncio.gather(*(tasks.take_back(context, Nothing()) for _ in range(4)))
     taken = await factory.get(job.id)
     assert taken is not None
     assert taken.crashes == 1
