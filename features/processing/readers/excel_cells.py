@@ -85,10 +85,13 @@ def format_kind(code: str) -> FormatKind:
 
 def number_text(value: float) -> str:
     """A finite number, written out."""
-    if isinstance(value, int) or value.is_integer():
-        return str(int(value))
+    if isinstance(value, int):
+        return str(value)
     text = repr(value)
-    return format(Decimal(text), "f") if "e" in text else text
+    if "e" in text:
+        text = format(Decimal(text), "f")
+    text = text.removesuffix(".0")
+    return "0" if text == "-0" else text
 
 
 def parse_number(text: str) -> int | float | None:
@@ -108,19 +111,15 @@ def serial_text(serial: float, kind: FormatKind, *, is_1904: bool) -> str:
         return _duration_text(serial)
     if not 0 <= serial < _LAST_SERIAL[is_1904]:
         return number_text(serial)
-    if kind == FormatKind.DATE:
-        return _day_text(int(serial), is_1904=is_1904)
     # Rounded as Excel does: the sums of fractions of a day are a little off.
     day, time_ms = divmod(round(serial * DAY_MS), DAY_MS)
     if kind == FormatKind.MOMENT:
         kind = FormatKind.TIME if serial < 1 else FormatKind.DATETIME if time_ms else FormatKind.DATE
-        if kind == FormatKind.DATE:
-            return _day_text(day, is_1904=is_1904)
     if kind == FormatKind.TIME:
         return _time_text(time_ms)
-    if day >= _LAST_SERIAL[is_1904]:
-        return number_text(serial)
-    return f"{_day_text(day, is_1904=is_1904)}T{_time_text(time_ms)}"
+    if kind == FormatKind.DATE:
+        return _day_text(int(serial), is_1904=is_1904)
+    return number_text(serial) if day >= _LAST_SERIAL[is_1904] else f"{_day_text(day, is_1904=is_1904)}T{_time_text(time_ms)}"
 
 
 def unescape_text(text: str) -> str:

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _end_with_parent() -> None:
-    sys.stdin.buffer.raw.read(1)  # type: ignore[attr-defined]
+    os.read(0, 1)
     os._exit(1)
 
 
@@ -137,7 +137,7 @@ def _choose_sheet(workbook: book.Book, wanted: Mapping[str, Any]) -> int:
     if name is not None:
         if name not in names:
             raise _Unreadable(f"The workbook has no sheet named {name}. Its sheets are: {listed}.")
-        return names.index(name)
+        return int(names.index(name))
     if number is not None:
         # Charts count as sheets too; xlrd gives them no name. Workbooks of Excel 4 and before have one sheet.
         places = workbook._all_sheets_map or list(range(len(names)))  # noqa: SLF001 - xlrd shows it nowhere else

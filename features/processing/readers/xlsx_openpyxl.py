@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, time, timedelta
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Self
 
 from openpyxl import Workbook as OpenpyxlWorkbook
 from openpyxl.worksheet._read_only import ReadOnlyWorksheet
@@ -27,9 +27,9 @@ def walk_with_openpyxl(package: Package, workbook: Workbook, sheet: Sheet, *, st
     archive = _CountedPackage(package)
     rows: list[SheetRow] = []
     try:
-        for number, cells in enumerate(_Worksheet(archive, sheet, strings).iter_rows(), 1):
+        for number, cells in enumerate(_Worksheet(archive, sheet, strings).rows_of_sheet(), 1):
             if number > MAX_SHEET_ROWS:
-                raise FileUnreadable(DAMAGED)
+                raise ValueError(number)  # noqa: TRY301
             row = _read_row(number, cells, workbook)
             if row.cells or row.errors:
                 rows.append(row)
@@ -80,7 +80,12 @@ class _Worksheet(ReadOnlyWorksheet):
         owner = OpenpyxlWorkbook()
         owner._read_only = owner._data_only = True  # type: ignore[attr-defined]  # noqa: SLF001 - what load_workbook sets
         owner._archive = archive  # type: ignore[attr-defined]  # noqa: SLF001
-        super().__init__(owner, sheet.name, sheet.part, _SharedStrings(strings))  # type: ignore[arg-type]
+        super().__init__(owner, sheet.name, sheet.part, _SharedStrings(strings))
+
+    def rows_of_sheet(self) -> Iterator[Sequence[Any]]:
+        """The cells of every row, from row 1, ending where the row's last cell is."""
+        rows: Iterator[Sequence[Any]] = self.iter_rows()  # type: ignore[misc] # the stubs do not know that the method is shared
+        return rows
 
     def _get_size(self) -> None:
         # They may be wrong, and where they are missing openpyxl reads the whole sheet for them.
@@ -130,7 +135,7 @@ class _CountedStream:
         """Close the part."""
         self._stream.close()
 
-    def __enter__(self) -> _CountedStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> Literal[False]:

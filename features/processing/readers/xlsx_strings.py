@@ -54,7 +54,7 @@ class FiledStrings:
     """Texts in a file without a name, which goes when it is closed: pages of 64 texts, those read last kept in memory."""
 
     def __init__(self, *, spill_dir: Path | None) -> None:
-        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=spill_dir, prefix="strings-"))
+        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=spill_dir, prefix="strings-"))  # noqa: SIM115 - closed by close()
         self._page_starts = array("Q", [0])
         self._filling: list[str] = []
         self._cache: dict[int, list[str]] = {}
@@ -150,7 +150,7 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
         for block in blocks:
             parser.feed(block)
             if sum(map(len, parts)) > MAX_TEXT_CHARS:
-                raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")
+                raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")  # noqa: TRY301
         parser.finish()
         return builder.finish()
     except BaseException:
@@ -158,7 +158,7 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
         raise
 
 
-def _install_handlers(expat: XMLParserType, root: str, parts: list[str], add: Callable[[str], None]) -> None:
+def _install_handlers(expat: XMLParserType, root: str, parts: list[str], add: Callable[[str], None]) -> None:  # noqa: C901
     if local_name(root) != "sst":
         raise FileUnreadable(DAMAGED)
     prefix = prefix_of(root)

@@ -55,7 +55,7 @@ class SheetWalker:
         self._rows: list[SheetRow] = []
         self._parts: list[str] = []
         self._in_text = [False]
-        self._has_long_text = False
+        self._has_long_text = self._is_done = False
 
     def walk(self, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
         """The rows that have cells with something in them, in the order of the sheet.
@@ -71,12 +71,18 @@ class SheetWalker:
                     step = len(block) if self.width is not None else _HEADER_STEP_BYTES
                     parser.feed(block[at : at + step])
                     at += step
+                    if self._is_done:
+                        break
                     self._bound_text()
                     if self._rows:
                         rows, self._rows[:] = self._rows.copy(), []
                         yield RowBatch(rows, bytes_read + min(at, len(block)))
                 bytes_read += len(block)
-            parser.finish()
+                if self._is_done:
+                    # What else a sheet holds is no row.
+                    break
+            else:
+                parser.finish()
         except FileUnreadable:
             if self._rows:
                 yield RowBatch(self._rows.copy(), bytes_read)
@@ -96,7 +102,8 @@ class SheetWalker:
         if local_name(root) != "worksheet":
             raise FileUnreadable("The sheet holds no table: it is a chart or a dialog.")
         prefix = prefix_of(root)
-        row_tag, cell_tag, value_tag, text_tag, inline_tag, phonetic_tag = (prefix + name for name in ("row", "c", "v", "t", "is", "rPh"))
+        data_tag, row_tag, cell_tag, value_tag = (prefix + name for name in ("sheetData", "row", "c", "v"))
+        text_tag, inline_tag, phonetic_tag = (prefix + name for name in ("t", "is", "rPh"))
         strings, kinds, parts, in_text = self._strings, self._kinds, self._parts, self._in_text
         letters, emit = _LETTERS, self._rows.append
         row_number, row_text, width, column, depth, row_chars = 0, "", MAX_SHEET_COLUMNS, -1, 0, 0
@@ -144,7 +151,7 @@ class SheetWalker:
                 elif name == inline_tag:
                     inline.clear()
 
-        def end(name: str) -> None:  # noqa: C901
+        def end(name: str) -> None:  # noqa: C901, PLR0912
             nonlocal depth, in_row, in_cell, is_phonetic, cells
             if name == value_tag:
                 in_text[0] = False
@@ -180,7 +187,10 @@ class SheetWalker:
                     inline.extend(parts)
             else:
                 depth -= 1
-                if name == phonetic_tag:
+                if name == data_tag:
+                    self._is_done = True
+                    expat.StartElementHandler = expat.EndElementHandler = expat.CharacterDataHandler = None
+                elif name == phonetic_tag:
                     is_phonetic = False
                 elif name == inline_tag and in_cell:
                     store("".join(inline))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 from xml.etree import ElementTree as ET
 from xml.parsers.expat import XMLParserType
 
+from openpyxl.packaging.relationship import Relationship
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
@@ -70,7 +72,7 @@ def open_workbook(package: Package) -> Workbook:
     try:
         reader.read_manifest()
         reader.read_workbook()
-        related = {relationship.Type.rpartition("/")[2]: relationship.Target for relationship in reader.parser.rels.values()}
+        related = {relationship.Type.rpartition("/")[2]: relationship.Target for relationship in reader.relationships()}
         sheets = tuple(
             Sheet(sheet.name or "", target.Target, sheet.state == "visible", target.Type.endswith("/worksheet"))
             for sheet, target in reader.parser.find_sheets()
@@ -119,9 +121,13 @@ class _Reader(ExcelReader):
 
     def __init__(self, package: _TrimmedPackage) -> None:
         # Not openpyxl's own beginning, which opens the file without limits.
-        self.archive = package
+        self.archive = package  # type: ignore[assignment] # all that openpyxl asks of it is `read`
         self.read_only = self.data_only = True
         self.keep_vba = self.keep_links = self.rich_text = False
+
+    def relationships(self) -> list[Relationship]:
+        """What the workbook's own part refers to."""
+        return list(cast("dict[str, Relationship]", self.parser.rels).values())
 
 
 class _TrimmedPackage:
