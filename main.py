@@ -33,6 +33,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=VERSION,
         summary="Takes a CSV or Excel file, checks every row, keeps every bad cell, and tells you when it is done.",
         lifespan=_lifespan,
+        redirect_slashes=False,
     )
     app.state.settings = settings
     app.state.api_keys = parse_api_keys(settings.api_keys)

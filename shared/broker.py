@@ -72,11 +72,11 @@ class Broker:
         self._producer: Any = None
         self._paused_until = 0.0
 
-    async def send(self, messages: Sequence[Message]) -> None:
-        """Send all of them, or say in the log why not; takes at most twice the Redis timeout."""
+    async def send(self, messages: Sequence[Message]) -> bool:
+        """Send all of them, or say in the log why not and return False; takes at most twice the Redis timeout."""
         if time.monotonic() < self._paused_until:
             log.warning("messages left to the periodic ring: the broker failed a moment ago", messages=len(messages))
-            return
+            return False
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._send_all, messages)
         try:
             await asyncio.wait_for(asyncio.shield(future), timeout=2 * self._timeout_s)
@@ -84,6 +84,8 @@ class Broker:
             self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             log.warning("messages left to the periodic ring: the broker did not take them", messages=len(messages), reason=repr(error))
+            return False
+        return True
 
     def _send_all(self, messages: Sequence[Message]) -> None:
         try:

@@ -67,8 +67,14 @@ class ExpiredLease:
     expired_at: datetime
 
 
+# Rows are locked FOR NO KEY UPDATE (`key_share`): a worker's open transaction holds KEY SHARE on its job, by the foreign key of its errors.
+# Leases and ends are set on clock_timestamp(): now() is the start of the transaction, and the recorder's is seconds old when it commits.
 def _seconds(value: float) -> ColumnElement[timedelta]:
     return literal(timedelta(seconds=value), Interval)
+
+
+def _lease_until(lease_s: float) -> ColumnElement[datetime]:
+    return func.clock_timestamp() + _seconds(lease_s)
 
 
 def _reset() -> dict[str, Any]:
@@ -87,7 +93,7 @@ def _reset() -> dict[str, Any]:
         "lease_expires_at": None,
         "attempt": Job.attempt + 1,
         "rings": 0,
-        "next_ring_at": func.now() + _seconds(RING_AGAIN_S),
+        "next_ring_at": func.clock_timestamp() + _seconds(RING_AGAIN_S),
         "purge_due_at": case((Job.errors_stored > 0, func.now()), else_=Job.purge_due_at),
     }
 
@@ -117,7 +123,7 @@ async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> 
             status=JobStatus.PROCESSING,
             attempt=Job.attempt + 1,
             started_at=func.now(),
-            lease_expires_at=func.now() + _seconds(lease_s),
+            lease_expires_at=_lease_until(lease_s),
             next_ring_at=None,
             source=None,
         )
@@ -134,7 +140,7 @@ async def is_held(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> 
 
 async def renew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> bool:
     """Hold PROCESSING for another `lease_s`, by the worker that claimed it. False: it is lost."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=func.now() + _seconds(lease_s)).returning(Job.id)
+    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s)).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
@@ -153,7 +159,7 @@ async def describe(
 
 async def checkpoint(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, progress: Progress, lease_s: float) -> bool:
     """Record progress within PROCESSING, in the transaction that holds the errors found so far. False: it is lost, roll back."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(**_figures(progress), lease_expires_at=func.now() + _seconds(lease_s)).returning(Job.id)
+    statement = update(Job).where(_is_held(job_id, attempt)).values(**_figures(progress), lease_expires_at=_lease_until(lease_s)).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
@@ -255,19 +261,33 @@ async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_cras
     return [TakenBack(job_id=row.id, status=row.status, crashes=row.crashes) for row in (*ended, *back)]
 
 
-async def ring_again(session: AsyncSession, *, everyone: bool, limit: int = 1000) -> int:
-    """Send the message of jobs that are QUEUED and unanswered once more, by the sweep; returns how many.
+async def forget_rings(session: AsyncSession) -> int:
+    """Make the message of every QUEUED job due, by the sweep: the broker has lost its memory. Returns of how many."""
+    statement = (
+        update(Job)
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
+        .values(rings=0, next_ring_at=func.now())
+        .returning(Job.id)
+    )
+    return len((await session.scalars(statement)).all())
 
-    Their intervals grow from `RING_AGAIN_S` to `RING_AT_MOST_S`. `everyone`: the broker has lost its memory, so no interval counts.
+
+async def ring_again(session: AsyncSession, *, limit: int) -> int:
+    """Send the message of jobs that are QUEUED and unanswered once more, by the sweep; returns how many, at most `limit`.
+
+    Their intervals grow from `RING_AGAIN_S` to `RING_AT_MOST_S`.
     """
-    waiting = select(Job.id).where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
-    if not everyone:
-        waiting = waiting.where(Job.next_ring_at <= func.now())
-    waiting = waiting.order_by(Job.created_at).limit(limit).with_for_update(skip_locked=True)
+    due = (
+        select(Job.id)
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at <= func.now())
+        .order_by(Job.next_ring_at, Job.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
     pause = func.least(RING_AT_MOST_S, RING_AGAIN_S * func.power(2.0, func.least(Job.rings + 1, 10)))
     statement = (
         update(Job)
-        .where(Job.id.in_(waiting))
+        .where(Job.id.in_(due))
         .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval))
         .returning(Job.id)
     )
@@ -296,7 +316,12 @@ async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
 
 async def hide_ended_before(session: AsyncSession, *, moment: datetime, limit: int) -> int:
     """Take jobs that ended before `moment` out of sight, by retention; returns how many, at most `limit`."""
-    old = select(Job.id).where(Job.status.in_(ENDED), Job.completed_at < moment, Job.deleted_at.is_(None)).limit(limit).with_for_update(skip_locked=True)
+    old = (
+        select(Job.id)
+        .where(Job.status.in_(ENDED), Job.completed_at < moment, Job.deleted_at.is_(None))
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
     statement = update(Job).where(Job.id.in_(old)).values(deleted_at=func.now(), purge_due_at=func.now()).returning(Job.id)
     hidden = (await session.scalars(statement)).all()
     for job_id in hidden:

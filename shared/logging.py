@@ -18,7 +18,7 @@ CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.st
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every logger of this process, ours and the libraries', through one form to standard error."""
+    """Send every logger of this process, ours and the libraries', through one form to standard error; tracebacks show no values of variables."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -26,9 +26,11 @@ def configure_logging(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())] if as_text else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
-    )
+    last: list[Processor]
+    if as_text:
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared.db.errors import is_database_unavailable
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +136,7 @@ async def _on_problem(_: Request, error: Exception) -> Response:
     return error.to_response()
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     details = {
@@ -142,7 +144,16 @@ async def _on_http_exception(_: Request, error: Exception) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not know this method; see the Allow header."),
     }
     slug, detail = details.get(status, (status.phrase.lower().replace(" ", "-"), str(error.detail)))
-    return _respond(status, slug, status.phrase.capitalize(), detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_list_methods(request))
+    return _respond(status, slug, status.phrase.capitalize(), detail, headers=headers)
+
+
+def _list_methods(request: Request) -> list[str]:
+    """Every method that the path knows: its handlers may stand in several slices, and the framework names those of one."""
+    routes = request.app.routes
+    return [method for method in _METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)]
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:

@@ -26,7 +26,7 @@ def split_secrets(value: str | None) -> list[str]:
 class Settings(BaseSettings):
     """The environment, checked. The README's table of settings is made from these fields."""
 
-    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str = Field(description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
     redis_url: str = Field(description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")

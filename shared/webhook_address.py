@@ -10,13 +10,17 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MOST_URL_CHARACTERS = 500
+_resolvers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolver")
+"""Threads of their own: a name server that hangs holds up nothing but look-ups."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MOST_PORT = 65535
 
@@ -96,7 +100,8 @@ async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddr
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            look_up = partial(socket.getaddrinfo, target.host, target.port, type=socket.SOCK_STREAM)
+            found = await loop.run_in_executor(_resolvers, look_up)
     except (OSError, UnicodeError, TimeoutError) as error:
         raise HostNotFound(f"The host {target.host} cannot be found.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

@@ -69,8 +69,9 @@ def sent() -> list[Message]:
 
 @pytest.fixture
 async def database(settings: Settings, clean: None, sent: list[Message]) -> AsyncIterator[Database]:
-    async def send(messages: Sequence[Message]) -> None:
+    async def send(messages: Sequence[Message]) -> bool:
         sent.extend(messages)
+        return True
 
     opened = open_database(settings, send=send, application_name="rowgate-tests", pool_size=5, max_overflow=5, command_timeout_s=30)
     yield opened

@@ -18,8 +18,10 @@ from shared.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
 
-ErrorType = Annotated[str | None, Query(max_length=100, description="Only errors of this type", examples=["type-error"])]
-ColumnName = Annotated[str | None, Query(max_length=255, description="Only errors of this column", examples=["age"])]
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL's text cannot hold it, so no stored value can match."""
+ErrorType = Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Only errors of this type", examples=["type-error"])]
+ColumnName = Annotated[str | None, Query(max_length=255, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
 Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the page before; goes before `page`")]
 
 

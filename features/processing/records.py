@@ -42,6 +42,11 @@ def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
     return taken
 
 
+def show_name(name: str | None) -> str | None:
+    r"""A column's name as records and counts hold it: a NUL as `\x00`, at most 255 characters."""
+    return None if name is None else name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS]
+
+
 def show_values(values: pa.StringArray) -> pa.StringArray:
     r"""Cells as they are shown: a NUL as `\x00`, at most 1,000 characters."""
     # Cut first, so that escaping works on short texts only; the second cut takes what the escapes added.
@@ -54,7 +59,7 @@ def _to_batch(finding: Finding) -> pa.RecordBatch:
         [
             pa.array(finding.row_numbers, type=pa.int64()),
             _repeat(finding.column_number, size, pa.int32()),
-            _repeat(None if finding.column_name is None else finding.column_name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS], size, pa.string()),
+            _repeat(show_name(finding.column_name), size, pa.string()),
             _repeat(finding.error_type, size, pa.string()),
             _repeat(finding.message.replace("\0", "\\x00"), size, pa.string()) if isinstance(finding.message, str) else _escape_nul(finding.message),
             pa.nulls(size, type=pa.string()) if finding.raw_values is None else show_values(finding.raw_values),

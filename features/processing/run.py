@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -36,10 +36,6 @@ class StopRequested(Exception):  # a wish, not a mistake
     """This process is to end; the job goes back to the queue."""
 
 
-class TimeLimitPassed(Exception):  # a state, not a mistake
-    """The job has run for longer than it may."""
-
-
 async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
     """Claim the job if it waits, and bring it to an end; doing so twice does nothing the second time."""
     settings = context.settings
@@ -50,7 +46,7 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
     hold = Hold(job_id=job_id, attempt=job.attempt, lease_s=settings.job_lease_s)
     with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=hold.attempt):
         log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
-        async with _lease(context, hold):
+        async with _beside(_renew_lease(context, hold)), _beside(_fail_at_time_limit(context, hold)):
             await _attempt(context, job, hold)
 
 
@@ -67,9 +63,6 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> None:
             await _process(context, job, hold, recorder)
     except JobLost:
         log.info("job is no longer ours")
-    except TimeLimitPassed:
-        log.warning("job ran into its time limit")
-        await _fail_for_time(context, hold)
     except StopRequested:
         await _release(context, hold)
         log.info("job released: this worker shuts down")
@@ -86,7 +79,7 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
     """Read the file to its end, or to where it breaks off, and end the job accordingly."""
     settings = context.settings
     try:
-        async with asyncio.timeout(settings.job_time_limit_s) as limit, _open(job, settings) as inspection:
+        async with _open(job, settings) as inspection:
             await _describe(context, job, hold, inspection)
             await recorder.require_hold()
             async with aclosing(_read_ahead(inspection.reports())) as reports:
@@ -97,10 +90,6 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
     except FileUnreadable as unreadable:
         log.info("file cannot be read to its end", reason=str(unreadable))
         await recorder.fail(str(unreadable))
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise TimeLimitPassed from error
     else:
         await recorder.finish()
         log.info("job completed")
@@ -164,26 +153,45 @@ async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Insp
 
 
 @asynccontextmanager
-async def _lease(context: TaskContext, hold: Hold) -> AsyncIterator[None]:
-    """Renew the lease for as long as the block runs, on a connection of its own; the fence does the rest where that fails."""
-
-    async def renew() -> None:
-        held = True
-        while held:
-            await asyncio.sleep(hold.lease_s / job_state.RENEWALS_PER_LEASE)
-            try:
-                async with context.database.unit_of_work() as session:
-                    held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)
-            except Exception as error:  # noqa: BLE001  # tried again in a moment; the lease tells when it is too late
-                log.warning("lease not renewed", reason=repr(error))
-
-    renewal = asyncio.create_task(renew())
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` for as long as the block does."""
+    running = asyncio.create_task(work)
     try:
         yield
     finally:
-        renewal.cancel()
+        running.cancel()
         with suppress(asyncio.CancelledError):
-            await renewal
+            await running
+
+
+async def _renew_lease(context: TaskContext, hold: Hold) -> None:
+    """Renew the lease until it is lost, on a connection of its own; the fence does the rest where that fails."""
+    held = True
+    while held:
+        await asyncio.sleep(hold.lease_s / job_state.RENEWALS_PER_LEASE)
+        try:
+            async with context.database.unit_of_work() as session:
+                held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)
+        except Exception as error:  # noqa: BLE001  # tried again in a moment; the lease tells when it is too late
+            log.warning("lease not renewed", reason=repr(error))
+
+
+async def _fail_at_time_limit(context: TaskContext, hold: Hold) -> None:
+    """End the job FAILED when its time is over, with the figures committed last, whatever its reader is doing: that finds it lost at its next chunk."""
+    limit_s = context.settings.job_time_limit_s
+    await asyncio.sleep(limit_s)
+    message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
+    while True:
+        try:
+            async with context.database.unit_of_work() as session:
+                failed = await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
+        except Exception as error:  # noqa: BLE001  # a job must not outlive its time because the database was away for a moment
+            log.warning("job not failed for its time yet", reason=repr(error))
+            await asyncio.sleep(DATABASE_PAUSE_S)
+        else:
+            if failed:
+                log.warning("job failed: its time is over", limit_s=limit_s)
+            return
 
 
 async def _release(context: TaskContext, hold: Hold) -> None:
@@ -198,13 +206,6 @@ async def _release(context: TaskContext, hold: Hold) -> None:
             await asyncio.sleep(DATABASE_PAUSE_S)
         else:
             return
-
-
-async def _fail_for_time(context: TaskContext, hold: Hold) -> None:
-    """End the job FAILED with the figures that were committed last: whatever was going on when its time was over was broken off."""
-    message = f"Checking this file took longer than the {context.settings.job_time_limit_s:g} seconds that are allowed. Please split it."
-    async with context.database.unit_of_work() as session:
-        await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
 
 
 async def _count_crash(context: TaskContext, hold: Hold) -> None:

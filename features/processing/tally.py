@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from features.processing.readers.base import Finding
+from features.processing.records import show_name
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class ErrorTally:
         return cls(TallyEntry(**value) for value in values)
 
     def _entry(self, finding: Finding) -> TallyEntry:
-        key = (finding.column_number, finding.column_name, finding.error_type)
+        key = (finding.column_number, show_name(finding.column_name), finding.error_type)
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = TallyEntry(column_number=key[0], column_name=key[1], error_type=key[2])

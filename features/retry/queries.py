@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 async def require_locked_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:
     """The job, which nobody else changes before this transaction ends. Raises `JobNotFound`."""
-    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).with_for_update()
+    statement = select(Job).where(Job.id == job_id, is_visible(viewer)).with_for_update(key_share=True)
     job = (await session.scalars(statement)).one_or_none()
     if job is None:
         raise JobNotFound

@@ -10,10 +10,12 @@ from redis.exceptions import RedisError
 from features.retry.suspects import Suspects
 from shared import job_state
 from shared.contracts import MAINTENANCE_QUEUE
+from shared.db.session import SENT
 from shared.messaging import Nothing, TaskContext, TaskRef, task
 
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)
+RING_JOBS = 500
 MEMORY_KEY = "rowgate:broker-remembers"
 """Lies in the broker's own Redis: when it is gone, so are the messages."""
 
@@ -40,12 +42,30 @@ async def take_back(context: TaskContext, _: Nothing) -> None:
 async def ring_again(context: TaskContext, _: Nothing) -> None:
     """Send the messages of unanswered QUEUED jobs again; all of them where the broker has lost its memory."""
     try:
-        remembered = await context.redis.exists(MEMORY_KEY)
-        async with context.database.unit_of_work() as session:
-            rung = await job_state.ring_again(session, everyone=not remembered)
-        await context.redis.set(MEMORY_KEY, "yes")
+        if not await context.redis.exists(MEMORY_KEY):
+            async with context.database.unit_of_work() as session:
+                forgotten = await job_state.forget_rings(session)
+            await context.redis.set(MEMORY_KEY, "yes")
+            if forgotten:
+                log.warning("the broker had lost its memory: messages are sent again", jobs=forgotten)
+        await context.redis.ping()
     except RedisError as error:
         log.warning("the broker is away: no message is sent again before it is back", reason=repr(error))
         return
-    if rung:
-        log.info("sent messages of QUEUED jobs again", jobs=rung, broker_forgot=not remembered)
+    rung, sent = RING_JOBS, True
+    while rung == RING_JOBS and sent:
+        async with context.database.unit_of_work() as session:
+            rung = await job_state.ring_again(session, limit=RING_JOBS)
+        sent = bool(session.info[SENT])
+        if rung:
+            log.info("sent messages of QUEUED jobs again", jobs=rung, taken=sent)
+    if not sent:
+        await forget_broker(context)
+
+
+async def forget_broker(context: TaskContext) -> None:
+    """Have every job rung at the next sweep: messages that the broker did not take count as rung."""
+    try:
+        await context.redis.delete(MEMORY_KEY)
+    except RedisError as error:
+        log.warning("the broker is away", reason=repr(error))

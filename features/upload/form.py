@@ -34,15 +34,20 @@ class Part:
 
 
 class FormParser:
-    """Feeds on pieces of the body in any split; calls back for each file's start and bytes. Fields are in `fields` when it is done."""
+    """Feeds on pieces of the body in any split; calls back for each file's start and bytes, and before it refuses fields that are too large.
 
-    def __init__(self, content_type: str, *, on_file: Callable[[Part], None], on_file_data: Callable[[memoryview], None]) -> None:
+    Fields are in `fields` when it is done.
+    """
+
+    def __init__(
+        self, content_type: str, *, on_file: Callable[[Part], None], on_file_data: Callable[[memoryview], None], on_large_field: Callable[[Part], None]
+    ) -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not boundary:
             raise MalformedBody("Send the upload as multipart/form-data with a boundary, the file in a field named file.")
         self.fields: list[Part] = []
-        self._on_file, self._on_file_data = on_file, on_file_data
+        self._on_file, self._on_file_data, self._on_large_field = on_file, on_file_data, on_large_field
         self._header_name, self._header_value = bytearray(), bytearray()
         self._disposition = b""
         self._part: Part | None = None
@@ -112,6 +117,7 @@ class FormParser:
             return
         self._field_bytes += end - start
         if self._field_bytes > FORM_FIELDS_ALLOWANCE_BYTES:
+            self._on_large_field(part)
             raise FileTooLarge(f"The form fields beside the file are larger than {FORM_FIELDS_ALLOWANCE_BYTES:,} bytes.")
         part.value += data[start:end]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from features.upload.form import FILE_FIELD, Part
 from features.upload.schemas import OPTION_NAMES, UploadOptions
 from shared.descriptors import DescriptorInvalid
+from shared.encodings import normalize_encoding
 from shared.problems import InvalidPart
 from shared.settings import Settings
 from shared.table_dialect import parse_table_dialect_json
@@ -20,7 +21,7 @@ RESOLVE_TIMEOUT_S = 0.3
 
 async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
     """The options of the form, and all that is wrong with it; an empty field counts as absent."""
-    problems = [*_find_wrong_names(parts)]
+    problems = [*find_wrong_names(parts)]
     texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
     for name, value in list(texts.items()):
         try:
@@ -30,14 +31,15 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
             del texts[name]
     options = UploadOptions(
         webhook_url=await _check_webhook_url(texts.get("webhook_url"), settings, problems),
-        table_schema=_check_descriptor(texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
-        dialect=_check_descriptor(texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
+        table_schema=await asyncio.to_thread(_check_descriptor, texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
+        dialect=await asyncio.to_thread(_check_descriptor, texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
         encoding=_check_encoding(texts.get("encoding"), problems),
     )
     return options, problems
 
 
-def _find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
+def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
+    """Fields that are unknown, sent more than once, or no field but the file."""
     names = [part.name for part in parts]
     found = []
     for name in dict.fromkeys(names):
@@ -85,10 +87,7 @@ def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str
     if value is None:
         return None
     name = value.decode().strip()
-    try:
-        codec = codecs.lookup(name)
-        b"".decode(name)
-    except (LookupError, UnicodeError, ValueError):
+    encoding = normalize_encoding(name)
+    if encoding is None:
         problems.append(InvalidPart(field="encoding", message=f"There is no encoding {name[:64]!r}; try utf-8, cp1252 or utf-16."))
-        return None
-    return codec.name
+    return encoding

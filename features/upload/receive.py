@@ -14,7 +14,7 @@ import structlog
 from features.upload.contents import FILE_TYPES, describe_mismatch, get_file_type
 from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
-from features.upload.options import check_options
+from features.upload.options import check_options, find_wrong_names
 from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
 from shared.problems import InvalidPart
@@ -109,6 +109,12 @@ class _Upload:
             raise _invalid(InvalidPart(field=FILE_FIELD, message=mismatch))
 
 
+def _require_known_name(part: Part) -> None:
+    wrong = find_wrong_names([part])
+    if wrong:
+        raise _invalid(*wrong)
+
+
 def _invalid(*parts: InvalidPart) -> InvalidUpload:
     return InvalidUpload(parts[0].message if len(parts) == 1 else None, errors=parts)
 
@@ -119,7 +125,7 @@ async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, setti
     Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; then nothing is left on disk.
     """
     upload = _Upload(settings)
-    form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take)
+    form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
     try:
         async for piece in _bounded(stream, idle_timeout_s=settings.upload_idle_timeout_s):
             form.feed(piece)

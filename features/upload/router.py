@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/files", tags=["upload"])
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="The same key with the same file and fields returns the first job again (200)"),
+    Header(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$", description="The same key with the same file and fields returns the first job again (200)"),
 ]
 
 

@@ -64,7 +64,7 @@ async def _attempt(context: TaskContext, claimed: ClaimedDelivery) -> float | No
     log.info(
         "webhook attempt",
         delivery_id=str(claimed.id),
-        number=claimed.number,
+        round_attempt=claimed.round_attempt,
         status_code=result.status_code,
         error=result.error,
         duration_ms=result.duration_ms,

@@ -43,7 +43,7 @@ class Delivery(Base):
     round_started_at: Mapped[datetime] = mapped_column(server_default=func.now())
     """The end of the job, or the moment of the last `redeliver`: the ten seconds count from it."""
     round_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Attempts since then."""
+    """Attempts recorded since then."""
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
     """When the next attempt is due; while one is being made, when it is given up for dead."""
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.number", lazy="raise", passive_deletes=True)

@@ -38,7 +38,17 @@ async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, even
     """The id of the new delivery; None where this event of this attempt has one already."""
     statement = (
         insert(Delivery)
-        .values(job_id=job.id, attempt=attempt, event=event, url=url, payload=payload, round_started_at=job.completed_at)
+        .values(
+            job_id=job.id,
+            attempt=attempt,
+            event=event,
+            url=url,
+            payload=payload,
+            # The transaction may have begun seconds before the job ended.
+            created_at=func.clock_timestamp(),
+            due_at=func.clock_timestamp(),
+            round_started_at=job.completed_at,
+        )
         .on_conflict_do_nothing()
         .returning(Delivery.id)
     )
@@ -59,7 +69,7 @@ async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UU
     statement = (
         update(Delivery)
         .where(Delivery.id.in_(newest))
-        .values(status=DeliveryStatus.PENDING, round_started_at=func.now(), round_attempts=0, due_at=func.now())
+        .values(status=DeliveryStatus.PENDING, round_started_at=func.clock_timestamp(), round_attempts=0, due_at=func.clock_timestamp())
         .returning(Delivery.id)
     )
     return (await session.scalars(statement)).one_or_none()
@@ -67,14 +77,12 @@ async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UU
 
 async def claim_delivery(session: AsyncSession, *, delivery_id: uuid.UUID, round_s: float) -> ClaimedDelivery | None:
     """Take a delivery that is due for one attempt; None where it is not due, or somebody else's."""
-    number = select(func.count()).where(DeliveryAttempt.delivery_id == delivery_id).scalar_subquery()
     statement = (
         update(Delivery)
         .where(Delivery.id == delivery_id, Delivery.status == DeliveryStatus.PENDING, Delivery.due_at <= func.clock_timestamp())
-        .values(round_attempts=Delivery.round_attempts + 1, due_at=func.clock_timestamp() + _seconds(ATTEMPT_LEASE_S))
+        .values(due_at=func.clock_timestamp() + _seconds(ATTEMPT_LEASE_S))
         .returning(
             Delivery,
-            number.label("made"),
             func.extract("epoch", Delivery.round_started_at + _seconds(round_s) - func.clock_timestamp()).label("time_left_s"),
         )
     )
@@ -87,27 +95,28 @@ async def claim_delivery(session: AsyncSession, *, delivery_id: uuid.UUID, round
         url=delivery.url,
         body=delivery.payload,
         event=delivery.event,
-        number=row.made + 1,
-        round_attempt=delivery.round_attempts,
+        round_started_at=delivery.round_started_at,
+        round_attempt=delivery.round_attempts + 1,
         time_left_s=float(row.time_left_s),
     )
 
 
 async def insert_attempt(session: AsyncSession, *, claimed: ClaimedDelivery, result: AttemptResult) -> None:
-    """Record one POST."""
+    """Record one POST, with the next number; counts it in its round, if that is not over."""
+    await session.execute(select(Delivery.id).where(Delivery.id == claimed.id).with_for_update())
+    number = select(func.coalesce(func.max(DeliveryAttempt.number), 0) + 1).where(DeliveryAttempt.delivery_id == claimed.id).scalar_subquery()
     await session.execute(
-        insert(DeliveryAttempt)
-        .values(
+        insert(DeliveryAttempt).values(
             delivery_id=claimed.id,
-            number=claimed.number,
+            number=number,
             started_at=result.started_at,
             duration_ms=result.duration_ms,
             status_code=result.status_code,
             error=result.error,
             response_excerpt=result.response_excerpt,
-        )
-        .on_conflict_do_nothing(),
+        ),
     )
+    await session.execute(update(Delivery).where(_same_round(claimed)).values(round_attempts=claimed.round_attempt))
 
 
 async def end_delivery(session: AsyncSession, *, claimed: ClaimedDelivery, status: DeliveryStatus) -> None:
@@ -121,7 +130,7 @@ async def postpone_delivery(session: AsyncSession, *, claimed: ClaimedDelivery, 
 
 
 def _same_round(claimed: ClaimedDelivery) -> ColumnElement[bool]:
-    return (Delivery.id == claimed.id) & (Delivery.status == DeliveryStatus.PENDING) & (Delivery.round_attempts == claimed.round_attempt)
+    return (Delivery.id == claimed.id) & (Delivery.status == DeliveryStatus.PENDING) & (Delivery.round_started_at == claimed.round_started_at)
 
 
 async def list_unheard(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:

@@ -48,10 +48,9 @@ class ClaimedDelivery:
     url: str
     body: dict[str, object]
     event: str
-    number: int
-    """Of this attempt, over all rounds."""
+    round_started_at: datetime
     round_attempt: int
-    """Of this attempt, in this round, from 1."""
+    """Of this attempt, in this round, from 1; one whose process died before it could be recorded does not count."""
     time_left_s: float
     """Until the round is over, on the database's clock; negative where it is over."""
 

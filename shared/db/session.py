@@ -18,7 +18,12 @@ from shared.messaging import Message, take_messages
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-Send = Callable[[Sequence[Message]], Awaitable[None]]
+Send = Callable[[Sequence[Message]], Awaitable[bool]]
+"""Sends messages, and says whether the broker took them all."""
+
+
+SENT = "sent"
+"""In `session.info` once the unit of work is over: whether every message of it was taken by the broker."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,7 @@ class Database:
             async with session.begin():
                 yield session
             messages = take_messages(session)
-        if messages:
-            await self.send(messages)
+        session.info[SENT] = await self.send(messages) if messages else True
 
     async def close(self) -> None:
         """Close every connection."""

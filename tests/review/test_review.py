@@ -44,9 +44,7 @@ async def test_checkpoint_in_an_old_transaction_does_not_shorten_the_lease(conte
     assert after.lease_expires_at >= before.lease_expires_at
 
 
-async def test_delivery_whose_dispatcher_died_before_its_post_is_tried_once_however_late(
-    context: TaskContext, factory: Factory, sent: list[Message]
-) -> None:
+async def test_delivery_whose_dispatcher_died_before_its_post_is_tried_once_however_late(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     async with receiving(lambda _: status(200)) as receiver:
         job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url=receiver.url)
         async with context.database.unit_of_work() as session:
@@ -223,8 +221,6 @@ async def test_delivery_is_created_when_its_job_ends_and_not_before(context: Tas
         assert await webhook_queries.list_unheard(session, limit=5) == []
     assert ended is not None and ended.completed_at is not None
     assert delivery.created_at >= ended.completed_at
-
-
 
 
 async def test_wrong_method_is_told_every_right_one(client: httpx.AsyncClient, factory: Factory) -> None:

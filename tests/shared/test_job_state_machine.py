@@ -35,8 +35,9 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
             self.runner = asyncio.Runner()
             self.sent: list[Message] = []
 
-            async def send(messages: Any) -> None:
+            async def send(messages: Any) -> bool:
                 self.sent.extend(messages)
+                return True
 
             self.database = open_database(config, send=send, application_name="machine", pool_size=2, max_overflow=0)
             self.status, self.crashes, self.ends = JobStatus.QUEUED, 0, 0

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from features.processing.readers.base import FileUnreadable
+from shared.encodings import normalize_encoding
 
 _ESCAPE_HANDLER = "rowgate.undecodable"
-_NOT_FOR_FILES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape", "utf-7"})
 
 
 def _escape_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -143,17 +143,27 @@ class _SharedFile:
         return self._descriptor
 
 
+_MARKED = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+}
+
+
+def _begins_with_mark(path: Path, marks: tuple[bytes, ...]) -> bool:
+    with path.open("rb", buffering=0) as file:
+        return file.read(4).startswith(marks)
+
+
 def open_source(path: Path, *, encoding: str) -> ByteSource:
     """The file's bytes as UTF-8. Raises `FileUnreadable` where `encoding` names no encoding of text."""
-    try:
-        codec = codecs.lookup(encoding)
-        name = codec.name.replace("_", "-")
-        # Codecs such as hex and zlib turn bytes into bytes; only this attribute tells them apart.
-        usable = codec._is_text_encoding and name not in _NOT_FOR_FILES  # noqa: SLF001
-    except (LookupError, ValueError):
-        usable = False
-    if not usable:
+    name = normalize_encoding(encoding)
+    if name is None:
         raise FileUnreadable(f"The encoding “{encoding[:100]}” is not known. Leave it out, and it is detected; or name another, such as utf-8 or cp1252.")
+    if name in _MARKED and not _begins_with_mark(path, _MARKED[name]):
+        raise FileUnreadable(
+            f"The file does not begin with a byte order mark, as {name.upper()} needs it. "
+            f"Leave the encoding out, and it is detected; or name {name}-le or {name}-be.",
+        )
     if name in ("utf-8", "utf-8-sig"):
         return Utf8Source(os.open(path, os.O_RDONLY))
     return TranscodedSource(os.open(path, os.O_RDONLY), encoding=name)

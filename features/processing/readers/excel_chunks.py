@@ -17,8 +17,8 @@ from features.processing.readers.csv_findings import ExactRow, StructureFindings
 from features.processing.readers.excel_cells import SheetRow
 from shared.table_dialect import TableDialect
 
-_BLOCK_CELLS = 100_000
-_BLOCK_BYTES = 2**21
+_BLOCK_CELLS = 1_000_000
+_BLOCK_BYTES = 2**24
 _CELL_BYTES = 8
 """What an empty cell costs while its row waits."""
 _BEYOND_BYTES = 200
@@ -154,12 +154,9 @@ class SheetReader:
         row_numbers = np.array([row.number for row in kept], dtype=np.int64)
         kinds[row_numbers - first_row] = RowKind.ROW
         findings = [*self._find_errors(kept), *self._find_extra_cells(kept)]
-        columns = [pa.array(column, type=pa.string()) for column in self._transpose(kept)]
-        return CellBlock(columns=columns, row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=first_row, bytes_read=bytes_read)
+        return CellBlock(columns=self._read_columns(kept), row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=first_row, bytes_read=bytes_read)
 
-    def _transpose(self, rows: Sequence[SheetRow]) -> list[Sequence[str | None]]:
-        if not rows:
-            return [()] * self.width
+    def _read_columns(self, rows: Sequence[SheetRow]) -> list[pa.StringArray]:
         width = self.width
         table: list[Sequence[str | None]] = []
         for row in rows:
@@ -171,7 +168,9 @@ class SheetReader:
                 if column < width:
                     cells[column] = None
             table.append(cells)
-        return list(zip(*table, strict=True))
+        # One array, column by column: in a table of thousands of columns an array for each takes longer than the cells in it.
+        everything = pa.array(list(chain.from_iterable(zip(*table, strict=True))), type=pa.string())
+        return [everything.slice(first, len(rows)) for first in range(0, width * len(rows), len(rows))] if rows else [everything] * width
 
     def _find_errors(self, rows: Sequence[SheetRow]) -> list[Finding]:
         """One finding for each column with error values."""

@@ -237,9 +237,9 @@ class SheetWalker:
 
 def _show_number(text: str) -> str:
     """A number's text as it is shown; text that is no number stays as it is."""
-    if len(text) <= _MAX_FLOAT_CHARS and "_" not in text:
+    if "." in text and len(text) <= _MAX_FLOAT_CHARS and "_" not in text:
         try:
-            shown = repr(float(text)) if "." in text else str(int(text))
+            shown = repr(float(text))
         except ValueError:
             return text
         if "e" not in shown and "n" not in shown:

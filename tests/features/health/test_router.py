@@ -12,7 +12,7 @@ from shared.redis_client import open_redis
 from shared.settings import Settings
 
 
-async def _send(messages: object) -> None:
+async def _send(messages: object) -> bool:
     raise AssertionError
 
 

@@ -354,7 +354,7 @@ async def test_filename_is_the_last_component_within_255_characters(client: http
 async def test_database_away_is_a_503_and_leaves_no_file(app: FastAPI, client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     from shared.db.session import open_database
 
-    async def send(messages: object) -> None:
+    async def send(messages: object) -> bool:
         raise AssertionError
 
     gone = settings.model_copy(update={"database_url": "postgresql+asyncpg://postgres@127.0.0.1:1/none"})
