@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 from shared.db.models import ProcessingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
-async def copy_errors(session: AsyncSession, *, csv: bytes, columns: Sequence[str]) -> None:
+async def copy_errors(session: AsyncSession, *, pieces: AsyncIterator[bytes], columns: Sequence[str]) -> None:
     """Insert error records with COPY, within the session's transaction, which must have run a statement already.
 
-    `csv` is text in PostgreSQL's CSV format without a header: an unquoted empty value is NULL.
+    `pieces` are text in PostgreSQL's CSV format without a header: an unquoted empty value is NULL.
     """
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
-    await driver.copy_to_table(ProcessingError.__tablename__, source=io.BytesIO(csv), columns=list(columns), format="csv")
+    await driver.copy_to_table(ProcessingError.__tablename__, source=pieces, columns=list(columns), format="csv")

@@ -12,13 +12,14 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from features.processing import queries
-from features.processing.records import RECORD_SCHEMA, findings_to_table, take_findings
+from features.processing.record_ids import make_uuids
+from features.processing.records import RECORD_SCHEMA, findings_to_table, split_findings, take_findings
 from features.processing.tally import ErrorTally
 from shared import job_state
 from shared.job_state import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from types import TracebackType
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from features.processing.schemas import Hold
     from shared.db.session import Database
 
-COPY_COLUMNS = ["job_id", "attempt", *RECORD_SCHEMA.names]
+RECORDS_PER_PIECE = 10_000
+COPY_COLUMNS = ["id", "job_id", "attempt", *RECORD_SCHEMA.names]
 _CSV = arrow_csv.WriteOptions(include_header=False, quoting_style="all_valid")
 """Every value quoted and no null quoted: just what PostgreSQL's CSV format takes for text and NULL."""
 
@@ -80,8 +82,7 @@ class Recorder:
         self._rows_failed += report.rows_failed
         self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
         if stored:
-            csv = await asyncio.to_thread(_encode, stored, self._hold)
-            await queries.copy_errors(session, csv=csv, columns=COPY_COLUMNS)
+            await queries.copy_errors(session, pieces=_encode_pieces(stored, self._hold), columns=COPY_COLUMNS)
         if time.monotonic() - self._committed_at >= self._interval_s:
             await self._commit_checkpoint(session)
 
@@ -133,10 +134,17 @@ class Recorder:
         )
 
 
+async def _encode_pieces(findings: Sequence[Finding], hold: Hold) -> AsyncIterator[bytes]:
+    """The findings in pieces of `RECORDS_PER_PIECE`: a chunk in which every cell is bad is a hundred thousand records."""
+    for group in split_findings(findings, RECORDS_PER_PIECE):
+        yield await asyncio.to_thread(_encode, group, hold)
+
+
 def _encode(findings: Sequence[Finding], hold: Hold) -> bytes:
     """The findings' records in PostgreSQL's CSV format, with the columns of `COPY_COLUMNS`."""
     records = findings_to_table(findings)
     owner = [
+        make_uuids(records.num_rows),
         pa.repeat(pa.scalar(str(hold.job_id)), records.num_rows),
         pa.repeat(pa.scalar(hold.attempt, pa.int64()), records.num_rows),
     ]

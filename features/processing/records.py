@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -37,9 +37,27 @@ def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
     for finding in findings:
         if count <= 0:
             break
-        taken.append(finding if len(finding) <= count else _head(finding, count))
+        taken.append(finding if len(finding) <= count else _slice(finding, 0, count))
         count -= len(finding)
     return taken
+
+
+def split_findings(findings: Iterable[Finding], count: int) -> Iterator[list[Finding]]:
+    """The same errors in the same order, in groups of at most `count` errors; nothing is copied."""
+    group: list[Finding] = []
+    room = count
+    for finding in findings:
+        start = 0
+        while start < len(finding):
+            piece = _slice(finding, start, room)
+            group.append(piece)
+            start += len(piece)
+            room -= len(piece)
+            if room == 0:
+                yield group
+                group, room = [], count
+    if group:
+        yield group
 
 
 def show_name(name: str | None) -> str | None:
@@ -68,12 +86,12 @@ def _to_batch(finding: Finding) -> pa.RecordBatch:
     )
 
 
-def _head(finding: Finding, count: int) -> Finding:
+def _slice(finding: Finding, start: int, count: int) -> Finding:
     return replace(
         finding,
-        row_numbers=finding.row_numbers[:count],
-        message=finding.message if isinstance(finding.message, str) else finding.message.slice(0, count),
-        raw_values=None if finding.raw_values is None else finding.raw_values.slice(0, count),
+        row_numbers=finding.row_numbers[start : start + count],
+        message=finding.message if isinstance(finding.message, str) else finding.message.slice(start, count),
+        raw_values=None if finding.raw_values is None else finding.raw_values.slice(start, count),
     )
 
 

@@ -9,7 +9,7 @@ from features.processing.readers.base import Chunk, ReadLimits, Source
 from features.processing.readers.excel_chunks import RowBatch, SheetReader
 from features.processing.readers.xlsx_openpyxl import walk_with_openpyxl
 from features.processing.readers.xlsx_package import Package
-from features.processing.readers.xlsx_strings import KeptStrings, StringTable, read_shared_strings
+from features.processing.readers.xlsx_strings import StringTable, read_shared_strings
 from features.processing.readers.xlsx_walker import SheetWalker
 from features.processing.readers.xlsx_workbook import Sheet, Workbook, choose_sheet, open_workbook
 from shared.table_dialect import TableDialect
@@ -25,7 +25,7 @@ class XlsxTable:
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
         self._limits = limits
-        self._strings: StringTable = KeptStrings()
+        self._strings = StringTable()
         self._package = Package(path)
         try:
             workbook = open_workbook(self._package)

@@ -100,12 +100,12 @@ class _SharedText(str):
 
 class _SharedStrings:
     def __init__(self, strings: StringTable) -> None:
-        self._strings = strings
+        self._texts = strings.texts
 
     def __getitem__(self, index: int) -> _SharedText:
         if index < 0:
             raise IndexError(index)
-        return _SharedText(self._strings[index])
+        return _SharedText(self._texts[index])
 
 
 class _CountedPackage:

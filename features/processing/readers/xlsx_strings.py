@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 from xml.parsers.expat import XMLParserType
@@ -26,28 +26,26 @@ _CACHE_CHARS = 2**23
 _SEPARATOR = "\0"
 
 
-class StringTable(Protocol):
+class Texts(Protocol):
     """Texts by their number."""
 
     def __getitem__(self, index: int, /) -> str:
         """The text of a number from 0; raises IndexError past the last."""
         ...
 
-    def __len__(self) -> int:
-        """How many there are."""
-        ...
+
+class StringTable:
+    """The shared strings of one workbook."""
+
+    def __init__(self, filed: FiledStrings | None = None) -> None:
+        self._filed = filed
+        self.texts: Texts = filed if filed is not None else []
 
     def close(self) -> None:
-        """Give the file back; may be called twice."""
-        ...
-
-
-class KeptStrings(list[str]):
-    """Texts in memory."""
-
-    def close(self) -> None:
-        """Forget them."""
-        self.clear()
+        """Give the memory or the file back; may be called twice."""
+        self.texts = []
+        if self._filed is not None:
+            self._filed.close()
 
 
 class FiledStrings:
@@ -107,7 +105,7 @@ def _weigh(page: Sequence[str]) -> int:
 
 
 class _TableBuilder:
-    """Takes texts one by one and moves them to a file when they become too many."""
+    """Takes texts and moves them to a file when they become too many."""
 
     def __init__(self, *, spill_dir: Path | None, threshold_bytes: int) -> None:
         self._spill_dir, self._threshold_bytes = spill_dir, threshold_bytes
@@ -115,23 +113,25 @@ class _TableBuilder:
         self._size_bytes = 0
         self._filed: FiledStrings | None = None
 
-    def add(self, text: str) -> None:
-        if self._filed is not None:
-            self._filed.append(text)
-            return
-        self._kept.append(text)
-        self._size_bytes += len(text) + _OBJECT_BYTES
-        if self._size_bytes > self._threshold_bytes:
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add texts behind the others."""
+        if self._filed is None:
+            self._kept += texts
+            self._size_bytes += _weigh(texts)
+            if self._size_bytes <= self._threshold_bytes:
+                return
             self._filed = FiledStrings(spill_dir=self._spill_dir)
-            for kept in self._kept:
-                self._filed.append(kept)
-            self._kept = []
+            texts, self._kept = self._kept, []
+        for text in texts:
+            self._filed.append(text)
 
     def finish(self) -> StringTable:
+        table = StringTable(self._filed)
         if self._filed is None:
-            return KeptStrings(map(unescape_text, self._kept))
-        self._filed.finish()
-        return self._filed
+            table.texts = [unescape_text(text) for text in self._kept]
+        else:
+            self._filed.finish()
+        return table
 
     def discard(self) -> None:
         if self._filed is not None:
@@ -144,13 +144,12 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
     Raises `FileUnreadable` where the part is damaged.
     """
     builder = _TableBuilder(spill_dir=spill_dir, threshold_bytes=threshold_bytes)
-    parts: list[str] = []
-    parser = PartParser(lambda expat, root: _install_handlers(expat, root, parts, builder.add))
+    handlers = _Handlers()
+    parser = PartParser(handlers.install)
     try:
         for block in blocks:
             parser.feed(block)
-            if sum(map(len, parts)) > MAX_TEXT_CHARS:
-                raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")  # noqa: TRY301
+            builder.extend(handlers.take())
         parser.finish()
         return builder.finish()
     except BaseException:
@@ -158,35 +157,56 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
         raise
 
 
-def _install_handlers(expat: XMLParserType, root: str, parts: list[str], add: Callable[[str], None]) -> None:  # noqa: C901
-    if local_name(root) != "sst":
-        raise FileUnreadable(DAMAGED)
-    prefix = prefix_of(root)
-    item_tag, text_tag, phonetic_tag = (prefix + name for name in ("si", "t", "rPh"))
-    depth = 0
-    is_phonetic = False
+class _Handlers:
+    """Gathers the texts of one part."""
 
-    def start(name: str, _: object) -> None:
-        nonlocal depth, is_phonetic
-        depth += 1
-        if name == text_tag:
-            if not is_phonetic:
-                expat.CharacterDataHandler = parts.append
-        elif name == phonetic_tag:
-            is_phonetic = True
-        elif depth > MAX_DEPTH:
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._runs: list[str] = []
+        """The runs, so far, of the text that is being read."""
+        self._parts: list[str] = []
+
+    def take(self) -> list[str]:
+        """The texts that are complete and were not taken yet. Raises `FileUnreadable` for one that is longer than any cell."""
+        if sum(map(len, self._parts)) + sum(map(len, self._runs)) > MAX_TEXT_CHARS or max(map(len, self._texts), default=0) > MAX_TEXT_CHARS:
+            raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")
+        taken = self._texts.copy()
+        self._texts.clear()
+        return taken
+
+    def install(self, expat: XMLParserType, root: str) -> None:
+        """Set the handlers."""
+        if local_name(root) != "sst":
             raise FileUnreadable(DAMAGED)
+        prefix = prefix_of(root)
+        item_tag, text_tag, phonetic_tag = (prefix + name for name in ("si", "t", "rPh"))
+        texts, runs, parts = self._texts, self._runs, self._parts
+        depth = 0
+        is_phonetic = False
 
-    def end(name: str) -> None:
-        nonlocal depth, is_phonetic
-        depth -= 1
-        if name == text_tag:
-            expat.CharacterDataHandler = None
-        elif name == item_tag:
-            add(parts[0] if len(parts) == 1 else "".join(parts))
+        def start(name: str, _: object) -> None:
+            nonlocal depth, is_phonetic
+            depth += 1
+            # What stands between tags is no text.
             parts.clear()
-        elif name == phonetic_tag:
-            is_phonetic = False
+            if name == phonetic_tag:
+                is_phonetic = True
+            elif depth > MAX_DEPTH:
+                raise FileUnreadable(DAMAGED)
 
-    expat.StartElementHandler = start
-    expat.EndElementHandler = end
+        def end(name: str) -> None:
+            nonlocal depth, is_phonetic
+            depth -= 1
+            if name == text_tag:
+                if not is_phonetic:
+                    runs.extend(parts)
+            elif name == item_tag:
+                texts.append(runs[0] if len(runs) == 1 else "".join(runs))
+                runs.clear()
+            elif name == phonetic_tag:
+                is_phonetic = False
+            parts.clear()
+
+        expat.StartElementHandler = start
+        expat.EndElementHandler = end
+        expat.CharacterDataHandler = parts.append

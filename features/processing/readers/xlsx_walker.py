@@ -7,7 +7,7 @@ Source of the format: ECMA-376 part 1, 18.3.1.73 (row), 18.3.1.4 (c), 18.18.11 (
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from xml.parsers.expat import XMLParserType
@@ -53,9 +53,8 @@ class SheetWalker:
         self.width: int | None = None
         """How wide the table is, once that is known: cells right of it are kept apart."""
         self._rows: list[SheetRow] = []
-        self._parts: list[str] = []
-        self._in_text = [False]
-        self._has_long_text = self._is_done = False
+        self._bound_text: Callable[[], None] = lambda: None
+        self._is_done = False
 
     def walk(self, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
         """The rows that have cells with something in them, in the order of the sheet.
@@ -90,33 +89,26 @@ class SheetWalker:
         if self._rows:
             yield RowBatch(self._rows.copy(), bytes_read)
 
-    def _bound_text(self) -> None:
-        """Forget text between tags, and text that is longer than a row may be."""
-        if not self._in_text[0]:
-            self._parts.clear()
-        elif sum(map(len, self._parts)) > self._max_row_bytes:
-            self._has_long_text = True
-            self._parts.clear()
-
     def _install_handlers(self, expat: XMLParserType, root: str) -> None:  # noqa: C901, PLR0915 - one closure over what the handlers share, for speed
         if local_name(root) != "worksheet":
             raise FileUnreadable("The sheet holds no table: it is a chart or a dialog.")
         prefix = prefix_of(root)
         data_tag, row_tag, cell_tag, value_tag = (prefix + name for name in ("sheetData", "row", "c", "v"))
         text_tag, inline_tag, phonetic_tag = (prefix + name for name in ("t", "is", "rPh"))
-        strings, kinds, parts, in_text = self._strings, self._kinds, self._parts, self._in_text
+        strings, kinds = self._strings.texts, self._kinds
         letters, emit = _LETTERS, self._rows.append
         row_number, row_text, width, column, depth, row_chars = 0, "", MAX_SHEET_COLUMNS, -1, 0, 0
+        parts: list[str] = []
         cells: list[str] = []
         beyond: list[tuple[int, str]] = []
         errors: list[tuple[int, str]] = []
         inline: list[str] = []
         cell_type: str | None = None
         style: str | None = None
-        in_row = in_cell = is_phonetic = False
+        in_row = in_cell = in_text = is_phonetic = is_too_long = False
 
         def start(name: str, attributes: dict[str, str]) -> None:  # noqa: C901
-            nonlocal row_number, row_text, width, column, depth, row_chars, cell_type, style, in_row, in_cell, is_phonetic
+            nonlocal row_number, row_text, width, column, depth, row_chars, cell_type, style, in_row, in_cell, in_text, is_phonetic
             if name == cell_tag:
                 if in_cell or not in_row:
                     raise FileUnreadable(DAMAGED)
@@ -130,9 +122,9 @@ class SheetWalker:
                 cell_type = attributes.get("t")
                 style = attributes.get("s")
             elif name == value_tag or name == text_tag:  # noqa: PLR1714, SIM109 - a tuple would be made for every tag
-                if in_text[0] or not in_cell:
+                if in_text or not in_cell:
                     raise FileUnreadable(DAMAGED)
-                in_text[0] = True
+                in_text = True
                 parts.clear()
             elif name == row_tag:
                 if in_row:
@@ -152,15 +144,19 @@ class SheetWalker:
                     inline.clear()
 
         def end(name: str) -> None:  # noqa: C901, PLR0912
-            nonlocal depth, in_row, in_cell, is_phonetic, cells
+            nonlocal depth, in_row, in_cell, in_text, is_phonetic, is_too_long, cells
             if name == value_tag:
-                in_text[0] = False
+                in_text = False
                 text = parts[0] if len(parts) == 1 else "".join(parts)
                 # The cells of which there are most; all others are left to `store`.
                 if cell_type == "s" and text:
-                    if not text.isdigit() or (index := int(text)) >= string_count:
+                    try:
+                        index = int(text)
+                        text = strings[index]
+                    except (ValueError, IndexError):
+                        index = -1
+                    if index < 0:
                         raise FileUnreadable(f"The workbook is damaged: the text of cell {letters[column]}{row_number} is missing.")
-                    text = strings[index]
                 elif cell_type is None and style not in kinds and text:
                     if not text.isdigit() or text[0] == "0" or len(text) > _MAX_EXACT_DIGITS:
                         text = _show_number(text)
@@ -175,14 +171,14 @@ class SheetWalker:
                 in_cell = False
             elif name == row_tag:
                 in_row = False
-                if cells or beyond or errors or self._has_long_text:
-                    emit(SheetRow(row_number, cells, beyond.copy() or None, errors.copy() or None, self._has_long_text))
+                if cells or beyond or errors or is_too_long:
+                    emit(SheetRow(row_number, cells, beyond.copy() or None, errors.copy() or None, is_too_long))
                     cells = []
                     beyond.clear()
                     errors.clear()
-                    self._has_long_text = False
+                    is_too_long = False
             elif name == text_tag:
-                in_text[0] = False
+                in_text = False
                 if not is_phonetic and fits():
                     inline.extend(parts)
             else:
@@ -209,11 +205,20 @@ class SheetWalker:
 
         def fits() -> bool:
             """Whether the text in `parts` still belongs to a row that can be read."""
-            nonlocal row_chars
+            nonlocal row_chars, is_too_long
             row_chars += sum(map(len, parts))
             if row_chars > self._max_row_bytes:
-                self._has_long_text = True
-            return not self._has_long_text
+                is_too_long = True
+            return not is_too_long
+
+        def bound_text() -> None:
+            """Forget text between tags, and text that is longer than a row may be."""
+            nonlocal is_too_long
+            if not in_text:
+                parts.clear()
+            elif sum(map(len, parts)) > self._max_row_bytes:
+                is_too_long = True
+                parts.clear()
 
         def place(text: str) -> None:
             if column >= width:
@@ -224,7 +229,7 @@ class SheetWalker:
                 cells.extend([""] * (column - len(cells)))
                 cells.append(text)
 
-        string_count = len(strings)
+        self._bound_text = bound_text
         show_dated = lru_cache(maxsize=_DATES_KEPT)(self._show_dated)
         expat.StartElementHandler = start
         expat.EndElementHandler = end
