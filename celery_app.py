@@ -16,7 +16,7 @@ from shared import registry, shutdown
 from shared.broker import HARD_LIMIT_MARGIN_S, create_celery
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.logging import configure_logging
-from shared.messaging import Nothing, TaskDeclaration, declared_tasks
+from shared.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
 from shared.runtime import Runtime
 from shared.settings import get_settings
 
@@ -44,7 +44,9 @@ def _register(declaration: TaskDeclaration) -> None:
 
     def run(**payload: Any) -> None:  # noqa: ANN401  # JSON of the payload's model, which checks it
         parsed = declaration.ref.payload.model_validate(payload)
-        get_runtime().run(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+        runtime = get_runtime()
+        work = runtime.start if declaration.detached else runtime.run
+        work(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
 
     app.task(name=declaration.ref.name, time_limit=limit_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
     if declaration.every_s is not None:
@@ -55,8 +57,13 @@ def _register(declaration: TaskDeclaration) -> None:
         }
 
 
-async def _call(declaration: TaskDeclaration, context: Any, payload: Any) -> None:  # noqa: ANN401  # typed where it is declared
-    await declaration.function(context, payload)
+async def _call(declaration: TaskDeclaration, context: TaskContext, payload: Any) -> None:  # noqa: ANN401  # typed where it is declared
+    if declaration.every_s is None:
+        await declaration.function(context, payload)
+        return
+    async with context.database.sole_run(declaration.ref.name) as sole:
+        if sole:
+            await declaration.function(context, payload)
 
 
 @signals.setup_logging.connect

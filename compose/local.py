@@ -12,6 +12,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -150,7 +151,9 @@ class Stack:
     def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         uploads = self.run_dir / "uploads"
         uploads.mkdir(exist_ok=True)
-        own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads)}
+        metrics = self.run_dir / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)  # counts of processes that are gone
+        own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         return {**DEFAULTS, **os.environ, **own}
 
     def _write_environment(self, environment: Mapping[str, str]) -> None:

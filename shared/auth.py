@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +39,9 @@ class ApiKey:
 
 
 def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
-    """The keys of `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas. A key without a name is named `key-<position>`.
+    """The keys of `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas.
 
+    A key without a name is named after its hash, so that it owns the same jobs wherever it stands in the list.
     Raises `ValueError` for an entry that is none of these, and for a key or name that comes twice.
     """
     keys: list[ApiKey] = []
@@ -49,7 +51,7 @@ def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
         parts = [part.strip() for part in entry.split(":")]
         if not all(parts) or len(parts) > _MOST_PARTS or (len(parts) == _MOST_PARTS and parts[2] != ADMIN_ROLE):
             raise ValueError(f"API_KEYS: entry {position} must be key, name:key or name:key:{ADMIN_ROLE}")
-        name, secret = (f"key-{position}", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        name, secret = (f"key-{hashlib.sha256(parts[0].encode()).hexdigest()[:12]}", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
         keys.append(ApiKey(secret=secret.encode(), viewer=Viewer(name=name[:255], sees_all=len(parts) == _MOST_PARTS)))
     for what, values in (("key", [key.secret for key in keys]), ("name", [key.viewer.name for key in keys])):
         if len(set(values)) != len(values):

@@ -75,6 +75,8 @@ class TaskDeclaration:
     time_limit_s: SettingsValue
     """After so long the coroutine is cancelled; the process is killed `HARD_LIMIT_MARGIN_S` later."""
     every_s: float | None
+    detached: bool
+    """It goes on beside others on the process's event loop and takes no slot of the worker."""
 
 
 _tasks: dict[str, TaskDeclaration] = {}
@@ -87,15 +89,20 @@ def task(
     *,
     time_limit_s: float | SettingsValue = 60.0,
     every_s: float | None = None,
+    detached: bool = False,
 ) -> Callable[[Callable[[TaskContext, P], Awaitable[None]]], Callable[[TaskContext, P], Awaitable[None]]]:
-    """Declare the decorated coroutine function as what runs `ref`; with `every_s` it is also run periodically (with `Nothing`)."""
+    """Declare the decorated coroutine function as what runs `ref`; with `every_s` it is also run periodically (with `Nothing`), by one process at a time.
+
+    `detached`: its message is acknowledged when it starts and it takes no slot while it waits; for work that the database remembers and that is
+    looked for when its process has died.
+    """
     limit: SettingsValue = time_limit_s if callable(time_limit_s) else lambda _settings: time_limit_s
 
     def declare(function: Callable[[TaskContext, P], Awaitable[None]]) -> Callable[[TaskContext, P], Awaitable[None]]:
         known = _tasks.get(ref.name)
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"task {ref.name!r} is declared twice: in {known.function.__module__} and {function.__module__}")
-        _tasks[ref.name] = TaskDeclaration(ref=ref, function=function, time_limit_s=limit, every_s=every_s)
+        _tasks[ref.name] = TaskDeclaration(ref=ref, function=function, time_limit_s=limit, every_s=every_s, detached=detached)
         return function
 
     return declare

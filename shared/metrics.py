@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+MULTIPROCESS_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+"""Where the processes of one service keep their counts, so that any of them answers for all; a fresh folder at each start."""
+if MULTIPROCESS_FOLDER:
+    Path(MULTIPROCESS_FOLDER).mkdir(parents=True, exist_ok=True)
 
 HTTP_SECONDS = Histogram(
     "rowgate_http_request_duration_seconds",
@@ -19,7 +25,7 @@ UPLOADS = Counter("rowgate_uploads", "Accepted files", ["file_type"])
 
 def render_metrics() -> bytes:
     """Prometheus text of this process; of all API processes where PROMETHEUS_MULTIPROC_DIR is set."""
-    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if MULTIPROCESS_FOLDER:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
         return generate_latest(registry)

@@ -25,6 +25,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 log = structlog.get_logger(__name__)
 
 
+def drop_empty_parameters(query: bytes) -> bytes:
+    """The query without parameters that have no value: they count as absent."""
+    return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
+
+
 class GuardMiddleware:
     """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
 
@@ -39,6 +44,7 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
         try:
             async with asyncio.timeout(DEADLINE_S) as deadline:

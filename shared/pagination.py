@@ -14,13 +14,18 @@ from shared.problems import BadRequest, InvalidPart
 MOST_ROWS_SKIPPED = 2**53
 """Far beyond any table, and within what PostgreSQL takes for OFFSET."""
 
-PageNumber = Annotated[int, Query(ge=1, le=2**40, description="From 1; a page past the end is an empty list")]
+PageNumber = Annotated[int, Query(ge=1, description="From 1; a page past the end is an empty list")]
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
 
 
 def count_pages(total: int, page_size: int) -> int:
     """How many pages `total` entries take; none for none."""
     return -(-total // page_size)
+
+
+def count_skipped(page: int, page_size: int) -> int:
+    """How many entries come before the page, as PostgreSQL can take it."""
+    return min((page - 1) * page_size, MOST_ROWS_SKIPPED)
 
 
 def encode_cursor(values: list[Any]) -> str:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 
@@ -15,6 +16,10 @@ def load(package: str, module: str) -> Sequence[ModuleType]:
     An error while importing is never swallowed: a slice that cannot be imported stops the start, with the real error.
     """
     parent = importlib.import_module(package)
+    for folder in parent.__path__:
+        for found in Path(folder).glob(f"*/{module}.py"):
+            if not (found.parent / "__init__.py").exists():
+                raise ImportError(f"{found.parent} has a {found.name} and no __init__.py: it would be passed over in silence")
     loaded = []
     for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda found: found.name):
         if not info.ispkg:

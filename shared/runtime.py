@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from shared.broker import Broker
 from shared.db.session import open_database
 from shared.messaging import TaskContext
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 COMMAND_TIMEOUT_S = 300.0
+
+log = structlog.get_logger(__name__)
 
 
 class Runtime:
@@ -46,6 +50,18 @@ class Runtime:
             redis=open_redis(settings),
         )
 
+    def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
+        """Run one coroutine beside everything else, and do not wait for it; a failure is logged."""
+
+        async def logged() -> None:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await function(self.context)
+            except Exception:
+                log.exception("detached task failed")
+
+        asyncio.run_coroutine_threadsafe(logged(), self._loop)
+
     def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
         """Run one coroutine to its end, or cancel it after `timeout_s` and raise `TimeoutError`; nothing of it lives on."""
 
@@ -59,6 +75,10 @@ class Runtime:
         """Close connections and end the loop."""
 
         async def close_all() -> None:
+            running = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await self.context.database.close()
             await self.context.redis.aclose()
 

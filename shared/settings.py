@@ -95,8 +95,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _require_sense(self) -> Self:
-        if self.progress_interval_s >= self.job_lease_s * 10:
-            raise ValueError("PROGRESS_INTERVAL_S must be less than ten times JOB_LEASE_S")
+        if self.progress_interval_s >= self.job_lease_s:
+            raise ValueError("PROGRESS_INTERVAL_S must be less than JOB_LEASE_S")
         if self.upload_chunk_size_bytes > self.max_upload_size_bytes:
             raise ValueError("UPLOAD_CHUNK_SIZE_BYTES must not exceed MAX_UPLOAD_SIZE_BYTES")
         return self

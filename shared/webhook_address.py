@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MOST_URL_CHARACTERS = 500
+_SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
+"""Special-purpose networks that `is_global` of some Python versions takes for public."""
 _resolvers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolver")
 """Threads of their own: a name server that hangs holds up nothing but look-ups."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -71,6 +73,8 @@ def parse_webhook_url(url: str) -> WebhookTarget:
 
 def is_public(address: IpAddress) -> bool:
     """Whether `address`, and the IPv4 address it wraps, if any, is globally reachable unicast."""
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
     if isinstance(address, ipaddress.IPv6Address):
         wrapped = _unwrap(address)
         if wrapped is not None:

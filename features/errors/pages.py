@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import queries
 from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorSummary, TypeCount
-from shared.pagination import MOST_ROWS_SKIPPED, count_pages, decode_cursor, encode_cursor, invalid_cursor
+from shared.pagination import MOST_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,7 +31,7 @@ async def list_page(
         error_type=error_type,
         column_name=column_name,
         page_size=page_size,
-        offset=min((page - 1) * page_size, MOST_ROWS_SKIPPED),
+        offset=count_skipped(page, page_size),
         after=_parse_cursor(cursor) if cursor is not None else None,
     )
     total = sum(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import undefer
 from features.jobs.schemas import JobFilter
 from shared.db.jobs import is_visible
 from shared.db.models import Job
+from shared.pagination import count_skipped
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -43,7 +44,7 @@ async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter)
         .where(*_conditions(viewer, wanted))
         .options(undefer(Job.schema_given), undefer(Job.schema_inferred))
         .order_by(Job.created_at.desc(), Job.id.desc())
-        .offset((wanted.page - 1) * wanted.page_size)
+        .offset(count_skipped(wanted.page, wanted.page_size))
         .limit(wanted.page_size)
     )
     return (await session.scalars(statement)).all()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ class BodyStream:
         self.ended = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._request.stream():
-            yield piece
-        self.ended = True
+        while not self.ended:
+            message = await self._request.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientDisconnect
+            self.ended = not message.get("more_body", False)
+            if message.get("body"):
+                yield message["body"]
 
 
 class _LingeringResponse(Response):

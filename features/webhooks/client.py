@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
@@ -19,8 +21,16 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.webhook_address import IpAddress, WebhookTarget
 
+ATTEMPT_TIMEOUT = httpx.Timeout(5.0)
+"""Never reached: the attempt as a whole is cut off before."""
 MOST_RESPONSE_BYTES = 64 * 1024
 EXCERPT_BYTES = 1024
+
+
+@cache
+def _get_tls() -> ssl.SSLContext:
+    """One for the process: reading the certificates takes longer than most receivers take to answer."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def sign(secrets: Sequence[str], *, message_id: str, moment: datetime, body: str) -> str:
@@ -30,13 +40,14 @@ def sign(secrets: Sequence[str], *, message_id: str, moment: datetime, body: str
 
 async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float) -> AttemptResult:
     """Send one delivery once. Whatever happens is in the result; nothing is raised but cancellation."""
+    tls = _get_tls()  # before the clock starts: made once, it is not the receiver's fault that it takes a while
     started_at, start = datetime.now(UTC), time.monotonic()
     status_code, error, excerpt, retry_after_s = None, None, None, None
     try:
         async with asyncio.timeout(timeout_s):
             target = parse_webhook_url(claimed.url)
             address = await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=timeout_s)
-            status_code, excerpt, retry_after_s = await _send(claimed, target, address, settings, timeout_s)
+            status_code, excerpt, retry_after_s = await _send(claimed, target, address, settings, tls)
     except TimeoutError:
         error = f"Timeout: no whole answer within {timeout_s:.1f} s"
     except (WebhookAddressRefused, HostNotFound) as refused:
@@ -58,7 +69,7 @@ async def _send(
     target: WebhookTarget,
     address: IpAddress,
     settings: Settings,
-    timeout_s: float,
+    tls: ssl.SSLContext,
 ) -> tuple[int, str, float | None]:
     now = datetime.now(UTC)
     body = json.dumps(claimed.body, separators=(",", ":"), ensure_ascii=False)
@@ -73,7 +84,7 @@ async def _send(
     if settings.webhook_secrets:
         headers["webhook-signature"] = sign(settings.webhook_secrets, message_id=str(claimed.id), moment=now, body=body)
     url = original.copy_with(host=str(address))
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=timeout_s) as client:
+    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=ATTEMPT_TIMEOUT, verify=tls) as client:
         request = client.build_request("POST", url, content=body.encode(), headers=headers, extensions={"sni_hostname": original.host})
         response = await client.send(request, stream=True)
         try:

@@ -59,7 +59,7 @@ def describe_end(job: Job, event: JobFinished) -> dict[str, Any]:
     }
 
 
-@task(SEND_DELIVERY, time_limit_s=60)
+@task(SEND_DELIVERY, time_limit_s=60, detached=True)
 async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
     """Attempt one delivery until it is over."""
     await deliver(context, delivery_id=payload.delivery_id)

@@ -36,8 +36,10 @@ async def delete_errors(session: AsyncSession, *, job_id: uuid.UUID, limit: int)
 async def settle(session: AsyncSession, *, job_id: uuid.UUID) -> PurgedJob | None:
     """Delete the row of a deleted job, or note that nothing is due, where its errors are gone. Returns the deleted job."""
     has_old_errors = exists().where(ProcessingError.job_id == job_id, ProcessingError.attempt < Job.attempt)
-    row = (await session.execute(delete(Job).where(Job.id == job_id, Job.deleted_at.is_not(None)).returning(Job.id, Job.filename))).one_or_none()
+    # A worker that hangs in its transaction holds the row: then it is left for the next time, and nobody waits.
+    free = select(Job.id).where(Job.id == job_id, Job.deleted_at.is_not(None)).with_for_update(skip_locked=True)
+    row = (await session.execute(delete(Job).where(Job.id.in_(free)).returning(Job.id, Job.filename))).one_or_none()
     if row is not None:
         return PurgedJob(job_id=row.id, filename=row.filename)
-    await session.execute(update(Job).where(Job.id == job_id, ~has_old_errors).values(purge_due_at=None))
+    await session.execute(update(Job).where(Job.id == job_id, Job.deleted_at.is_(None), ~has_old_errors).values(purge_due_at=None))
     return None

@@ -18,6 +18,9 @@ from shared.messaging import Message, take_messages
 if TYPE_CHECKING:
     from shared.settings import Settings
 
+_KEEPALIVES = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""After a minute the server ends what a machine that vanished has left open; by default it takes two hours."""
+
 Send = Callable[[Sequence[Message]], Awaitable[bool]]
 """Sends messages, and says whether the broker took them all."""
 
@@ -46,6 +49,20 @@ class Database:
             messages = take_messages(session)
         session.info[SENT] = await self.send(messages) if messages else True
 
+    @asynccontextmanager
+    async def sole_run(self, name: str) -> AsyncIterator[bool]:
+        """Whether this is the only block of this name that runs now, in any process (an advisory lock of PostgreSQL)."""
+        async with self.engine.connect() as connection:
+            key = {"name": name}
+            sole = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), key))
+            await connection.commit()
+            try:
+                yield sole
+            finally:
+                if sole:
+                    await connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), key)
+                    await connection.commit()
+
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
@@ -68,7 +85,7 @@ def open_database(
                 dsn=settings.database_url.replace("+asyncpg", "", 1),
                 timeout=settings.db_connect_timeout_s,
                 command_timeout=command_timeout_s,
-                server_settings={"application_name": application_name, "jit": "off"},
+                server_settings={"application_name": application_name, "jit": "off", **_KEEPALIVES},
             )
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
@@ -81,6 +98,7 @@ def open_database(
         pool_timeout=settings.db_pool_timeout_s,
         pool_pre_ping=True,
         pool_recycle=1800,
+        hide_parameters=True,
     )
     return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
 

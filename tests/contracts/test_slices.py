@@ -87,6 +87,14 @@ def test_slice_that_cannot_be_imported_stops_the_start(tree: Path, module: str, 
     assert error in result.stderr
 
 
+def test_folder_without_an_init_is_not_passed_over_in_silence(tree: Path) -> None:
+    add_slice(tree, tasks=TASKS)
+    (tree / "features" / "added" / "__init__.py").unlink()
+    result = run(tree, "import main")
+    assert result.returncode != 0
+    assert "no __init__.py" in result.stderr
+
+
 def test_every_slice_has_its_rooms_and_says_what_it_does() -> None:
     slices = sorted(entry for entry in (ROOT / "features").iterdir() if (entry / "__init__.py").exists())
     assert [entry.name for entry in slices] == ["errors", "health", "jobs", "processing", "retry", "upload", "webhooks"]

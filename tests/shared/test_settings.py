@@ -58,7 +58,7 @@ def test_readme_has_the_table_of_settings_as_it_is() -> None:
 def test_keys_carry_names_and_roles() -> None:
     keys = parse_api_keys("plain, team:secret ,boss:top:admin")
     assert [(key.viewer.name, key.secret, key.viewer.sees_all) for key in keys] == [
-        ("key-1", b"plain", False),
+        ("key-a116c9ed46d6", b"plain", False),
         ("team", b"secret", False),
         ("boss", b"top", True),
     ]

@@ -31,6 +31,8 @@ DAMAGED = "The workbook is damaged and cannot be read. Open it in Excel, save it
 PROTECTED = "The workbook is protected by a password. Remove the password in Excel and upload the file again."
 TOO_LARGE = "The workbook cannot be read: it needs more memory than any real workbook of its kind."
 
+_CPU_GRACE_S = 5
+"""Between the signal that says why and the one that cannot be missed."""
 _BATCH_CHARS = 2**18
 _CELL_CHARS = 8
 _DATE_TYPE = 16
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     memory_bytes = MEMORY_BYTES + os.fstat(descriptor).st_size
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + _CPU_GRACE_S))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     output = sys.stdout.buffer
     try:
@@ -64,7 +66,6 @@ def main(arguments: Sequence[str]) -> None:
         _write(output, {"unreadable": str(unreadable)})
     except MemoryError:
         _write(output, {"unreadable": TOO_LARGE})
-    output.flush()
     # Nothing is left to do, and freeing millions of cells one by one takes its time.
     os._exit(0)
 
@@ -76,6 +77,7 @@ def _end_with_parent() -> None:
 
 def _write(output: IO[bytes], line: object) -> None:
     output.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    output.flush()
 
 
 def _read_workbook(descriptor: int, wanted: Mapping[str, Any]) -> Iterator[Any]:

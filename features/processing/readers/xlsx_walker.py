@@ -85,7 +85,9 @@ class SheetWalker:
         except FileUnreadable:
             if self._rows:
                 yield RowBatch(self._rows.copy(), bytes_read)
-            raise
+            if not self._is_done:
+                raise
+            return
         if self._rows:
             yield RowBatch(self._rows.copy(), bytes_read)
 
@@ -96,7 +98,7 @@ class SheetWalker:
         data_tag, row_tag, cell_tag, value_tag = (prefix + name for name in ("sheetData", "row", "c", "v"))
         text_tag, inline_tag, phonetic_tag = (prefix + name for name in ("t", "is", "rPh"))
         strings, kinds = self._strings.texts, self._kinds
-        letters, emit = _LETTERS, self._rows.append
+        letters, emit, last_row_text = _LETTERS, self._rows.append, str(MAX_SHEET_ROWS + 1)
         row_number, row_text, width, column, depth, row_chars = 0, "", MAX_SHEET_COLUMNS, -1, 0, 0
         parts: list[str] = []
         cells: list[str] = []
@@ -107,7 +109,7 @@ class SheetWalker:
         style: str | None = None
         in_row = in_cell = in_text = is_phonetic = is_too_long = False
 
-        def start(name: str, attributes: dict[str, str]) -> None:  # noqa: C901
+        def start(name: str, attributes: dict[str, str]) -> None:  # noqa: C901, PLR0912
             nonlocal row_number, row_text, width, column, depth, row_chars, cell_type, style, in_row, in_cell, in_text, is_phonetic
             if name == cell_tag:
                 if in_cell or not in_row:
@@ -130,8 +132,12 @@ class SheetWalker:
                 if in_row:
                     raise FileUnreadable(DAMAGED)
                 in_row = True
-                row_number = _find_row(attributes.get("r"), row_number)
-                row_text = str(row_number)
+                row_text = str(row_number + 1)
+                if attributes.get("r") == row_text != last_row_text:
+                    row_number += 1
+                else:
+                    row_number = _find_row(attributes.get("r"), row_number)
+                    row_text = str(row_number)
                 width = self.width or MAX_SHEET_COLUMNS
                 column, row_chars = -1, 0
             else:

@@ -24,7 +24,6 @@ from shared.table_dialect import TableDialect
 
 _CONTENT_TYPES = "[Content_Types].xml"
 _BINARY_WORKBOOK = b"application/vnd.ms-excel.sheet.binary"
-_OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"
 _NO_WORKBOOK = "The file is not an Excel workbook. Save the table from Excel as .xlsx and upload that."
 _BINARY = "The workbook is in Excel's binary format (.xlsb). Save it as .xlsx and upload that."
 _MAX_NAMES_SHOWN = 20
@@ -157,7 +156,7 @@ def _read_content_types(package: Package) -> bytes:
     names = package.namelist()
     if _CONTENT_TYPES in names:
         return package.read(_CONTENT_TYPES)
-    if "mimetype" in names and package.read("mimetype").startswith(_OPEN_DOCUMENT):
+    if "mimetype" in names:
         raise FileUnreadable("The file is an OpenDocument file. Save the table as .xlsx and upload that.")
     raise FileUnreadable(_NO_WORKBOOK)
 

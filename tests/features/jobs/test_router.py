@@ -83,7 +83,6 @@ async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(
     [
         ({"page": 0}, "page"),
         ({"page": "x"}, "page"),
-        ({"page": 10**30}, "page"),
         ({"page_size": 0}, "page_size"),
         ({"page_size": 1001}, "page_size"),
         ({"status": "DONE"}, "status"),
@@ -101,7 +100,7 @@ async def test_nonsense_in_the_query_is_a_400_that_names_it(client: httpx.AsyncC
 
 async def test_page_far_past_the_end_is_an_empty_list(client: httpx.AsyncClient, factory: Factory) -> None:
     await factory.job()
-    response = await client.get("/api/jobs", params={"page": 2**40, "page_size": 1000})
+    response = await client.get("/api/jobs", params={"page": 10**30, "page_size": 1000, "status": "", "from_date": "", "to_date": ""})
     assert response.status_code == 200
     assert response.json()["jobs"] == []
 

@@ -135,7 +135,7 @@ def _below(value: Any, limit: Any) -> bool:
     return bool(value < limit)
 
 
-def check_table(  # noqa: C901, PLR0912 - one rule after the other
+def check_table(  # noqa: PLR0912 - one rule after the other
     schema: dict[str, Any], rows: list[list[str | None]], *, first_row: int = 2
 ) -> set[Error]:
     """All errors of rows whose columns are the fields in their order; None is a cell that was reported already."""
@@ -191,7 +191,7 @@ def _key_errors(key: list[int], values: list[list[Any]], first_row: int, *, is_p
     return errors
 
 
-def _cell_error(field: dict[str, Any], state: Any, seen: list[Any]) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one rule after the other
+def _cell_error(field: dict[str, Any], state: Any, seen: list[Any]) -> str | None:  # noqa: PLR0911, PLR0912 - one rule after the other
     constraints = field.get("constraints", {})
     if state[0] == "wrong":
         return "type-error"

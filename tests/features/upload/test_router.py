@@ -418,3 +418,18 @@ async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Se
     digest = await writer.finish()
     assert digest == hashlib.sha256(bytes(65_536 * 100)).hexdigest()
     assert max(held) <= disk.BATCH_BYTES + 65_536
+
+
+async def test_file_and_folder_are_on_disk_before_the_answer(client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    response = await client.post(URL, files={"file": ("a.csv", CSV)})
+    [stored] = list_files(settings)
+    assert response.status_code == 202
+    assert synced == [stored.with_name(stored.name + ".part"), settings.upload_dir]

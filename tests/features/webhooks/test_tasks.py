@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -189,3 +191,36 @@ async def test_deliveries_of_jobs_that_are_gone_are_removed_when_they_have_ended
     await tasks.remove_orphans(context, Nothing())
     async with context.database.unit_of_work() as session:
         assert await queries.list_deliveries(session, job_id=job.id) == []
+
+
+async def test_address_that_was_checked_is_the_one_that_is_called(
+    context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name server that changes its answer between look-ups: the second answer is never asked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != "hook.test":
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        return real("127.0.0.1" if len(asked) == 1 else "127.0.0.99", port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "hook.test"))
+        await deliver(context, sent)
+        [request] = receiver.requests
+    assert asked == ["hook.test"]
+    assert request.headers["host"].startswith("hook.test:")
+    assert (await get_delivery(context, job.id)).status == "DELIVERED"
+
+
+async def test_proxies_of_the_environment_are_not_used(context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with receiving(lambda _: status(200)) as receiver:
+        await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1

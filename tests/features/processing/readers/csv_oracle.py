@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: C901, PLR0912, PLR0915 - one plain loop is what makes it obvious
+# ruff: noqa: PLR0912, PLR0915 - one plain loop is what makes it obvious
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

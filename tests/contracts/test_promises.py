@@ -1,4 +1,4 @@
-"""Promises of the contract that the service does not keep yet."""
+"""Promises of the contract that the service once broke: each found by a review, and kept since."""
 
 from __future__ import annotations
 
