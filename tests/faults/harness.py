@@ -23,6 +23,8 @@ from shared.broker import create_celery
 from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
+IS_LONG = "FAULT_SEEDS" in os.environ
+"""Whether this is `make faults`, and not the short form within `make test`."""
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 LEASE_S = 3.0
 FAST = {

@@ -1,8 +1,33 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
+from collections.abc import Sequence
 
-from shared.db.session import Database
+import pytest
+
+from shared import job_state
+from shared.db.models import JobStatus
+from shared.db.session import SENT, Database
+from shared.messaging import Message
+from tests.factories import Factory
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_messages_leave_when_what_they_speak_of_is_committed(database: Database, factory: Factory, taken: bool) -> None:
+    seen: list[JobStatus] = []
+
+    async def send(messages: Sequence[Message]) -> bool:
+        job = await factory.get(uuid.UUID(str(messages[0].payload["job_id"])))
+        assert job is not None
+        seen.append(job.status)
+        return taken
+
+    job = await factory.ended_job(JobStatus.FAILED)
+    async with Database(engine=database.engine, sessions=database.sessions, send=send).unit_of_work() as session:
+        assert await job_state.retry(session, job_id=job.id)
+    assert seen == [JobStatus.QUEUED]
+    assert session.info[SENT] is taken
 
 
 async def test_one_of_many_blocks_of_a_name_runs_at_a_time(database: Database) -> None:

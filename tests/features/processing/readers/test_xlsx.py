@@ -11,6 +11,7 @@ import pytest
 import xlsxwriter
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
+from features.processing.readers import xlsx_scanner
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.readers.xlsx import open_xlsx
 from tests.features.processing.readers.workbooks import (
@@ -27,11 +28,15 @@ from tests.features.processing.readers.workbooks import (
 )
 
 MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks know no zones
-READERS = ["fast", "openpyxl"]
+READERS = ["fast", "expat", "openpyxl"]
 
 
 @pytest.fixture(params=READERS)
-def reader(request: pytest.FixtureRequest) -> str:
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """`expat` is the fast reader with no sheet usual enough for patterns."""
+    if request.param == "expat":
+        monkeypatch.setattr(xlsx_scanner, "_is_usual_head", lambda _: False)
+        return "fast"
     return str(request.param)
 
 

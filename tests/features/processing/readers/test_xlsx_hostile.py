@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from features.processing.readers import xlsx_scanner
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.readers.xlsx import open_xlsx
 from tests.features.processing.readers.workbooks import (
@@ -252,8 +253,11 @@ ODD: dict[str, tuple[str, dict[int, list[str | None]]]] = {
 }
 
 
+@pytest.mark.parametrize("use_patterns", [True, False])
 @pytest.mark.parametrize("name", ODD)
-def test_odd_cells_are_shown_and_left_to_the_checks(tmp_path: Path, name: str) -> None:
+def test_odd_cells_are_shown_and_left_to_the_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, use_patterns: bool) -> None:
+    if not use_patterns:
+        monkeypatch.setattr(xlsx_scanner, "_is_usual_head", lambda _: False)
     rows, expected = ODD[name]
     assert read_xlsx(write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows))).rows == expected
 
@@ -303,13 +307,13 @@ def test_text_without_end_is_never_held_as_a_whole(tmp_path: Path, cell: str) ->
 
 
 def test_chunks_of_all_columns_have_few_rows(tmp_path: Path) -> None:
-    rows = "".join(f'<row r="{number}"><c r="XFD{number}"><v>1</v></c></row>' for number in range(1, 601))
+    rows = "".join(f'<row r="{number}"><c r="XFD{number}"><v>1</v></c></row>' for number in range(1, 301))
     path = write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows, header=""))
     table = open_xlsx(path, dialect=None, limits=ReadLimits())
     chunks = list(table.chunks())
     table.close()
     assert len(table.labels or ()) == 16_384
-    assert sum(len(chunk.row_numbers) for chunk in chunks) == 599
+    assert sum(len(chunk.row_numbers) for chunk in chunks) == 299
     assert max(sum(column.nbytes for column in chunk.columns) for chunk in chunks) < 2 * ReadLimits().chunk_bytes
 
 
