@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from features.processing.checks.compile import Checker
 from features.processing.checks.infer import MAX_ROWS, infer_table_schema
+from features.processing.memory import keep_freed_memory
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table
 from features.processing.readers.csv import open_csv
 from features.processing.readers.xls import open_xls
@@ -95,6 +96,7 @@ def inspect_file(
 
     Raises `FileUnreadable` where there is nothing to read: corrupt, encrypted, no such sheet, no header.
     """
+    keep_freed_memory()
     limits = limits or ReadLimits()
     table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits)
     try:

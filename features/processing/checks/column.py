@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -17,9 +17,12 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 # The first bytes of every character that str.isspace() knows, in UTF-8.
 _SPACE_STARTS = np.zeros(256, dtype=np.bool_)
 _SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
+# A search in 10,000 cells takes as long as writing down the rows of so many bytes.
+_BYTES_PER_SEARCH = 64
 _MEMO_ENTRIES = 10_000
 _MEMO_CHARACTERS = 100
 _ASCII_END = 0x80
+_SPACE = 0x20
 
 
 class Column:
@@ -64,9 +67,16 @@ class Column:
         return not len(self.data) or int(self.data.max()) < _ASCII_END
 
     @cached_property
+    def _may_have_space(self) -> bool:
+        """Whether a byte of white space can be among the cells; it is ASCII, up to the blank, or not ASCII at all."""
+        return not self.is_ascii or (len(self.data) > 0 and int(self.data.min()) <= _SPACE)
+
+    @cached_property
     def blank(self) -> Mask:
         """Cells that are there and hold nothing, or only white space."""
         filled = self.sizes > 0
+        if not self._may_have_space:
+            return ~filled & self.present
         if bool(filled.all()):
             result: Mask = np.zeros(len(self), np.bool_)
             candidates = np.flatnonzero(_SPACE_STARTS[self.data[self.starts]])
@@ -80,8 +90,14 @@ class Column:
 
     def rows_of(self, positions: Indices) -> Indices:
         """The cells in which byte positions of `data` (ascending) lie."""
-        ends = self.offsets[1:] - self.offsets[0]
-        return np.searchsorted(ends, positions, side="right")
+        if len(positions) * _BYTES_PER_SEARCH < len(self.data):
+            return np.searchsorted(self.offsets[1:] - self.offsets[0], positions, side="right")
+        # Many searches cost more than the row of every byte, written down once.
+        return self._row_of_byte[positions].astype(np.int64)
+
+    @cached_property
+    def _row_of_byte(self) -> npt.NDArray[np.int32]:
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
     def texts(self, rows: Indices) -> list[str | None]:
         """The text of some cells."""
@@ -124,6 +140,11 @@ def as_mask(array: pa.BooleanArray) -> Mask:
     return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
 
 
-def in_texts(column: Column, texts: Sequence[str] | frozenset[Hashable]) -> Mask:
+def in_texts(column: Column, texts: pa.StringArray) -> Mask:
     """Cells whose text is one of `texts`."""
-    return as_mask(pc.is_in(column.text, value_set=pa.array(list(texts), pa.string())))
+    return as_mask(pc.is_in(column.text, value_set=texts))
+
+
+def as_texts(texts: Iterable[str]) -> pa.StringArray:
+    """Texts for `in_texts`."""
+    return pa.array(list(texts), pa.string())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from features.processing.checks.column import Column, Indices, Mask, in_texts
+from features.processing.checks.column import Column, Indices, Mask, as_texts, in_texts
 from features.processing.checks.key_set import KeySpace
 from features.processing.checks.labels import find_misfits, match_columns, printable_label
 from features.processing.checks.registry import CheckContext, ColumnCheck, ColumnRule, LateFinding, RowRule, TypedChunk, column_checks, messages_for, row_checks
@@ -135,7 +135,7 @@ class _ColumnPlan:
         # A cell of only white space counts as "", so such a missing value does too.
         texts = {text if text.strip() else "" for text in given}
         self._empty_is_missing = "" in texts
-        self._missing_texts = sorted(texts - {""})
+        self._missing_texts = as_texts(sorted(texts - {""}))
         built = ((check, check.build(field, context)) for check in column_checks())
         self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
 
@@ -146,7 +146,7 @@ class _ColumnPlan:
         # A blank cell is a value of text types only, so where all cells are values of another type none needs a look for blanks.
         is_filled = self.field.type not in _TEXT_TYPES and bool(look.accepted.all())
         missing = raw.blank if self._empty_is_missing and not is_filled else np.zeros(len(raw), np.bool_)
-        if self._missing_texts:
+        if len(self._missing_texts):
             missing = missing | in_texts(raw, self._missing_texts)
         candidates = raw.present & ~missing
         typed = self._type_rule.judge(column, candidates, look)

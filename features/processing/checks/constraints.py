@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from features.processing.checks.column import Column, Mask, in_texts
+from features.processing.checks.column import Column, Mask, as_texts, in_texts
 from features.processing.checks.registry import CheckContext, ColumnRule, column_check
 from features.processing.checks.types import Typed
 from shared.table_schema import Field, constraint_value, identity_of
@@ -45,10 +45,11 @@ def _build_list(field: Field, given: Sequence[object] | None) -> ColumnRule | No
     message = f"This value must be one of {_list_values(texts)}."
     is_text = field.type in _TEXT_TYPES and field.format != "uuid"
     # Text that is allowed as it stands; text of other types may say the same value in other words (01 for 1).
-    known = [item for item in given if isinstance(item, str)] if field.type not in ("integer", "number") else texts
+    known = texts if is_text or field.type in ("integer", "number") else [item for item in given if isinstance(item, str)]
+    value_set = as_texts(known)
 
     def find_bad(typed: Typed) -> Mask:
-        bad = ~in_texts(typed.column, texts if is_text else known)
+        bad = ~in_texts(typed.column, value_set)
         if not is_text:
             doubtful = np.flatnonzero(bad & typed.ok)
             bad[doubtful] = [identity_of(value) not in allowed for value in typed.values(doubtful)]
@@ -158,7 +159,15 @@ def build_max_length(field: Field, context: CheckContext) -> ColumnRule | None:
     limit = field.constraints.max_length
     if limit is None:
         return None
-    return ColumnRule(message=f"This value must have at most {_count(field, limit)}.", find_bad_values=lambda typed: _lengths(field, typed) > limit)
+
+    def find_bad(typed: Typed) -> Mask:
+        bad: Mask = typed.column.sizes > limit
+        if field.type != "string" or (bool(bad.any()) and not typed.column.is_ascii):
+            bad = _lengths(field, typed) > limit
+        # A text has no more characters than bytes.
+        return bad
+
+    return ColumnRule(message=f"This value must have at most {_count(field, limit)}.", find_bad_values=find_bad)
 
 
 def _count(field: Field, limit: int) -> str:

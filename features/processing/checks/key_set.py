@@ -166,6 +166,10 @@ class KeySet:
 
     def add(self, keys: Keys) -> Mask:
         """Put the keys into the set, in their order, and say which were there before (also earlier among them)."""
+        if self._is_beyond(keys):
+            _push_numbers(self._numbers, keys.low.view(np.int64))
+            self._space.keep_budget()
+            return np.zeros(len(keys.low), np.bool_)
         order, repeated = _sort_and_mark(keys)
         seen = self.contains(keys)
         seen |= repeated
@@ -179,6 +183,13 @@ class KeySet:
             _push_pairs(self._pairs, pairs.take(_order_of(pairs)))
         self._space.keep_budget()
         return seen
+
+    def _is_beyond(self, keys: Keys) -> bool:
+        """Whether the keys are ascending numbers above all in the set, as most files have them: then none can be repeated."""
+        if self._spilled or not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
+            return False
+        numbers = keys.low.view(np.int64)
+        return all(int(run.view(np.int64)[-1]) < int(numbers[0]) for run in self._numbers) and bool((numbers[1:] > numbers[:-1]).all())
 
     def spill(self) -> None:
         """Move what is in memory to disk."""

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checks.column import Column, Indices, Mask, Memo, as_mask, in_texts
+from features.processing.checks.column import Column, Indices, Mask, Memo, as_mask, as_texts, in_texts
 from shared.table_schema import Field, NotOfTypeError, value_parser
 
 _MAX_FAST_DIGITS = 18
@@ -23,6 +23,8 @@ _DATE_SIZE, _TIME_SIZE, _DATETIME_SIZE = 10, 8, 19
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _FEBRUARY, _LEAP_DAY = 2, 29
 _DAY_S = 86_400
+# Python's ordinal of 1970-01-01, which Arrow counts from.
+_EPOCH = 719_163
 # Brings days counted from 0000-03-01 to Python's ordinals.
 _FIRST_DAY = -306
 _ASCII_EMAIL = (
@@ -191,7 +193,8 @@ def _look_for(field: Field) -> Callable[[Column], Look] | None:
         plain = field.bare_number and not field.group_char and (field.type == "integer" or field.decimal_char == ".")
         return {"integer": _look_at_integers, "number": _look_at_numbers}[field.type] if plain else None
     if field.type == "boolean":
-        return lambda column: _look_at_booleans(column, field)
+        known, true = as_texts((*field.true_values, *field.false_values)), as_texts(field.true_values)
+        return lambda column: Look(in_texts(column, known), lambda: in_texts(column, true).astype(np.int64))
     if field.type == "string":
         return {"default": _accept_all, "email": _look_at_emails, "uuid": _look_at_uuids}.get(field.format)
     if field.type in ("date", "time", "datetime"):
@@ -209,10 +212,6 @@ def _look_at_emails(column: Column) -> Look:
 
 def _look_at_uuids(column: Column) -> Look:
     return Look(as_mask(pc.match_substring_regex(column.text, _UUID)))
-
-
-def _look_at_booleans(column: Column, field: Field) -> Look:
-    return Look(in_texts(column, (*field.true_values, *field.false_values)), lambda: in_texts(column, field.true_values).astype(np.int64))
 
 
 def _look_at_integers(column: Column) -> Look:
@@ -319,6 +318,13 @@ def _spread(column: Column, rows: Indices, numbers: npt.NDArray[np.int64], valid
 
 def _look_at_dates(column: Column) -> Look:
     rows = np.flatnonzero(column.sizes == _DATE_SIZE)
+    if len(rows) == len(column) and len(rows):
+        try:
+            # Strict about digits, dashes and the calendar, and three times as fast; it says nothing but no where one cell is wrong.
+            days = np.asarray(column.text.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False), np.int64) + _EPOCH
+            return Look(days >= 1, lambda: days)
+        except pa.ArrowInvalid:
+            return _spread(column, rows, *_dates_in(_cells_of_size(column, _DATE_SIZE, rows)))
     return _spread(column, rows, *_dates_in(_cells_of_size(column, _DATE_SIZE, rows)))
 
 

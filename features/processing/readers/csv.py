@@ -17,7 +17,7 @@ from features.processing.readers.detect import detect_characters, detect_encodin
 from features.processing.readers.prefetch import Prefetch
 from shared.table_dialect import TableDialect
 
-BLOCK_BYTES = 2**21
+BLOCK_BYTES = 2**20
 SAMPLE_BYTES = 2**16
 MAX_CELLS_PER_STEP = 200_000
 """Bounds the memory of one step where a table has thousands of columns."""

@@ -153,7 +153,7 @@ class CellReader:
             ),
             convert_options=self._convert_options,
         )
-        return [column.combine_chunks() for column in table.columns], np.array(ragged, dtype=np.int64)
+        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns], np.array(ragged, dtype=np.int64)
 
     def _parse_exact(self, block: RecordBlock, indices: Positions, kinds: npt.NDArray[np.uint8]) -> tuple[list[ExactRow], list[Finding]]:
         """The records at `indices` cell by cell; writes into `kinds` which of them are blank or too long."""

@@ -6,7 +6,7 @@ by quote. Both give what `csv_grammar` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from features.processing.readers.csv_grammar import CsvGrammar
 LF, CR = 10, 13
 Positions: TypeAlias = npt.NDArray[np.integer]
 _NOWHERE: Positions = np.empty(0, dtype=np.int32)
-_PIECE_BYTES = 2**21
+_PIECE_BYTES = 2**18
 _MANY_QUOTES = 3_000_000
 """From here on the positions of all quotes would take too much memory."""
 
@@ -47,11 +47,11 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
     """
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
-    line_ends = _find_line_ends(view, codes, final=final)
     quote = (grammar.quote_char or "").encode()
     has_quotes = bool(quote) and quote in view
     has_too_many = has_quotes and len(view) > _MANY_QUOTES and view.count(quote) > _MANY_QUOTES
-    quotes = _find_all(codes, quote[0]) if has_quotes and not has_too_many else _NOWHERE
+    marks = _find_marks(view, codes, quote if has_quotes and not has_too_many else b"", final=final)
+    line_ends, quotes = marks.line_ends, marks.quotes
     has_comments = grammar.comment_char is not None and grammar.comment_char.encode() in view
     unclosed_at: list[int] = []
     open_quote, open_line = -1, False
@@ -62,13 +62,15 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
                 openers = quotes[0::2]
                 open_quote = int(openers[_at_cell_start(codes, openers, grammar)][-1])
                 line_ends = line_ends[: np.searchsorted(line_ends, open_quote)]
-            line_ends = line_ends[np.searchsorted(quotes, line_ends) & 1 == 0]
+            line_ends = line_ends[~marks.is_quoted[: len(line_ends)]]
         else:
             walk = _Walk(view, codes, line_ends, grammar, final=final, never_closed=never_closed)
             walk.run(_candidates(view, codes, quotes, grammar))
             line_ends, unclosed_at, open_quote, open_line = walk.outer_line_ends(), walk.unclosed, walk.open_quote, walk.open_line
     end = int(line_ends[-1]) + 1 if len(line_ends) else 0
-    stops = line_ends - ((codes[line_ends] == LF) & (line_ends > 0) & (codes[line_ends - 1] == CR))
+    stops = line_ends
+    if marks.has_returns:
+        stops = line_ends - ((codes[line_ends] == LF) & (line_ends > 0) & (codes[line_ends - 1] == CR))
     starts = np.empty(len(line_ends), dtype=np.int32)
     if len(starts):
         starts[0] = 0
@@ -83,7 +85,7 @@ def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
     """The rest of one line, in which quotes mean nothing any more; nothing where `data` does not hold its end."""
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
-    line_ends = _find_line_ends(view, codes, final=final)[:1]
+    line_ends = _find_marks(view, codes, b"", final=final).line_ends[:1]
     if not len(line_ends) and not final:
         return Scan(starts=_NOWHERE, stops=_NOWHERE, end=0, unclosed=_NOWHERE, open_line=True)
     end = int(line_ends[0]) + 1 if len(line_ends) else len(data)
@@ -120,25 +122,47 @@ def shorten_record(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> byte
     return quote + breaks + (inside[-1:] if grammar.escape_char and inside[-1:] == grammar.escape_char.encode() else b"")
 
 
-def _find_all(codes: npt.NDArray[np.uint8], code: int) -> Positions:
-    """Where `code` stands, as 32-bit numbers, made piece by piece so that the 64-bit ones never exist as a whole."""
-    pieces = [(np.flatnonzero(codes[start : start + _PIECE_BYTES] == code) + start).astype(np.int32) for start in range(0, len(codes), _PIECE_BYTES)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Marks:
+    """The bytes of a piece that can mean structure."""
+
+    line_ends: Positions
+    """The last byte of every line break (LF, CRLF or CR)."""
+    quotes: Positions
+    is_quoted: npt.NDArray[np.bool_]
+    """For each line end whether the number of quotes before it is odd."""
+    has_returns: bool
+
+
+def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, final: bool) -> _Marks:
+    """Line ends, and quotes where `quote` is given; a CR at the end of the piece may still become CRLF."""
+    has_returns = b"\r" in view
+    at = _find_any(codes, [LF, *([CR] if has_returns else []), *quote])
+    kinds = codes[at]
+    is_end = kinds == LF
+    if has_returns:
+        returns = np.flatnonzero(kinds == CR)
+        last = len(codes) - 1
+        alone = codes[np.minimum(at[returns] + 1, last)] != LF
+        if not final:
+            alone &= at[returns] < last
+        is_end[returns[alone]] = True
+    is_quote = kinds == quote[0] if quote else np.zeros(len(at), np.bool_)
+    # Whether a sum is odd outlives its overflow.
+    is_odd = (np.cumsum(is_quote, dtype=np.uint8) & 1).view(np.bool_)
+    return _Marks(line_ends=at[is_end], quotes=at[is_quote], is_quoted=is_odd[is_end], has_returns=has_returns)
+
+
+def _find_any(codes: npt.NDArray[np.uint8], wanted: Sequence[int]) -> Positions:
+    """Where one of a few bytes stands, as 32-bit numbers, made piece by piece so that what lies between stays in the processor's cache."""
+    pieces = []
+    for start in range(0, len(codes), _PIECE_BYTES):
+        piece = codes[start : start + _PIECE_BYTES]
+        found = piece == wanted[0]
+        for code in wanted[1:]:
+            found |= piece == code
+        pieces.append((np.flatnonzero(found) + start).astype(np.int32))
     return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
-
-def _find_line_ends(view: bytes, codes: npt.NDArray[np.uint8], *, final: bool) -> Positions:
-    """The last byte of every line break (LF, CRLF or CR); a CR at the end of the piece may still become CRLF."""
-    line_feeds = _find_all(codes, LF)
-    if b"\r" not in view:
-        return line_feeds
-    returns = _find_all(codes, CR)
-    last = len(codes) - 1
-    alone = codes[np.minimum(returns + 1, last)] != LF
-    if not final:
-        alone &= returns < last
-    if not alone.any():
-        return line_feeds
-    return np.sort(np.concatenate([line_feeds, returns[alone]]))
 
 
 def _at_cell_start(codes: npt.NDArray[np.uint8], at: Positions, grammar: CsvGrammar) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ _LEGACY_ENCODINGS = (
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 _BLOCK_BYTES = 2**20
+_MAX_CONTINUATION_BYTES = 3
 _SAMPLE_BYTES = 2**16
 _LINES_PER_BAD_LINE = 1000
 _SAMPLE_ROWS = 1000
@@ -50,10 +52,30 @@ def detect_encoding(path: Path) -> str:
             return encoding
     if wide := _detect_utf16(head):
         return wide
-    if all(_is_utf8(block) for block in _read_lines(path)):
+    if is_utf8_file(path):
         return "utf-8"
     bad_share, sample = _sample_bad_lines(path)
     return "utf-8" if bad_share * _LINES_PER_BAD_LINE <= 1 else detect_legacy_encoding(sample)
+
+
+def is_utf8_file(path: Path) -> bool:
+    """Whether all bytes of the file are valid UTF-8."""
+    with path.open("rb", buffering=0) as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+        return all(is_utf8(pa.py_buffer(_read_characters(file.fileno(), first))) for first in range(0, size_bytes, _BLOCK_BYTES))
+
+
+def _read_characters(descriptor: int, first: int) -> memoryview:
+    """The block at `first`; bytes at its head that belong to a character begun before it are the block's before it."""
+    block = os.pread(descriptor, _BLOCK_BYTES + _MAX_CONTINUATION_BYTES, first)
+    return memoryview(block)[_count_continuation(block, 0) if first else 0 : _BLOCK_BYTES + _count_continuation(block, _BLOCK_BYTES)]
+
+
+def _count_continuation(block: bytes, at: int) -> int:
+    count = 0
+    while count < _MAX_CONTINUATION_BYTES and at + count < len(block) and block[at + count] & 0xC0 == 0x80:  # noqa: PLR2004 - as UTF-8 has it
+        count += 1
+    return count
 
 
 def _sample_bad_lines(path: Path) -> tuple[Fraction, bytes]:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from features.processing.readers.base import Chunk, ReadLimits, Source
 from features.processing.readers.excel_chunks import RowBatch, SheetReader
+from features.processing.readers.xlsx_cells import CellValues
 from features.processing.readers.xlsx_openpyxl import walk_with_openpyxl
 from features.processing.readers.xlsx_package import Package
+from features.processing.readers.xlsx_scanner import SheetScanner
 from features.processing.readers.xlsx_strings import StringTable, read_shared_strings
-from features.processing.readers.xlsx_walker import SheetWalker
 from features.processing.readers.xlsx_workbook import Sheet, Workbook, choose_sheet, open_workbook
 from shared.table_dialect import TableDialect
 
@@ -35,12 +36,12 @@ class XlsxTable:
                 self._strings = read_shared_strings(
                     self._package.blocks(workbook.shared_strings_part), spill_dir=limits.spill_dir, threshold_bytes=limits.spill_threshold_bytes
                 )
-            self._walker = SheetWalker(strings=self._strings, kinds=workbook.kinds, is_1904=workbook.is_1904, max_row_bytes=limits.max_row_bytes)
+            self._scanner = SheetScanner(CellValues(strings=self._strings, kinds=workbook.kinds, is_1904=workbook.is_1904), max_row_bytes=limits.max_row_bytes)
             self._reader = SheetReader(self._walk(workbook, sheet), dialect=dialect, limits=limits)
         except BaseException:
             self.close()
             raise
-        self._walker.width = self._reader.width
+        self._scanner.width = self._reader.width
         self.labels: Sequence[str] | None = self._reader.labels
         self.source = Source(sheet=sheet.name, header_row=self._reader.header_row)
 
@@ -56,4 +57,4 @@ class XlsxTable:
     def _walk(self, workbook: Workbook, sheet: Sheet) -> Iterator[RowBatch]:
         if self._limits.excel_reader == "openpyxl":
             return walk_with_openpyxl(self._package, workbook, sheet, strings=self._strings)
-        return self._walker.walk(self._package.blocks(sheet.part))
+        return self._scanner.scan(self._package.blocks(sheet.part))

@@ -1,7 +1,7 @@
 """What a workbook says of itself: its sheets, their order and visibility, its epoch, and which cell styles show dates.
 
-openpyxl reads the package and the list of sheets. The cell styles are read here: openpyxl builds every font, fill and border of them, which takes
-gigabytes for the 64,000 styles that Excel allows and refuses workbooks for a wrong colour. All that is needed is the number format of each.
+openpyxl reads the package and the list of sheets. The cell styles are read here: openpyxl builds every font, fill and border of them, and refuses a
+workbook for a wrong colour. All that is needed is the number format of each.
 """
 
 from __future__ import annotations

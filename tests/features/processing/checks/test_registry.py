@@ -46,5 +46,6 @@ def test_checks_run_in_the_order_of_the_contract() -> None:
 
 
 def test_second_check_with_the_same_name_is_refused() -> None:
+    registry.column_checks()
     with pytest.raises(ValueError, match="two checks"):
         registry.column_check("enum", error_type="enum-error")(lambda _field, _context: None)

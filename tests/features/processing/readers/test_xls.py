@@ -209,7 +209,7 @@ def child_of(table: XlsTable) -> subprocess.Popen[bytes]:
 
 
 def test_closing_half_way_and_twice_ends_the_child(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.xls", [["a"], *([number] for number in range(60_000))])
+    path = save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))])
     table = open_xls(path, dialect=None, limits=ReadLimits(chunk_rows=10))
     next(table.chunks())
     table.close()
@@ -218,7 +218,7 @@ def test_closing_half_way_and_twice_ends_the_child(tmp_path: Path) -> None:
 
 
 def test_child_ends_with_its_parent(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.xls", [["a"], *([number, "x" * 50] for number in range(60_000))])
+    path = save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))])
     code = (
         "import os, sys; from pathlib import Path\n"
         "from features.processing.readers.base import ReadLimits; from features.processing.readers.xls import open_xls\n"
@@ -242,7 +242,7 @@ def is_running(process: int) -> bool:
 
 def test_child_knows_nothing_of_the_parents_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "secret")
-    table = open_xls(save(tmp_path / "a.xls", [["a"], *([number] for number in range(60_000))]), dialect=None, limits=ReadLimits())
+    table = open_xls(save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
     environment = Path(f"/proc/{child_of(table).pid}/environ").read_text()
     table.close()
     assert "MALLOC_ARENA_MAX" in environment

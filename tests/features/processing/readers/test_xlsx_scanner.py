@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from features.processing.readers import xlsx_scanner
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel_cells import FormatKind, SheetRow
 from features.processing.readers.excel_chunks import RowBatch
@@ -17,7 +16,7 @@ from features.processing.readers.xlsx_strings import read_shared_strings
 from features.processing.readers.xlsx_walker import SheetWalker
 from tests.features.processing.readers.workbooks import sheet_xml, strings_xml
 
-KINDS = {"1": FormatKind.DATE, "2": FormatKind.DATETIME}
+KINDS: dict[str | None, FormatKind] = {"1": FormatKind.DATE, "2": FormatKind.DATETIME}
 CELLS = [
     '<c r="{}"/>',
     '<c r="{}" s="1" />',
@@ -103,7 +102,7 @@ def expat_is_not_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> Iterator[RowBatch]:
         raise AssertionError
 
-    monkeypatch.setattr(xlsx_scanner.SheetWalker, "walk", refuse)
+    monkeypatch.setattr(SheetWalker, "walk", refuse)
 
 
 @pytest.mark.usefixtures("expat_is_not_needed")
