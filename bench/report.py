@@ -107,7 +107,7 @@ def _machine() -> list[tuple[str, str]]:
     return [
         ("Processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("Memory", f"{memory_gib:.0f} GiB"),
-        ("System", f"{platform.system()} {platform.release()}, Python {platform.python_version()}"),
+        ("System", f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}, Python {platform.python_version()}"),
         ("Packages", ", ".join(f"{name} {version(name)}" for name in PACKAGES)),
     ]
 
