@@ -119,9 +119,13 @@ class Memo:
         self._known: dict[str, Any] = {}
 
     def of_rows(self, column: Column, rows: Indices) -> Iterator[Any]:
-        """The results for some cells, in their order, one at a time, since those of JSON may be large; none of the cells may be null."""
+        """The results for some cells, as `of_texts`; none of the cells may be null."""
+        return self.of_texts(column.texts(rows))
+
+    def of_texts(self, texts: Iterable[str | None]) -> Iterator[Any]:
+        """The results for some texts, in their order, one at a time, since those of JSON may be large."""
         known, function = self._known, self._function
-        for text in column.texts(rows):
+        for text in texts:
             assert text is not None
             if len(text) > _MEMO_CHARACTERS:
                 yield function(text)

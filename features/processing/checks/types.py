@@ -160,8 +160,10 @@ class TypeRule:
         ok = look.accepted & candidates
         doubtful = np.flatnonzero(candidates & ~look.accepted)
         if len(doubtful):
-            values = self._parse.of_rows(column, doubtful)
-            ok[doubtful] = [value is not NOT_A_VALUE for value in values]
+            # Wrong values repeat themselves: each one is parsed once.
+            texts = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
+            good = np.array([value is not NOT_A_VALUE for value in self._parse.of_texts(texts.dictionary.to_pylist())], np.bool_)
+            ok[doubtful] = good[texts.indices.to_numpy(zero_copy_only=False)]
         return Typed(column, ok, look, self._parse)
 
 

@@ -17,9 +17,9 @@ from features.processing.readers.detect import detect_characters, detect_encodin
 from features.processing.readers.prefetch import Prefetch
 from shared.table_dialect import TableDialect
 
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**21
 SAMPLE_BYTES = 2**16
-MAX_CELLS_PER_STEP = 200_000
+MAX_CELLS_PER_STEP = 400_000
 """Bounds the memory of one step where a table has thousands of columns."""
 
 
@@ -39,7 +39,8 @@ class CsvTable:
         try:
             self._grammar = _find_grammar(self._source, dialect)
             self.bytes_total = self._source.bytes_total
-            self._blocks = iter(RecordReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes))
+            self._records = RecordReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes)
+            self._blocks = iter(self._records)
             self._comment_rows = frozenset(dialect.comment_rows if dialect else ())
             self.labels: Sequence[str] | None = None
             header_row = None
@@ -74,6 +75,7 @@ class CsvTable:
         builder = ChunkBuilder(self._limits, width=self._width)
         for block in self._read_cells():
             yield from builder.add(block)
+            self._records.rows_wanted = builder.rows_wanted
         yield from builder.finish()
 
     def _read_cells(self) -> Iterator[CellBlock]:

@@ -180,11 +180,11 @@ class CellReader:
         return rows, findings
 
     def _merge(self, columns: Sequence[pa.StringArray], rows: Sequence[ExactRow], order: pa.Array) -> list[pa.StringArray]:
-        merged = []
-        for number, column in enumerate(columns):
-            exact = pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string())
-            merged.append(pa.concat_arrays([column, exact]).take(order))
-        return merged
+        exact = (pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string()) for number in range(self._width))
+        if not len(columns[0]):
+            # No order but their own; and a row of many megabytes is not copied twice more.
+            return list(exact)
+        return [pa.concat_arrays([column, texts]).take(order) for column, texts in zip(columns, exact, strict=True)]
 
 
 def find_comments(block: RecordBlock, grammar: CsvGrammar) -> list[int]:

@@ -15,7 +15,7 @@ from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, RowKin
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
 """A chunk that has more errors ends with the block that brought them."""
-_MAX_ARRAYS = 100_000
+_MAX_ARRAYS = 20_000
 """A chunk of a very wide table ends where the pieces of its columns become too many: each costs some hundred bytes."""
 
 
@@ -59,6 +59,12 @@ class ChunkBuilder:
         """The last chunk, if there is anything left; blank rows at the end are nothing."""
         if self._rows or self._findings or self._rows_lost:
             yield self._cut()
+
+    @property
+    def rows_wanted(self) -> int:
+        """The rows that would end a chunk: those missing in this one, or in this one and the next where they are few."""
+        missing = self._limits.chunk_rows - self._rows
+        return missing if missing * 2 > self._limits.chunk_rows else missing + self._limits.chunk_rows
 
     def _is_full(self) -> bool:
         return (

@@ -14,6 +14,10 @@ from features.processing.readers.csv_scan import Positions, Scan, find_close, sc
 from features.processing.readers.csv_source import ByteSource
 
 LINE_BREAK_BYTES = 2
+_SURPLUS = 1.02
+"""Rows differ in length: so much more is read than as many rows as are wanted took before."""
+_MAX_LEFT = 1 / 8
+"""The share of what was read that may be left for the next block, to be looked at again."""
 
 
 class Trouble(IntEnum):
@@ -62,6 +66,9 @@ class RecordReader:
     def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int) -> None:
         self._source, self._grammar = source, grammar
         self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
+        self.rows_wanted = 0
+        """Where the next block had better end, in records; 0: anywhere. It saves those who cut it by rows from putting pieces together."""
+        self._row_bytes = 0.0
         self._rest = b""
         self._is_too_long = False
         """`_rest` begins with a record that is too long: a few bytes that stand for it."""
@@ -75,15 +82,18 @@ class RecordReader:
         while not final:
             if self._never_closed < 0:
                 # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
-                block = self._source.read(max(self._block_bytes, len(self._rest) // 2))
+                block = self._source.read(max(self._bytes_wanted(), len(self._rest) // 2))
                 final = not block
                 self._rest += block
             if not self._rest:
                 continue
             scan = self._scan(final=final)
             if len(scan.starts):
-                yield self._cut(scan, first_row=row)
-                row += len(scan.starts)
+                count = self._count_wanted(scan) if not final else len(scan.starts)
+                yield self._cut(scan, count, first_row=row)
+                row += count
+                if count < len(scan.starts):
+                    continue
             if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
 
@@ -93,7 +103,19 @@ class RecordReader:
         never_closed, self._never_closed = self._never_closed, -1
         return scan_records(self._rest, self._grammar, final=final, never_closed=never_closed)
 
-    def _cut(self, scan: Scan, *, first_row: int) -> RecordBlock:
+    def _bytes_wanted(self) -> int:
+        bytes_wanted = int(self.rows_wanted * self._row_bytes * _SURPLUS) - len(self._rest)
+        return bytes_wanted if self._block_bytes < bytes_wanted * 4 < self._block_bytes * 4 else self._block_bytes
+
+    def _count_wanted(self, scan: Scan) -> int:
+        """How many of the records make the next block: as many as are wanted where few are left then, else all."""
+        count = len(scan.starts)
+        if 0 < self.rows_wanted < count and len(self._rest) - int(scan.starts[self.rows_wanted]) <= len(self._rest) * _MAX_LEFT:
+            return self.rows_wanted
+        return count
+
+    def _cut(self, scan: Scan, count: int, *, first_row: int) -> RecordBlock:
+        """The first `count` records; the rest is kept."""
         trouble = np.zeros(len(scan.starts), dtype=np.uint8)
         trouble[scan.unclosed] = Trouble.UNCLOSED_QUOTE
         trouble[scan.stops - scan.starts > self._max_row_bytes] = Trouble.TOO_LONG
@@ -107,8 +129,9 @@ class RecordReader:
             trouble=trouble,
             first_row=first_row,
             bytes_read=self._source.bytes_read,
-        )
-        self._rest = self._rest[scan.end :]
+        ).part(0, count)
+        self._row_bytes = block.end / count
+        self._rest = self._rest[block.end :]
         self._is_too_long = self._skips_line = False
         return block
 

@@ -6,7 +6,7 @@ by quote. Both give what `csv_grammar` says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -62,9 +62,9 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
                 openers = quotes[0::2]
                 open_quote = int(openers[_at_cell_start(codes, openers, grammar)][-1])
                 line_ends = line_ends[: np.searchsorted(line_ends, open_quote)]
-            line_ends = line_ends[~marks.is_quoted[: len(line_ends)]]
         else:
-            walk = _Walk(view, codes, line_ends, grammar, final=final, never_closed=never_closed)
+            all_line_ends = _find_marks(view, codes, b"", final=final).line_ends
+            walk = _Walk(view, codes, all_line_ends, grammar, final=final, never_closed=never_closed)
             walk.run(_candidates(view, codes, quotes, grammar))
             line_ends, unclosed_at, open_quote, open_line = walk.outer_line_ends(), walk.unclosed, walk.open_quote, walk.open_line
     end = int(line_ends[-1]) + 1 if len(line_ends) else 0
@@ -124,45 +124,49 @@ def shorten_record(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> byte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Marks:
-    """The bytes of a piece that can mean structure."""
+    """The bytes of a piece that mean structure."""
 
     line_ends: Positions
-    """The last byte of every line break (LF, CRLF or CR)."""
+    """The last byte of every line break (LF, CRLF or CR) with an even number of quotes before it."""
     quotes: Positions
-    is_quoted: npt.NDArray[np.bool_]
-    """For each line end whether the number of quotes before it is odd."""
     has_returns: bool
 
 
 def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, final: bool) -> _Marks:
-    """Line ends, and quotes where `quote` is given; a CR at the end of the piece may still become CRLF."""
+    """Line ends, and quotes where `quote` is given; a CR at the end of the piece may still become CRLF.
+
+    It goes through small pieces, so that what lies between stays in the processor's cache and is little where all bytes are marks.
+    """
     has_returns = b"\r" in view
-    at = _find_any(codes, [LF, *([CR] if has_returns else []), *quote])
-    kinds = codes[at]
-    is_end = kinds == LF
-    if has_returns:
-        returns = np.flatnonzero(kinds == CR)
-        last = len(codes) - 1
-        alone = codes[np.minimum(at[returns] + 1, last)] != LF
-        if not final:
-            alone &= at[returns] < last
-        is_end[returns[alone]] = True
-    is_quote = kinds == quote[0] if quote else np.zeros(len(at), np.bool_)
-    # Whether a sum is odd outlives its overflow.
-    is_odd = (np.cumsum(is_quote, dtype=np.uint8) & 1).view(np.bool_)
-    return _Marks(line_ends=at[is_end], quotes=at[is_quote], is_quoted=is_odd[is_end], has_returns=has_returns)
-
-
-def _find_any(codes: npt.NDArray[np.uint8], wanted: Sequence[int]) -> Positions:
-    """Where one of a few bytes stands, as 32-bit numbers, made piece by piece so that what lies between stays in the processor's cache."""
-    pieces = []
+    wanted = [LF, *([CR] if has_returns else []), *quote]
+    last = len(codes) - 1
+    line_ends, quotes = [], []
+    is_open = False
     for start in range(0, len(codes), _PIECE_BYTES):
         piece = codes[start : start + _PIECE_BYTES]
-        found = piece == wanted[0]
+        is_mark = piece == wanted[0]
         for code in wanted[1:]:
-            found |= piece == code
-        pieces.append((np.flatnonzero(found) + start).astype(np.int32))
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+            is_mark |= piece == code
+        at = np.flatnonzero(is_mark).astype(np.int32) + np.int32(start)
+        kinds = codes[at]
+        is_end = kinds == LF
+        if has_returns:
+            returns = np.flatnonzero(kinds == CR)
+            alone = codes[np.minimum(at[returns] + 1, last)] != LF
+            is_end[returns[alone if final else alone & (at[returns] < last)]] = True
+        if quote and len(at):
+            is_quote = kinds == quote[0]
+            # Whether a sum is odd outlives its overflow.
+            is_quoted = ((np.cumsum(is_quote, dtype=np.uint8) & 1) == 1) ^ is_open
+            is_open = bool(is_quoted[-1])
+            is_end &= ~is_quoted
+            quotes.append(at[is_quote])
+        line_ends.append(at[is_end])
+    return _Marks(
+        line_ends=np.concatenate(line_ends) if line_ends else _NOWHERE,
+        quotes=np.concatenate(quotes) if quotes else _NOWHERE,
+        has_returns=has_returns,
+    )
 
 
 def _at_cell_start(codes: npt.NDArray[np.uint8], at: Positions, grammar: CsvGrammar) -> npt.NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,19 @@ def test_numbers_and_texts_that_look_alike_are_different_keys() -> None:
     key_set = space.create_set()
     key_set.add(space.number_keys(np.array([49])))
     assert not key_set.contains(space.text_keys(Column(pa.array(["1", "49"])), np.arange(2))).any()
+
+
+def test_ascending_numbers_are_fresh_until_one_comes_back() -> None:
+    with closing(KeySpace(ReadLimits())) as space:
+        key_set = space.create_set()
+
+        def add(*numbers: int) -> list[bool]:
+            return list(map(bool, key_set.add(space.number_keys(np.array(numbers, np.int64)))))
+
+        assert add(-3, -1, 0) == [False, False, False]
+        assert add(1, 5, 9) == [False, False, False]
+        assert add(9, 10, 11) == [True, False, False]
+        assert add(12, 12, 13) == [False, True, False]
+        assert add(-2, -1, 14) == [False, True, False]
+        assert add(15, 16, 17) == [False, False, False]
+        assert add(17, 14, -3) == [True, True, True]

@@ -73,6 +73,14 @@ def test_every_day_of_the_calendar_has_its_number() -> None:
     assert typed.numbers.tolist() == [day.toordinal() for day in days]
 
 
+@pytest.mark.parametrize("wrong", ["0000-01-01", "2023-02-29", "2024-1-001", " 2024-1-01", "2024/01/01", "+024-01-01"])
+def test_one_wrong_date_among_dates_of_ten_bytes_is_found(wrong: str) -> None:
+    column = Column(pa.array(["2024-02-29", wrong, "0001-01-01", "9999-12-31"]))
+    typed = TypeRule(Field(name="a", type="date")).judge(column, np.ones(4, np.bool_))
+    assert typed.ok.tolist() == [True, False, True, True]
+    assert typed.numbers[typed.ok].tolist() == [dt.date(2024, 2, 29).toordinal(), 1, dt.date.max.toordinal()]
+
+
 def test_every_white_space_character_makes_a_blank_cell() -> None:
     characters = [chr(point) for point in range(1, sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
     column = Column(pa.array(characters))

@@ -6,7 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from features.processing.readers import detect
 from features.processing.readers.base import FileUnreadable, ReadLimits, Source
 from features.processing.readers.csv import open_csv
 from features.processing.readers.detect import detect_encoding
@@ -123,3 +126,20 @@ def test_delimiter_that_fits_header_and_rows_wins(tmp_path: Path, text: str, del
 def test_quote_character_is_found(tmp_path: Path, text: str, quote: str) -> None:
     source, _ = source_of(tmp_path / "a.csv", text.encode())
     assert source.quote_char == quote
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.lists(st.sampled_from(["a", "é", "€", "🙂", b"\xc3", b"\x80", b"\xbf", b"\xf0\x9f"]), max_size=12), block_bytes=st.integers(1, 6))
+def test_utf8_is_judged_alike_wherever_blocks_end(tmp_path_factory: pytest.TempPathFactory, data: list[str | bytes], block_bytes: int) -> None:
+    content = b"".join(item.encode() if isinstance(item, str) else item for item in data)
+    path = tmp_path_factory.mktemp("blocks") / "f.csv"
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(detect, "_BLOCK_BYTES", block_bytes)
+        found = detect.is_utf8_file(path)
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        assert not found
+    else:
+        assert found
