@@ -21,6 +21,8 @@ BLOCK_BYTES = 2**21
 SAMPLE_BYTES = 2**16
 MAX_CELLS_PER_STEP = 400_000
 """Bounds the memory of one step where a table has thousands of columns."""
+_FEW_COLUMNS = 64
+"""A block is read in one step where its table has no more."""
 
 
 def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> CsvTable:
@@ -33,14 +35,15 @@ class CsvTable:
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, block_bytes: int = BLOCK_BYTES) -> None:
         self._limits, self._dialect = limits, dialect
-        encoding = encoding or detect_encoding(path)
+        is_valid_utf8 = False
+        if encoding is None:
+            encoding, is_valid_utf8 = detect_encoding(path)
         self._source: ByteSource = open_source(path, encoding=encoding)
         self._prefetch: Prefetch[Chunk] | None = None
         try:
             self._grammar = _find_grammar(self._source, dialect)
             self.bytes_total = self._source.bytes_total
-            self._records = RecordReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes)
-            self._blocks = iter(self._records)
+            self._blocks = iter(RecordReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes))
             self._comment_rows = frozenset(dialect.comment_rows if dialect else ())
             self.labels: Sequence[str] | None = None
             header_row = None
@@ -54,6 +57,8 @@ class CsvTable:
                 comment_rows=sorted(self._comment_rows),
                 undecodable=self._source.undecodable,
                 encoding=encoding,
+                first_row=1 if header_row is None else header_row + 1,
+                is_valid_utf8=is_valid_utf8,
             )
         except BaseException:
             self._source.close()
@@ -75,29 +80,32 @@ class CsvTable:
         builder = ChunkBuilder(self._limits, width=self._width)
         for block in self._read_cells():
             yield from builder.add(block)
-            self._records.rows_wanted = builder.rows_wanted
         yield from builder.finish()
 
     def _read_cells(self) -> Iterator[CellBlock]:
-        step = max(1, MAX_CELLS_PER_STEP // self._width)
         for block in self._blocks:
-            for first in range(0, len(block), step):
-                yield self._cells.read(block.part(first, min(first + step, len(block))))
+            if self._width > _FEW_COLUMNS:
+                step = max(1, MAX_CELLS_PER_STEP // self._width)
+                for first in range(0, len(block), step):
+                    yield self._cells.read(block.part(first, min(first + step, len(block))))
+            elif block.begin < block.end:
+                yield self._cells.read(block)
 
     def _read_header(self) -> tuple[list[str], int]:
         """The labels and the header's place; what follows stays in `_blocks`."""
         wanted = self._dialect.header_rows if self._dialect is not None and "headerRows" in self._dialect.descriptor else None
         found: list[list[str]] = []
+        row = 0
         for block in self._blocks:
             comments = set(find_comments(block, self._grammar))
             for index in range(len(block)):
-                row = block.first_row + index
+                row += 1
                 if wanted is None:
-                    if index in comments or row in self._comment_rows or block.starts[index] == block.stops[index]:
+                    if index in comments or row in self._comment_rows or not block.record(index):
                         continue
                 elif row not in wanted:
                     continue
-                cells = self._read_labels(block, index)
+                cells = self._read_labels(block, index, row)
                 if wanted is None and is_blank(cells):
                     continue
                 found.append(cells)
@@ -106,13 +114,13 @@ class CsvTable:
                     return join_labels(found, self._dialect.header_join if self._dialect else " "), row
         raise FileUnreadable("The file has no header: there is no row with column names in it.")
 
-    def _read_labels(self, block: RecordBlock, index: int) -> list[str]:
-        row = block.first_row + index
-        if block.trouble[index] == Trouble.UNCLOSED_QUOTE:
+    def _read_labels(self, block: RecordBlock, index: int, row: int) -> list[str]:
+        trouble = block.records.trouble[index]
+        if trouble == Trouble.UNCLOSED_QUOTE:
             raise FileUnreadable(f"The header cannot be read: a quotation mark opens in row {row} and is never closed.")
-        if block.trouble[index] == Trouble.TOO_LONG:
+        if trouble == Trouble.TOO_LONG:
             raise FileUnreadable(f"The header cannot be read: row {row} is longer than {self._limits.max_row_bytes} bytes.")
-        text = block.data[block.starts[index] : block.stops[index]].decode("utf-8", self._source.undecodable)
+        text = block.record(index).decode("utf-8", self._source.undecodable)
         cells = RecordSplitter(self._grammar, max_cells=MAX_COLUMNS).split(text)
         if len(cells) > MAX_COLUMNS:
             raise FileUnreadable(f"The header has more than {MAX_COLUMNS} columns, the most that can be read.")
@@ -121,13 +129,15 @@ class CsvTable:
     def _measure_first_record(self) -> int:
         """How many cells the first record has that is neither blank nor a comment; it stays in `_blocks`."""
         passed: list[RecordBlock] = []
+        row = 0
         for block in self._blocks:
             passed.append(block)
             comments = set(find_comments(block, self._grammar))
             for index in range(len(block)):
-                if index in comments or block.first_row + index in self._comment_rows or block.trouble[index]:
+                row += 1
+                if index in comments or row in self._comment_rows or block.records.trouble[index]:
                     continue
-                cells = self._read_labels(block, index)
+                cells = self._read_labels(block, index, row)
                 if not is_blank(cells):
                     self._blocks = chain(passed, self._blocks)
                     return len(cells)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from features.processing.readers.csv_grammar import CsvGrammar
-from features.processing.readers.csv_scan import Positions, Scan, find_close, scan_line, scan_records, shorten_record
+from features.processing.readers.csv_scan import Positions, Scan, find_close, find_regular_end, scan_line, scan_records, shorten_record
 from features.processing.readers.csv_source import ByteSource
 
 LINE_BREAK_BYTES = 2
-_SURPLUS = 1.02
-"""Rows differ in length: so much more is read than as many rows as are wanted took before."""
-_MAX_LEFT = 1 / 8
-"""The share of what was read that may be left for the next block, to be looked at again."""
 
 
 class Trouble(IntEnum):
@@ -28,35 +25,57 @@ class Trouble(IntEnum):
     TOO_LONG = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordBlock:
-    """Whole records that follow each other in the file."""
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Where the records of a block are."""
 
-    data: bytes
     starts: Positions
     stops: Positions
     """A record is `data[start:stop]`, without its line break."""
-    end: int
-    """Behind the last record's line break."""
     trouble: npt.NDArray[np.uint8]
     """A `Trouble` for each record; the bytes of a record that is too long may be absent."""
-    first_row: int
-    """The first record's place in the file, from 1."""
-    bytes_read: int
+
+    def part(self, first: int, last: int) -> Records:
+        """The records from index `first` up to, not with, `last`."""
+        return Records(self.starts[first:last], self.stops[first:last], self.trouble[first:last])
+
+
+class RecordBlock:
+    """Whole records that follow each other in the file."""
+
+    def __init__(
+        self, data: bytes, *, begin: int, end: int, bytes_read: int, records: Callable[[RecordBlock], Records] | Records, is_regular: bool = False
+    ) -> None:
+        self.data = data
+        self.begin, self.end = begin, end
+        """Where the first record begins, and where the last one's line break ends."""
+        self.bytes_read = bytes_read
+        self.is_regular = is_regular
+        """Read by any reader of RFC 4180 as `csv_grammar` says (see `find_regular_end`); nothing is in trouble."""
+        self._records = records
+
+    @cached_property
+    def records(self) -> Records:
+        """Where they are; for a regular block found when it is asked for."""
+        return self._records if isinstance(self._records, Records) else self._records(self)
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self.records.starts)
+
+    def record(self, index: int) -> bytes:
+        """One record, without its line break."""
+        return self.data[self.records.starts[index] : self.records.stops[index]]
 
     def part(self, first: int, last: int) -> RecordBlock:
         """The records from index `first` up to, not with, `last`."""
+        starts = self.records.starts
         return RecordBlock(
-            data=self.data,
-            starts=self.starts[first:last],
-            stops=self.stops[first:last],
-            end=int(self.starts[last]) if last < len(self) else self.end,
-            trouble=self.trouble[first:last],
-            first_row=self.first_row + first,
+            self.data,
+            begin=int(starts[first]) if first < len(self) else self.end,
+            end=int(starts[last]) if last < len(self) else self.end,
             bytes_read=self.bytes_read,
+            records=self.records.part(first, last),
+            is_regular=self.is_regular,
         )
 
 
@@ -66,9 +85,6 @@ class RecordReader:
     def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int) -> None:
         self._source, self._grammar = source, grammar
         self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
-        self.rows_wanted = 0
-        """Where the next block had better end, in records; 0: anywhere. It saves those who cut it by rows from putting pieces together."""
-        self._row_bytes = 0.0
         self._rest = b""
         self._is_too_long = False
         """`_rest` begins with a record that is too long: a few bytes that stand for it."""
@@ -78,24 +94,28 @@ class RecordReader:
 
     def __iter__(self) -> Iterator[RecordBlock]:
         """All blocks, once."""
-        row, final = 1, False
+        final = False
         while not final:
             if self._never_closed < 0:
                 # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
-                block = self._source.read(max(self._bytes_wanted(), len(self._rest) // 2))
+                block = self._source.read(max(self._block_bytes, len(self._rest) // 2))
                 final = not block
                 self._rest += block
             if not self._rest:
                 continue
+            end = find_regular_end(self._rest, self._grammar, final=final) if self._may_be_regular() else None
+            if end is not None:
+                yield self._cut(end, self._find_records, is_regular=True)
+                continue
             scan = self._scan(final=final)
             if len(scan.starts):
-                count = self._count_wanted(scan) if not final else len(scan.starts)
-                yield self._cut(scan, count, first_row=row)
-                row += count
-                if count < len(scan.starts):
-                    continue
+                yield self._cut(scan.end, self._judge(scan))
             if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
+
+    def _may_be_regular(self) -> bool:
+        """Whether `_rest` is worth a look, and too short for a record that is too long."""
+        return self._never_closed < 0 and not self._is_too_long and len(self._rest) <= min(self._max_row_bytes, 2 * self._block_bytes)
 
     def _scan(self, *, final: bool) -> Scan:
         if self._skips_line:
@@ -103,35 +123,22 @@ class RecordReader:
         never_closed, self._never_closed = self._never_closed, -1
         return scan_records(self._rest, self._grammar, final=final, never_closed=never_closed)
 
-    def _bytes_wanted(self) -> int:
-        bytes_wanted = int(self.rows_wanted * self._row_bytes * _SURPLUS) - len(self._rest)
-        return bytes_wanted if self._block_bytes < bytes_wanted * 4 < self._block_bytes * 4 else self._block_bytes
+    def _find_records(self, block: RecordBlock) -> Records:
+        scan = scan_records(block.data[block.begin : block.end], self._grammar, final=True)
+        return Records(scan.starts + block.begin, scan.stops + block.begin, np.zeros(len(scan.starts), dtype=np.uint8))
 
-    def _count_wanted(self, scan: Scan) -> int:
-        """How many of the records make the next block: as many as are wanted where few are left then, else all."""
-        count = len(scan.starts)
-        if 0 < self.rows_wanted < count and len(self._rest) - int(scan.starts[self.rows_wanted]) <= len(self._rest) * _MAX_LEFT:
-            return self.rows_wanted
-        return count
-
-    def _cut(self, scan: Scan, count: int, *, first_row: int) -> RecordBlock:
-        """The first `count` records; the rest is kept."""
+    def _judge(self, scan: Scan) -> Records:
         trouble = np.zeros(len(scan.starts), dtype=np.uint8)
         trouble[scan.unclosed] = Trouble.UNCLOSED_QUOTE
         trouble[scan.stops - scan.starts > self._max_row_bytes] = Trouble.TOO_LONG
         if self._is_too_long:
             trouble[0] = Trouble.TOO_LONG
-        block = RecordBlock(
-            data=self._rest,
-            starts=scan.starts,
-            stops=scan.stops,
-            end=scan.end,
-            trouble=trouble,
-            first_row=first_row,
-            bytes_read=self._source.bytes_read,
-        ).part(0, count)
-        self._row_bytes = block.end / count
-        self._rest = self._rest[block.end :]
+        return Records(scan.starts, scan.stops, trouble)
+
+    def _cut(self, end: int, records: Callable[[RecordBlock], Records] | Records, *, is_regular: bool = False) -> RecordBlock:
+        """`_rest` up to `end`; what is behind it is kept."""
+        block = RecordBlock(self._rest, begin=0, end=end, bytes_read=self._source.bytes_read, records=records, is_regular=is_regular)
+        self._rest = self._rest[end:]
         self._is_too_long = self._skips_line = False
         return block
 

@@ -81,6 +81,34 @@ def scan_records(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed:
     return Scan(starts=starts, stops=stops, end=end, unclosed=unclosed, open_quote=open_quote, open_line=open_line)
 
 
+def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | None:
+    """Where the last whole record of `data` ends, found without looking for the others; None where only `scan_records` can tell.
+
+    A number means that the records up to there are read by any reader of RFC 4180 as `csv_grammar` says: each quote in them opens a cell, closes one,
+    or is doubled, and no escape, comment or initial space is among them.
+    """
+    special = [mark.encode() for mark in (grammar.escape_char, grammar.comment_char) if mark is not None]
+    if grammar.skip_initial_space or any(mark in data for mark in special):
+        return None
+    codes = np.frombuffer(data, dtype=np.uint8)
+    quote = (grammar.quote_char or "").encode()
+    quotes = _find_code(codes, quote[0]) if quote and quote in data else _NOWHERE
+    if len(quotes) and not _are_regular(codes, quotes, grammar, final=final):
+        return None
+    if final:
+        return len(data)
+    at = len(data)
+    while True:
+        # A CR that is the last byte may still become CRLF.
+        at = max(data.rfind(b"\n", 0, at), data.rfind(b"\r", 0, min(at, len(data) - 1)))
+        if at < 0:
+            return None
+        quotes_before = int(np.searchsorted(quotes, at))
+        if not quotes_before & 1:
+            return at + 1
+        at = int(quotes[quotes_before - 1])
+
+
 def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
     """The rest of one line, in which quotes mean nothing any more; nothing where `data` does not hold its end."""
     view = grammar.mask_escapes(data)
@@ -167,6 +195,14 @@ def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, fina
         quotes=np.concatenate(quotes) if quotes else _NOWHERE,
         has_returns=has_returns,
     )
+
+
+def _find_code(codes: npt.NDArray[np.uint8], code: int) -> Positions:
+    """Where a byte stands, found in pieces that stay in the processor's cache."""
+    pieces = [
+        np.flatnonzero(codes[start : start + _PIECE_BYTES] == code).astype(np.int32) + np.int32(start) for start in range(0, len(codes), _PIECE_BYTES)
+    ]
+    return np.concatenate(pieces)
 
 
 def _at_cell_start(codes: npt.NDArray[np.uint8], at: Positions, grammar: CsvGrammar) -> npt.NDArray[np.bool_]:

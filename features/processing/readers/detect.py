@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 from charset_normalizer import from_bytes
@@ -43,19 +44,27 @@ _BOMS = (
 )
 
 
-def detect_encoding(path: Path) -> str:
+class FoundEncoding(NamedTuple):
+    """What a file's bytes are."""
+
+    name: str
+    is_valid_utf8: bool = False
+    """All of them were seen to be UTF-8."""
+
+
+def detect_encoding(path: Path) -> FoundEncoding:
     """The encoding of the whole file, which is read once: UTF-8 where at most one line in a thousand is not, else the likeliest other one."""
     with path.open("rb", buffering=0) as file:
         head = file.read(_SAMPLE_BYTES)
     for bom, encoding in _BOMS:
         if head.startswith(bom):
-            return encoding
+            return FoundEncoding(encoding)
     if wide := _detect_utf16(head):
-        return wide
+        return FoundEncoding(wide)
     if is_utf8_file(path):
-        return "utf-8"
+        return FoundEncoding("utf-8", is_valid_utf8=True)
     bad_share, sample = _sample_bad_lines(path)
-    return "utf-8" if bad_share * _LINES_PER_BAD_LINE <= 1 else detect_legacy_encoding(sample)
+    return FoundEncoding("utf-8" if bad_share * _LINES_PER_BAD_LINE <= 1 else detect_legacy_encoding(sample))
 
 
 def is_utf8_file(path: Path) -> bool:
@@ -129,6 +138,8 @@ def detect_characters(sample: bytes, grammar: CsvGrammar, *, find_delimiter: boo
         replace(grammar, delimiter=delimiter, quote_char=_detect_quote(sample, delimiter) if find_quote else grammar.quote_char)
         for delimiter in (DELIMITERS if find_delimiter else (grammar.delimiter,))
         if delimiter not in (grammar.quote_char, grammar.escape_char) and delimiter not in (grammar.comment_char or "")
+        # Where it is nowhere, there is one column; the comma stands for that.
+        and (not find_delimiter or delimiter == "," or delimiter.encode() in sample)
     ]
     scores = [_score(_sample_widths(sample, candidate)[skip_rows:]) for candidate in candidates]
     # Of equals the one that is rarer in text; where there is one column only, the comma.
