@@ -77,13 +77,9 @@ class Column:
         filled = self.sizes > 0
         if not self._may_have_space:
             return ~filled & self.present
-        if bool(filled.all()):
-            result: Mask = np.zeros(len(self), np.bool_)
-            candidates = np.flatnonzero(_SPACE_STARTS[self.data[self.starts]])
-        else:
-            result = ~filled & self.present
-            candidates = np.flatnonzero(filled)
-            candidates = candidates[_SPACE_STARTS[self.data[self.starts[candidates]]]]
+        result: Mask = ~filled & self.present
+        # The first byte of an empty cell is the next cell's; behind the last one there is none.
+        candidates = np.flatnonzero(_SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
         if len(candidates):
             result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
         return result

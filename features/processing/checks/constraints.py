@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.processing.checks.column import Column, Mask, as_texts, in_texts
@@ -19,6 +21,8 @@ from shared.table_schema import Field, constraint_value, identity_of
 
 _SHOWN_VALUES = 10
 _INT64_END = 2**63
+_MOST_BYTES = 4
+"""Of one character in UTF-8."""
 _TEXT_TYPES = ("string", "any")
 _MOMENT_WORDS = {"at least": "not be before", "at most": "not be after", "more than": "be after", "less than": "be before"}
 
@@ -149,7 +153,16 @@ def build_min_length(field: Field, context: CheckContext) -> ColumnRule | None:
     limit = field.constraints.min_length
     if limit is None:
         return None
-    return ColumnRule(message=f"This value must have at least {_count(field, limit)}.", find_bad_values=lambda typed: _lengths(field, typed) < limit)
+
+    def find_bad(typed: Typed) -> Mask:
+        if field.type != "string":
+            return _lengths(typed) < limit
+        # A character is one to four bytes.
+        sizes = typed.column.sizes
+        bad: Mask = sizes < limit
+        return _count_characters(typed.column, bad, (sizes >= limit) & (sizes < limit * _MOST_BYTES), lambda length: length < limit)
+
+    return ColumnRule(message=f"This value must have at least {_count(field, limit)}.", find_bad_values=find_bad)
 
 
 @column_check("max_length", error_type="max-length-error")
@@ -161,11 +174,10 @@ def build_max_length(field: Field, context: CheckContext) -> ColumnRule | None:
         return None
 
     def find_bad(typed: Typed) -> Mask:
+        if field.type != "string":
+            return _lengths(typed) > limit
         bad: Mask = typed.column.sizes > limit
-        if field.type != "string" or (bool(bad.any()) and not typed.column.is_ascii):
-            bad = _lengths(field, typed) > limit
-        # A text has no more characters than bytes.
-        return bad
+        return _count_characters(typed.column, bad, bad, lambda length: length > limit)
 
     return ColumnRule(message=f"This value must have at most {_count(field, limit)}.", find_bad_values=find_bad)
 
@@ -177,17 +189,22 @@ def _count(field: Field, limit: int) -> str:
     return f"{limit} {word}"
 
 
-def _lengths(field: Field, typed: Typed) -> Any:  # noqa: ANN401 - an array of whole numbers
-    if field.type == "string":
-        return typed.column.sizes if typed.column.is_ascii else _characters(typed.column)
+def _lengths(typed: Typed) -> npt.NDArray[np.int64]:
+    """How many characters, items or properties each value has."""
     lengths = np.zeros(len(typed.ok), np.int64)
     rows = np.flatnonzero(typed.ok)
     lengths[rows] = [len(value) for value in typed.values(rows)]
     return lengths
 
 
-def _characters(column: Column) -> Any:  # noqa: ANN401 - an array of whole numbers
-    return pc.utf8_length(column.text).fill_null(0).to_numpy(zero_copy_only=False)
+def _count_characters(column: Column, by_bytes: Mask, doubtful: Mask, is_bad: Callable[[npt.NDArray[np.int32]], Mask]) -> Mask:
+    """What the bytes say, where every one is a character; else the characters of the cells in `doubtful` are counted."""
+    if not bool(doubtful.any()) or column.is_ascii:
+        return by_bytes
+    rows = np.flatnonzero(doubtful)
+    bad = by_bytes.copy()
+    bad[rows] = is_bad(pc.utf8_length(column.text.take(pa.array(rows))).fill_null(0).to_numpy(zero_copy_only=False))
+    return bad
 
 
 def identities(typed: Typed, rows: Any) -> list[Hashable]:  # noqa: ANN401 - an array of places

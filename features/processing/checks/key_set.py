@@ -133,8 +133,10 @@ class KeySet:
 
     def __init__(self, space: KeySpace) -> None:
         self._space = space
+        self._rising: list[Words] = []
+        """Numbers that were above all before them, as most keys of most files are: run follows run, and none is ever sorted."""
         self._numbers: list[Words] = []
-        """Runs of numbers, ordered as signed numbers; ascending keys, as most files have them, never need a second look."""
+        """The other numbers in sorted runs; all are ordered as signed numbers."""
         self._pairs: list[Keys] = []
         self._spilled: list[_SpilledRun] = []
         self._bloom: _Bloom | None = None
@@ -142,7 +144,7 @@ class KeySet:
     @property
     def memory_bytes(self) -> int:
         """What could be given back by `spill`."""
-        return sum(run.nbytes for run in self._numbers) + sum(run.high.nbytes * 2 for run in self._pairs)
+        return sum(run.nbytes for run in (*self._rising, *self._numbers)) + sum(run.high.nbytes * 2 for run in self._pairs)
 
     def contains(self, keys: Keys) -> Mask:
         """Which keys are in the set."""
@@ -166,10 +168,19 @@ class KeySet:
 
     def add(self, keys: Keys) -> Mask:
         """Put the keys into the set, in their order, and say which were there before (also earlier among them)."""
-        if self._is_beyond(keys):
-            _push_numbers(self._numbers, keys.low.view(np.int64))
-            self._space.keep_budget()
-            return np.zeros(len(keys.low), np.bool_)
+        rising = self._find_rising(keys)
+        seen = np.zeros(len(keys.low), np.bool_)
+        rest = np.flatnonzero(~rising)
+        if len(rest):
+            # What rises is above all before it, so no other key equals one that rises later: those come in first.
+            _push_numbers(self._rising, keys.low[rising].view(np.int64))
+            seen[rest] = self._add_any(keys.take(rest))
+        else:
+            _push_numbers(self._rising, keys.low.view(np.int64))
+        self._space.keep_budget()
+        return seen
+
+    def _add_any(self, keys: Keys) -> Mask:
         order, repeated = _sort_and_mark(keys)
         seen = self.contains(keys)
         seen |= repeated
@@ -181,19 +192,24 @@ class KeySet:
         if not bool(is_number.all()):
             pairs = _scatter(fresh.take(~is_number))
             _push_pairs(self._pairs, pairs.take(_order_of(pairs)))
-        self._space.keep_budget()
         return seen
 
-    def _is_beyond(self, keys: Keys) -> bool:
-        """Whether the keys are ascending numbers above all in the set, as most files have them: then none can be repeated."""
+    def _find_rising(self, keys: Keys) -> Mask:
+        """Which keys are numbers above all numbers in the set and before them: they cannot be repeated."""
         if self._spilled or not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
-            return False
+            return np.zeros(len(keys.low), np.bool_)
         numbers = keys.low.view(np.int64)
-        return all(int(run.view(np.int64)[-1]) < int(numbers[0]) for run in self._numbers) and bool((numbers[1:] > numbers[:-1]).all())
+        rising = np.empty(len(numbers), np.bool_)
+        np.greater(numbers[1:], np.maximum.accumulate(numbers)[:-1], out=rising[1:])
+        rising[0] = True
+        runs = (*self._rising, *self._numbers)
+        if runs:
+            rising &= numbers > max(int(run.view(np.int64)[-1]) for run in runs)
+        return rising
 
     def spill(self) -> None:
         """Move what is in memory to disk."""
-        runs = [Keys(np.full(len(run), _NUMBER_TAG, np.uint64), run.view(np.uint64)) for run in self._numbers]
+        runs = [Keys(np.full(len(run), _NUMBER_TAG, np.uint64), run.view(np.uint64)) for run in (*self._rising, *self._numbers)]
         # The same step leads back, since it changes one word by a function of the other.
         runs += [_scatter(run) for run in self._pairs]
         keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
@@ -202,18 +218,18 @@ class KeySet:
             self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
         self._bloom.add(keys)
         self._spilled.append(_SpilledRun(keys, self._space.limits))
-        self._numbers, self._pairs = [], []
+        self._rising, self._numbers, self._pairs = [], [], []
 
     def close(self) -> None:
         """Delete the files; may be called twice."""
         for spilled in self._spilled:
             spilled.close()
-        self._spilled, self._numbers, self._pairs, self._bloom = [], [], [], None
+        self._spilled, self._rising, self._numbers, self._pairs, self._bloom = [], [], [], [], None
 
     def _contains_numbers(self, numbers: npt.NDArray[np.int64]) -> Mask:
         found = np.zeros(len(numbers), np.bool_)
         lowest, highest = int(numbers.min()), int(numbers.max())
-        for run in self._numbers:
+        for run in (*self._rising, *self._numbers):
             signed = run.view(np.int64)
             if lowest <= int(signed[-1]) and highest >= int(signed[0]):
                 places = np.searchsorted(signed, numbers)

@@ -122,9 +122,7 @@ class CellReader:
         records = [(index, block.record(index).decode("utf-8", self._undecodable)) for index in np.flatnonzero(exact).tolist()]
         return self._complete(kinds, plain, columns, records)
 
-    def _complete(
-        self, kinds: npt.NDArray[np.uint8], plain: Positions, columns: Sequence[pa.StringArray], records: Sequence[tuple[int, str]]
-    ) -> _Cells:
+    def _complete(self, kinds: npt.NDArray[np.uint8], plain: Positions, columns: Sequence[pa.StringArray], records: Sequence[tuple[int, str]]) -> _Cells:
         """Put the records that are still text among the parsed ones (`plain` has the places of these), and take the blank ones out."""
         blank = _find_blank(columns)
         kinds[plain[blank]] = RowKind.BLANK

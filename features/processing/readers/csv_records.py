@@ -15,6 +15,7 @@ from features.processing.readers.csv_scan import Positions, Scan, find_close, fi
 from features.processing.readers.csv_source import ByteSource
 
 LINE_BREAK_BYTES = 2
+_FIRST_BLOCK_BYTES = 2**16
 
 
 class Trouble(IntEnum):
@@ -95,10 +96,13 @@ class RecordReader:
     def __iter__(self) -> Iterator[RecordBlock]:
         """All blocks, once."""
         final = False
+        # Of the first block, which has the header, it is always asked where its records are: so it is small.
+        size_bytes = min(self._block_bytes, _FIRST_BLOCK_BYTES)
         while not final:
             if self._never_closed < 0:
                 # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
-                block = self._source.read(max(self._block_bytes, len(self._rest) // 2))
+                block = self._source.read(max(size_bytes, len(self._rest) // 2))
+                size_bytes = self._block_bytes
                 final = not block
                 self._rest += block
             if not self._rest:

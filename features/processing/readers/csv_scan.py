@@ -199,9 +199,7 @@ def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, fina
 
 def _find_code(codes: npt.NDArray[np.uint8], code: int) -> Positions:
     """Where a byte stands, found in pieces that stay in the processor's cache."""
-    pieces = [
-        np.flatnonzero(codes[start : start + _PIECE_BYTES] == code).astype(np.int32) + np.int32(start) for start in range(0, len(codes), _PIECE_BYTES)
-    ]
+    pieces = [np.flatnonzero(codes[start : start + _PIECE_BYTES] == code).astype(np.int32) + np.int32(start) for start in range(0, len(codes), _PIECE_BYTES)]
     return np.concatenate(pieces)
 
 

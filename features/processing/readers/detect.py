@@ -6,6 +6,7 @@ import codecs
 import os
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +29,7 @@ _LEGACY_ENCODINGS = (
 )
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _LONE_HIGH_BYTE = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
-_BLOCK_BYTES = 2**20
+_BLOCK_BYTES = 2**21
 _MAX_CONTINUATION_BYTES = 3
 _SAMPLE_BYTES = 2**16
 _LINES_PER_BAD_LINE = 1000
@@ -68,10 +69,11 @@ def detect_encoding(path: Path) -> FoundEncoding:
 
 
 def is_utf8_file(path: Path) -> bool:
-    """Whether all bytes of the file are valid UTF-8."""
-    with path.open("rb", buffering=0) as file:
-        size_bytes = os.fstat(file.fileno()).st_size
-        return all(is_utf8(pa.py_buffer(_read_characters(file.fileno(), first))) for first in range(0, size_bytes, _BLOCK_BYTES))
+    """Whether all bytes of the file are valid UTF-8; two threads look, since nobody else has anything to do yet."""
+    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=2) as threads:
+        descriptor = file.fileno()
+        size_bytes = os.fstat(descriptor).st_size
+        return all(threads.map(lambda first: is_utf8(pa.py_buffer(_read_characters(descriptor, first))), range(0, size_bytes, _BLOCK_BYTES)))
 
 
 def _read_characters(descriptor: int, first: int) -> memoryview:
@@ -137,7 +139,8 @@ def detect_characters(sample: bytes, grammar: CsvGrammar, *, find_delimiter: boo
     candidates = [
         replace(grammar, delimiter=delimiter, quote_char=_detect_quote(sample, delimiter) if find_quote else grammar.quote_char)
         for delimiter in (DELIMITERS if find_delimiter else (grammar.delimiter,))
-        if delimiter not in (grammar.quote_char, grammar.escape_char) and delimiter not in (grammar.comment_char or "")
+        if delimiter not in (grammar.quote_char, grammar.escape_char)
+        and delimiter not in (grammar.comment_char or "")
         # Where it is nowhere, there is one column; the comma stands for that.
         and (not find_delimiter or delimiter == "," or delimiter.encode() in sample)
     ]
@@ -180,17 +183,18 @@ def _read_lines(path: Path) -> Iterator[bytes]:
 
 def _detect_quote(sample: bytes, delimiter: str) -> str:
     """The double quote, unless cells are enclosed in single quotes only."""
-    counts = {}
-    for quote in QUOTES:
-        if quote.encode() not in sample:
-            counts[quote] = 0
-            continue
-        edge = re.escape(delimiter)
-        opened = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}".encode(), sample)
-        enclosed = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}[^{quote}\r\n]*{quote}(?=[{edge}\r\n]|$)".encode(), sample)
-        counts[quote] = len(enclosed) if len(enclosed) * 2 >= len(opened) else 0
     double, single = QUOTES
-    return single if counts[single] > 1 and not counts[double] else double
+    return single if not _count_enclosed(sample, double, delimiter) and _count_enclosed(sample, single, delimiter) > 1 else double
+
+
+def _count_enclosed(sample: bytes, quote: str, delimiter: str) -> int:
+    """How many cells are enclosed in `quote`; 0 where more than half of the cells that begin with it do not end with it."""
+    if quote.encode() not in sample:
+        return 0
+    edge = re.escape(delimiter)
+    opened = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}".encode(), sample)
+    enclosed = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}[^{quote}\r\n]*{quote}(?=[{edge}\r\n]|$)".encode(), sample)
+    return len(enclosed) if len(enclosed) * 2 >= len(opened) else 0
 
 
 def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
