@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, NamedTuple
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.processing.checks.column import Column, Indices, Mask
+from features.processing.checks.rising_numbers import RisingNumbers
 from features.processing.readers.base import ReadLimits
 
 Words = npt.NDArray[np.uint64]
@@ -31,6 +32,7 @@ _TAG_SHIFT = np.uint64(56)
 _HASH_TAG = 0xFF << 56
 _LOW_56 = (1 << 56) - 1
 _BLOCK_KEYS = 4096
+_PIECE_KEYS = 16 * _BLOCK_KEYS
 _KEY_BYTES = 16
 _MIN_BLOOM_BYTES = 2**16
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
@@ -68,7 +70,7 @@ class KeySpace:
 
     def number_keys(self, numbers: npt.NDArray[np.int64]) -> Keys:
         """Return keys of whole numbers; never equal to keys of texts."""
-        return Keys(np.full(len(numbers), _NUMBER_TAG, np.uint64), numbers.view(np.uint64))
+        return _tagged(numbers)
 
     def text_keys(self, column: Column, rows: Indices) -> Keys:
         """Return keys of the texts of some cells."""
@@ -133,8 +135,8 @@ class KeySet:
 
     def __init__(self, space: KeySpace) -> None:
         self._space = space
-        self._rising: list[Words] = []
-        """Numbers that were above all before them, as most keys of most files are: run follows run, and none is ever sorted."""
+        self._rising = RisingNumbers()
+        """Numbers that were above all before them."""
         self._numbers: list[Words] = []
         """The other numbers in sorted runs; all are ordered as signed numbers."""
         self._pairs: list[Keys] = []
@@ -144,7 +146,7 @@ class KeySet:
     @property
     def memory_bytes(self) -> int:
         """What could be given back by `spill`."""
-        return sum(run.nbytes for run in (*self._rising, *self._numbers)) + sum(run.high.nbytes * 2 for run in self._pairs)
+        return self._rising.memory_bytes + sum(run.nbytes for run in self._numbers) + sum(run.high.nbytes * 2 for run in self._pairs)
 
     def contains(self, keys: Keys) -> Mask:
         """Which keys are in the set."""
@@ -170,13 +172,11 @@ class KeySet:
         """Put the keys into the set, in their order, and say which were there before (also earlier among them)."""
         rising = self._find_rising(keys)
         seen = np.zeros(len(keys.low), np.bool_)
+        # What rises is above all before it, so no other key equals one that rises later: those come in first.
+        self._rising.add(keys.low[rising].view(np.int64))
         rest = np.flatnonzero(~rising)
         if len(rest):
-            # What rises is above all before it, so no other key equals one that rises later: those come in first.
-            _push_numbers(self._rising, keys.low[rising].view(np.int64))
             seen[rest] = self._add_any(keys.take(rest))
-        else:
-            _push_numbers(self._rising, keys.low.view(np.int64))
         self._space.keep_budget()
         return seen
 
@@ -202,34 +202,47 @@ class KeySet:
         rising = np.empty(len(numbers), np.bool_)
         np.greater(numbers[1:], np.maximum.accumulate(numbers)[:-1], out=rising[1:])
         rising[0] = True
-        runs = (*self._rising, *self._numbers)
-        if runs:
-            rising &= numbers > max(int(run.view(np.int64)[-1]) for run in runs)
+        known = [int(run.view(np.int64)[-1]) for run in self._numbers]
+        if self._rising.highest is not None:
+            known.append(self._rising.highest)
+        if known:
+            rising &= numbers > max(known)
         return rising
 
     def spill(self) -> None:
         """Move what is in memory to disk."""
-        runs = [Keys(np.full(len(run), _NUMBER_TAG, np.uint64), run.view(np.uint64)) for run in (*self._rising, *self._numbers)]
+        runs = [_tagged(run) for run in self._numbers]
         # The same step leads back, since it changes one word by a function of the other.
         runs += [_scatter(run) for run in self._pairs]
-        keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
-        keys = keys.take(np.lexsort((keys.low, keys.high)))
         if self._bloom is None:
             self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
-        self._bloom.add(keys)
-        self._spilled.append(_SpilledRun(keys, self._space.limits))
-        self._rising, self._numbers, self._pairs = [], [], []
+        if runs:
+            keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
+            self._spill_sorted([keys.take(np.lexsort((keys.low, keys.high)))])
+        # In the order of their words, as it is kept on disk, negative numbers come last.
+        self._spill_sorted(
+            _tagged(part) for negative in (False, True) for numbers in self._rising.pieces(_PIECE_KEYS) if len(part := numbers[(numbers < 0) == negative])
+        )
+        self._rising, self._numbers, self._pairs = RisingNumbers(), [], []
+
+    def _spill_sorted(self, pieces: Iterable[Keys]) -> None:
+        assert self._bloom is not None
+        run = _SpilledRun(_noted(pieces, self._bloom), self._space.limits)
+        if run.size:
+            self._spilled.append(run)
+        else:
+            run.close()
 
     def close(self) -> None:
         """Delete the files; may be called twice."""
         for spilled in self._spilled:
             spilled.close()
-        self._spilled, self._rising, self._numbers, self._pairs, self._bloom = [], [], [], [], None
+        self._spilled, self._rising, self._numbers, self._pairs, self._bloom = [], RisingNumbers(), [], [], None
 
     def _contains_numbers(self, numbers: npt.NDArray[np.int64]) -> Mask:
-        found = np.zeros(len(numbers), np.bool_)
+        found = self._rising.contains(numbers)
         lowest, highest = int(numbers.min()), int(numbers.max())
-        for run in (*self._rising, *self._numbers):
+        for run in self._numbers:
             signed = run.view(np.int64)
             if lowest <= int(signed[-1]) and highest >= int(signed[0]):
                 places = np.searchsorted(signed, numbers)
@@ -337,13 +350,15 @@ class _Bloom:
 class _SpilledRun:
     """Sorted keys in a file that has no name any more; one key of each block stays in memory."""
 
-    def __init__(self, keys: Keys, limits: ReadLimits) -> None:
+    def __init__(self, pieces: Iterable[Keys], limits: ReadLimits) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
-        self._size = len(keys.high)
-        self._fences = keys.take(np.arange(0, self._size, _BLOCK_KEYS))
-        for start in range(0, self._size, _BLOCK_KEYS):
-            block = slice(start, start + _BLOCK_KEYS)
-            self._file.write(keys.high[block].tobytes() + keys.low[block].tobytes())
+        self.size = 0
+        fences = [empty_keys(0)]
+        for keys in _in_blocks(pieces):
+            fences.append(keys.take(np.arange(1)))
+            self._file.write(keys.high.tobytes() + keys.low.tobytes())
+            self.size += len(keys.high)
+        self._fences = Keys(np.concatenate([keys.high for keys in fences]), np.concatenate([keys.low for keys in fences]))
         self._file.flush()
 
     def contains(self, keys: Keys) -> Mask:
@@ -361,10 +376,33 @@ class _SpilledRun:
         self._file.close()
 
     def _read_block(self, block: int) -> Keys:
-        count = min(_BLOCK_KEYS, self._size - block * _BLOCK_KEYS)
+        count = min(_BLOCK_KEYS, self.size - block * _BLOCK_KEYS)
         self._file.seek(block * _BLOCK_KEYS * _KEY_BYTES)
         words = np.frombuffer(self._file.read(count * _KEY_BYTES), np.uint64)
         return Keys(words[:count], words[count:])
+
+
+def _in_blocks(pieces: Iterable[Keys]) -> Iterator[Keys]:
+    """The same keys in blocks of one size; the last may be smaller."""
+    rest = empty_keys(0)
+    for piece in pieces:
+        keys = Keys(np.concatenate([rest.high, piece.high]), np.concatenate([rest.low, piece.low])) if len(rest.high) else piece
+        whole = len(keys.high) - len(keys.high) % _BLOCK_KEYS
+        for start in range(0, whole, _BLOCK_KEYS):
+            yield Keys(keys.high[start : start + _BLOCK_KEYS], keys.low[start : start + _BLOCK_KEYS])
+        rest = Keys(keys.high[whole:], keys.low[whole:])
+    if len(rest.high):
+        yield rest
+
+
+def _noted(pieces: Iterable[Keys], bloom: _Bloom) -> Iterator[Keys]:
+    for keys in pieces:
+        bloom.add(keys)
+        yield keys
+
+
+def _tagged(numbers: Words | npt.NDArray[np.int64]) -> Keys:
+    return Keys(np.full(len(numbers), _NUMBER_TAG, np.uint64), numbers.view(np.uint64))
 
 
 def _last_not_greater(fences: Keys, keys: Keys) -> Indices:
