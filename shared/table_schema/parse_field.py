@@ -155,15 +155,17 @@ def _read_format(descriptor: Mapping[str, object], type_name: str, pointer: str,
     pointer = f"{pointer}/format"
     if not isinstance(value, str):
         problems.add(pointer, f"A format must be text, not {describe_json_type(value)}.")
-    elif type_name in _TEMPORAL:
+        return "default"
+    # v0 wrote fmt:%d.%m.%Y; the standard asks to read it without its prefix.
+    value = value.removeprefix("fmt:")
+    if type_name in _TEMPORAL:
         if value not in ("default", "any") and (message := check_strptime_pattern(value)):
             problems.add(pointer, message)
         return value
-    elif value not in _FORMATS[type_name]:
+    if value not in _FORMATS[type_name]:
         problems.add(pointer, f"The type {type_name} has no such format; it has {', '.join(_FORMATS[type_name])}.")
-    else:
-        return value
-    return "default"
+        return "default"
+    return value
 
 
 def _read_text(value: object, pointer: str, problems: ProblemList) -> str:

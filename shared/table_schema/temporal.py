@@ -158,8 +158,6 @@ def parse_duration(text: str) -> Duration:
 
 def check_strptime_pattern(pattern: str) -> str | None:
     """What is wrong with a date or time pattern, as one sentence; None where it can be used."""
-    if pattern.startswith("fmt:"):
-        return "Write the pattern without fmt: before it."
     if "%" not in pattern:
         return 'This is neither "default" nor "any" nor a pattern with % directives.'
     try:

@@ -76,6 +76,13 @@ def test_v1_forms_of_keys_are_taken() -> None:
     assert schema.foreign_keys == (ForeignKey(fields=("b",), reference_fields=("a",)),)
 
 
+@pytest.mark.parametrize(("type_name", "given", "used"), [("date", "fmt:%d.%m.%Y", "%d.%m.%Y"), ("time", "fmt:any", "any"), ("string", "fmt:email", "email")])
+def test_v0_prefix_of_a_format_is_read_past(type_name: str, given: str, used: str) -> None:
+    schema = parse_table_schema(_field(type=type_name, format=given))
+    assert schema.fields[0].format == used
+    assert schema.descriptor == _field(type=type_name, format=given)
+
+
 def test_every_problem_is_told_at_its_pointer() -> None:
     problems = _problems(
         {
@@ -134,7 +141,7 @@ def test_every_problem_is_told_at_its_pointer() -> None:
         (_field(type=["string"]), "/schema/fields/0/type"),
         (_field(type="integer", format="x"), "/schema/fields/0/format"),
         (_field(type="date", format="YYYY"), "/schema/fields/0/format"),
-        (_field(type="date", format="fmt:%Y"), "/schema/fields/0/format"),
+        (_field(type="date", format="fmt:Y"), "/schema/fields/0/format"),
         (_field(type="date", format="%Y %Y"), "/schema/fields/0/format"),
         (_field(type="string", decimalChar=","), "/schema/fields/0/decimalChar"),
         (_field(type="number", decimalChar="1"), "/schema/fields/0/decimalChar"),
