@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,13 +18,13 @@ def test_set_holds_what_was_added_in_any_number_of_steps(numbers: set[int], cuts
     ordered = sorted(numbers)
     rising = RisingNumbers()
     edges = [0, *sorted(min(cut, len(ordered)) for cut in cuts), len(ordered)]
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in itertools.pairwise(edges):
         rising.add(np.array(ordered[start:end], np.int64))
     asked = sorted({*range(-45, 46), *_ENDS})
     assert rising.contains(np.array(asked, np.int64)).tolist() == [number in numbers for number in asked]
     assert rising.highest == (ordered[-1] if ordered else None)
     pieces = [piece.tolist() for piece in rising.pieces(most)]
-    assert sum(pieces, []) == ordered
+    assert list(itertools.chain(*pieces)) == ordered
     assert all(len(piece) == most for piece in pieces[:-1])
 
 
