@@ -20,6 +20,8 @@ _POSIX_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
 _OPEN_REPEAT = re.compile(r"\{,[0-9]")
 _ESCAPED_CLASS = re.compile(r"\\[dDwWsSbB]|\(\?[a-zA-Z]*i")
 _LINE_END = re.compile(r"\$")
+# What matches no line feed, and looks at nothing around it: characters, `.`, classes that list what they hold, groups, alternatives, repeats.
+_WITHIN_LINE = re.compile(r"(?:[^\\\[\]()^$\x00-\x1f]|\\(?:[dw]|[^\w\s])|\[(?!\^)(?:[^\\\[\]\x00-\x1f]|\\(?:[dw]|[^\w\s]))+\]|\((?:\?:|(?!\?))|\))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class PatternPlan:
     """RE2's answer counts for cells without line breaks only: Python's `$` also matches before the last one."""
     is_python: bool
     """Python can read it, so it has the last word."""
+    re2_lines: str | None = None
+    """For RE2: any number of texts that all match, joined by line feeds; None where a match could reach across one."""
 
 
 class PatternInvalidError(ValueError):
@@ -62,7 +66,13 @@ def plan_pattern(pattern: str) -> PatternPlan:
         is_ascii_only=is_python and _ESCAPED_CLASS.search(pattern) is not None,
         is_line_only=is_python and _LINE_END.search(pattern) is not None,
         is_python=is_python,
+        re2_lines=_plan_lines(pattern),
     )
+
+
+def _plan_lines(pattern: str) -> str | None:
+    re2_lines = rf"\A(?:{pattern})(?:\n(?:{pattern}))*\z"
+    return re2_lines if _WITHIN_LINE.fullmatch(pattern) and _re2_problem(re2_lines) is None else None
 
 
 def _re2_problem(pattern: str) -> str | None:

@@ -33,9 +33,15 @@ def build_pattern(field: Field, context: CheckContext) -> ColumnRule | None:
     shown = pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…"
     rule = _SlowRule("pattern", pattern, f"This value must match the pattern {shown}.", f"The pattern {shown} takes too long on this value.")
 
+    lines = _LinesRule(plan.re2_lines)
+
     def find_bad(column: Column) -> Mask:
         assert plan.re2_pattern is not None
-        return ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
+        if lines.all_match(column):
+            return np.zeros(len(column), np.bool_)
+        bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
+        lines.were_good = not bool(bad.any())
+        return bad
 
     def find_bad_values(typed: Typed) -> Mask:
         if plan.re2_pattern is None:
@@ -65,6 +71,22 @@ def build_json_schema(field: Field, context: CheckContext) -> ColumnRule | None:
         "json-schema", dict(schema), "This value must be as the field's JSON Schema says.", "The field's JSON Schema takes too long on this value."
     )
     return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok), close=rule.close)
+
+
+class _LinesRule:
+    """A pattern held against all cells of a column at once: two thirds of the time of one search for each cell."""
+
+    def __init__(self, re2_lines: str | None) -> None:
+        self._re2_lines = re2_lines
+        self.were_good = True
+        """Every cell of the column before matched; where one does not, the answer is no good and its time lost."""
+
+    def all_match(self, column: Column) -> bool:
+        """Whether every cell matches; False also where it was not tried."""
+        if self._re2_lines is None or not self.were_good or not len(column) or column.text.null_count or _LINE_FEED in column.data:
+            return False
+        whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(column)], pa.int32()), column.text), "\n")
+        return bool(pc.match_substring_regex(whole, self._re2_lines)[0].as_py())
 
 
 class _SlowRule:

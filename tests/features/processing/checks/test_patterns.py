@@ -84,6 +84,43 @@ def test_any_pattern_matches_what_re_fullmatch_matches(pattern: str, cells: list
     assert set(bad) == {index for index, cell in enumerate(cells) if compiled.fullmatch(cell) is None}
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(_PIECES.filter(lambda piece: piece not in ("[[:alpha:]]", r"\b", "^", "$")), min_size=1, max_size=4).map("".join),
+    st.lists(st.text("abA1 .-", max_size=4).filter(lambda text: text == "" or not text.isspace()), min_size=1, max_size=30),
+)
+def test_column_in_which_all_or_all_but_one_match_is_judged_cell_by_cell(pattern: str, texts: list[str]) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        assume(condition=False)
+        return
+    good = [text for text in texts if compiled.fullmatch(text) is not None]
+    assert _bad_cells({"pattern": pattern}, good) == {}
+    for text in texts:
+        if text not in good:
+            assert set(_bad_cells({"pattern": pattern}, [*good, text, *good])) == {len(good)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bad"),
+    [
+        *((pattern, {0, 1}) for pattern in ("a.*b", r"a\sb", r"a\Wb", "(?s:a.b)", r"a\nb", r"a\x0ab", "a\nb", r"a[\n]b")),
+        *((pattern, set()) for pattern in ("[^x]+", r"[\t-z]+", "[[:space:]ab]+")),
+    ],
+)
+def test_cells_that_match_only_when_put_together_are_bad(pattern: str, bad: set[int]) -> None:
+    assert set(_bad_cells({"pattern": pattern}, ["a", "b"])) == bad
+
+
+def test_pattern_too_large_to_be_joined_is_judged_cell_by_cell() -> None:
+    pattern = "(?:[a-ü]{100}){10}" * 70
+    plan = plan_pattern(pattern)
+    assert plan.re2_pattern is not None
+    assert plan.re2_lines is None
+    assert set(_bad_cells({"pattern": pattern}, ["a" * 70_000, "a" * 69_999])) == {1}
+
+
 def test_pattern_with_look_around_is_decided_by_python() -> None:
     assert set(_bad_cells({"pattern": r"(?=.*\d)(?=.*[a-z]).{4,}"}, ["abc1", "abcd", "1234", "a1"])) == {1, 2, 3}
 
