@@ -11,12 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.readers.base import SPACE_STARTS
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.int64]
 
-# The first bytes of every character that str.isspace() knows, in UTF-8.
-_SPACE_STARTS = np.zeros(256, dtype=np.bool_)
-_SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
 # A search in 10,000 cells takes as long as writing down the rows of so many bytes.
 _BYTES_PER_SEARCH = 64
 _MEMO_ENTRIES = 10_000
@@ -79,7 +78,7 @@ class Column:
             return ~filled & self.present
         result: Mask = ~filled & self.present
         # The first byte of an empty cell is the next cell's; behind the last one there is none.
-        candidates = np.flatnonzero(_SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
+        candidates = np.flatnonzero(SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
         if len(candidates):
             result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
         return result

@@ -1,4 +1,4 @@
-"""Reads CSV files: opens one, finds out what it is, and gives its records in chunks that are parsed ahead in a thread."""
+"""Reads CSV files: opens one, finds out what it is, and gives its records in chunks, which are parsed ahead in a thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from itertools import chain
 from pathlib import Path
 
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
-from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, CellReader, find_comments
+from features.processing.readers.csv_cells import MAX_COLUMNS, CellReader
 from features.processing.readers.csv_chunks import ChunkBuilder
 from features.processing.readers.csv_findings import show_undecodable
 from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter, is_blank
+from features.processing.readers.csv_parse import ParsedBlock, RecordParser, find_comments
 from features.processing.readers.csv_records import RecordBlock, RecordReader, Trouble
 from features.processing.readers.csv_source import ByteSource, open_source
 from features.processing.readers.detect import detect_characters, detect_encoding
@@ -19,10 +20,6 @@ from shared.table_dialect import TableDialect
 
 BLOCK_BYTES = 2**21
 SAMPLE_BYTES = 2**16
-MAX_CELLS_PER_STEP = 400_000
-"""Bounds the memory of one step where a table has thousands of columns."""
-_FEW_COLUMNS = 64
-"""A block is read in one step where its table has no more."""
 
 
 def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> CsvTable:
@@ -39,7 +36,7 @@ class CsvTable:
         if encoding is None:
             encoding, is_valid_utf8 = detect_encoding(path)
         self._source: ByteSource = open_source(path, encoding=encoding)
-        self._prefetch: Prefetch[Chunk] | None = None
+        self._prefetch: Prefetch[ParsedBlock] | None = None
         try:
             self._grammar = _find_grammar(self._source, dialect)
             self.bytes_total = self._source.bytes_total
@@ -50,16 +47,15 @@ class CsvTable:
             if dialect is None or dialect.header:
                 self.labels, header_row = self._read_header()
             self._width = len(self.labels) if self.labels is not None else self._measure_first_record()
-            self._cells = CellReader(
+            self._parser = RecordParser(
                 self._grammar,
                 width=self._width,
-                labels=self.labels,
                 comment_rows=sorted(self._comment_rows),
                 undecodable=self._source.undecodable,
-                encoding=encoding,
                 first_row=1 if header_row is None else header_row + 1,
                 is_valid_utf8=is_valid_utf8,
             )
+            self._cells = CellReader(self._grammar, width=self._width, labels=self.labels, encoding=encoding)
         except BaseException:
             self._source.close()
             raise
@@ -67,29 +63,18 @@ class CsvTable:
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
-        self._prefetch = Prefetch(self._build_chunks())
-        return iter(self._prefetch)
+        self._prefetch = Prefetch(parsed for block in self._blocks for parsed in self._parser.parse(block))
+        builder = ChunkBuilder(self._limits, width=self._width)
+        # What takes many small steps of Python is done here and not ahead: two threads at that only wait for each other.
+        for parsed in self._prefetch:
+            yield from builder.add(self._cells.read(parsed))
+        yield from builder.finish()
 
     def close(self) -> None:
         """See `base.Table`."""
         if self._prefetch is not None:
             self._prefetch.close()
         self._source.close()
-
-    def _build_chunks(self) -> Iterator[Chunk]:
-        builder = ChunkBuilder(self._limits, width=self._width)
-        for block in self._read_cells():
-            yield from builder.add(block)
-        yield from builder.finish()
-
-    def _read_cells(self) -> Iterator[CellBlock]:
-        for block in self._blocks:
-            if self._width > _FEW_COLUMNS:
-                step = max(1, MAX_CELLS_PER_STEP // self._width)
-                for first in range(0, len(block), step):
-                    yield self._cells.read(block.part(first, min(first + step, len(block))))
-            elif block.begin < block.end:
-                yield self._cells.read(block)
 
     def _read_header(self) -> tuple[list[str], int]:
         """The labels and the header's place; what follows stays in `_blocks`."""

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
-from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock, RowKind
+from features.processing.readers.csv_cells import MAX_COLUMNS, CellBlock
+from features.processing.readers.csv_parse import RowKind
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import pyarrow as pa
 from charset_normalizer import from_bytes
 
-from features.processing.readers.csv_cells import is_utf8
 from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter
+from features.processing.readers.csv_parse import is_utf8
 from features.processing.readers.csv_scan import scan_records
 
 LAST_RESORT = "cp1252"

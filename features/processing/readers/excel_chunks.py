@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from features.processing.readers.base import Chunk, FileUnreadable, Finding, ReadLimits
 from features.processing.readers.csv import join_labels
-from features.processing.readers.csv_cells import CellBlock, RowKind
+from features.processing.readers.csv_cells import CellBlock
 from features.processing.readers.csv_chunks import ChunkBuilder
 from features.processing.readers.csv_findings import ExactRow, StructureFindings
+from features.processing.readers.csv_parse import RowKind
 from features.processing.readers.excel_cells import SheetRow
 from shared.table_dialect import TableDialect
 

@@ -1,0 +1,224 @@
+"""From blocks of records to columns of text: Arrow's parser for what it reads as `csv_grammar` says; every other record is found, and left as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from features.processing.readers.csv_grammar import CsvGrammar
+from features.processing.readers.csv_records import RecordBlock, Trouble
+from features.processing.readers.csv_scan import Positions
+
+BOM = b"\xef\xbb\xbf"
+
+_MAX_CELLS_PER_STEP = 400_000
+"""Bounds the memory of one step where a table has thousands of columns."""
+_FEW_COLUMNS = 64
+"""A block is parsed in one step where its table has no more."""
+_ASCII_END = 0x80
+
+Kinds: TypeAlias = npt.NDArray[np.uint8]
+"""A `RowKind` for each record."""
+Mask: TypeAlias = npt.NDArray[np.bool_]
+
+
+class RowKind(IntEnum):
+    """What a record turned out to be."""
+
+    ROW = 0
+    BLANK = 1
+    COMMENT = 2
+    UNCLOSED_QUOTE = 3
+    TOO_LONG = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedBlock:
+    """The records of one block: most as cells, the others as they stand in the file."""
+
+    kinds: Kinds
+    """What is known yet; ROW where it is not."""
+    plain: Positions
+    """Which records are in `columns`."""
+    columns: Sequence[pa.StringArray]
+    records: Sequence[tuple[int, str]]
+    """Which other records there are (not counting those that hold no cells), each with its place in the block and its text, by their places."""
+    first_row: int
+    bytes_read: int
+
+
+class RecordParser:
+    """Parses the blocks of one file in their order, once the width of its table is known. It needs few steps of Python, so that it can run beside others."""
+
+    def __init__(self, grammar: CsvGrammar, *, width: int, comment_rows: Sequence[int], undecodable: str, first_row: int, is_valid_utf8: bool) -> None:
+        self._grammar, self._width = grammar, width
+        self._comment_rows = np.array(sorted(comment_rows), dtype=np.int64)
+        self._undecodable = undecodable
+        self._next_row = first_row
+        self._is_valid_utf8 = is_valid_utf8
+        self._names = [str(number) for number in range(1, width + 1)]
+        self._convert_options = arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False)
+
+    def parse(self, block: RecordBlock) -> Iterator[ParsedBlock]:
+        """The block's records, in parts where the table is wide; nothing for a block without records."""
+        if self._width > _FEW_COLUMNS:
+            step = max(1, _MAX_CELLS_PER_STEP // self._width)
+            for first in range(0, len(block), step):
+                yield self._parse_part(block.part(first, min(first + step, len(block))))
+        elif block.begin < block.end:
+            yield self._parse_part(block)
+
+    def _parse_part(self, block: RecordBlock) -> ParsedBlock:
+        parsed = self._parse_regular(block) if self._is_plain(block) else self._parse_any(block)
+        self._next_row += len(parsed.kinds)
+        return parsed
+
+    def _is_plain(self, block: RecordBlock) -> bool:
+        """Whether Arrow reads every record as it is to be read, or says that its width is wrong; then nobody needs to know where the records are."""
+        return (
+            block.is_regular
+            and not (len(self._comment_rows) and self._comment_rows[-1] >= self._next_row)
+            and not block.data.startswith(BOM, block.begin)
+            and (self._is_valid_utf8 or is_utf8(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)))
+        )
+
+    def _parse_regular(self, block: RecordBlock) -> ParsedBlock:
+        columns, ragged = self._read_csv(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin))
+        kinds = np.zeros(len(columns[0]) + len(ragged), dtype=np.uint8)
+        plain = np.arange(len(kinds))
+        if ragged:
+            plain = np.delete(plain, [index for index, _ in ragged])
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, records=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _parse_any(self, block: RecordBlock) -> ParsedBlock:
+        kinds = self._classify(block)
+        exact = self._exact_records(block, kinds)
+        plain = np.flatnonzero((kinds == RowKind.ROW) & ~exact)
+        columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
+        if len(plain):
+            columns, ragged = self._read_csv(_join_records(block, plain))
+            places = [index for index, _ in ragged]
+            exact[plain[places]] = True
+            plain = np.delete(plain, places)
+        records = [(index, block.record(index).decode("utf-8", self._undecodable)) for index in np.flatnonzero(exact).tolist()]
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, records=records, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _classify(self, block: RecordBlock) -> Kinds:
+        kinds = np.zeros(len(block), dtype=np.uint8)
+        records = block.records
+        kinds[records.starts == records.stops] = RowKind.BLANK
+        kinds[records.trouble == Trouble.UNCLOSED_QUOTE] = RowKind.UNCLOSED_QUOTE
+        kinds[records.trouble == Trouble.TOO_LONG] = RowKind.TOO_LONG
+        comments = find_comments(block, self._grammar)
+        kinds[comments] = RowKind.COMMENT
+        if len(self._comment_rows):
+            first = np.searchsorted(self._comment_rows, self._next_row)
+            last = np.searchsorted(self._comment_rows, self._next_row + len(block))
+            kinds[self._comment_rows[first:last] - self._next_row] = RowKind.COMMENT
+        return kinds
+
+    def _exact_records(self, block: RecordBlock, kinds: Kinds) -> Mask:
+        """The records that Arrow would read otherwise, or cannot read."""
+        rows: Mask = kinds == RowKind.ROW
+        if self._grammar.skip_initial_space:
+            return rows
+        exact: Mask = np.zeros(len(block), dtype=np.bool_)
+        exact[_find_undecodable(block)] = True
+        # Arrow takes these three bytes at the head of its input for a byte order mark.
+        starts, stops = block.records.starts, block.records.stops
+        starting_with_bom = np.frombuffer(block.data, dtype=np.uint8)[np.minimum(starts, len(block.data) - 1)] == BOM[0]
+        if starting_with_bom.any():
+            for index in np.flatnonzero(starting_with_bom):
+                exact[index] |= block.data.startswith(BOM, int(starts[index]))
+        escape = self._grammar.escape_char
+        if escape is not None and block.end == stops[-1]:
+            # An escape character at the very end of the file has nothing to stand before.
+            exact[-1] |= self._grammar.mask_escapes(block.record(-1)).endswith(escape.encode())
+        exact &= rows
+        return exact
+
+    def _read_csv(self, data: pa.Buffer) -> tuple[list[pa.StringArray], list[tuple[int, str]]]:
+        """The columns of the records in `data`; those that have too many or too few cells are left out, and given as (place, text)."""
+        ragged: list[tuple[int, str]] = []
+
+        def skip_ragged(row: arrow_csv.InvalidRow) -> str:
+            ragged.append((row.number - 1, row.text.removesuffix("\n").removesuffix("\r")))
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._grammar.delimiter,
+                quote_char=self._grammar.quote_char or False,
+                double_quote=self._grammar.double_quote,
+                escape_char=self._grammar.escape_char or False,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip_ragged,
+            ),
+            convert_options=self._convert_options,
+        )
+        return columns_of(table), ragged
+
+
+def columns_of(table: pa.Table) -> list[pa.StringArray]:
+    """Each column in one piece."""
+    return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+
+
+def find_comments(block: RecordBlock, grammar: CsvGrammar) -> list[int]:
+    """Indices of the records that are comments."""
+    if grammar.comment_char is None:
+        return []
+    comment = grammar.comment_char.encode()
+    if comment not in block.data:
+        return []
+    starts = block.records.starts
+    first_bytes = np.frombuffer(block.data, dtype=np.uint8)[np.minimum(starts, len(block.data) - 1)]
+    return [index for index in np.flatnonzero(first_bytes == comment[0]).tolist() if block.data.startswith(comment, int(starts[index]))]
+
+
+def _find_undecodable(block: RecordBlock) -> list[int]:
+    """Indices of the records that are not UTF-8."""
+    codes = np.frombuffer(block.data, dtype=np.uint8)[block.begin : block.end]
+    if not len(codes) or codes.max() < _ASCII_END or is_utf8(pa.py_buffer(block.data).slice(block.begin, len(codes))):
+        return []
+    records = np.unique(np.searchsorted(block.records.starts, np.flatnonzero(codes >= _ASCII_END) + block.begin, side="right") - 1)
+    found = []
+    for index in records.tolist():
+        try:
+            block.record(index).decode()
+        except UnicodeDecodeError:
+            found.append(index)
+    return found
+
+
+def is_utf8(data: pa.Buffer) -> bool:
+    """Whether the bytes are valid UTF-8, at the speed of memory."""
+    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32))
+    try:
+        pa.StringArray.from_buffers(1, offsets, data).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _join_records(block: RecordBlock, indices: Positions) -> pa.Buffer:
+    """The bytes of the records at `indices`, with their line breaks."""
+    if len(indices) == len(block):
+        return pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)
+    breaks = np.flatnonzero(np.diff(indices) > 1)
+    firsts = np.concatenate([indices[:1], indices[breaks + 1]])
+    lasts = np.concatenate([indices[breaks], indices[-1:]])
+    starts = block.records.starts
+    ends = np.append(starts[1:], block.end)
+    view = memoryview(block.data)
+    return pa.py_buffer(b"".join([view[start:end] for start, end in zip(starts[firsts].tolist(), ends[lasts].tolist(), strict=True)]))
