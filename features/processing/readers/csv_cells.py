@@ -12,15 +12,13 @@ import pyarrow as pa
 from features.processing.readers.base import SPACE_STARTS, Finding, RowNumbers
 from features.processing.readers.csv_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter, is_blank
-from features.processing.readers.csv_parse import ParsedBlock, RowKind, columns_of
+from features.processing.readers.csv_parse import ParsedBlock, RowKind
 from features.processing.readers.csv_scan import Positions
 
 MAX_COLUMNS = 16_384
 """As many as a sheet can have; a row of more cells is too long, a header of more labels is refused."""
 
 _NOWHERE: Positions = np.empty(0, dtype=np.int64)
-_ROWS_PER_RUN = 16
-"""Rows in an order are put together from runs where these are longer, else row by row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,6 @@ class CellReader:
         self._width = width
         self._structure = StructureFindings(width=width, labels=labels, encoding=encoding)
         self._splitter = RecordSplitter(grammar, max_cells=MAX_COLUMNS)
-        self._names = [str(number) for number in range(1, width + 1)]
 
     def read(self, block: ParsedBlock) -> CellBlock:
         """The rows of one block."""
@@ -86,22 +83,10 @@ class CellReader:
     def _merge(self, columns: Sequence[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> Sequence[pa.StringArray]:
         """The rows of `columns`, and `rows` as numbered behind them, in an order."""
         exact = [pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string()) for number in range(self._width)]
-        size = len(columns[0])
-        if not size:
+        if not len(columns[0]):
             # No order but their own; and a row of many megabytes is not copied twice more.
             return exact
-        if not len(order):
-            return [column.slice(0, 0) for column in columns]
-        firsts = np.flatnonzero(np.diff(order, prepend=-2) != 1)
-        if len(firsts) * _ROWS_PER_RUN > len(order):
-            return [pa.concat_arrays([column, texts]).take(pa.array(order)) for column, texts in zip(columns, exact, strict=True)]
-        batches = [pa.RecordBatch.from_arrays(arrays, names=self._names) for arrays in (columns, exact)]
-        runs: list[pa.RecordBatch] = []
-        for first, length in zip(order[firsts].tolist(), np.diff(firsts, append=len(order)).tolist(), strict=True):
-            inside = max(0, min(length, size - first))
-            runs += [batches[0].slice(first, inside)] if inside else []
-            runs += [batches[1].slice(first + inside - size, length - inside)] if inside < length else []
-        return columns_of(pa.Table.from_batches(runs))
+        return [pa.concat_arrays([column, texts]).take(pa.array(order)) for column, texts in zip(columns, exact, strict=True)]
 
 
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:

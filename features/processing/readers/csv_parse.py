@@ -166,12 +166,7 @@ class RecordParser:
             ),
             convert_options=self._convert_options,
         )
-        return columns_of(table), ragged
-
-
-def columns_of(table: pa.Table) -> list[pa.StringArray]:
-    """Each column in one piece."""
-    return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns], ragged
 
 
 def find_comments(block: RecordBlock, grammar: CsvGrammar) -> list[int]:
