@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 import uuid
@@ -14,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
 from shared import metrics
+from shared.pausing_timeout import PausingTimeout
 from shared.problems import describe_unexpected
 
 if TYPE_CHECKING:
@@ -47,19 +47,18 @@ class GuardMiddleware:
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
         try:
-            async with asyncio.timeout(DEADLINE_S) as deadline:
-                loop = asyncio.get_running_loop()
+            async with PausingTimeout(DEADLINE_S) as deadline:
 
                 async def receive_without_clock() -> Message:
-                    deadline.reschedule(None)
+                    deadline.stop()
                     message = await receive()
-                    deadline.reschedule(loop.time() + DEADLINE_S)
+                    deadline.start()
                     return message
 
                 async def send_without_clock(message: Message) -> None:
                     nonlocal started
                     started = True
-                    deadline.reschedule(None)
+                    deadline.stop()
                     await send(message)
 
                 await self._app(scope, receive_without_clock, send_without_clock)

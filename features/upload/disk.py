@@ -73,7 +73,7 @@ class FileWriter:
             self.head += bytes(data[: HEAD_BYTES - len(self.head)])
         self.size += len(data)
         self._batch_bytes += len(data)
-        self._batch.extend(data[start : start + self._chunk_size] for start in range(0, len(data), self._chunk_size))
+        self._batch.append(data)
 
     async def drain(self) -> None:
         """Hand a full batch to the writer thread, waiting for the one before it. Raises `DiskFull`."""
@@ -122,9 +122,10 @@ class FileWriter:
         if self._descriptor is None:
             self._require_room()
             self._descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-        for chunk in batch:
-            self._hash.update(chunk)
-        left = batch
+        for piece in batch:
+            # Not chunk by chunk: each call lets go of the interpreter's lock, and has to wait for it again.
+            self._hash.update(piece)
+        left = [piece[start : start + self._chunk_size] for piece in batch for start in range(0, len(piece), self._chunk_size)]
         while left:
             count = os.writev(self._descriptor, left[:1024])
             self._written += count

@@ -17,6 +17,7 @@ from features.upload.form import FILE_FIELD, FormParser, Part
 from features.upload.options import check_options, find_wrong_names
 from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
+from shared.pausing_timeout import PausingTimeout
 from shared.problems import InvalidPart
 from shared.storage import stored_path
 
@@ -127,10 +128,7 @@ async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, setti
     upload = _Upload(settings)
     form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
     try:
-        async for piece in _bounded(stream, idle_timeout_s=settings.upload_idle_timeout_s):
-            form.feed(piece)
-            if upload.writer is not None:
-                await upload.writer.drain()
+        await _feed(stream, form, upload, idle_timeout_s=settings.upload_idle_timeout_s)
         form.close()
         return await _accept(upload, form)
     except BaseException as error:
@@ -163,14 +161,15 @@ async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
     )
 
 
-async def _bounded(stream: AsyncIterator[bytes], *, idle_timeout_s: float) -> AsyncIterator[bytes]:
-    iterator = aiter(stream)
-    while True:
-        try:
-            async with asyncio.timeout(idle_timeout_s):
-                piece = await anext(iterator)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as error:
-            raise ClientTooSlow(f"Nothing arrived for {idle_timeout_s:g} seconds; send the file again over a steadier connection.") from error
-        yield piece
+async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload, *, idle_timeout_s: float) -> None:
+    """Parse all of the stream. Raises `ClientTooSlow` where nothing comes for too long; the disk has its own time."""
+    try:
+        async with PausingTimeout(idle_timeout_s) as patience:
+            async for piece in stream:
+                patience.stop()
+                form.feed(piece)
+                if upload.writer is not None:
+                    await upload.writer.drain()
+                patience.start()
+    except TimeoutError as error:
+        raise ClientTooSlow(f"Nothing arrived for {idle_timeout_s:g} seconds; send the file again over a steadier connection.") from error

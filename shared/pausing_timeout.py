@@ -1,0 +1,47 @@
+"""A time limit whose clock stands still now and then: while a client is waited for, or while it is not."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+
+class PausingTimeout:
+    """`asyncio.timeout` for a clock that is stopped and started for every piece of a body: that costs an assignment, and no timer.
+
+    The block gets a `TimeoutError` when the clock has run for `timeout_s` since it was last started.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._timeout = asyncio.timeout(None)
+        self._due_at: float | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        await self._timeout.__aenter__()
+        self.start()
+        self._timer = self._loop.call_later(self._timeout_s, self._look)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+        await self._timeout.__aexit__(kind, error, trace)
+
+    def start(self) -> None:
+        """Let the clock run, from zero."""
+        self._due_at = self._loop.time() + self._timeout_s
+
+    def stop(self) -> None:
+        """Let it stand still."""
+        self._due_at = None
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        # What is started after this look is not due before the next one.
+        due_at = now + self._timeout_s if self._due_at is None else self._due_at
+        if due_at > now:
+            self._timer = self._loop.call_at(due_at, self._look)
+        else:
+            self._timeout.reschedule(now)
