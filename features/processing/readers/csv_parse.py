@@ -19,9 +19,11 @@ from features.processing.readers.csv_scan import Positions
 BOM = b"\xef\xbb\xbf"
 
 _MAX_CELLS_PER_STEP = 400_000
-"""Bounds the memory of one step where a table has thousands of columns."""
+"""Bounds the memory of one step where a table has thousands of columns, or a block millions of rows."""
 _FEW_COLUMNS = 64
-"""A block is parsed in one step where its table has no more."""
+"""A regular block is parsed in one step where its table has no more."""
+_MOST_ARROW_COLUMNS = 2_000
+"""Each column of a call costs Arrow some 10 KB that it does not give back; the records of a wider table are left as text."""
 _ASCII_END = 0x80
 
 Kinds: TypeAlias = npt.NDArray[np.uint8]
@@ -68,7 +70,7 @@ class RecordParser:
 
     def parse(self, block: RecordBlock) -> Iterator[ParsedBlock]:
         """The block's records, in parts where the table is wide; nothing for a block without records."""
-        if self._width > _FEW_COLUMNS:
+        if self._width > _FEW_COLUMNS or not block.is_regular:
             step = max(1, _MAX_CELLS_PER_STEP // self._width)
             for first in range(0, len(block), step):
                 yield self._parse_part(block.part(first, min(first + step, len(block))))
@@ -84,6 +86,7 @@ class RecordParser:
         """Whether Arrow reads every record as it is to be read, or says that its width is wrong; then nobody needs to know where the records are."""
         return (
             block.is_regular
+            and self._width <= _MOST_ARROW_COLUMNS
             and not (len(self._comment_rows) and self._comment_rows[-1] >= self._next_row)
             and not block.data.startswith(BOM, block.begin)
             and (self._is_valid_utf8 or is_utf8(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)))
@@ -127,7 +130,7 @@ class RecordParser:
     def _exact_records(self, block: RecordBlock, kinds: Kinds) -> Mask:
         """The records that Arrow would read otherwise, or cannot read."""
         rows: Mask = kinds == RowKind.ROW
-        if self._grammar.skip_initial_space:
+        if self._grammar.skip_initial_space or self._width > _MOST_ARROW_COLUMNS:
             return rows
         exact: Mask = np.zeros(len(block), dtype=np.bool_)
         exact[_find_undecodable(block)] = True

@@ -1,0 +1,180 @@
+"""Files that are damaged, absurd or made to do harm, and what each must end with; run as a program it reads them all in one process.
+
+`python -m tests.features.processing.hostile FOLDER` prints, as JSON, how each ended and the peak memory of the whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import struct
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import xlsxwriter
+
+from bench.probe import peak_memory_mib
+from features.processing.engine import inspect_file
+from features.processing.readers.base import FileUnreadable
+from tests.features.processing.readers import test_xls, test_xlsx_hostile
+from tests.features.processing.readers.workbooks import sheet_xml, write_package
+
+Make = Callable[[Path], object]
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One file and its end."""
+
+    suffix: str
+    make: Make
+    sentence: str = ""
+    """Part of what the uploader is told where it cannot be read to its end; empty: it is read."""
+    rows: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+
+
+def _bytes(data: bytes) -> Make:
+    return lambda path: path.write_bytes(data)
+
+
+def _csv(data: bytes, rows: int, **errors: int) -> Hostile:
+    return Hostile(".csv", _bytes(data), rows=rows, errors={kind.replace("_", "-"): count for kind, count in errors.items()})
+
+
+def _pieces(*pieces: tuple[bytes, int]) -> Make:
+    """Bytes that are repeated, written without being held in memory."""
+
+    def make(path: Path) -> None:
+        with path.open("wb") as file:
+            for piece, times in pieces:
+                step = max(1, MIB // len(piece))
+                for _ in range(times // step):
+                    file.write(piece * step)
+                file.write(piece * (times % step))
+
+    return make
+
+
+def _sparse_workbook(path: Path) -> None:
+    write_package(path, sheet=sheet_xml('<row r="2"><c r="A2"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>7</v></c></row>'))
+
+
+def _styled_workbook(path: Path) -> None:
+    workbook = xlsxwriter.Workbook(str(path), {"constant_memory": True})
+    sheet, bold = workbook.add_worksheet(), workbook.add_format({"bold": True})
+    sheet.write_row(0, 0, ["a", "b"])
+    sheet.write_row(1, 0, [1, 2])
+    for row in range(2, 200_000):
+        sheet.write_blank(row, 0, None, bold)
+    workbook.close()
+
+
+def _strings_workbook(path: Path) -> None:
+    workbook = xlsxwriter.Workbook(str(path))
+    sheet = workbook.add_worksheet()
+    sheet.write_row(0, 0, ["a"])
+    for row in range(1, 4_001):
+        sheet.write_string(row, 0, f"{row}" + "x" * 32_000)
+    workbook.close()
+
+
+_GARBAGE = random.Random(7).randbytes(200_000).replace(b"\0", b"\1")
+
+CSV: dict[str, Hostile] = {
+    "header only": _csv(b"a,b\n", 0),
+    "header without a line break": _csv(b"a,b", 0),
+    "blank rows only": Hostile(".csv", _bytes(b"\n\n \n\n"), "no header"),
+    "delimiters only": Hostile(".csv", _bytes(b",,,\n,,,\n"), "no header"),
+    "a mark of byte order only": Hostile(".csv", _bytes(b"\xef\xbb\xbf"), "no header"),
+    "one quote": Hostile(".csv", _bytes(b'"'), "never closed"),
+    "quotes only": _csv(b'""""""\n""""\n', 1),
+    "NUL bytes in cells": _csv(b"a,b\n1,\0\n\0\0,2\n" + b"1,x\n" * 8, 10, type_error=1),
+    "cells of control characters": _csv(b"a,b\n" + b"\x1b[31m,\x07\n" * 3, 3),
+    "formulas for a spreadsheet": _csv(b"a\n=cmd|' /C calc'!A0\n+1+1\n@SUM(1)\n", 3),
+    "lone carriage returns": _csv(b"a,b\r1,2\r3,4\r", 2),
+    "every kind of line break": _csv(b"a,b\n1,2\r\n3,4\r5,6\n", 3),
+    "a quote that is never closed, then a thousand rows": _csv(b'a,b\n1,"2\n' + b"3,4\n" * 1000, 1001, unclosed_quote=1),
+    "quotes that are never closed, in every row": _csv(b'a,b\n"1,2\n' + b'"x"y,"z\n' * 500, 501, unclosed_quote=501),
+    "quotes in the middle of cells": _csv(b'a,b\n5" pipe,6" pipe\n' * 1 + b'x"y"z,""\n', 2, required_error=1),
+    "bytes that are no UTF-8 in one row": _csv(b"a,b\n" + b"x,y\n" * 3000 + b"\xff\xfe,z\n", 3001, encoding_error=1),
+    "UTF-8 that breaks off in the last cell": _csv(b"a,b\n" + b"x,y\n" * 3000 + "x,é".encode()[:-1], 3001, encoding_error=1),
+    "UTF-16 with half a character at its end": _csv("a,b\n1,2\n".encode("utf-16") + b"\x31", 2, encoding_error=1, missing_cell=1),
+    "UTF-16 with a lone surrogate": _csv(b"\xff\xfe" + "a,b\n1,".encode("utf-16-le") + b"\x00\xd8" + "\nx,y\n".encode("utf-16-le"), 2, encoding_error=1),
+    "rows that are too short": _csv(b"a,b,c\n" + b"1\n" * 5000, 5000, missing_cell=10_000),
+    "rows that are too long": _csv(b"a\n" + b"1,2,3\n" * 5000, 5000, extra_cell=10_000),
+    "a blank run of a hundred thousand rows": _csv(b"a,b\n1,2\n" + b"\n" * 100_000 + b"3,4\n", 100_002, blank_row=1),
+    "a hundred thousand blank rows at the end": _csv(b"a,b\n1,2\n" + b"\n" * 100_000, 1),
+    "labels of nothing": _csv(b",,\n1,2,3\n", 1, blank_label=3) if False else Hostile(".csv", _bytes(b",,\n1,2,3\n"), rows=0),
+    "the same label two hundred times": _csv(b",".join([b"a"] * 200) + b"\n" + b",".join([b"1"] * 200) + b"\n", 1, duplicate_label=199),
+    "a header of 16,385 labels": Hostile(".csv", _bytes(b",".join(b"c%d" % n for n in range(16_385)) + b"\n1\n"), "more than 16384 columns"),
+    "a table of 16,384 columns": _csv(b",".join(b"c%d" % n for n in range(16_384)) + b"\n" + (b"1" + b",1" * 16_383 + b"\n") * 40, 40),
+    "a row of a million delimiters": _csv(b"a,b\n1,2\n" + b"," * 1_000_000 + b"x\n3,4\n", 3, row_too_long=1),
+    "a header of twenty megabytes": Hostile(".csv", _pieces((b"a", 20 * MIB), (b"\n1\n", 1)), "longer than"),
+    "a row of a hundred megabytes": Hostile(".csv", _pieces((b"a,b\n1,2\n", 1), (b"x,", 50 * MIB), (b"\n3,4\n", 1)), rows=3, errors={"row-too-long": 1}),
+    "a cell of a hundred megabytes": Hostile(".csv", _pieces((b'a,b\n1,"', 1), (b"x\n", 50 * MIB), (b'"\n3,4\n', 1)), rows=2, errors={"row-too-long": 1}),
+    "a hundred megabytes behind a quote that is never closed": Hostile(
+        ".csv", _pieces((b'a,b\n1,"x\n', 1), (b"3,4\n", 25 * MIB)), rows=25 * MIB + 1, errors={"unclosed-quote": 1}
+    ),
+    "a hundred megabytes of quotes": Hostile(".csv", _pieces((b"a\n", 1), (b'"', 100 * MIB), (b"\n1\n", 1)), rows=2, errors={"row-too-long": 1}),
+    "doubled quotes without end": _csv(b'a\n"' + b'""' * 500_000 + b'"\n1\n', 2),
+}
+WORKBOOKS: dict[str, Hostile] = {
+    "one cell in the far corner": Hostile(".xlsx", _sparse_workbook, rows=1_048_575, errors={"blank-row": 1, "extra-cell": 16_382}),
+    "two hundred thousand styled empty rows": Hostile(".xlsx", _styled_workbook, rows=1),
+    "a hundred megabytes of shared strings": Hostile(".xlsx", _strings_workbook, rows=4000),
+    "an XLSX workbook of garbage": Hostile(".xlsx", _bytes(b"PK\x03\x04" + _GARBAGE), "damaged"),
+    "an XLS workbook of garbage": Hostile(".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + _GARBAGE), "damaged"),
+    "an XLS sector table that points everywhere": Hostile(
+        ".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + b"\0" * 16 + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + _GARBAGE), "damaged"
+    ),
+}
+
+
+def corpus() -> dict[str, Hostile]:
+    """Every hostile file that the tests know."""
+    xlsx = {f"XLSX: {name}": Hostile(".xlsx", make, sentence) for name, (make, sentence) in test_xlsx_hostile.REFUSED.items()}
+    xls = {f"XLS: {name}": Hostile(".xls", _written(make), sentence) for name, (make, sentence) in test_xls.REFUSED.items()}
+    return CSV | WORKBOOKS | xlsx | xls
+
+
+def _written(make: Callable[[], bytes]) -> Make:
+    return lambda path: path.write_bytes(make())
+
+
+def read(path: Path) -> dict[str, object]:
+    """How a file ends: what the uploader is told, or the rows and the errors by type."""
+    rows, errors = 0, Counter[str]()
+    try:
+        inspection = inspect_file(path)
+        try:
+            for report in inspection.reports():
+                rows += report.rows_processed
+                for finding in report.findings:
+                    errors[finding.error_type] += len(finding)
+        finally:
+            inspection.close()
+    except FileUnreadable as unreadable:
+        return {"sentence": str(unreadable)}
+    return {"sentence": "", "rows": rows, "errors": dict(errors)}
+
+
+def main(folder: Path) -> None:
+    """Make and read all files, one after the other."""
+    ends: dict[str, object] = {}
+    for number, (name, hostile) in enumerate(corpus().items()):
+        path = folder / f"{number}{hostile.suffix}"
+        hostile.make(path)
+        ends[name] = read(path)
+        path.unlink()
+    json.dump({"ends": ends, "peak_mib": peak_memory_mib()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    os.chdir(sys.argv[1])
+    main(Path(sys.argv[1]))
