@@ -11,7 +11,7 @@ from bench.measure import Plan, Run, alternate, run_child, say, warm
 from bench.peers import peer_versions, prepare_peers
 from bench.report import Section, Verdict, at_least, at_most, describe_conditions
 from bench.stack import Stack, running_stack
-from features.processing.recorder import COPY_COLUMNS
+from features.processing.copy_format import COLUMNS
 
 FRICTIONLESS_TARGETS = {0.0: 40.0, 0.01: 30.0, 0.2: 60.0}
 SLOW_SHARE = 0.2
@@ -48,7 +48,7 @@ def measure_job(plan: Plan) -> Section:
         title="Whole jobs",
         about=(
             "`started_at` to `completed_at` of a job in a worker process, every error stored in a durable PostgreSQL on the same machine."
-            " COPY alone: the same records, from a file, into the same table with the same indexes, in one transaction."
+            " COPY alone: the same pieces of records, from a file, into the same table with the same indexes, in one transaction."
         ),
         headings=("What", "Wall s", "krows/s", "Errors", "Remark"),
         rows=rows,
@@ -64,7 +64,7 @@ _WHOLE, _ENGINE, _COPY = "Whole job", "Engine alone", "COPY alone"
 
 def _measure_parts(stack: Stack, file: BenchFile, plan: Plan, *, times: int) -> dict[str, Run]:
     schema = json.dumps(TABLE_SCHEMA)
-    records = plan.data / "records.csv"
+    records = plan.data / "pieces.bin"
     # The job of this run owns the records that are copied; its own come first, into a table that is as empty.
     stack.clear()
     stack.run_job(file.path, table_schema=schema)
@@ -74,8 +74,8 @@ def _measure_parts(stack: Stack, file: BenchFile, plan: Plan, *, times: int) -> 
         return stack.run_job(file.path, table_schema=schema)[1]
 
     def run_copy() -> Run:
-        stack.export_errors(records, COPY_COLUMNS)
-        return stack.copy_errors(records, COPY_COLUMNS)
+        stack.export_errors(records, COLUMNS)
+        return stack.copy_errors(records, COLUMNS)
 
     try:
         return dict(alternate({_WHOLE: run_whole, _ENGINE: lambda: run_engine(file.path), _COPY: run_copy}, times=times))

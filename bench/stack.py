@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -96,29 +96,29 @@ class Stack:
 
     def clear(self) -> None:
         """Empty tables, no uploaded files, and a database with nothing left to write."""
-        self._query("TRUNCATE jobs, processing_errors")
+        self._query("TRUNCATE jobs, error_pieces")
         self._query("CHECKPOINT")
         for path in self.uploads.iterdir():
             path.unlink()
 
-    def export_errors(self, target: Path, columns: list[str]) -> None:
-        """Write all error records to `target`, as COPY takes them, and remove them from the table."""
+    def export_errors(self, target: Path, columns: Sequence[str]) -> None:
+        """Write all pieces of error records to `target`, as COPY takes them, and remove them from the table."""
 
         async def export(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
-            await connection.copy_from_query(f"SELECT {', '.join(columns)} FROM processing_errors", output=str(target), format="csv", force_quote=True)
-            await connection.execute("TRUNCATE processing_errors")
+            await connection.copy_from_query(f"SELECT {', '.join(columns)} FROM error_pieces", output=str(target), format="binary")
+            await connection.execute("TRUNCATE error_pieces")
             await connection.execute("CHECKPOINT")
 
         self._with_connection(export)
 
-    def copy_errors(self, source: Path, columns: list[str]) -> Run:
+    def copy_errors(self, source: Path, columns: Sequence[str]) -> Run:
         """Time of COPY alone, into the empty table with its indexes, until its commit."""
         wall_s = 0.0
 
         async def copy(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
             nonlocal wall_s
             begun = time.perf_counter()
-            await connection.copy_to_table("processing_errors", source=str(source), columns=columns, format="csv")
+            await connection.copy_to_table("error_pieces", source=str(source), columns=columns, format="binary")
             wall_s = time.perf_counter() - begun
 
         self._with_connection(copy)

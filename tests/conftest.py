@@ -23,7 +23,7 @@ from tests.factories import Factory
 from tests.services import Servers, running_servers
 
 ROOT = Path(__file__).parent.parent
-TABLES = "jobs, processing_errors, webhook_deliveries, webhook_attempts"
+TABLES = "jobs, error_pieces, webhook_deliveries, webhook_attempts"
 
 
 @pytest.fixture(scope="session")

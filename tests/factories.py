@@ -6,14 +6,19 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, column, delete, select, table
 from sqlalchemy.orm import undefer
 
-from shared.db.models import Job, JobStatus, ProcessingError
+from shared.db.models import ErrorPiece, Job, JobStatus, make_record_id
 from shared.db.session import Database
 from shared.settings import Settings
 from shared.storage import stored_path
 
+ERRORS = table(
+    "processing_errors",
+    *map(column, ("id", "job_id", "attempt", "row_number", "column_number", "column_name", "error_type", "error_message", "raw_value", "created_at")),
+)
+"""The view of error records one by one."""
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
 
 
@@ -39,24 +44,21 @@ class Factory:
         now = datetime.now(UTC)
         return await self.job(status=status, **{"attempt": 1, "started_at": now, "completed_at": now, "progress": 100, **values})
 
-    async def errors(self, job: Job, places: list[tuple[int, int | None, str]], *, column_name: str = "id", attempt: int | None = None) -> None:
-        """One error at each (row, column, type), and the job's figures to match."""
+    async def errors(
+        self, job: Job, places: list[tuple[int, int | None, str]], *, column_name: str = "id", attempt: int | None = None, piece_size: int = 5000
+    ) -> None:
+        """One error at each (row, column, type) beside those that the attempt has, in pieces, and the job's figures to match."""
         tally: dict[tuple[int | None, str], int] = {}
+        attempt = job.attempt if attempt is None else attempt
         async with self._database.unit_of_work() as session:
-            for row, column, error_type in places:
-                tally[column, error_type] = tally.get((column, error_type), 0) + 1
-                session.add(
-                    ProcessingError(
-                        job_id=job.id,
-                        attempt=job.attempt if attempt is None else attempt,
-                        row_number=row,
-                        column_number=column,
-                        column_name=None if column is None else f"{column_name}{column}",
-                        error_type=error_type,
-                        error_message="This value must be a whole number.",
-                        raw_value=None if column is None else "x",
-                    ),
-                )
+            for _row, number, error_type in places:
+                tally[number, error_type] = tally.get((number, error_type), 0) + 1
+            before = await session.execute(select(ERRORS).where(ERRORS.c.job_id == job.id, ERRORS.c.attempt == attempt))
+            records = [(row.row_number, row.column_number, row.column_name, row.error_type) for row in before]
+            records += [(row, number, None if number is None else f"{column_name}{number}", error_type) for row, number, error_type in places]
+            records.sort(key=lambda record: (record[0], record[1] or 0))
+            await session.execute(delete(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == attempt))
+            session.add_all(make_piece(job, attempt, records[start : start + piece_size]) for start in range(0, len(records), piece_size))
             stored = await session.get_one(Job, job.id)
             stored.error_tally = [
                 {"column_number": column, "column_name": None if column is None else f"{column_name}{column}", "error_type": kind, "count": n, "stored": n}
@@ -74,7 +76,36 @@ class Factory:
             for name, value in values.items():
                 setattr(job, name, value)
 
-    async def list_errors(self, job_id: uuid.UUID) -> list[ProcessingError]:
+    async def list_errors(self, job_id: uuid.UUID) -> list[Row[Any]]:
+        """All error records of the job, as the view has them."""
         async with self._database.unit_of_work() as session:
-            statement = select(ProcessingError).where(ProcessingError.job_id == job_id).order_by(ProcessingError.row_number, ProcessingError.column_number)
-            return list((await session.scalars(statement)).all())
+            statement = select(ERRORS).where(ERRORS.c.job_id == job_id).order_by(ERRORS.c.row_number, ERRORS.c.column_number)
+            return list((await session.execute(statement)).all())
+
+
+def make_piece(job: Job, attempt: int, records: list[tuple[int, int | None, str | None, str]]) -> ErrorPiece:
+    """A piece of (row, column, column's name, type), which come by place."""
+    rules = list(dict.fromkeys(record[1:] for record in records))
+    numbers = [rules.index(record[1:]) for record in records]
+    return ErrorPiece(
+        job_id=job.id,
+        attempt=attempt,
+        first_row=records[0][0],
+        first_column=records[0][1] or 0,
+        record_count=len(records),
+        id=make_record_id(uuid.uuid4(), 0),
+        rules=[
+            {
+                "number": number,
+                "column_number": rule[0],
+                "column_name": rule[1],
+                "error_type": rule[2],
+                "error_message": "This value must be a whole number.",
+                "count": numbers.count(number),
+            }
+            for number, rule in enumerate(rules)
+        ],
+        row_numbers=[record[0] for record in records],
+        rule_numbers=numbers,
+        raw_values=[None if record[1] is None else "x" for record in records],
+    )

@@ -1,4 +1,4 @@
 """The row errors of a job: pages, exact counts, and their removal in batches.
 
-Writes: `processing_errors` and `jobs` (deletes, through `shared.db.purge`). Runs: `errors.purge_job`, `errors.purge_due`. Events: none.
+Writes: `error_pieces` and `jobs` (deletes, through `shared.db.purge`). Runs: `errors.purge_job`, `errors.purge_due`. Events: none.
 """

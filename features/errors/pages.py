@@ -7,13 +7,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from features.errors import queries
-from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorSummary, TypeCount
+from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorStart, ErrorSummary, TypeCount
 from shared.pagination import MOST_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.db.models import Job, ProcessingError
+    from shared.db.models import Job
 
 
 async def list_page(
@@ -27,28 +27,31 @@ async def list_page(
     cursor: str | None,
 ) -> ErrorList:
     """One page; a cursor, where there is one, says where it begins. Raises `BadRequest` for a cursor that is none."""
-    wanted = ErrorFilter(
-        error_type=error_type,
-        column_name=column_name,
-        page_size=page_size,
-        offset=count_skipped(page, page_size),
-        after=_parse_cursor(cursor) if cursor is not None else None,
-    )
+    wanted = ErrorFilter(error_type=error_type, column_name=column_name)
+    after = _parse_cursor(cursor) if cursor is not None else None
     total = sum(
         entry["stored"]
         for entry in job.error_tally
         if (error_type is None or entry["error_type"] == error_type) and (column_name is None or entry["column_name"] == column_name)
     )
-    found = await queries.list_errors(session, job=job, wanted=wanted) if wanted.offset < total or wanted.after else []
-    errors = [ErrorRead.model_validate(error) for error in found[:page_size]]
+    start = await _find_start(session, job=job, wanted=wanted, after=after, offset=count_skipped(page, page_size), total=total)
+    found = await queries.list_errors(session, job=job, wanted=wanted, start=start, limit=page_size + 1) if start is not None else []
     return ErrorList(
         total=total,
         page=page,
         page_size=page_size,
         total_pages=count_pages(total, page_size),
         next_cursor=_make_cursor(found[page_size - 1]) if len(found) > page_size else None,
-        errors=errors,
+        errors=list(found[:page_size]),
     )
+
+
+async def _find_start(session: AsyncSession, *, job: Job, wanted: ErrorFilter, after: ErrorPlace | None, offset: int, total: int) -> ErrorStart | None:
+    if after is not None:
+        return await queries.find_place(session, job=job, wanted=wanted, place=after)
+    if offset >= total:
+        return None
+    return await queries.find_page(session, job=job, wanted=wanted, offset=offset) if offset else ErrorStart()
 
 
 def summarize(job: Job) -> ErrorSummary:
@@ -68,7 +71,7 @@ def summarize(job: Job) -> ErrorSummary:
     )
 
 
-def _make_cursor(error: ProcessingError) -> str:
+def _make_cursor(error: ErrorRead) -> str:
     return encode_cursor([error.row_number, error.column_number or 0, str(error.id)])
 
 

@@ -1,39 +1,127 @@
-"""The errors slice's SQL."""
+"""The errors slice's SQL: records by their place in pieces. However deep a page is, only the pieces that it shows are opened."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import BigInteger, Integer, SmallInteger, Text, and_, cast, column, func, join, or_, select, true, tuple_
 
-from features.errors.schemas import ErrorFilter
-from shared.db.models import Job, ProcessingError
+from features.errors.schemas import ErrorFilter, ErrorPlace, ErrorRead, ErrorStart
+from shared.db.models import ErrorPiece, Job, make_record_id, split_record_id
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Select, SQLColumnExpression, TableValuedAlias
     from sqlalchemy.ext.asyncio import AsyncSession
 
-_column = func.coalesce(ProcessingError.column_number, 0)
+_by_place = (ErrorPiece.first_row, ErrorPiece.first_column)
 
 
-async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter) -> Sequence[ProcessingError]:
-    """Errors of the job's present attempt by row and column, one more than a page holds where there are more."""
-    statement = select(ProcessingError).where(ProcessingError.job_id == job.id, ProcessingError.attempt == job.attempt)
-    if wanted.error_type is not None:
-        statement = statement.where(ProcessingError.error_type == wanted.error_type)
-    if wanted.column_name is not None:
-        statement = statement.where(ProcessingError.column_name == wanted.column_name)
-    if wanted.after is not None:
-        place = tuple_(wanted.after.row_number, wanted.after.column_number, wanted.after.id)
-        statement = statement.where(tuple_(ProcessingError.row_number, _column, ProcessingError.id) > place)
-    else:
-        statement = statement.offset(wanted.offset)
-    statement = statement.order_by(ProcessingError.row_number, _column, ProcessingError.id).limit(wanted.page_size + 1)
-    return (await session.scalars(statement)).all()
+async def find_page(session: AsyncSession, *, job: Job, wanted: ErrorFilter, offset: int) -> ErrorStart | None:
+    """Where the list goes on after its first `offset` errors; None behind its end. Counts alone are read, no records."""
+    rule = _rules_of(ErrorPiece.rules)
+    fitting = select(func.coalesce(func.sum(rule.c.count), 0).label("count")).where(_fits(rule, wanted)).lateral("fitting")
+    count = ErrorPiece.record_count if _is_all(wanted) else fitting.c.count
+    through = func.sum(count).over(order_by=_by_place)
+    counted = _pieces(job).with_only_columns(*_by_place, (through - count).label("before"), through.label("through"))
+    pieces = (counted if _is_all(wanted) else counted.select_from(join(ErrorPiece, fitting, true()))).subquery()
+    statement = select(pieces).where(pieces.c.through > offset).order_by(pieces.c.first_row, pieces.c.first_column).limit(1)
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else ErrorStart(first_row=row.first_row, first_column=row.first_column, skipped=offset - int(row.before))
+
+
+async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, place: ErrorPlace) -> ErrorStart:
+    """Where the list goes on after the error at `place`: in the last piece that does not begin behind it.
+
+    Where that piece is not the error's own (it was written anew since, with more errors), the list goes on after all errors of the same row and column.
+    """
+    here = tuple_(place.row_number, place.column_number)
+    piece = _pieces(job).where(tuple_(*_by_place) <= here).order_by(*(key.desc() for key in _by_place)).limit(1).subquery()
+    rule = _rules_of(piece.c.rules)
+    record = func.unnest(piece.c.row_numbers, piece.c.rule_numbers).table_valued("row_number", "rule_number", with_ordinality="place", name="record")
+    record = record.render_derived()
+    there = tuple_(record.c.row_number, func.coalesce(rule.c.column_number, 0))
+    piece_id, number = split_record_id(place.id)
+    is_told = or_(there < here, and_(there == here, or_(piece.c.id != piece_id, record.c.place <= number)))
+    told = select(func.count()).select_from(record.join(rule, rule.c.number == record.c.rule_number)).where(_fits(rule, wanted), is_told)
+    row = (await session.execute(select(piece.c.first_row, piece.c.first_column, told.scalar_subquery().label("told")))).one_or_none()
+    return ErrorStart() if row is None else ErrorStart(first_row=row.first_row, first_column=row.first_column, skipped=row.told)
+
+
+async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Sequence[ErrorRead]:
+    """At most `limit` errors by row and column, from `start` on."""
+    rule = _rules_of(ErrorPiece.rules)
+    found = func.unnest(func.array_positions(ErrorPiece.rule_numbers, rule.c.number)).table_valued("place", name="found").render_derived()
+    # Values are picked for the errors of the page alone: outside of its limit.
+    page = (
+        _pieces(job)
+        .with_only_columns(
+            ErrorPiece.id,
+            ErrorPiece.created_at,
+            ErrorPiece.row_numbers,
+            ErrorPiece.raw_values,
+            *(rule.c[name] for name in ("column_number", "column_name", "error_type", "error_message")),
+            cast(found.c.place, Integer).label("place"),
+        )
+        .select_from(join(ErrorPiece, rule, true()).join(found, true()))
+        .where(tuple_(*_by_place) >= tuple_(start.first_row, start.first_column), _fits(rule, wanted))
+        .order_by(*_by_place, found.c.place)
+        .offset(start.skipped)
+        .limit(limit)
+        .subquery()
+    )
+    statement = select(page, page.c.row_numbers[page.c.place].label("row_number"), page.c.raw_values[page.c.place].label("raw_value"))
+    rows = await session.execute(statement)
+    return [
+        ErrorRead(
+            id=make_record_id(row.id, row.place),
+            job_id=job.id,
+            row_number=row.row_number,
+            column_number=row.column_number,
+            column_name=row.column_name,
+            error_type=row.error_type,
+            error_message=row.error_message,
+            raw_value=row.raw_value,
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
 
 
 async def list_purge_due(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
     """Jobs with something to be purged, the longest due first."""
     statement = select(Job.id).where(Job.purge_due_at.is_not(None)).order_by(Job.purge_due_at).limit(limit)
     return (await session.scalars(statement)).all()
+
+
+def _pieces(job: Job) -> Select[ErrorPiece]:
+    """The pieces of the job's present attempt."""
+    return select(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == job.attempt)
+
+
+def _rules_of(rules: SQLColumnExpression[list[dict[str, Any]]]) -> TableValuedAlias:
+    return (
+        func.jsonb_to_recordset(rules)
+        .table_valued(
+            column("number", SmallInteger),
+            column("column_number", BigInteger),
+            column("column_name", Text),
+            column("error_type", Text),
+            column("error_message", Text),
+            column("count", BigInteger),
+        )
+        .render_derived(name="rule", with_types=True)
+    )
+
+
+def _is_all(wanted: ErrorFilter) -> bool:
+    return wanted.error_type is None and wanted.column_name is None
+
+
+def _fits(rule: TableValuedAlias, wanted: ErrorFilter) -> ColumnElement[bool]:
+    conditions = [
+        *([rule.c.error_type == wanted.error_type] if wanted.error_type is not None else []),
+        *([rule.c.column_name == wanted.column_name] if wanted.column_name is not None else []),
+    ]
+    return and_(true(), *conditions)

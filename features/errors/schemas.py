@@ -72,10 +72,16 @@ class ErrorPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorFilter:
-    """Which errors are listed."""
+    """Which errors are listed; None: all of them."""
 
     error_type: str | None
     column_name: str | None
-    page_size: int
-    offset: int
-    after: ErrorPlace | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorStart:
+    """Where a page begins: the piece with this first place, and how many errors of the list are skipped from there on."""
+
+    first_row: int = 0
+    first_column: int = 0
+    skipped: int = 0

@@ -13,7 +13,7 @@ from shared.messaging import Nothing, TaskContext, TaskRef, task
 from shared.storage import remove_file, stored_path
 
 PURGE_DUE = TaskRef("errors.purge_due", MAINTENANCE_QUEUE, Nothing)
-BATCH_ERRORS = 10_000
+BATCH_PIECES = 100
 BATCH_JOBS = 100
 
 log = structlog.get_logger(__name__)
@@ -35,10 +35,10 @@ async def purge_due(context: TaskContext, _: Nothing) -> None:
 
 
 async def _purge(context: TaskContext, job_id: uuid.UUID) -> None:
-    removed = BATCH_ERRORS
-    while removed == BATCH_ERRORS:
+    removed = BATCH_PIECES
+    while removed == BATCH_PIECES:
         async with context.database.unit_of_work() as session:
-            removed = await purge.delete_errors(session, job_id=job_id, limit=BATCH_ERRORS)
+            removed = await purge.delete_errors(session, job_id=job_id, limit=BATCH_PIECES)
     async with context.database.unit_of_work() as session:
         deleted = await purge.settle(session, job_id=job_id)
     if deleted is not None:

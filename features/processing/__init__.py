@@ -1,5 +1,5 @@
 """Read, check, record; and the schema of a job.
 
-Writes: `processing_errors` (inserts), `jobs` (through `shared.job_state`). Runs: `processing.process_job`. Events out: `JobFinished`.
+Writes: `error_pieces` (inserts), `jobs` (through `shared.job_state`). Runs: `processing.process_job`. Events out: `JobFinished`.
 `readers/` and `checks/` are pure: they know no web, no database, no Celery; `python -m features.processing FILE` runs them alone.
 """

@@ -1,24 +1,56 @@
-"""The processing slice's SQL: errors in bulk."""
+"""The processing slice's SQL: pieces of error records, in bulk and one at a time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.db.models import ProcessingError
+from sqlalchemy import delete, select, tuple_
+
+from shared.db.models import ErrorPiece
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from features.processing.schemas import Hold
 
-async def copy_errors(session: AsyncSession, *, pieces: AsyncIterator[bytes], columns: Sequence[str]) -> None:
-    """Insert error records with COPY, within the session's transaction, which must have run a statement already.
+_first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
-    `pieces` are text in PostgreSQL's CSV format without a header: an unquoted empty value is NULL.
-    """
+
+async def copy_pieces(session: AsyncSession, *, rows: AsyncIterator[bytes], columns: Sequence[str]) -> None:
+    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
-    await driver.copy_to_table(ProcessingError.__tablename__, source=pieces, columns=list(columns), format="csv")
+    await driver.copy_to_table(ErrorPiece.__tablename__, source=rows, columns=list(columns), format="binary")
+
+
+async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:
+    """The first place of the next piece that begins behind `place` (row, column)."""
+    statement = (
+        select(ErrorPiece.first_row, ErrorPiece.first_column)
+        .where(_is_held(hold), _first_place > tuple_(*place))
+        .order_by(ErrorPiece.first_row, ErrorPiece.first_column)
+        .limit(1)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    return None if row is None else (row.first_row, row.first_column)
+
+
+async def take_piece(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> ErrorPiece | None:
+    """The piece that records at `place` (row, column) belong to, removed from the table: the last one that does not begin behind it."""
+    found = (
+        select(ErrorPiece.first_row, ErrorPiece.first_column)
+        .where(_is_held(hold), _first_place <= tuple_(*place))
+        .order_by(ErrorPiece.first_row.desc(), ErrorPiece.first_column.desc())
+        .limit(1)
+    )
+    statement = delete(ErrorPiece).where(_is_held(hold), _first_place.in_(found)).returning(ErrorPiece)
+    return (await session.scalars(statement, execution_options={"synchronize_session": False})).one_or_none()
+
+
+def _is_held(hold: Hold) -> ColumnElement[bool]:
+    return (ErrorPiece.job_id == hold.job_id) & (ErrorPiece.attempt == hold.attempt)

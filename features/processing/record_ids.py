@@ -1,33 +1,19 @@
-"""Ids of error records, made by the column: a default of the database would be computed row by row, and keeps COPY from inserting in bulk."""
+"""Ids of error records, made by the piece: a record's id is its piece's with the record's place in the last 32 bits (`shared.db.models`)."""
 
 from __future__ import annotations
 
+import secrets
 import time
+import uuid
 
-import numpy as np
-import pyarrow as pa
+from shared.db.models import PLACE_BITS
 
-_UUID_BYTES = 16
-_COUNTER_BITS = 26
-MOST_UUIDS = 1 << _COUNTER_BITS
-
-_random = np.random.default_rng()
+_RANDOM_BITS = 74
+_VERSION_7, _VARIANT = 7, 2
 
 
-def make_uuids(count: int) -> pa.StringArray:
-    """`count` version 7 UUIDs (RFC 9562, section 5.7) in ascending order, as 32 hexadecimal digits each, which PostgreSQL takes.
-
-    48 bits of time in milliseconds, 26 bits of a counter within the call (section 6.2, method 1), 48 random bits. At most `MOST_UUIDS`.
-    """
-    if count > MOST_UUIDS:
-        raise ValueError(f"at most {MOST_UUIDS} ids at a time")
-    counter = np.arange(count, dtype=np.uint32)
-    uuids = _random.integers(0, 256, size=(count, _UUID_BYTES), dtype=np.uint8)
-    uuids[:, :6] = np.frombuffer((time.time_ns() // 1_000_000).to_bytes(6, "big"), dtype=np.uint8)
-    uuids[:, 6] = 0x70 | (counter >> 22)
-    uuids[:, 7] = (counter >> 14) & 0xFF
-    uuids[:, 8] = 0x80 | ((counter >> 8) & 0x3F)
-    uuids[:, 9] = counter & 0xFF
-    digits = uuids.tobytes().hex().encode("ascii")
-    offsets = np.arange(count + 1, dtype=np.int32) * (2 * _UUID_BYTES)
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(digits))
+def make_piece_id() -> uuid.UUID:
+    """A version 7 UUID (RFC 9562, section 5.7) whose last 32 bits are 0: 48 bits of time in milliseconds, then 42 random bits."""
+    random = secrets.randbits(_RANDOM_BITS - PLACE_BITS) << PLACE_BITS
+    high, low = divmod(random, 1 << 62)
+    return uuid.UUID(int=(time.time_ns() // 1_000_000) << 80 | _VERSION_7 << 76 | high << 64 | _VARIANT << 62 | low)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
-import pyarrow as pa
-from pyarrow import csv as arrow_csv
-
-from features.processing import queries
-from features.processing.record_ids import make_uuids
-from features.processing.records import RECORD_SCHEMA, findings_to_table, split_findings, take_findings
+from features.processing.piece_writer import PieceWriter
+from features.processing.records import take_findings
 from features.processing.tally import ErrorTally
 from shared import job_state
 from shared.job_state import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -28,11 +22,6 @@ if TYPE_CHECKING:
     from features.processing.readers.base import Finding
     from features.processing.schemas import Hold
     from shared.db.session import Database
-
-RECORDS_PER_PIECE = 10_000
-COPY_COLUMNS = ["id", "job_id", "attempt", *RECORD_SCHEMA.names]
-_CSV = arrow_csv.WriteOptions(include_header=False, quoting_style="all_valid")
-"""Every value quoted and no null quoted: just what PostgreSQL's CSV format takes for text and NULL."""
 
 
 class JobLost(Exception):  # a state, not a mistake
@@ -51,6 +40,7 @@ class Recorder:
         self._interval_s = interval_s
         self._most_stored = most_stored
         self._tally = ErrorTally()
+        self._writer = PieceWriter(hold)
         self._rows_processed = 0
         self._rows_failed = 0
         self._percent = 0
@@ -82,7 +72,7 @@ class Recorder:
         self._rows_failed += report.rows_failed
         self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
         if stored:
-            await queries.copy_errors(session, pieces=_encode_pieces(stored, self._hold), columns=COPY_COLUMNS)
+            await self._writer.add(session, stored)
         if time.monotonic() - self._committed_at >= self._interval_s:
             await self._commit_checkpoint(session)
 
@@ -94,6 +84,7 @@ class Recorder:
     async def finish(self) -> None:
         """Every row was read: end the job COMPLETED. Raises `JobLost`."""
         session = await self.require_hold()
+        await self._writer.flush(session)
         if not await job_state.finish(session, job_id=self._hold.job_id, attempt=self._hold.attempt, progress=self._get_progress()):
             raise JobLost
         await self._commit()
@@ -101,11 +92,13 @@ class Recorder:
     async def fail(self, message: str) -> None:
         """The file cannot be read to its end: end the job FAILED, with what was found until here. Raises `JobLost`."""
         session = await self.require_hold()
+        await self._writer.flush(session)
         if not await job_state.fail(session, job_id=self._hold.job_id, attempt=self._hold.attempt, message=message, progress=self._get_progress()):
             raise JobLost
         await self._commit()
 
     async def _commit_checkpoint(self, session: AsyncSession) -> None:
+        await self._writer.flush(session)
         held = await job_state.checkpoint(
             session,
             job_id=self._hold.job_id,
@@ -132,22 +125,3 @@ class Recorder:
             errors_stored=self._tally.stored_count,
             error_tally=self._tally.to_json(),
         )
-
-
-async def _encode_pieces(findings: Sequence[Finding], hold: Hold) -> AsyncIterator[bytes]:
-    """The findings in pieces of `RECORDS_PER_PIECE`: a chunk in which every cell is bad is a hundred thousand records."""
-    for group in split_findings(findings, RECORDS_PER_PIECE):
-        yield await asyncio.to_thread(_encode, group, hold)
-
-
-def _encode(findings: Sequence[Finding], hold: Hold) -> bytes:
-    """The findings' records in PostgreSQL's CSV format, with the columns of `COPY_COLUMNS`."""
-    records = findings_to_table(findings)
-    owner = [
-        make_uuids(records.num_rows),
-        pa.repeat(pa.scalar(str(hold.job_id)), records.num_rows),
-        pa.repeat(pa.scalar(hold.attempt, pa.int64()), records.num_rows),
-    ]
-    sink = io.BytesIO()
-    arrow_csv.write_csv(pa.table([*owner, *records.columns], names=COPY_COLUMNS), sink, write_options=_CSV)
-    return sink.getvalue()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -42,31 +43,27 @@ def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
     return taken
 
 
-def split_findings(findings: Iterable[Finding], count: int) -> Iterator[list[Finding]]:
-    """The same errors in the same order, in groups of at most `count` errors; nothing is copied."""
-    group: list[Finding] = []
-    room = count
-    for finding in findings:
-        start = 0
-        while start < len(finding):
-            piece = _slice(finding, start, room)
-            group.append(piece)
-            start += len(piece)
-            room -= len(piece)
-            if room == 0:
-                yield group
-                group, room = [], count
-    if group:
-        yield group
-
-
 def show_name(name: str | None) -> str | None:
     r"""A column's name as records and counts hold it: a NUL as `\x00`, at most 255 characters."""
     return None if name is None else name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS]
 
 
+def show_message(message: str) -> str:
+    r"""A message as records hold it: a NUL as `\x00`."""
+    return message.replace("\0", "\\x00")
+
+
 def show_values(values: pa.StringArray) -> pa.StringArray:
-    r"""Cells as they are shown: a NUL as `\x00`, at most 1,000 characters."""
+    r"""Cells as they are shown: a NUL as `\x00`, at most 1,000 characters. Where nothing is to be changed, these are the values themselves."""
+    if not len(values):
+        return values
+    ends, text = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1], values.buffers()[2]
+    if ends[0] == ends[-1]:
+        return values
+    has_nul = bool((np.frombuffer(text, np.uint8)[ends[0] : ends[-1]] == 0).any())
+    # No text has more characters than bytes.
+    if not has_nul and int(np.diff(ends).max()) <= MAX_RAW_VALUE_CHARACTERS:
+        return values
     # Cut first, so that escaping works on short texts only; the second cut takes what the escapes added.
     return _cut(_escape_nul(_cut(values)))
 
@@ -79,7 +76,7 @@ def _to_batch(finding: Finding) -> pa.RecordBatch:
             _repeat(finding.column_number, size, pa.int32()),
             _repeat(show_name(finding.column_name), size, pa.string()),
             _repeat(finding.error_type, size, pa.string()),
-            _repeat(finding.message.replace("\0", "\\x00"), size, pa.string()) if isinstance(finding.message, str) else _escape_nul(finding.message),
+            _repeat(show_message(finding.message), size, pa.string()) if isinstance(finding.message, str) else _escape_nul(finding.message),
             pa.nulls(size, type=pa.string()) if finding.raw_values is None else show_values(finding.raw_values),
         ],
         schema=RECORD_SCHEMA,

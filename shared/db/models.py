@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Enum, ForeignKey, Index, SmallInteger, String, Text, Uuid, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Index, SmallInteger, String, Text, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base
@@ -101,28 +101,40 @@ class Job(Base):
         return self.schema_given if self.schema_given is not None else self.schema_inferred
 
 
-class ProcessingError(Base):
-    """One bad cell, row or label. Inserted in bulk by processing; only those of the job's present attempt are shown."""
+class ErrorPiece(Base):
+    """Up to some thousand error records of one attempt, in one row: a row, an index entry and a foreign key for each record cost ten times the work.
 
-    __tablename__ = "processing_errors"
-    __table_args__ = (
-        Index(
-            "ix_processing_errors_page",
-            "job_id",
-            "attempt",
-            "row_number",
-            text("coalesce(column_number, 0)"),
-            "id",
-        ),
-    )
+    The pieces of an attempt follow each other by (row, column), 0 for no column, and never overlap: records of one place lie in one piece.
+    Inserted in bulk by processing; only those of the job's present attempt are shown. The view `processing_errors` has the records one by one.
+    """
 
-    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4, server_default=func.gen_random_uuid())
-    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
-    attempt: Mapped[int]
-    row_number: Mapped[int]
-    column_number: Mapped[int | None]
-    column_name: Mapped[str | None] = mapped_column(String(255))
-    error_type: Mapped[str] = mapped_column(String(100))
-    error_message: Mapped[str] = mapped_column(Text)
-    raw_value: Mapped[str | None] = mapped_column(Text)
+    __tablename__ = "error_pieces"
+
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(primary_key=True)
+    first_row: Mapped[int] = mapped_column(primary_key=True)
+    first_column: Mapped[int] = mapped_column(primary_key=True)
+    record_count: Mapped[int]
+    id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    """Its last 32 bits are 0: there a record's id has the record's place in the piece, from 1 (`make_record_id`)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    rules: Mapped[list[dict[str, Any]]]
+    """What the records say: `number` (from 0), `column_number`, `column_name`, `error_type`, `error_message`, and `count`, how many records say so."""
+    row_numbers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    rule_numbers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+    """Which of `rules`, for each record."""
+    raw_values: Mapped[list[str | None]] = mapped_column(ARRAY(Text))
+    """None for a record of a whole row."""
+
+
+PLACE_BITS = 32
+
+
+def make_record_id(piece_id: uuid.UUID, place: int) -> uuid.UUID:
+    """The id of the record at `place` of a piece, from 1; the view has the same rule in SQL."""
+    return uuid.UUID(int=piece_id.int >> PLACE_BITS << PLACE_BITS | place)
+
+
+def split_record_id(record_id: uuid.UUID) -> tuple[uuid.UUID, int]:
+    """The piece's id, its last bits 0, and the place that `make_record_id` was given."""
+    return make_record_id(record_id, 0), record_id.int & ((1 << PLACE_BITS) - 1)

@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy import delete, exists, or_, select, tuple_, update
 
-from shared.db.models import Job, ProcessingError
+from shared.db.models import ErrorPiece, Job
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,19 +23,20 @@ class PurgedJob:
 
 
 async def delete_errors(session: AsyncSession, *, job_id: uuid.UUID, limit: int) -> int:
-    """Delete at most `limit` errors of the job's older attempts, or of all where it was deleted; returns how many."""
+    """Delete at most `limit` pieces of errors of the job's older attempts, or of all where it was deleted; returns how many pieces."""
+    key = tuple_(ErrorPiece.job_id, ErrorPiece.attempt, ErrorPiece.first_row, ErrorPiece.first_column)
     old = (
-        select(ProcessingError.id)
-        .join(Job, Job.id == ProcessingError.job_id)
-        .where(ProcessingError.job_id == job_id, or_(ProcessingError.attempt < Job.attempt, Job.deleted_at.is_not(None)))
+        select(ErrorPiece.job_id, ErrorPiece.attempt, ErrorPiece.first_row, ErrorPiece.first_column)
+        .join(Job, Job.id == ErrorPiece.job_id)
+        .where(ErrorPiece.job_id == job_id, or_(ErrorPiece.attempt < Job.attempt, Job.deleted_at.is_not(None)))
         .limit(limit)
     )
-    return len((await session.scalars(delete(ProcessingError).where(ProcessingError.id.in_(old)).returning(ProcessingError.id))).all())
+    return len((await session.scalars(delete(ErrorPiece).where(key.in_(old)).returning(ErrorPiece.first_row))).all())
 
 
 async def settle(session: AsyncSession, *, job_id: uuid.UUID) -> PurgedJob | None:
     """Delete the row of a deleted job, or note that nothing is due, where its errors are gone. Returns the deleted job."""
-    has_old_errors = exists().where(ProcessingError.job_id == job_id, ProcessingError.attempt < Job.attempt)
+    has_old_errors = exists().where(ErrorPiece.job_id == job_id, ErrorPiece.attempt < Job.attempt)
     # A worker that hangs in its transaction holds the row: then it is left for the next time, and nobody waits.
     free = select(Job.id).where(Job.id == job_id, Job.deleted_at.is_not(None)).with_for_update(skip_locked=True)
     row = (await session.execute(delete(Job).where(Job.id.in_(free)).returning(Job.id, Job.filename))).one_or_none()

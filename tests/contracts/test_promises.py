@@ -271,7 +271,11 @@ async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
     """A worker that has stored errors, and then hangs: its transaction stays open."""
     connection = await database.engine.connect()
     await connection.execute(
-        text("INSERT INTO processing_errors (job_id, attempt, row_number, error_type, error_message) VALUES (:id, 1, 2, 'type-error', 'x')"), {"id": job_id}
+        text(
+            "INSERT INTO error_pieces (job_id, attempt, first_row, first_column, record_count, id, rules, row_numbers, rule_numbers, raw_values)"
+            " VALUES (:id, 1, 2, 0, 1, gen_random_uuid(), '[]', '{2}', '{0}', '{NULL}')"
+        ),
+        {"id": job_id},
     )
     return connection
 

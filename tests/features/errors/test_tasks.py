@@ -15,9 +15,9 @@ from tests.factories import Factory
 async def test_deleted_job_goes_away_with_errors_and_file_in_batches(
     context: TaskContext, factory: Factory, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "BATCH_ERRORS", 2)
+    monkeypatch.setattr(tasks, "BATCH_PIECES", 2)
     job = await factory.ended_job()
-    await factory.errors(job, [(row, 1, "type-error") for row in range(2, 9)])
+    await factory.errors(job, [(row, 1, "type-error") for row in range(2, 9)], piece_size=1)
     async with context.database.unit_of_work() as session:
         assert await job_state.hide(session, job_id=job.id)
     await tasks.purge_job(context, PurgeJob(job_id=job.id))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from features.processing.readers.base import Finding
-from features.processing.records import RECORD_SCHEMA, findings_to_table, show_values, split_findings, take_findings
+from features.processing.records import RECORD_SCHEMA, findings_to_table, show_values, take_findings
 
 
 def cell_finding(*rows: int, raw: str = "x", name: str | None = "amount") -> Finding:
@@ -55,15 +55,3 @@ def test_findings_are_cut_to_a_number_of_errors(count: int) -> None:
     taken = take_findings(findings, count)
     assert [number for finding in taken for number in finding.row_numbers.tolist()] == [2, 3, 4, 5][:count]
     assert findings_to_table(taken).num_rows == min(count, 4)
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7, 100])
-def test_split_findings_hold_the_same_errors_in_groups_of_a_size(count: int) -> None:
-    findings = [
-        Finding(error_type="type-error", row_numbers=np.arange(5), message="No.", raw_values=pa.array(list("abcde")), column_number=1, column_name="a"),
-        Finding(error_type="blank-row", row_numbers=np.array([], dtype=np.int64), message="Blank."),
-        Finding(error_type="primary-key-error", row_numbers=np.arange(3), message=pa.array(["x", "y", "z"])),
-    ]
-    groups = list(split_findings(findings, count))
-    assert [sum(map(len, group)) for group in groups[:-1]] == [count] * (len(groups) - 1)
-    assert pa.concat_tables([findings_to_table(group) for group in groups]).equals(findings_to_table(findings))

@@ -1,0 +1,97 @@
+"""Pieces of error records in PostgreSQL's binary COPY format (documentation, COPY, "Binary Format"; arrays as `array_send` has them)."""
+
+from __future__ import annotations
+
+import json
+import struct
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.processing.pieces import Records, Rule, RuleNumbers
+from features.processing.record_ids import make_piece_id
+
+COLUMNS = ("job_id", "attempt", "first_row", "first_column", "record_count", "id", "rules", "row_numbers", "rule_numbers", "raw_values")
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+TRAILER = struct.pack(">h", -1)
+
+_INT2_OID, _INT8_OID, _TEXT_OID = 21, 20, 25
+_JSONB_VERSION = b"\x01"
+_INT2 = np.dtype([("size", ">i4"), ("value", ">i2")])
+_INT8 = np.dtype([("size", ">i4"), ("value", ">i8")])
+_LENGTH_BYTES = 4
+_MOST_RULES = 1 << 15
+
+
+def encode_pieces(pieces: Iterable[Records], *, job_id: uuid.UUID, attempt: int) -> bytes:
+    """One row of `COLUMNS` for each piece, without `HEADER` and `TRAILER`."""
+    return b"".join(_encode_piece(piece, job_id, attempt) for piece in pieces)
+
+
+def _encode_piece(records: Records, job_id: uuid.UUID, attempt: int) -> bytes:
+    first = records.place(0)
+    rules, numbers = _select_rules(records)
+    values = (
+        job_id.bytes,
+        struct.pack(">q", attempt),
+        struct.pack(">q", first.row_number),
+        struct.pack(">q", first.column_number),
+        struct.pack(">q", len(records)),
+        make_piece_id().bytes,
+        _JSONB_VERSION + rules,
+        _encode_numbers(records.row_numbers, _INT8, _INT8_OID),
+        _encode_numbers(numbers, _INT2, _INT2_OID),
+        _encode_texts(records.raw_values),
+    )
+    fields = [part for value in values for part in (struct.pack(">i", len(value)), value)]
+    return b"".join((struct.pack(">h", len(values)), *fields))
+
+
+def _select_rules(records: Records) -> tuple[bytes, RuleNumbers]:
+    """The rules that the records use, as JSON with their counts, and the records' rules by their new numbers."""
+    counts = np.bincount(records.rule_numbers, minlength=len(records.rules))
+    used = np.flatnonzero(counts)
+    if len(used) > _MOST_RULES:
+        raise ValueError(f"a piece holds at most {_MOST_RULES} rules")
+    new_numbers = np.zeros(len(counts), np.int32)
+    new_numbers[used] = np.arange(len(used))
+    listed = ",".join(
+        f'{{"number":{number},"count":{count},{_describe(records.rules[index])}'
+        for number, (index, count) in enumerate(zip(used.tolist(), counts[used].tolist(), strict=True))
+    )
+    return f"[{listed}]".encode(), new_numbers[records.rule_numbers]
+
+
+@lru_cache(maxsize=1024)
+def _describe(rule: Rule) -> str:
+    """The rule's members as JSON, with the closing brace; the same rules come in piece after piece."""
+    return json.dumps(rule._asdict(), ensure_ascii=False)[1:]
+
+
+def _encode_numbers(values: npt.NDArray[np.integer], kind: np.dtype[np.void], oid: int) -> bytes:
+    elements = np.empty(len(values), kind)
+    elements["size"] = kind["value"].itemsize
+    elements["value"] = values
+    return _array_header(len(values), oid, has_nulls=False) + elements.tobytes()
+
+
+def _encode_texts(values: pa.StringArray) -> bytes:
+    """Each element is its length and its bytes; NULL is the length -1 alone."""
+    lengths = pc.fill_null(pc.binary_length(values), -1).to_numpy(zero_copy_only=False).astype(">i4")
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * _LENGTH_BYTES
+    prefixes = pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(lengths)])
+    elements = pc.binary_join_element_wise(prefixes, values.cast(pa.binary()), b"", null_handling="replace", null_replacement=b"")
+    _, ends, data = elements.buffers()
+    size = int(np.frombuffer(ends, np.int32)[len(values)])
+    texts: bytes = data[:size].to_pybytes()
+    return _array_header(len(values), _TEXT_OID, has_nulls=values.null_count > 0) + texts
+
+
+def _array_header(count: int, oid: int, *, has_nulls: bool) -> bytes:
+    """One dimension of `count` elements, numbered from 1."""
+    return struct.pack(">iiiii", 1, has_nulls, oid, count, 1)
