@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +60,7 @@ class Factory:
             records += [(row, number, None if number is None else f"{column_name}{number}", error_type) for row, number, error_type in places]
             records.sort(key=lambda record: (record[0], record[1] or 0))
             await session.execute(delete(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == attempt))
-            session.add_all(make_piece(job, attempt, records[start : start + piece_size]) for start in range(0, len(records), piece_size))
+            session.add_all(make_piece(job, attempt, piece) for piece in cut(records, piece_size))
             stored = await session.get_one(Job, job.id)
             stored.error_tally = [
                 {"column_number": column, "column_name": None if column is None else f"{column_name}{column}", "error_type": kind, "count": n, "stored": n}
@@ -83,7 +85,22 @@ class Factory:
             return list((await session.execute(statement)).all())
 
 
-def make_piece(job: Job, attempt: int, records: list[tuple[int, int | None, str | None, str]]) -> ErrorPiece:
+Record = tuple[int, int | None, str | None, str]
+
+
+def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
+    """Pieces of at least `size` records; those of one place stay together."""
+    piece: list[Record] = []
+    for _place, together in itertools.groupby(records, key=lambda record: record[:2]):
+        piece += together
+        if len(piece) >= size:
+            yield piece
+            piece = []
+    if piece:
+        yield piece
+
+
+def make_piece(job: Job, attempt: int, records: list[Record]) -> ErrorPiece:
     """A piece of (row, column, column's name, type), which come by place."""
     rules = list(dict.fromkeys(record[1:] for record in records))
     numbers = [rules.index(record[1:]) for record in records]
