@@ -181,6 +181,7 @@ async def test_page_at_any_depth_opens_its_own_pieces_by_the_index(
         assert "Seq Scan" not in {node["Node Type"] for node in scans}
         if "array_positions" in statement:
             opened += [node["Actual Rows"] for node in scans]
+            assert not [value for value in nodes[0]["Output"] if value.endswith(("row_numbers", "raw_values"))], "whole arrays are sent"
     assert len(opened) == 1
     assert opened[0] <= pieces_opened
 
@@ -188,7 +189,7 @@ async def test_page_at_any_depth_opens_its_own_pieces_by_the_index(
 async def explain(database: Database, statement: str, parameters: Any) -> list[dict[str, Any]]:
     async with database.unit_of_work() as session:
         connection = await session.connection()
-        rows = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+        rows = await connection.exec_driver_sql(f"EXPLAIN (ANALYZE, VERBOSE, FORMAT JSON) {statement}", parameters)
         plan = rows.scalar_one()
     return find_nodes((json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
 
