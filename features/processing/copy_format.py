@@ -17,9 +17,9 @@ from features.processing.pieces import Records, Rule, RuleNumbers
 from features.processing.record_ids import make_piece_id
 
 COLUMNS = ("job_id", "attempt", "first_row", "first_column", "record_count", "id", "rules", "row_numbers", "rule_numbers", "raw_values")
-HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-TRAILER = struct.pack(">h", -1)
 
+_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER = struct.pack(">h", -1)
 _INT2_OID, _INT8_OID, _TEXT_OID = 21, 20, 25
 _JSONB_VERSION = b"\x01"
 _INT2 = np.dtype([("size", ">i4"), ("value", ">i2")])
@@ -28,9 +28,9 @@ _LENGTH_BYTES = 4
 _MOST_RULES = 1 << 15
 
 
-def encode_pieces(pieces: Iterable[Records], *, job_id: uuid.UUID, attempt: int) -> bytes:
-    """One row of `COLUMNS` for each piece, without `HEADER` and `TRAILER`."""
-    return b"".join(_encode_piece(piece, job_id, attempt) for piece in pieces)
+def encode_copy(pieces: Iterable[Records], *, job_id: uuid.UUID, attempt: int) -> bytes:
+    """A whole COPY: one row of `COLUMNS` for each piece."""
+    return b"".join((_HEADER, *(_encode_piece(piece, job_id, attempt) for piece in pieces), _TRAILER))
 
 
 def _encode_piece(records: Records, job_id: uuid.UUID, attempt: int) -> bytes:
@@ -82,12 +82,15 @@ def _encode_numbers(values: npt.NDArray[np.integer], kind: np.dtype[np.void], oi
 
 def _encode_texts(values: pa.StringArray) -> bytes:
     """Each element is its length and its bytes; NULL is the length -1 alone."""
-    lengths = pc.fill_null(pc.binary_length(values), -1).to_numpy(zero_copy_only=False).astype(">i4")
+    ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1]
+    lengths = np.diff(ends).astype(">i4")
+    if values.null_count:
+        lengths[values.is_null().to_numpy(zero_copy_only=False)] = -1
     offsets = np.arange(len(values) + 1, dtype=np.int32) * _LENGTH_BYTES
     prefixes = pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(lengths)])
     elements = pc.binary_join_element_wise(prefixes, values.cast(pa.binary()), b"", null_handling="replace", null_replacement=b"")
-    _, ends, data = elements.buffers()
-    size = int(np.frombuffer(ends, np.int32)[len(values)])
+    _, ends_joined, data = elements.buffers()
+    size = int(np.frombuffer(ends_joined, np.int32)[len(values)])
     texts: bytes = data[:size].to_pybytes()
     return _array_header(len(values), _TEXT_OID, has_nulls=values.null_count > 0) + texts
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from features.processing import copy_format, queries
+from features.processing import queries
+from features.processing.copy_format import COLUMNS, encode_copy
 from features.processing.pieces import RECORDS_PER_PIECE, Place, Records, Rule, cut_records, make_records, merge_records
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,15 +22,23 @@ if TYPE_CHECKING:
     from features.processing.schemas import Hold
     from shared.db.models import ErrorPiece
 
-PIECES_AT_ONCE = 8
-"""So many are encoded in one go, which bounds the memory beside the records themselves."""
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Records that are ready to be written."""
+
+    late: Records
+    """Those that belong among what was written before."""
+    rows: bytes
+    """The pieces of all others, as COPY takes them; empty where there are none."""
 
 
 class PieceWriter:
-    """Writes the records of one attempt, through one transaction after another, each flushed before its end.
+    """Writes the records of one attempt: `pack`, then `write`, and `settle` before anybody else uses the session.
 
-    Records mostly come in page order and are appended. Those that belong among what was written already (foreign keys are judged after
-    the last row) go into the pieces there, one after the other: each is read back, merged and written anew.
+    Records mostly come in page order and are appended, in the background, while the next ones are packed. Those that belong among what was
+    written before (foreign keys are judged after the last row) go into the pieces there, one after the other: each is read back, merged and
+    written anew.
     """
 
     def __init__(self, hold: Hold, *, records_per_piece: int = RECORDS_PER_PIECE) -> None:
@@ -37,25 +46,50 @@ class PieceWriter:
         self._records_per_piece = records_per_piece
         self._waiting: list[Records] = []
         self._last: Place | None = None
+        self._copying: asyncio.Task[None] | None = None
 
-    async def add(self, session: AsyncSession, findings: Sequence[Finding]) -> None:
-        """Write the findings' records, or keep them until there are enough for a piece."""
-        self._waiting.append(await asyncio.to_thread(make_records, findings))
-        if sum(map(len, self._waiting)) >= self._records_per_piece:
-            await self.flush(session)
+    async def pack(self, findings: Sequence[Finding], *, least: int | None = None) -> Packed | None:
+        """The findings' records with all that wait; None: they wait with them, until there are `least` (by default as many as fill a piece)."""
+        if not findings and least is None:
+            return None
+        return await asyncio.to_thread(self._pack, findings, self._records_per_piece if least is None else least)
+
+    async def write(self, session: AsyncSession, packed: Packed) -> None:
+        """Write them through the session, which nobody else may use before `settle`."""
+        await self.settle()
+        if len(packed.late):
+            await self._merge(session, packed.late)
+        if packed.rows:
+            self._copying = asyncio.create_task(queries.copy_pieces(session, rows=packed.rows, columns=COLUMNS))
+
+    async def settle(self) -> None:
+        """Wait until all that was given to `write` is written; raises what went wrong with it."""
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            await copying
 
     async def flush(self, session: AsyncSession) -> None:
-        """Write all records that wait."""
-        waiting, self._waiting = self._waiting, []
-        records = await asyncio.to_thread(merge_records, waiting) if len(waiting) > 1 else waiting[0] if waiting else None
-        if records is None or not len(records):
-            return
+        """Write all that waits."""
+        if (packed := await self.pack((), least=1)) is not None:
+            await self.write(session, packed)
+        await self.settle()
+
+    def _pack(self, findings: Sequence[Finding], least: int) -> Packed | None:
+        if findings:
+            self._waiting.append(make_records(findings))
+        if sum(map(len, self._waiting)) < least:
+            return None
+        records = self._waiting[0] if len(self._waiting) == 1 else merge_records(self._waiting)
+        self._waiting = []
         late_count = 0 if self._last is None else records.count_before(Place(self._last.row_number, self._last.column_number + 1))
-        if late_count:
-            await self._merge(session, records[:late_count])
-        if late_count < len(records):
-            await self._write(session, records[late_count:])
-            self._last = records.place(-1)
+        if late_count == len(records):
+            return Packed(records, b"")
+        self._last = records.place(-1)
+        return Packed(records[:late_count], self._encode(records[late_count:]))
+
+    def _encode(self, records: Records) -> bytes:
+        pieces = cut_records(records, most_records=self._records_per_piece)
+        return encode_copy(pieces, job_id=self._hold.job_id, attempt=self._hold.attempt)
 
     async def _merge(self, session: AsyncSession, late: Records) -> None:
         while len(late):
@@ -64,25 +98,11 @@ class PieceWriter:
             following = await queries.get_first_after(session, hold=self._hold, place=place)
             part = late if following is None else late[: late.count_before(Place(*following))]
             late = late[len(part) :]
-            await self._write(session, part if piece is None else await asyncio.to_thread(_merge_piece, piece, part))
+            rows = await asyncio.to_thread(self._encode_merged, piece, part)
+            await queries.copy_pieces(session, rows=rows, columns=COLUMNS)
 
-    async def _write(self, session: AsyncSession, records: Records) -> None:
-        await queries.copy_pieces(session, rows=self._encode(records), columns=copy_format.COLUMNS)
-
-    async def _encode(self, records: Records) -> AsyncIterator[bytes]:
-        pieces = cut_records(records, most_records=self._records_per_piece)
-
-        def encode_next(pieces: Iterator[Records]) -> bytes:
-            return copy_format.encode_pieces(islice(pieces, PIECES_AT_ONCE), job_id=self._hold.job_id, attempt=self._hold.attempt)
-
-        yield copy_format.HEADER
-        while rows := await asyncio.to_thread(encode_next, pieces):
-            yield rows
-        yield copy_format.TRAILER
-
-
-def _merge_piece(piece: ErrorPiece, late: Records) -> Records:
-    return merge_records([_read_piece(piece), late])
+    def _encode_merged(self, piece: ErrorPiece | None, late: Records) -> bytes:
+        return self._encode(late if piece is None else merge_records([_read_piece(piece), late]))
 
 
 def _read_piece(piece: ErrorPiece) -> Records:

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
 _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
 
-async def copy_pieces(session: AsyncSession, *, rows: AsyncIterator[bytes], columns: Sequence[str]) -> None:
-    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format."""
+async def copy_pieces(session: AsyncSession, *, rows: bytes, columns: Sequence[str]) -> None:
+    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` is a whole COPY in the binary format."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
-    await driver.copy_to_table(ErrorPiece.__tablename__, source=rows, columns=list(columns), format="binary")
+
+    async def source() -> AsyncIterator[bytes]:
+        # A file is read in threads, half a mebibyte at a time.
+        yield rows
+
+    await driver.copy_to_table(ErrorPiece.__tablename__, source=source(), columns=list(columns), format="binary")
 
 
 async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:

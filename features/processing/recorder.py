@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
 from features.processing.piece_writer import PieceWriter
-from features.processing.records import take_findings
+from features.processing.records import split_rows, take_findings
 from features.processing.tally import ErrorTally
 from shared import job_state
 from shared.job_state import Progress
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from features.processing.readers.base import Finding
     from features.processing.schemas import Hold
     from shared.db.session import Database
+
+
+RECORDS_AT_ONCE = 100_000
+"""So many, of whole rows, are packed at a time: a chunk in which every cell is bad is many more."""
 
 
 class JobLost(Exception):  # a state, not a mistake
@@ -57,24 +61,29 @@ class Recorder:
 
     async def require_hold(self) -> AsyncSession:
         """The open transaction, in which the job was seen to be ours just now. Raises `JobLost`."""
+        await self._writer.settle()
         if self._session is None:
             self._session = await self._transaction.enter_async_context(self._database.unit_of_work())
+            self._transaction.push_async_callback(self._writer.settle)
         if not await job_state.is_held(self._session, job_id=self._hold.job_id, attempt=self._hold.attempt):
             raise JobLost
         return self._session
 
     async def record(self, report: ChunkReport) -> None:
         """Count and store the report's errors; commits them with the progress when it is time. Raises `JobLost`."""
-        session = await self.require_hold()
         stored = self._choose_stored(report.findings)
         self._tally.add(report.findings, stored=stored)
         self._rows_processed += report.rows_processed
         self._rows_failed += report.rows_failed
         self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
-        if stored:
-            await self._writer.add(session, stored)
+        for findings in split_rows(stored, RECORDS_AT_ONCE):
+            # The records before these may still be on their way into the database.
+            packed = await self._writer.pack(findings)
+            session = await self.require_hold()
+            if packed is not None:
+                await self._writer.write(session, packed)
         if time.monotonic() - self._committed_at >= self._interval_s:
-            await self._commit_checkpoint(session)
+            await self._commit_checkpoint()
 
     def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         if self._most_stored == 0:
@@ -97,7 +106,8 @@ class Recorder:
             raise JobLost
         await self._commit()
 
-    async def _commit_checkpoint(self, session: AsyncSession) -> None:
+    async def _commit_checkpoint(self) -> None:
+        session = await self.require_hold()
         await self._writer.flush(session)
         held = await job_state.checkpoint(
             session,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +42,19 @@ def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
         taken.append(finding if len(finding) <= count else _slice(finding, 0, count))
         count -= len(finding)
     return taken
+
+
+def split_rows(findings: Sequence[Finding], count: int) -> Iterator[Sequence[Finding]]:
+    """The same errors, the rows in groups of about `count` errors and in their order; nothing is copied. One group at least, though it be empty."""
+    groups = -(-sum(map(len, findings)) // count)
+    if groups <= 1:
+        yield findings
+        return
+    rows = [finding.row_numbers for finding in findings if len(finding)]
+    bounds = np.linspace(min(int(each[0]) for each in rows), max(int(each[-1]) for each in rows) + 1, groups + 1).astype(np.int64)
+    for bound in itertools.pairwise(bounds):
+        edges = [np.searchsorted(finding.row_numbers, bound).tolist() for finding in findings]
+        yield [_slice(finding, start, end - start) for finding, (start, end) in zip(findings, edges, strict=True) if end > start]
 
 
 def show_name(name: str | None) -> str | None:

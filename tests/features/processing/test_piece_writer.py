@@ -34,7 +34,9 @@ async def write(database: Database, factory: Factory, reports: list[list[Finding
     for batch in range(0, len(reports), commit_every):
         async with database.unit_of_work() as session:
             for report in reports[batch : batch + commit_every]:
-                await writer.add(session, report)
+                packed = await writer.pack(report)
+                if packed is not None:
+                    await writer.write(session, packed)
             await writer.flush(session)
     return job.id
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from features.processing.readers.base import Finding
-from features.processing.records import RECORD_SCHEMA, findings_to_table, show_values, take_findings
+from features.processing.records import RECORD_SCHEMA, findings_to_table, show_values, split_rows, take_findings
 
 
 def cell_finding(*rows: int, raw: str = "x", name: str | None = "amount") -> Finding:
@@ -55,3 +57,22 @@ def test_findings_are_cut_to_a_number_of_errors(count: int) -> None:
     taken = take_findings(findings, count)
     assert [number for finding in taken for number in finding.row_numbers.tolist()] == [2, 3, 4, 5][:count]
     assert findings_to_table(taken).num_rows == min(count, 4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 100])
+def test_split_rows_hold_the_same_errors_and_part_no_row(count: int) -> None:
+    findings = [
+        Finding(error_type="type-error", row_numbers=np.arange(5), message="No.", raw_values=pa.array(list("abcde")), column_number=1, column_name="a"),
+        Finding(error_type="blank-row", row_numbers=np.array([], dtype=np.int64), message="Blank."),
+        Finding(error_type="primary-key-error", row_numbers=np.array([3, 4, 9]), message=pa.array(["x", "y", "z"])),
+    ]
+    groups = [findings_to_table(group).to_pylist() for group in split_rows(findings, count)]
+    rows = [{record["row_number"] for record in group} for group in groups]
+    assert all(max(earlier) < min(later) for earlier, later in itertools.combinations([numbers for numbers in rows if numbers], 2))
+    everything = [record for group in groups for record in group]
+    order = sorted(findings_to_table(findings).to_pylist(), key=lambda record: record["row_number"])
+    assert sorted(everything, key=lambda record: record["row_number"]) == order
+
+
+def test_nothing_to_split_is_one_empty_group() -> None:
+    assert list(split_rows([], 10)) == [[]]
