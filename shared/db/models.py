@@ -1,4 +1,4 @@
-"""The two tables that are everybody's: jobs and their row errors."""
+"""The two tables that are everybody's: jobs and their row errors, in pieces."""
 
 from __future__ import annotations
 
