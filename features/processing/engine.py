@@ -12,13 +12,16 @@ import pyarrow.compute as pc
 
 from features.processing.checks.compile import Checker
 from features.processing.checks.infer import MAX_ROWS, infer_table_schema
-from features.processing.memory import keep_freed_memory
+from features.processing.checks.registry import import_all
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table
 from features.processing.readers.csv import open_csv
 from features.processing.readers.xls import open_xls
 from features.processing.readers.xlsx import open_xlsx
+from features.processing.tuning import tune_process
 from shared.table_dialect import TableDialect
 from shared.table_schema import TableSchema
+
+import_all()
 
 ZIP_MAGIC = b"PK"
 OLE2_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
@@ -96,7 +99,7 @@ def inspect_file(
 
     Raises `FileUnreadable` where there is nothing to read: corrupt, encrypted, no such sheet, no header.
     """
-    keep_freed_memory()
+    tune_process()
     limits = limits or ReadLimits()
     table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow as pa
 
-from features.processing.checks.column import Column, Indices, Mask, as_texts, in_texts
+from features.processing.checks.column import Column, Indices, Mask, TextSet
 from features.processing.checks.key_set import KeySpace
 from features.processing.checks.labels import find_misfits, match_columns, printable_label
 from features.processing.checks.registry import CheckContext, ColumnCheck, ColumnRule, LateFinding, RowRule, TypedChunk, column_checks, messages_for, row_checks
@@ -135,7 +135,7 @@ class _ColumnPlan:
         # A cell of only white space counts as "", so such a missing value does too.
         texts = {text if text.strip() else "" for text in given}
         self._empty_is_missing = "" in texts
-        self._missing_texts = as_texts(sorted(texts - {""}))
+        self._missing_texts = TextSet(sorted(texts - {""}))
         built = ((check, check.build(field, context)) for check in column_checks())
         self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
 
@@ -147,15 +147,15 @@ class _ColumnPlan:
         is_filled = self.field.type not in _TEXT_TYPES and bool(look.accepted.all())
         missing = raw.blank if self._empty_is_missing and not is_filled else np.zeros(len(raw), np.bool_)
         if len(self._missing_texts):
-            missing = missing | in_texts(raw, self._missing_texts)
+            missing = missing | self._missing_texts.find_in(raw)
         candidates = raw.present & ~missing
         typed = self._type_rule.judge(column, candidates, look)
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
         def report(error_type: str, bad: Mask, message: str | ColumnRule) -> None:
-            rows = np.flatnonzero(bad)
-            if len(rows):
+            if bool(bad.any()):
+                rows = np.flatnonzero(bad)
                 said = message if isinstance(message, str) else messages_for(message, column, rows)
                 findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
                 np.logical_or(failed, bad, out=failed)
@@ -165,7 +165,8 @@ class _ColumnPlan:
             report("required-error", missing, _REQUIRED_MESSAGE)
         for check, rule in self._rules:
             bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
-            report(check.error_type, bad & typed.ok & ~failed, rule)
+            if bool(bad.any()):
+                report(check.error_type, bad & typed.ok & ~failed, rule)
         return _Judged(findings, failed, typed, missing)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checks.column import Column, Mask, as_texts, in_texts
+from features.processing.checks.column import Column, Mask, TextSet
 from features.processing.checks.registry import CheckContext, ColumnRule, column_check
 from features.processing.checks.types import Typed
 from shared.table_schema import Field, constraint_value, identity_of
@@ -50,10 +50,10 @@ def _build_list(field: Field, given: Sequence[object] | None) -> ColumnRule | No
     is_text = field.type in _TEXT_TYPES and field.format != "uuid"
     # Text that is allowed as it stands; text of other types may say the same value in other words (01 for 1).
     known = texts if is_text or field.type in ("integer", "number") else [item for item in given if isinstance(item, str)]
-    value_set = as_texts(known)
+    value_set = TextSet(known)
 
     def find_bad(typed: Typed) -> Mask:
-        bad = ~in_texts(typed.column, value_set)
+        bad = ~value_set.find_in(typed.column)
         if not is_text:
             doubtful = np.flatnonzero(bad & typed.ok)
             bad[doubtful] = [identity_of(value) not in allowed for value in typed.values(doubtful)]

@@ -159,13 +159,13 @@ def row_check(name: str, *, error_type: str) -> Callable[[RowCheckBuilder], RowC
 
 def column_checks() -> list[ColumnCheck]:
     """All checks of cells in the order in which they apply."""
-    _import_all()
+    import_all()
     return sorted(_column_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
 def row_checks() -> list[RowCheck]:
     """All checks of rows in the order in which they apply."""
-    _import_all()
+    import_all()
     return sorted(_row_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
@@ -185,6 +185,7 @@ def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Ma
 
 
 @cache
-def _import_all() -> None:
+def import_all() -> None:
+    """Import every check: at the first look, or earlier where a process is about to fork."""
     for module in pkgutil.iter_modules(checks_package.__path__):
         importlib.import_module(f"{checks_package.__name__}.{module.name}")

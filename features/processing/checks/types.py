@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checks.column import Column, Indices, Mask, Memo, as_mask, as_texts, in_texts
+from features.processing.checks.column import Column, Indices, Mask, Memo, TextSet, as_mask
 from shared.table_schema import Field, NotOfTypeError, value_parser
 
 _MAX_FAST_DIGITS = 18
@@ -202,8 +202,8 @@ def _look_for(field: Field) -> Callable[[Column], Look] | None:
         plain = field.bare_number and not field.group_char and (field.type == "integer" or field.decimal_char == ".")
         return {"integer": _look_at_integers, "number": _look_at_numbers}[field.type] if plain else None
     if field.type == "boolean":
-        known, true = as_texts((*field.true_values, *field.false_values)), as_texts(field.true_values)
-        return lambda column: Look(in_texts(column, known), lambda: in_texts(column, true).astype(np.int64))
+        known, true = TextSet((*field.true_values, *field.false_values)), TextSet(field.true_values)
+        return lambda column: Look(known.find_in(column), lambda: true.find_in(column).astype(np.int64))
     if field.type == "string":
         return {"default": _accept_all, "email": _look_at_emails, "uuid": _look_at_uuids}.get(field.format)
     if field.type in ("date", "time", "datetime"):

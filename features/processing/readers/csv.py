@@ -18,8 +18,8 @@ from features.processing.readers.detect import detect_characters, detect_encodin
 from features.processing.readers.prefetch import Prefetch
 from shared.table_dialect import TableDialect
 
-BLOCK_BYTES = 2**21
-SAMPLE_BYTES = 2**16
+BLOCK_BYTES = 3 * 2**20
+SAMPLE_BYTES = 2**15
 
 
 def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> CsvTable:

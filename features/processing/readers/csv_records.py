@@ -96,13 +96,13 @@ class RecordReader:
     def __iter__(self) -> Iterator[RecordBlock]:
         """All blocks, once."""
         final = False
-        # Of the first block, which has the header, it is always asked where its records are: so it is small.
+        # Of the first block, which has the header, it is always asked where its records are; and whoever waits for the second has nothing else to do yet.
         size_bytes = min(self._block_bytes, _FIRST_BLOCK_BYTES)
         while not final:
             if self._never_closed < 0:
                 # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
                 block = self._source.read(max(size_bytes, len(self._rest) // 2))
-                size_bytes = self._block_bytes
+                size_bytes = min(self._block_bytes, 8 * size_bytes)
                 final = not block
                 self._rest += block
             if not self._rest:

@@ -27,7 +27,7 @@ def test_check_of_the_documentation_works_as_a_file_of_its_own(tmp_path: Path, m
     (tmp_path / "trimmed_example.py").write_text(_example())
     monkeypatch.setattr(checks_package, "__path__", [*checks_package.__path__, str(tmp_path)])
     monkeypatch.setattr(registry, "_column_checks", dict(registry._column_checks))
-    registry._import_all.cache_clear()
+    registry.import_all.cache_clear()
     try:
         schema = parse_table_schema({"fields": [{"name": "a", "type": "string", "trimmed": True}, {"name": "b", "type": "string"}]})
         checker = Checker(schema, labels=["a", "b"], header_row=1, limits=ReadLimits())
@@ -35,7 +35,7 @@ def test_check_of_the_documentation_works_as_a_file_of_its_own(tmp_path: Path, m
         checker.close()
     finally:
         sys.modules.pop(f"{checks_package.__name__}.trimmed_example", None)
-        registry._import_all.cache_clear()
+        registry.import_all.cache_clear()
     assert [(finding.error_type, finding.row_numbers.tolist(), finding.column_number) for finding in result.findings] == [("trimmed-error", [3], 1)]
     assert result.findings[0].message == "This value must not begin or end with blanks."
 

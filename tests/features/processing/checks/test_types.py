@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.processing.checks.column import Column
+from features.processing.checks.column import Column, TextSet
 from features.processing.checks.types import TypeRule, describe_type_error
 from shared.table_schema import Field, NotOfTypeError, value_parser
 
@@ -205,3 +205,10 @@ def test_every_type_says_what_it_wants_in_a_sentence(field: dict[str, object], w
     assert words in message
     assert message.startswith("This value ")
     assert message.endswith(".")
+
+
+@pytest.mark.parametrize("texts", [["AT", "DE", "é", "\0a"], ["AT", "DEU", ""]], ids=["pairs", "others"])
+def test_cells_are_found_among_texts_of_any_size(texts: list[str]) -> None:
+    cells = ["AT", "DE", "at", "A", "", "DEU", "é", "e", "\0a", "a\0", None, "DE", "TA", "XATX", "AT "]
+    column = Column(pa.array(["x", *cells, "y"], pa.string()).slice(1, len(cells)))
+    assert TextSet(texts).find_in(column).tolist() == [cell in texts for cell in cells]

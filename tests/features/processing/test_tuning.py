@@ -1,13 +1,14 @@
-"""What a process is told to do with freed memory."""
+"""What a process is told about freed memory, and about its threads."""
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from features.processing.memory import keep_freed_memory
+from features.processing.tuning import tune_process
 
 
 class RecordingLibrary:
@@ -28,23 +29,33 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingLibrary]:
     monkeypatch.setattr("sys.platform", "linux")
     for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"):
         monkeypatch.delenv(name, raising=False)
-    keep_freed_memory.cache_clear()
+    interval_s = sys.getswitchinterval()
+    tune_process.cache_clear()
     yield recording
-    keep_freed_memory.cache_clear()
+    tune_process.cache_clear()
+    sys.setswitchinterval(interval_s)
 
 
 def test_freed_memory_is_kept_up_to_a_bound(library: RecordingLibrary) -> None:
-    keep_freed_memory()
+    tune_process()
     assert library.told == {-3: 32 * 2**20, -1: 64 * 2**20}
 
 
 def test_what_the_environment_says_stays(library: RecordingLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
-    keep_freed_memory()
+    tune_process()
     assert not library.told
 
 
 def test_another_c_library_is_left_alone(library: RecordingLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
-    keep_freed_memory()
+    tune_process()
     assert not library.told
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize(("before_s", "after_s"), [(0.005, 0.0005), (0.0001, 0.0001)])
+def test_threads_wait_a_shorter_time_for_each_other(before_s: float, after_s: float) -> None:
+    sys.setswitchinterval(before_s)
+    tune_process()
+    assert sys.getswitchinterval() == pytest.approx(after_s, abs=1e-5)
