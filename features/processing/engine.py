@@ -25,7 +25,7 @@ import_all()
 
 ZIP_MAGIC = b"PK"
 OLE2_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
-MAX_SAMPLE_BYTES = 64 * 2**20
+MAX_SAMPLE_BYTES = 24 * 2**20
 """Rows that wait for the schema to be inferred; where the first 10,000 rows are larger, those that fit must do."""
 
 

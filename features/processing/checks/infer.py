@@ -43,7 +43,7 @@ def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) ->
 
 def _first_rows(chunks: Sequence[Chunk], index: int) -> Column:
     parts = [chunk.columns[index] for chunk in chunks if index < len(chunk.columns)]
-    joined = pa.concat_arrays(parts) if parts else pa.array([], pa.string())
+    joined = parts[0] if len(parts) == 1 else pa.concat_arrays(parts) if parts else pa.array([], pa.string())
     return Column(joined.slice(0, MAX_ROWS))
 
 
@@ -57,7 +57,7 @@ def _infer_field(name: str, column: Column) -> dict[str, object]:
 
 
 def _infer_type(column: Column, filled: Mask) -> str:
-    values = Column(column.text.filter(pa.array(filled)))
+    values = column if bool(filled.all()) else Column(column.text.filter(pa.array(filled)))
     for type_name in _TYPES:
         if _is_of_type(values, type_name):
             return type_name

@@ -255,6 +255,13 @@ def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
     """Cells of up to 18 digits with a sign before them (and, with `dots`, a point among them); and those with a plus."""
     sizes, data = column.sizes, column.data
     accepted: Mask = (sizes > 0) & (sizes <= _MAX_FAST_DIGITS)
+    if len(data) > 2 * _MAX_FAST_DIGITS * len(column):
+        # Long texts among them would take eight times their size.
+        rows = np.flatnonzero(accepted)
+        marks = [np.zeros(len(column), np.bool_) for _ in range(2)]
+        for whole, part in zip(marks, _find_digits(Column(column.text.take(pa.array(rows))), dots=dots), strict=True):
+            whole[rows] = part
+        return marks[0], marks[1]
     plus = np.zeros(len(column), np.bool_)
     # Bytes below "0" wrap round to large numbers.
     positions = np.flatnonzero((data - np.uint8(_ZERO)) > 9)  # noqa: PLR2004

@@ -6,8 +6,10 @@ by quote. Both give what `csv_grammar` says.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -122,17 +124,20 @@ def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
 
 def find_close(view: bytes, opener: int, grammar: CsvGrammar, *, final: bool) -> int | None:
     """Where the quote at `opener` is closed in `view` (escapes masked); -1 where it never is, None where `view` ends too early to say."""
-    quote = (grammar.quote_char or "").encode()
-    at = opener + 1
-    while (close := view.find(quote, at)) >= 0:
-        if grammar.double_quote and view.startswith(quote, close + 1):
-            at = close + 2
-            continue
-        if close + 1 == len(view):
-            return close if final else None
-        spans_lines = view.find(b"\n", opener, close) >= 0 or view.find(b"\r", opener, close) >= 0
-        return -1 if spans_lines and view[close + 1] not in (LF, CR, ord(grammar.delimiter)) else close
-    return -1 if final else None
+    close = _find_single(grammar.quote_char or "", double_quote=grammar.double_quote).match(view, opener + 1).end()  # type: ignore[union-attr]  # it matches the empty text
+    if close == len(view):
+        return -1 if final else None
+    if close + 1 == len(view):
+        return close if final else None
+    spans_lines = view.find(b"\n", opener, close) >= 0 or view.find(b"\r", opener, close) >= 0
+    return -1 if spans_lines and view[close + 1] not in (LF, CR, ord(grammar.delimiter)) else close
+
+
+@cache
+def _find_single(quote: str, *, double_quote: bool) -> re.Pattern[bytes]:
+    """All up to a quote that is not doubled; it gives nothing back, so that millions of doubled quotes take no memory."""
+    mark = re.escape(quote.encode())
+    return re.compile(b"(?:[^%b]++|%b)*+" % (mark, mark * 2) if double_quote else b"[^%b]*+" % mark)
 
 
 def shorten_record(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> bytes:
@@ -287,13 +292,7 @@ def _candidates(view: bytes, codes: npt.NDArray[np.uint8], quotes: Positions, gr
 
 
 def _walk_candidates(view: bytes, grammar: CsvGrammar) -> Iterator[int]:
-    edges = (LF, CR, ord(grammar.delimiter))
-    quote = (grammar.quote_char or "").encode()
-    at = view.find(quote)
-    while at >= 0:
-        before = at - 1
-        while grammar.skip_initial_space and before >= 0 and view[before] == ord(" "):
-            before -= 1
-        if before < 0 or view[before] in edges:
-            yield at
-        at = view.find(quote, at + 1)
+    space = b" *" if grammar.skip_initial_space else b""
+    marks = [re.escape(mark.encode()) for mark in (grammar.delimiter, grammar.quote_char or "")]
+    for found in re.finditer(b"(?:\\A|[\n\r%b])%b%b" % (marks[0], space, marks[1]), view):
+        yield found.end() - 1

@@ -19,7 +19,7 @@ from features.processing.readers.excel_cells import SheetRow
 from shared.table_dialect import TableDialect
 
 _BLOCK_CELLS = 400_000
-_BLOCK_BYTES = 2**24
+_BLOCK_BYTES = 2**22
 _CELL_BYTES = 32
 """What a cell costs beside its text while its row waits: a little for an empty one, twice as much for others."""
 _BEYOND_BYTES = 200

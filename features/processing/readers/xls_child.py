@@ -192,6 +192,8 @@ def _join_surrogates(text: str) -> str:
 def _describe(error: Exception, descriptor: int) -> str:
     if "encrypted" in str(error):
         return PROTECTED
+    if not os.fstat(descriptor).st_size:
+        return DAMAGED
     # The names of the streams in the container; xlrd closed the map that it was given.
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as contents:
         for stream, message in _FOREIGN_STREAMS:

@@ -1,25 +1,15 @@
-"""Files that are damaged, absurd or made to do harm, and what each must end with; run as a program it reads them all in one process.
-
-`python -m tests.features.processing.hostile FOLDER` prints, as JSON, how each ended and the peak memory of the whole.
-"""
+"""Files that are damaged, absurd or made to do harm, and what each must end with."""
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import struct
-import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import xlsxwriter
 
-from bench.probe import peak_memory_mib
-from features.processing.engine import inspect_file
-from features.processing.readers.base import FileUnreadable
 from tests.features.processing.readers import test_xls, test_xlsx_hostile
 from tests.features.processing.readers.workbooks import sheet_xml, write_package
 
@@ -76,11 +66,13 @@ def _styled_workbook(path: Path) -> None:
 
 
 def _strings_workbook(path: Path) -> None:
+    noise = random.Random(3).randbytes(MIB).hex()
     workbook = xlsxwriter.Workbook(str(path))
     sheet = workbook.add_worksheet()
     sheet.write_row(0, 0, ["a"])
-    for row in range(1, 4_001):
-        sheet.write_string(row, 0, f"{row}" + "x" * 32_000)
+    for row in range(1, 2_501):
+        start = row * 700
+        sheet.write_string(row, 0, noise[start : start + 30_000])
     workbook.close()
 
 
@@ -101,7 +93,7 @@ CSV: dict[str, Hostile] = {
     "every kind of line break": _csv(b"a,b\n1,2\r\n3,4\r5,6\n", 3),
     "a quote that is never closed, then a thousand rows": _csv(b'a,b\n1,"2\n' + b"3,4\n" * 1000, 1001, unclosed_quote=1),
     "quotes that are never closed, in every row": _csv(b'a,b\n"1,2\n' + b'"x"y,"z\n' * 500, 501, unclosed_quote=501),
-    "quotes in the middle of cells": _csv(b'a,b\n5" pipe,6" pipe\n' * 1 + b'x"y"z,""\n', 2, required_error=1),
+    "quotes in the middle of cells": _csv(b'a,b\n5" pipe,6" pipe\n' * 1 + b'x"y"z,""\n', 2),
     "bytes that are no UTF-8 in one row": _csv(b"a,b\n" + b"x,y\n" * 3000 + b"\xff\xfe,z\n", 3001, encoding_error=1),
     "UTF-8 that breaks off in the last cell": _csv(b"a,b\n" + b"x,y\n" * 3000 + "x,é".encode()[:-1], 3001, encoding_error=1),
     "UTF-16 with half a character at its end": _csv("a,b\n1,2\n".encode("utf-16") + b"\x31", 2, encoding_error=1, missing_cell=1),
@@ -110,7 +102,7 @@ CSV: dict[str, Hostile] = {
     "rows that are too long": _csv(b"a\n" + b"1,2,3\n" * 5000, 5000, extra_cell=10_000),
     "a blank run of a hundred thousand rows": _csv(b"a,b\n1,2\n" + b"\n" * 100_000 + b"3,4\n", 100_002, blank_row=1),
     "a hundred thousand blank rows at the end": _csv(b"a,b\n1,2\n" + b"\n" * 100_000, 1),
-    "labels of nothing": _csv(b",,\n1,2,3\n", 1, blank_label=3) if False else Hostile(".csv", _bytes(b",,\n1,2,3\n"), rows=0),
+    "labels of nothing above labels": _csv(b",,\n1,2,3\n", 0),
     "the same label two hundred times": _csv(b",".join([b"a"] * 200) + b"\n" + b",".join([b"1"] * 200) + b"\n", 1, duplicate_label=199),
     "a header of 16,385 labels": Hostile(".csv", _bytes(b",".join(b"c%d" % n for n in range(16_385)) + b"\n1\n"), "more than 16384 columns"),
     "a table of 16,384 columns": _csv(b",".join(b"c%d" % n for n in range(16_384)) + b"\n" + (b"1" + b",1" * 16_383 + b"\n") * 40, 40),
@@ -121,14 +113,14 @@ CSV: dict[str, Hostile] = {
     "a hundred megabytes behind a quote that is never closed": Hostile(
         ".csv", _pieces((b'a,b\n1,"x\n', 1), (b"3,4\n", 25 * MIB)), rows=25 * MIB + 1, errors={"unclosed-quote": 1}
     ),
-    "a hundred megabytes of quotes": Hostile(".csv", _pieces((b"a\n", 1), (b'"', 100 * MIB), (b"\n1\n", 1)), rows=2, errors={"row-too-long": 1}),
+    "twenty megabytes of quotes": Hostile(".csv", _pieces((b"a\n", 1), (b'"', 20 * MIB), (b"\n1\n", 1)), rows=2, errors={"row-too-long": 1}),
     "doubled quotes without end": _csv(b'a\n"' + b'""' * 500_000 + b'"\n1\n', 2),
 }
 WORKBOOKS: dict[str, Hostile] = {
-    "one cell in the far corner": Hostile(".xlsx", _sparse_workbook, rows=1_048_575, errors={"blank-row": 1, "extra-cell": 16_382}),
+    "one cell in the far corner": Hostile(".xlsx", _sparse_workbook, rows=1_048_575, errors={"blank-row": 1, "extra-cell": 1}),
     "two hundred thousand styled empty rows": Hostile(".xlsx", _styled_workbook, rows=1),
-    "a hundred megabytes of shared strings": Hostile(".xlsx", _strings_workbook, rows=4000),
-    "an XLSX workbook of garbage": Hostile(".xlsx", _bytes(b"PK\x03\x04" + _GARBAGE), "damaged"),
+    "shared strings that are too many for memory": Hostile(".xlsx", _strings_workbook, rows=2500),
+    "an XLSX workbook of garbage": Hostile(".xlsx", _bytes(b"PK\x03\x04" + _GARBAGE), "not complete"),
     "an XLS workbook of garbage": Hostile(".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + _GARBAGE), "damaged"),
     "an XLS sector table that points everywhere": Hostile(
         ".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + b"\0" * 16 + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + _GARBAGE), "damaged"
@@ -145,36 +137,3 @@ def corpus() -> dict[str, Hostile]:
 
 def _written(make: Callable[[], bytes]) -> Make:
     return lambda path: path.write_bytes(make())
-
-
-def read(path: Path) -> dict[str, object]:
-    """How a file ends: what the uploader is told, or the rows and the errors by type."""
-    rows, errors = 0, Counter[str]()
-    try:
-        inspection = inspect_file(path)
-        try:
-            for report in inspection.reports():
-                rows += report.rows_processed
-                for finding in report.findings:
-                    errors[finding.error_type] += len(finding)
-        finally:
-            inspection.close()
-    except FileUnreadable as unreadable:
-        return {"sentence": str(unreadable)}
-    return {"sentence": "", "rows": rows, "errors": dict(errors)}
-
-
-def main(folder: Path) -> None:
-    """Make and read all files, one after the other."""
-    ends: dict[str, object] = {}
-    for number, (name, hostile) in enumerate(corpus().items()):
-        path = folder / f"{number}{hostile.suffix}"
-        hostile.make(path)
-        ends[name] = read(path)
-        path.unlink()
-    json.dump({"ends": ends, "peak_mib": peak_memory_mib()}, sys.stdout)
-
-
-if __name__ == "__main__":
-    os.chdir(sys.argv[1])
-    main(Path(sys.argv[1]))
