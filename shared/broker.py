@@ -123,7 +123,7 @@ class Broker:
     def _drop_connection(self) -> None:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
-            connection.collapse()
+            connection.release()
 
     def close(self) -> None:
         """Close the connection and end the thread, without waiting for a broker that hangs."""
