@@ -99,8 +99,11 @@ def _unwrap(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
     """The addresses of the target's host, in the resolver's order; decimal and octal forms are read as the system reads them.
 
-    Raises `HostNotFound` where there are none within `timeout_s`.
+    Raises `HostNotFound` where there are none within `timeout_s`. An address needs no look-up, and so waits for no other host's.
     """
+    written = _read_address(target.host)
+    if written is not None:
+        return [written]
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
@@ -110,6 +113,14 @@ async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddr
         raise HostNotFound(f"The host {target.host} cannot be found.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     return list(dict.fromkeys(addresses))
+
+
+def _read_address(host: str) -> IpAddress | None:
+    """`host` where it is an address in the usual form; None for a name, and for forms that only the system reads."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
 
 
 async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
