@@ -14,8 +14,8 @@ from celery import Celery, signals
 
 from shared import registry, shutdown
 from shared.broker import HARD_LIMIT_MARGIN_S, create_celery
+from shared.celery_repairs import repair_celery
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.listening import bound_listening
 from shared.logging import configure_logging
 from shared.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
 from shared.runtime import Runtime
@@ -24,7 +24,7 @@ from shared.settings import get_settings
 CHILD_POOL = {"pool_size": 1, "max_overflow": 2}
 DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
-bound_listening()
+repair_celery()
 settings = get_settings()
 app: Celery = create_celery(settings)
 _runtime: Runtime | None = None

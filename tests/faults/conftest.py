@@ -1,26 +1,64 @@
-"""One stack for each module of faults. A failing run keeps its logs and says where."""
+"""One stack for each module of faults. After every test all that was ever accepted must be settled; a failing test keeps its logs and says where."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.faults.harness import Stack, running_stack
 
+WORKERS = {name: ["poison", "pause=0.01"] for name in ("worker", "second", "single")}
+"""A job of 300 chunks takes its three seconds on a fast machine as well."""
+
+
+class StackKeeper:
+    """Has one stack running; what a failed test leaves behind is not what the next one begins with."""
+
+    def __init__(self) -> None:
+        self._running = ExitStack()
+        self._stack: Stack | None = None
+
+    def get(self) -> Stack:
+        if self._stack is None:
+            # Not pytest's own folder: run by root, PostgreSQL runs as nobody, who has to reach its data, and pytest closes its folder to others.
+            folder = Path(tempfile.mkdtemp(prefix="rowgate-faults-"))
+            folder.chmod(0o711)
+            self._stack = self._running.enter_context(running_stack(folder / "stack", altered=WORKERS))
+        return self._stack
+
+    def drop(self, *, keep_logs: bool) -> None:
+        self._running.close()
+        if self._stack is not None and keep_logs:
+            shutil.rmtree(self._stack.uploads, ignore_errors=True)
+            print(f"\nlogs are kept in {self._stack.logs}")
+        elif self._stack is not None:
+            shutil.rmtree(self._stack.folder.parent, ignore_errors=True)
+        self._stack = None
+
 
 @pytest.fixture(scope="module")
-def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    # Not pytest's own folder: run by root, PostgreSQL runs as nobody, who has to reach its data, and pytest closes its folder to others.
-    folder = Path(tempfile.mkdtemp(prefix="rowgate-faults-"))
-    folder.chmod(0o711)
+def keeper() -> Iterator[StackKeeper]:
+    keeper = StackKeeper()
+    yield keeper
+    keeper.drop(keep_logs=False)
+
+
+@pytest.fixture
+def stack(keeper: StackKeeper, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """The module's stack; when the test is over, what must hold after every fault is asserted."""
     failed_before = request.session.testsfailed
-    with running_stack(folder / "stack") as running:
+    running = keeper.get()
+    try:
         yield running
-    if request.session.testsfailed == failed_before:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        print(f"\nlogs are kept in {folder}/stack/logs")
+        if request.session.testsfailed == failed_before:
+            running.assert_settled()
+    except BaseException:
+        keeper.drop(keep_logs=True)
+        raise
+    if request.session.testsfailed != failed_before:
+        keeper.drop(keep_logs=True)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
+import shutil
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -21,12 +26,18 @@ from compose.processes import Child, Command, wait_until
 from compose.services import Service, free_port, start_postgres, start_valkey
 from shared.broker import create_celery
 from shared.settings import Settings
+from tests.faults.watching import ProgressWatch, WebhookReceiver
+from tests.faults.wire import Wire
 
 ROOT = Path(__file__).parent.parent.parent
 IS_LONG = "FAULT_SEEDS" in os.environ
 """Whether this is `make faults`, and not the short form within `make test`."""
+SEED = int(os.environ.get("FAULT_SEED", "1"))
+"""Of tests that leave something to chance; `make faults SEEDS=n` runs those that leave it all to chance with n others."""
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 LEASE_S = 3.0
+TAKEN_BACK_S = LEASE_S + 30.0
+"""Within so long after its worker's last sign a job is taken back."""
 FAST = {
     "JOB_LEASE_S": str(LEASE_S),
     "PROGRESS_INTERVAL_S": "0.2",
@@ -36,6 +47,8 @@ FAST = {
     "LOG_FORMAT": "text",
     "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
 }
+EVERYWHERE = () if IS_LONG else ("hurry",)
+"""The long form waits as long as the service does."""
 Place = tuple[int, int | None, str, str | None]
 
 
@@ -49,12 +62,12 @@ class Sample:
 
 
 def make_sample(rows: int, *, seed: int = 1, bad_share: float = 0.02) -> Sample:
-    """A CSV file of `rows` records with bad cells at known places."""
+    """A CSV file of `rows` records with bad cells at known places; none in one so short that they could be taken for its type."""
     chance = random.Random(seed)
     lines, errors = ["id,name,born"], set()
     for row in range(2, rows + 2):
         cells: list[str] = [str(row), f"Name {row}", "2001-02-03"]
-        if chance.random() < bad_share:
+        if rows >= 100 and chance.random() < bad_share:
             column, value, kind = chance.choice([(1, "x", "type-error"), (2, "", "required-error"), (3, "soon", "type-error")])
             cells[column - 1] = value
             errors.add((row, column, kind, value))
@@ -63,71 +76,154 @@ def make_sample(rows: int, *, seed: int = 1, bad_share: float = 0.02) -> Sample:
 
 
 @dataclass
+class Accepted:
+    """A job that the service has promised to bring to an end."""
+
+    sample: Sample
+    ends: int = 1
+    """How many ends are to be told: one, and one more for each retry; none for a job without a webhook."""
+    is_deleted: bool = False
+    has_file: bool = True
+    is_told: bool = True
+    """Whether its webhook goes to the stack's own receiver."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the service, and how it was started."""
+
+    arguments: Sequence[str]
+    altered: Sequence[str]
+    child: Child
+
+
+@dataclass
 class Stack:
     """PostgreSQL, Valkey, API, workers and dispatcher, each a child process of this one."""
 
     folder: Path
     settings: dict[str, str]
-    parts: dict[str, Child] = field(default_factory=dict)
+    altered: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What of a part is altered whenever it is started; see `altered.py`."""
+    parts: dict[str, Part] = field(default_factory=dict)
     servers: dict[str, Service] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
-    restarts: int = 0
+    accepted: dict[str, Accepted] = field(default_factory=dict)
+    receiver: WebhookReceiver = field(default_factory=WebhookReceiver)
+    patience: float = 1.0
+    """Times are stretched by it; less than one where a failure is what is waited for."""
+    starts: int = 0
+    wire: Wire = field(init=False)
+    watch: ProgressWatch = field(init=False)
+    _settled: set[str] = field(default_factory=set)
 
     @property
     def uploads(self) -> Path:
         return self.folder / "uploads"
 
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
     def start(self) -> None:
         self.uploads.mkdir(parents=True)
         self.servers["postgres"] = start_postgres(self.folder)
         self.servers["valkey"] = start_valkey(self.folder)
+        valkey = urlsplit(self.servers["valkey"].url)
+        self.wire = Wire(valkey.port or 0)
         port = free_port()
         self.environment = {
             **os.environ,
             **FAST,
             **self.settings,
             "DATABASE_URL": self.servers["postgres"].url,
-            "REDIS_URL": self.servers["valkey"].url,
+            "REDIS_URL": valkey._replace(netloc=f":{valkey.password}@127.0.0.1:{self.wire.port}").geturl(),
             "UPLOAD_DIR": str(self.uploads),
         }
         self.client.base_url = httpx.URL(f"http://127.0.0.1:{port}")
-        migration = Child(self._command("alembic", "alembic", "upgrade", "head"), log_file=self.folder / "logs" / "alembic.log")
+        migration = Child(self._command("alembic", [], "alembic", "upgrade", "head"), log_file=self.logs / "alembic.log")
         assert wait_until(lambda: migration.exit_status() is not None, timeout_s=60)
         assert migration.exit_status() == 0, list(migration.last_lines)
+        self.watch = ProgressWatch(self.database_dsn)
         self.start_part("api", "uvicorn", "main:app", "--port", str(port))
         self.start_worker("worker")
-        self.start_part("dispatcher", "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B")
-        assert wait_until(self.is_ready, timeout_s=90), self.tail()
+        self.start_dispatcher("dispatcher")
+        assert wait_until(self.is_api_up, timeout_s=90), self.tail()
+        self.wait_until_alive("worker")
+        self.wait_until_alive("dispatcher")
 
-    def start_worker(self, name: str) -> None:
-        self.start_part(name, "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4", "-n", f"{name}@%h")
+    @property
+    def database_dsn(self) -> str:
+        return self.servers["postgres"].url.replace("+asyncpg", "")
 
-    def start_part(self, name: str, *arguments: str) -> None:
-        self.restarts += 1
-        self.parts[name] = Child(self._command(name, *arguments), log_file=self.folder / "logs" / f"{name}-{self.restarts}.log")
+    def start_worker(self, name: str, *, slots: int = 4, altered: Sequence[str] = (), **environment: str) -> None:
+        arguments = ("celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", str(slots), "-n", f"{name}@%h")
+        self.start_part(name, *arguments, altered=altered, **environment)
 
-    def restart_part(self, name: str) -> None:
-        """Start it again as it was started before."""
-        arguments = list(self.parts[name].command.arguments)[2:]
-        self.parts[name].kill()
-        self.start_part(name, *arguments)
+    def start_dispatcher(self, name: str, *, altered: Sequence[str] = ()) -> None:
+        arguments = ("celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B", "-n", f"{name}@%h")
+        self.start_part(name, *arguments, altered=altered)
 
-    def _command(self, name: str, *arguments: str) -> Command:
-        return Command(name=name, arguments=[sys.executable, "-m", *arguments], environment=self.environment, directory=ROOT)
+    def start_part(self, name: str, *arguments: str, altered: Sequence[str] = (), prefix: Sequence[str] = (), **environment: str) -> None:
+        """Start a program of the service, altered in `altered` (see `altered.py`), by a command that begins with `prefix`."""
+        self.starts += 1
+        command = self._command(name, [*self.altered.get(name, ()), *altered], *arguments, prefix=prefix, **environment)
+        self.parts[name] = Part(arguments, altered, Child(command, log_file=self.logs / f"{name}-{self.starts}.log"))
 
-    def is_ready(self) -> bool:
+    def restart_part(self, name: str, *, altered: Sequence[str] = (), prefix: Sequence[str] = (), **environment: str) -> None:
+        """Start it again as it was started before, but for what is altered."""
+        self.parts[name].child.kill()
+        self.start_part(name, *self.parts[name].arguments, altered=altered, prefix=prefix, **environment)
+
+    def restart_api(self, *, altered: Sequence[str] = (), prefix: Sequence[str] = ()) -> None:
+        """The same, and wait until it answers."""
+        self.restart_part("api", altered=altered, prefix=prefix)
+        assert wait_until(self.is_api_up, timeout_s=30), self.tail()
+
+    def stop_part(self, name: str) -> None:
+        """Ask it to end, wait until it has, and forget it."""
+        self.parts[name].child.stop()
+        del self.parts[name]
+
+    def _command(self, name: str, altered: Sequence[str], *arguments: str, prefix: Sequence[str] = (), **environment: str) -> Command:
+        names = [*EVERYWHERE, *altered]
+        program = ["-m", "tests.faults.altered", ",".join(names), *arguments] if names else ["-m", *arguments]
+        return Command(name=name, arguments=[*prefix, sys.executable, *program], environment={**self.environment, **environment}, directory=ROOT)
+
+    def is_api_up(self) -> bool:
         try:
-            health = self.client.get("/api/health")
+            return self.client.get("/api/health/live").status_code == 200
         except httpx.TransportError:
             return False
-        return health.status_code == 200 and health.json()["workers"]["status"] == "alive"
+
+    def is_healthy(self) -> bool:
+        """Whether database and broker are there, to the API."""
+        return self.client.get("/api/health").status_code == 200
+
+    def wait_until_alive(self, worker: str) -> None:
+        """Until the worker, or dispatcher, takes messages."""
+        assert wait_until(lambda: "ready." in self.read_log(worker), timeout_s=60), self.tail()
+
+    def read_log(self, name: str) -> str:
+        """What a part has written since it was started last."""
+        return self.parts[name].child.log_file.read_text() if self.parts[name].child.log_file.exists() else ""
 
     def kill(self, name: str) -> None:
         """SIGKILL to the part's own process, not to its children."""
-        os.kill(self.parts[name].pid, signal.SIGKILL)
+        os.kill(self.parts[name].child.pid, signal.SIGKILL)
+
+    def send(self, name: str, number: signal.Signals) -> None:
+        self.parts[name].child.send(number)
+
+    def children_of(self, name: str) -> list[int]:
+        """The pids of the processes that a part has forked."""
+        pid = self.parts[name].child.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def stop_server(self, name: str, number: signal.Signals) -> None:
+        if name == "valkey" and number not in {signal.SIGSTOP, signal.SIGCONT}:
+            self.wire.unplug()
         os.kill(self.servers[name].pid, number)
 
     def restart_server(self, name: str) -> None:
@@ -137,14 +233,43 @@ class Stack:
         wait_until(lambda: child.exit_status() is not None, timeout_s=30)
         (self.folder / "postgres" / "postmaster.pid").unlink(missing_ok=True) if name == "postgres" else None
         self.servers[name] = Service(self.servers[name].url, Child(command, log_file=child.log_file))
+        if name == "valkey":
+            self.wire.plug()
 
     def upload(self, sample: Sample, *, name: str = "people.csv", **fields: str) -> str:
-        response = self.client.post("/api/files/upload", files={"file": (name, sample.content)}, data=fields)
+        response = self.try_upload(sample, name=name, **fields)
         assert response.status_code == 202, response.text
         return str(response.json()["job_id"])
 
+    def try_upload(self, sample: Sample, *, name: str = "people.csv", key: str | None = None, **fields: str) -> httpx.Response:
+        """Send the file; a job that is accepted is one that `assert_settled` asks for. With a `key` it may be sent again when no answer came."""
+        is_told = "webhook_url" not in fields
+        headers = {} if key is None else {"Idempotency-Key": key}
+        form = {"webhook_url": self.receiver.url, **fields}
+        response = self.client.post("/api/files/upload", files={"file": (name, sample.content)}, data=form, headers=headers)
+        if response.is_success:
+            self.accepted[response.json()["job_id"]] = Accepted(sample, is_told=is_told)
+        return response
+
+    def cancel(self, job_id: str) -> bool:
+        """DELETE; returns whether the job still stands (it was running, and is cancelled now), or is gone."""
+        assert self.client.delete(f"/api/jobs/{job_id}").status_code == 204
+        self.accepted[job_id].is_deleted = self.client.get(f"/api/jobs/{job_id}").status_code == 404
+        return not self.accepted[job_id].is_deleted
+
+    def retry(self, job_id: str) -> None:
+        response = self.client.post(f"/api/jobs/{job_id}/retry")
+        assert response.status_code == 202, response.text
+        self.accepted[job_id].ends += 1
+        self._settled.discard(job_id)
+
     def job(self, job_id: str) -> dict[str, Any]:
         return dict(self.client.get(f"/api/jobs/{job_id}").json())
+
+    def row(self, job_id: str) -> Any:
+        """The job as the database has it, with what clients do not see."""
+        [row] = self.query("SELECT * FROM jobs WHERE id = $1", job_id)
+        return row
 
     def wait_for(self, job_id: str, condition: Callable[[dict[str, Any]], bool], *, timeout_s: float = 60) -> dict[str, Any]:
         def holds() -> bool:
@@ -153,8 +278,17 @@ class Stack:
             except (httpx.TransportError, KeyError):
                 return False
 
-        assert wait_until(holds, timeout_s=timeout_s), (self.job(job_id), self.tail())
+        assert wait_until(holds, timeout_s=timeout_s * self.patience), (self.job(job_id), self.tail())
         return self.job(job_id)
+
+    def wait_for_row(self, job_id: str, condition: Callable[[Any], bool], *, timeout_s: float = 60) -> Any:
+        """The same, of the row that the database has: what belongs together is read together."""
+        assert wait_until(lambda: condition(self.row(job_id)), timeout_s=timeout_s * self.patience), (self.row(job_id), self.tail())
+        return self.row(job_id)
+
+    def wait_until_running_anew(self, job_id: str, *, timeout_s: float = 60) -> None:
+        """Until another attempt than the first has brought something to record."""
+        self.wait_for_row(job_id, lambda row: row["status"] == "PROCESSING" and row["attempt"] > 1 and row["rows_processed"] > 0, timeout_s=timeout_s)
 
     def wait_until_running(self, job_id: str, *, rows: int = 1) -> dict[str, Any]:
         return self.wait_for(job_id, lambda job: job["status"] == "PROCESSING" and job["rows_processed"] >= rows)
@@ -164,7 +298,7 @@ class Stack:
 
     def query(self, statement: str, *arguments: Any) -> list[Any]:
         async def run() -> list[Any]:
-            connection = await asyncpg.connect(self.servers["postgres"].url.replace("+asyncpg", ""))
+            connection = await asyncpg.connect(self.database_dsn)
             try:
                 return list(await connection.fetch(statement, *arguments))
             finally:
@@ -172,17 +306,21 @@ class Stack:
 
         return asyncio.run(run())
 
-    def send_task(self, name: str, *, queue: str, **payload: str) -> None:
+    def make_celery(self) -> Any:
+        """An app that speaks with the stack's broker."""
         settings = Settings(
             _env_file=None,
             database_url=self.environment["DATABASE_URL"],
             redis_url=self.environment["REDIS_URL"],
             upload_dir=self.uploads,
         )
-        create_celery(settings).send_task(name, kwargs=payload, queue=queue, ignore_result=True)
+        return create_celery(settings)
+
+    def send_task(self, name: str, *, queue: str, **payload: str) -> None:
+        self.make_celery().send_task(name, kwargs=payload, queue=queue, ignore_result=True)
 
     def find_holder(self, *, timeout_s: float = 20) -> int:
-        """The pid of the worker child that has a recording transaction open."""
+        """The pid of a worker child that has a recording transaction open."""
         found: list[int] = []
 
         def look() -> bool:
@@ -195,50 +333,107 @@ class Stack:
         assert wait_until(look, timeout_s=timeout_s, interval_s=0.02), self.tail()
         return found[0]
 
-    def assert_completed(self, job_id: str, sample: Sample, *, timeout_s: float = 90) -> dict[str, Any]:
+    def assert_completed(self, job_id: str, sample: Sample | None = None, *, timeout_s: float = 90) -> dict[str, Any]:
         """The job is COMPLETED, and what is stored of it is exactly what is wrong with its file."""
+        sample = sample or self.accepted[job_id].sample
         job = self.wait_until_ended(job_id, timeout_s=timeout_s)
         assert job["status"] == "COMPLETED", (job, self.tail())
-        assert (job["rows_processed"], job["total_rows"], job["progress"]) == (sample.rows, sample.rows, 100)
-        assert job["error_count"] == len(sample.errors)
+        assert (job["rows_processed"], job["total_rows"], job["progress"]) == (sample.rows, sample.rows, 100), job
+        self._assert_errors(job_id, job, sample)
+        return job
+
+    def _assert_errors(self, job_id: str, job: dict[str, Any], sample: Sample) -> None:
+        """What is stored and shown are the errors of the rows that are said to be processed, each once."""
+        expected = {error for error in sample.errors if error[0] <= job["rows_processed"] + 1}
         rows = self.query(
             "SELECT e.row_number, e.column_number, e.error_type, e.raw_value FROM processing_errors e"
             " JOIN jobs j ON j.id = e.job_id AND j.attempt = e.attempt WHERE j.id = $1",
             job_id,
         )
-        stored = [tuple(row) for row in rows]
-        assert len(stored) == len(set(stored))
-        assert set(stored) == sample.errors
-        return job
+        stored = Counter(tuple(row) for row in rows)
+        assert stored == Counter(expected), (job, stored - Counter(expected), Counter(expected) - stored)
+        assert job["error_count"] == len(expected), job
+        assert self.client.get(f"/api/jobs/{job_id}/errors", params={"page_size": 1}).json()["total"] == len(expected)
 
-    def assert_quiet(self) -> None:
-        """Nothing is left over: no open transaction, no file without a job."""
+    def assert_settled(self, *, timeout_s: float = 90) -> None:
+        """What must hold after every fault, however often it is asked.
 
+        Every accepted job is at an end, with the errors of its rows stored once and one delivery for each end of an attempt; progress never fell within
+        an attempt; no file is without a job and no job without its file; no transaction is open; every part runs.
+        """
+        for job_id, accepted in self.accepted.items():
+            if job_id not in self._settled and not accepted.is_deleted:
+                job = self.wait_until_ended(job_id, timeout_s=timeout_s)
+                if job["status"] == "COMPLETED":
+                    self.assert_completed(job_id)
+                else:
+                    self._assert_errors(job_id, job, accepted.sample)
+        self._assert_deliveries()
+        self._assert_files()
+        self._assert_no_transaction()
+        assert self.watch.falls() == []
+        ended = {name for name, part in self.parts.items() if part.child.exit_status() is not None}
+        assert not ended, self.tail()
+        self._settled |= set(self.accepted)
+
+    def _assert_deliveries(self) -> None:
+        new = [job_id for job_id in self.accepted if job_id not in self._settled]
+
+        def find() -> list[Any]:
+            statement = "SELECT d.job_id::text, d.id::text, d.attempt, d.event, d.status::text FROM webhook_deliveries d WHERE d.job_id = ANY($1::uuid[])"
+            return self.query(statement + " ORDER BY d.attempt", new)
+
+        assert wait_until(lambda: all(row["status"] != "PENDING" for row in find()), timeout_s=40 * self.patience, interval_s=0.2), (find(), self.tail())
+        deliveries = find()
+        told = self.receiver.list_told()
+        for job_id in new:
+            accepted = self.accepted[job_id]
+            own = [row for row in deliveries if row["job_id"] == job_id]
+            assert len({row["attempt"] for row in own}) == len(own), own
+            if accepted.is_deleted:
+                continue
+            assert len(own) == accepted.ends, (own, accepted.ends)
+            assert own == [] or own[-1]["event"] == f"job.{self.job(job_id)['status'].lower()}"
+            if accepted.is_told and accepted.ends:
+                assert {row["status"] for row in own} == {"DELIVERED"}, own
+                assert {row["id"]: row["event"] for row in own} == told[job_id]
+
+    def _assert_files(self) -> None:
+        live = {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted and accepted.has_file}
+        found = sorted(path.name for path in self.uploads.iterdir())
+        assert sorted(name.partition("_")[0] for name in found) == sorted(live), found
+        known = {str(row["id"]) for row in self.query("SELECT id FROM jobs WHERE deleted_at IS NULL")}
+        assert known == {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted}
+
+    def _assert_no_transaction(self) -> None:
         def is_quiet() -> bool:
             return not self.query("SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'rowgate-%' AND state LIKE 'idle in transaction%'")
 
         assert wait_until(is_quiet, timeout_s=10)
-        known = {str(row["id"]) for row in self.query("SELECT id FROM jobs")}
-        assert {path.name.partition("_")[0] for path in self.uploads.iterdir()} <= known
 
     def tail(self) -> str:
         """The last lines of every log."""
-        logs = sorted((self.folder / "logs").glob("*.log"))
+        logs = sorted(self.logs.glob("*.log"))
         return "\n".join(f"== {path}\n" + "\n".join(path.read_text().splitlines()[-12:]) for path in logs)
 
     def close(self) -> None:
         self.client.close()
+        with suppress(AttributeError):  # never started
+            self.watch.close()
         for part in self.parts.values():
-            part.send(signal.SIGCONT)
-            part.kill()
+            part.child.send(signal.SIGCONT)
+            part.child.kill()
         for server in reversed(self.servers.values()):
             server.child.send(signal.SIGCONT)
             server.child.kill()
+        with suppress(AttributeError):
+            self.wire.close()
+        self.receiver.close()
 
 
 @contextmanager
-def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
-    stack = Stack(folder, settings)
+def running_stack(folder: Path, *, altered: Mapping[str, Sequence[str]] | None = None, patience: float = 1.0, **settings: str) -> Iterator[Stack]:
+    stack = Stack(folder, settings, altered=altered or {}, patience=patience)
     try:
         stack.start()
         yield stack
@@ -247,25 +442,38 @@ def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
 
 
 @contextmanager
-def watching_progress(stack: Stack, job_id: str) -> Iterator[None]:
-    """Fails where the job's progress falls within one attempt."""
-    import threading
-
-    seen: list[tuple[int, int, int]] = []
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.1):
-            try:
-                seen.extend(tuple(row) for row in stack.query("SELECT attempt, progress, rows_processed FROM jobs WHERE id = $1", job_id))
-            except (OSError, asyncpg.PostgresError):
-                time.sleep(0.2)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
+def file_size_limit(pids: Sequence[int], size_bytes: int) -> Iterator[None]:
+    """No file of these processes may grow beyond it: what a disk quota does, without one."""
+    before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids]
+    for pid, (_, hard) in zip(pids, before, strict=True):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
     try:
         yield
     finally:
-        done.set()
-        thread.join()
-    assert seen == sorted(seen), seen
+        for pid, limits in zip(pids, before, strict=True):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+
+
+def mounting(folder: Path, *, size_bytes: int) -> Sequence[str]:
+    """What comes before a command that is to find an empty disk of that size at `folder`; other processes do not see it."""
+    as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
+    script = f'mount -t tmpfs -o size={size_bytes} tmpfs "$1" && shift && exec "$@"'
+    return [shutil.which("unshare") or "unshare", "--mount", *as_root, "sh", "-c", script, "sh", str(folder)]
+
+
+def can_mount() -> bool:
+    """Whether this system lets this user have a disk like that."""
+    command = [*mounting(ROOT, size_bytes=4096), "true"]
+    return shutil.which(command[0]) is not None and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def seen_by(pid: int, folder: Path) -> Path:
+    """The folder as that process sees it."""
+    return Path(f"/proc/{pid}/root{folder.resolve()}")
+
+
+def measure(function: Callable[[], Any]) -> float:
+    """How many seconds it takes."""
+    start = time.monotonic()
+    function()
+    return time.monotonic() - start

@@ -1,0 +1,258 @@
+"""Start a part of the service with something in it altered: `python -m tests.faults.altered NAME[=VALUE],… MODULE ARGUMENT…`.
+
+What runs is the real program (`celery`, `uvicorn`); before it starts, one thing is put in its way: its clock is moved, it dies at a certain place,
+or one of its protections is taken out, so that a test can be seen to miss it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import faulthandler
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+POISON = "poison.csv"
+"""The end of the name of a file that kills its worker, where that is altered so."""
+
+
+def hurry(_: str) -> None:
+    """Sweeps come every second, and what they wait for is shorter, as is a silent broker's time: for tests that are to wait less."""
+    from features.retry import suspects
+    from shared import broker, job_state, messaging
+
+    often_s = 5.0
+    declare, create_celery = messaging.task, broker.create_celery
+
+    def declare_often(ref: Any, *, every_s: float | None = None, **rest: Any) -> Any:
+        return declare(ref, every_s=1.0 if every_s is not None and every_s <= often_s else every_s, **rest)
+
+    def create_impatient(settings: Any) -> Any:
+        app = create_celery(settings)
+        app.conf.broker_transport_options |= {"socket_timeout": 3.0, "health_check_interval": 3}
+        return app
+
+    setattr(messaging, "task", declare_often)  # noqa: B010  # a function of another signature
+    broker.create_celery = create_impatient
+    job_state.RING_AGAIN_S = 3.0
+    suspects.MARGIN_S = 0.5
+
+
+def move_clock(seconds: str) -> None:
+    """The time of day is `seconds` ahead for Celery and the service; what counts seconds (monotonic) goes on as it did."""
+    # What is built in C against the true class takes hold of it now; none of these asks for the time.
+    import asyncpg
+    import pandas as pd
+    import pyarrow as pa
+
+    assert asyncpg
+    assert pd
+    assert pa
+    ahead_s = float(seconds)
+    now, now_ns, clock = time.time, time.time_ns, time.clock_gettime
+
+    class Kind(type):
+        def __instancecheck__(cls, instance: object) -> bool:
+            return isinstance(instance, Moved.__base__)  # type: ignore[arg-type]  # it has one
+
+    class Moved(dt.datetime, metaclass=Kind):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> Any:
+            return cls.fromtimestamp(time.time(), tz)
+
+        @classmethod
+        def utcnow(cls) -> Any:
+            return cls.fromtimestamp(time.time(), dt.UTC).replace(tzinfo=None)
+
+    time.time = lambda: now() + ahead_s
+    time.time_ns = lambda: now_ns() + int(ahead_s * 1e9)
+    time.clock_gettime = lambda which: clock(which) + (ahead_s if which == time.CLOCK_REALTIME else 0.0)
+    setattr(dt, "datetime", Moved)  # noqa: B010  # a class in the place of its parent
+
+
+def pause(seconds: str) -> None:
+    """Every chunk takes `seconds` longer."""
+    _before_each_report(lambda _name, _number: time.sleep(float(seconds)))
+
+
+def poison(_: str) -> None:
+    """A file whose name ends in `POISON` kills its worker when a part of it has been read and committed."""
+
+    def kill_late(name: str, number: int) -> None:
+        if name.endswith(POISON) and number > 10:
+            time.sleep(0.02)
+        if name.endswith(POISON) and number > 40:
+            die()
+
+    _before_each_report(kill_late)
+
+
+def _before_each_report(act: Callable[[str, int], None]) -> None:
+    from features.processing import engine
+
+    inspect_file = engine.inspect_file
+
+    def inspect(path: Any, **options: Any) -> Any:
+        inspection = inspect_file(path, **options)
+        reports = inspection.reports
+
+        def act_first() -> Iterator[Any]:
+            for number, report in enumerate(reports()):
+                act(path.name, number)
+                yield report
+
+        setattr(inspection, "reports", act_first)  # noqa: B010  # a method of one object
+        return inspection
+
+    setattr(engine, "inspect_file", inspect)  # noqa: B010  # a looser signature
+
+
+def spill_early(size_bytes: str) -> None:
+    """What outgrows `size_bytes` of memory goes to disk."""
+    from features.processing.readers import base
+
+    setattr(base, "ReadLimits", partial(base.ReadLimits, spill_threshold_bytes=int(size_bytes)))  # noqa: B010  # called, never asked for its type, by run.py
+
+
+def die(*_: object, **__: object) -> None:
+    """Be killed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_before_row(_: str) -> None:
+    """The API is killed when the file is on disk and its job not inserted."""
+    from features.upload import queries
+
+    queries.insert_job = die  # type: ignore[assignment]
+
+
+def die_before_commit(_: str) -> None:
+    """The API is killed when the job is inserted and not committed."""
+    from features.upload import queries
+
+    insert = queries.insert_job
+
+    async def insert_and_die(*arguments: Any, **named: Any) -> None:
+        await insert(*arguments, **named)
+        die()
+
+    queries.insert_job = insert_and_die
+
+
+def die_before_message(_: str) -> None:
+    """The process is killed when something is committed and its message not sent."""
+    from shared.broker import Broker
+
+    Broker.send = die  # type: ignore[assignment]
+
+
+def commit_slowly(seconds: str) -> None:
+    """Between the last statement of a transaction that sends something and its commit lie `seconds`."""
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    from shared import messaging
+    from shared.db.session import SENT
+
+    def wait(session: Session) -> None:
+        if session.info.keys() & {messaging._MESSAGES, SENT}:
+            time.sleep(float(seconds))
+
+    event.listen(Session, "before_commit", wait)
+
+
+def drop_fence(_: str) -> None:
+    """Protection taken out: a worker may write whatever its attempt is."""
+    from sqlalchemy import and_
+
+    from shared import job_state
+    from shared.db.models import Job, JobStatus
+
+    job_state._is_held = lambda job_id, attempt: and_(Job.id == job_id, Job.status == JobStatus.PROCESSING)
+
+
+def drop_lease_check(_: str) -> None:
+    """Protection taken out: the sweep takes every running job for one whose lease is over."""
+    from sqlalchemy import select
+
+    from shared import job_state
+    from shared.db.models import Job, JobStatus
+
+    long_ago = dt.datetime.fromtimestamp(0, dt.UTC)
+
+    async def list_running(session: Any, *, limit: int = 1000) -> Sequence[job_state.ExpiredLease]:
+        running = await session.execute(select(Job.id, Job.attempt).where(Job.status == JobStatus.PROCESSING).limit(limit))
+        return [job_state.ExpiredLease(job_id=row.id, attempt=row.attempt, expired_at=long_ago) for row in running]
+
+    async def take_back(session: Any, *, expired: job_state.ExpiredLease, max_crashes: int) -> job_state.TakenBack | None:
+        return await job_state.count_crash(session, job_id=expired.job_id, attempt=expired.attempt, max_crashes=max_crashes)
+
+    job_state.list_expired = list_running
+    job_state.take_back = take_back
+
+
+def drop_take_back(_: str) -> None:
+    """Protection taken out: no lease is ever found to be over."""
+    from shared import job_state
+
+    async def list_none(session: Any, *, limit: int = 1000) -> Sequence[job_state.ExpiredLease]:
+        return []
+
+    job_state.list_expired = list_none
+
+
+def send_before_commit(_: str) -> None:
+    """Protection taken out: messages leave while what they speak of is not committed."""
+    from shared.db.session import SENT, Database
+    from shared.messaging import take_messages
+
+    @asynccontextmanager
+    async def unit_of_work(self: Database) -> AsyncIterator[Any]:
+        async with self.sessions() as session, session.begin():
+            yield session
+            messages = take_messages(session)
+            session.info[SENT] = await self.send(messages) if messages else True
+
+    Database.unit_of_work = unit_of_work  # type: ignore[method-assign]
+
+
+ALTERATIONS: dict[str, Callable[[str], None]] = {
+    function.__name__: function
+    for function in (
+        hurry,
+        move_clock,
+        pause,
+        poison,
+        spill_early,
+        die_before_row,
+        die_before_commit,
+        die_before_message,
+        commit_slowly,
+        drop_fence,
+        drop_lease_check,
+        drop_take_back,
+        send_before_commit,
+    )
+}
+
+
+def main() -> None:
+    """Alter this process, then become the program."""
+    names, module, *arguments = sys.argv[1:]
+    # The clock first: nobody may have taken hold of the true one.
+    for each in sorted(names.split(","), key=lambda each: not each.startswith(move_clock.__name__)):
+        name, _, value = each.partition("=")
+        ALTERATIONS[name](value)
+    faulthandler.register(signal.SIGUSR2)  # a process that hangs can be asked where
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
