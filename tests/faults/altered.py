@@ -20,6 +20,8 @@ from typing import Any
 
 POISON = "poison.csv"
 """The end of the name of a file that kills its worker, where that is altered so."""
+HANG = "hang.csv"
+"""The same of a file whose check never comes back."""
 
 
 def hurry(_: str) -> None:
@@ -91,6 +93,17 @@ def poison(_: str) -> None:
             die()
 
     _before_each_report(kill_late)
+
+
+def hang(limit_margin_s: str) -> None:
+    """A file whose name ends in `HANG` is checked for ever, in a thread that nobody can cancel; a child is killed so much later than a job's time is over."""
+    from shared import broker
+
+    _before_each_report(lambda name, number: time.sleep(3600 if name.endswith(HANG) and number == 30 else 0))
+    from features.processing import tasks  # takes hold of what is altered above
+
+    broker.HARD_LIMIT_MARGIN_S = float(limit_margin_s) / 2
+    tasks.ENDING_S = float(limit_margin_s) / 2
 
 
 def _before_each_report(act: Callable[[str, int], None]) -> None:
@@ -229,6 +242,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         move_clock,
         pause,
         poison,
+        hang,
         spill_early,
         die_before_row,
         die_before_commit,

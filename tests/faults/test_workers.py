@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from compose.processes import wait_until
-from tests.faults.altered import POISON
+from tests.faults.altered import HANG, POISON
 from tests.faults.harness import IS_LONG, LEASE_S, TAKEN_BACK_S, Stack, make_sample
 
 pytestmark = pytest.mark.timeout(300)
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.timeout(300)
 SAMPLE = make_sample(30_000)
 SMALL = make_sample(200, seed=2)
 HOUR_S = 3600
+SLOTS = 4
 
 
 WORKER_NAMES = ("worker", "second")
@@ -66,6 +67,24 @@ def test_file_that_kills_its_worker_each_time_fails_after_three_and_others_go_on
     assert stack.row(job_id)["crashes"] == 0
     wait_until(lambda: stack.job(job_id)["status"] == "PROCESSING", timeout_s=20)
     assert stack.cancel(job_id)
+
+
+def test_file_that_is_checked_for_ever_fails_when_its_time_is_over_and_its_slot_comes_back(stack: Stack) -> None:
+    stack.stop_part("second")
+    stack.restart_part("worker", altered=["hang=4"], JOB_TIME_LIMIT_S="2")
+    stack.wait_until_alive("worker")
+    job_id = stack.upload(SAMPLE, name=HANG)
+    holder = stack.find_holder()
+    assert holder in stack.children_of("worker")
+    job = stack.wait_until_ended(job_id, timeout_s=20)
+    assert job["status"] == "FAILED"
+    assert "longer than the 2 seconds" in job["error_message"]
+    # Its thread cannot be cancelled: the child goes, and what was in it.
+    assert wait_until(lambda: holder not in stack.children_of("worker"), timeout_s=20)
+    assert wait_until(lambda: len(stack.children_of("worker")) == SLOTS, timeout_s=20)
+    stack.assert_completed(stack.upload(SMALL))
+    stack.restart_part("worker")
+    stack.wait_until_alive("worker")
 
 
 def test_sigterm_gives_the_job_back_and_another_worker_runs_it_at_once(stack: Stack) -> None:
