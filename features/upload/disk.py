@@ -9,16 +9,18 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import aiofiles.os
-
 from features.upload.problems import DiskFull
 
 BATCH_BYTES = 256 * 1024
-"""Handed to the writer thread at a time; two of them are the memory of one upload."""
+"""Written at a time, or a little more: what is in the queue then and what is being written are the memory of one upload."""
+MOST_QUEUED_BYTES = BATCH_BYTES
+MOST_BATCHES = 16
+"""A thread writes no more of one file before the others have their turn."""
 WRITEBACK_BYTES = 8 * 2**20
 """Dirty pages are sent to the disk in steps of this size while the stream runs, so that the fsync at the end has little left."""
 HEAD_BYTES = 512
@@ -49,7 +51,8 @@ _start_writeback = _load_start_writeback()
 class FileWriter:
     """Writes one file under a temporary name and gives it its real one when it is whole and on disk.
 
-    One batch is filled by the event loop while another is written by a thread: a disk that is slower than the network slows the network.
+    The event loop puts pieces into a queue and a thread writes what is there, for as long as there is enough; a disk that is slower than the network
+    slows the network.
     """
 
     def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int) -> None:
@@ -58,8 +61,11 @@ class FileWriter:
         self._chunk_size = chunk_size_bytes
         self._min_free_bytes = min_free_bytes
         self._descriptor: int | None = None
-        self._batch: list[memoryview] = []
-        self._batch_bytes = 0
+        self._lock = threading.Lock()  # of the four below
+        self._queue: list[memoryview] = []
+        self._queued_bytes = 0
+        self._is_busy = False
+        self._has_room: asyncio.Future[None] | None = None
         self._writing: asyncio.Future[None] | None = None
         self._hash = hashlib.sha256()
         self._written = 0
@@ -68,25 +74,36 @@ class FileWriter:
         self.head = b""
 
     def take(self, data: memoryview) -> None:
-        """Add bytes to the batch; `drain` writes it."""
+        """Put bytes into the queue; `drain` has them written."""
         if len(self.head) < HEAD_BYTES:
             self.head += bytes(data[: HEAD_BYTES - len(self.head)])
         self.size += len(data)
-        self._batch_bytes += len(data)
-        self._batch.append(data)
+        with self._lock:
+            self._queue.append(data)
+            self._queued_bytes += len(data)
 
     async def drain(self) -> None:
-        """Hand a full batch to the writer thread, waiting for the one before it. Raises `DiskFull`."""
-        if self._batch_bytes >= BATCH_BYTES:
-            await self._hand_over()
+        """Have a batch written where there is one, and wait while too much is in the queue. Raises `DiskFull`."""
+        if self._queued_bytes < BATCH_BYTES:
+            return
+        while True:
+            with self._lock:
+                must_start, self._is_busy = not self._is_busy, True
+                has_room = self._queued_bytes < MOST_QUEUED_BYTES
+                if not has_room and self._has_room is None:
+                    self._has_room = asyncio.get_running_loop().create_future()
+                waiting = self._has_room
+            if must_start:
+                await self._settle()
+                self._writing = asyncio.get_running_loop().run_in_executor(_writers, self._write_queue, asyncio.get_running_loop())
+            if has_room or waiting is None:
+                return
+            await waiting
 
     async def finish(self) -> str:
         """Write what is left, make it durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull`."""
-        await self._hand_over()
         await self._settle()
-        await self._in_thread(self._sync_and_close)
-        await aiofiles.os.rename(self._partial, self._target)
-        await self._in_thread(self._sync_folder)
+        await self._in_thread(self._complete)
         return self._hash.hexdigest()
 
     async def discard(self) -> None:
@@ -95,20 +112,11 @@ class FileWriter:
             await asyncio.wait([self._writing])
             if not self._writing.cancelled():
                 self._writing.exception()
-        self._batch.clear()
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
-            await asyncio.to_thread(os.close, descriptor)
-        for path in (self._partial, self._target):
-            if await aiofiles.os.path.exists(path):
-                await aiofiles.os.remove(path)
-
-    async def _hand_over(self) -> None:
-        await self._settle()
-        batch, self._batch, self._batch_bytes = self._batch, [], 0
-        self._writing = asyncio.get_running_loop().run_in_executor(_writers, self._write, batch)
+        self._queue.clear()
+        await asyncio.get_running_loop().run_in_executor(_writers, self._remove)
 
     async def _settle(self) -> None:
+        """Wait until the thread is done, and hear how it went."""
         writing = self._writing
         if writing is not None:
             await _translate(asyncio.shield(writing))
@@ -117,6 +125,31 @@ class FileWriter:
     async def _in_thread(self, function: Callable[[], None]) -> None:
         self._writing = asyncio.get_running_loop().run_in_executor(_writers, function)
         await self._settle()
+
+    def _write_queue(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Write batches until there is none; runs in a thread."""
+        try:
+            for _ in range(MOST_BATCHES):
+                with self._lock:
+                    if self._queued_bytes < BATCH_BYTES:
+                        break
+                self._write(self._take_queue(loop))
+        finally:
+            with self._lock:
+                self._is_busy = False
+            self._tell_room(loop)
+
+    def _take_queue(self, loop: asyncio.AbstractEventLoop) -> list[memoryview]:
+        with self._lock:
+            batch, self._queue, self._queued_bytes = self._queue, [], 0
+        self._tell_room(loop)
+        return batch
+
+    def _tell_room(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            has_room, self._has_room = self._has_room, None
+        if has_room is not None:
+            loop.call_soon_threadsafe(_set_done, has_room)
 
     def _write(self, batch: list[memoryview]) -> None:
         if self._descriptor is None:
@@ -139,18 +172,34 @@ class FileWriter:
         if shutil.disk_usage(self._partial.parent).free < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "the reserve of free disk space is reached")
 
-    def _sync_and_close(self) -> None:
+    def _complete(self) -> None:
+        """Write the rest, and put the file under its real name: on disk, and its folder's entry too (fsync(2))."""
+        self._write(self._queue)
+        self._queue = []
+        assert self._descriptor is not None
+        os.fsync(self._descriptor)
+        self._close()
+        self._partial.rename(self._target)
+        folder = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _remove(self) -> None:
+        self._close()
+        self._partial.unlink(missing_ok=True)
+        self._target.unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if self._descriptor is not None:
-            os.fsync(self._descriptor)
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
 
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _set_done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _skip(chunks: list[memoryview], count: int) -> list[memoryview]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 
+import re2
 from python_multipart.exceptions import FormParserError, MultipartParseError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 
 from features.upload.problems import FileTooLarge, MalformedBody
 from shared.settings import FORM_FIELDS_ALLOWANCE_BYTES
@@ -17,6 +18,8 @@ FILE_FIELD = "file"
 MOST_PARTS = 64
 FILENAME_LENGTH = 255
 _HEADER_BYTES = 16 * 1024
+_BYTES = re2.Options()
+_BYTES.encoding = re2.Options.Encoding.LATIN1
 
 
 @dataclass(slots=True)
@@ -54,6 +57,7 @@ class FormParser:
         self._parts = 0
         self._field_bytes = 0
         self._ended = False
+        self._delimiter = b"\r\n--" + boundary
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -70,13 +74,27 @@ class FormParser:
             )
         except FormParserError as error:
             raise MalformedBody("The boundary of the multipart body is too long; at most 256 characters are allowed.") from error
+        self._find_delimiter = re2.compile(re2.escape(self._delimiter), _BYTES).search
 
     def feed(self, data: bytes) -> None:
         """Parse the next piece. Raises `MalformedBody`, or what the callbacks raise."""
+        if self._is_inside_file(data):
+            self._on_file_data(memoryview(data))
+            return
         try:
             self._parser.write(data)
         except MultipartParseError as error:
             raise MalformedBody(f"The multipart body is broken: {error}.") from error
+
+    def _is_inside_file(self, data: bytes) -> bool:
+        """Whether all of `data` is the file's: no boundary is or begins in it, and none had begun before.
+
+        RE2 looks for it several times faster than `bytes.find`, which is most of what the parser does with a large file.
+        """
+        if self._part is None or not self._part.is_file or self._parser.state is not MultipartState.PART_DATA or self._parser.index != 0:
+            return False
+        begins = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
+        return (begins == -1 or not self._delimiter.startswith(data[begins:])) and self._find_delimiter(data) is None
 
     def close(self) -> None:
         """The body has ended. Raises `MalformedBody` where its final boundary is missing."""
