@@ -1,6 +1,6 @@
 """The FastAPI application: lifespan, problem handlers, then every slice's router.
 
-uvicorn main:app --workers 4 --port 8000
+uvicorn main:app --http shared.http_protocol:GuardedProtocol --workers 4 --port 8000
 """
 
 from __future__ import annotations

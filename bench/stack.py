@@ -22,7 +22,7 @@ from bench.measure import ROOT, Plan, Run, RunFailed
 from bench.probe import peak_memory_mib
 from compose.local import API_DEFAULTS, DEFAULTS
 from compose.processes import Child, Command, wait_until
-from compose.services import Service, free_port, start_postgres, start_valkey
+from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 POLL_S = 0.1
@@ -56,7 +56,7 @@ class Stack:
     def start_api(self) -> None:
         """Bring the database up to date and start one API process."""
         subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=self._environment, check=True, capture_output=True)
-        self._api = self._start("api", "uvicorn", "main:app", "--port", str(self._port), settings=API_DEFAULTS)
+        self._api = self._start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(self._port), settings=API_DEFAULTS)
         self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
 
     def start_worker(self) -> None:

@@ -29,9 +29,9 @@ class PausingTimeout:
         self._timer.cancel()
         await self._timeout.__aexit__(kind, error, trace)
 
-    def start(self) -> None:
-        """Let the clock run, from zero."""
-        self._due_at = self._loop.time() + self._timeout_s
+    def start(self, left_s: float | None = None) -> None:
+        """Let the clock run, from zero, or with `left_s` left."""
+        self._due_at = self._loop.time() + (self._timeout_s if left_s is None else left_s)
 
     def stop(self) -> None:
         """Let it stand still."""

@@ -24,6 +24,8 @@ from shared.storage import stored_path
 if TYPE_CHECKING:
     from shared.settings import Settings
 
+LEAST_BYTES = 8192
+"""What a client must send within `UPLOAD_IDLE_TIMEOUT_S`, or be at its end: one that drips holds a place that others need."""
 log = structlog.get_logger(__name__)
 _under_way = 0
 
@@ -162,14 +164,21 @@ async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
 
 
 async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload, *, idle_timeout_s: float) -> None:
-    """Parse all of the stream. Raises `ClientTooSlow` where nothing comes for too long; the disk has its own time."""
+    """Parse all of the stream. Raises `ClientTooSlow` where less than `LEAST_BYTES` come in the time for them; the disk has its own time."""
+    loop = asyncio.get_running_loop()
+    left_s, arrived, waits_since = idle_timeout_s, 0, loop.time()
     try:
         async with PausingTimeout(idle_timeout_s) as patience:
             async for piece in stream:
                 patience.stop()
+                left_s, arrived = left_s - (loop.time() - waits_since), arrived + len(piece)
+                if arrived >= LEAST_BYTES:
+                    left_s, arrived = idle_timeout_s, 0
                 form.feed(piece)
                 if upload.writer is not None:
                     await upload.writer.drain()
-                patience.start()
+                waits_since = loop.time()
+                patience.start(max(0.0, left_s))
     except TimeoutError as error:
-        raise ClientTooSlow(f"Nothing arrived for {idle_timeout_s:g} seconds; send the file again over a steadier connection.") from error
+        message = f"Less than {LEAST_BYTES:,} bytes arrived in {idle_timeout_s:g} seconds; send the file again over a faster connection."
+        raise ClientTooSlow(message) from error

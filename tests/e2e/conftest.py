@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from compose.processes import Child, Command, wait_until
-from compose.services import free_port
+from compose.services import HTTP_PROTOCOL, free_port
 from tests.services import Servers
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,7 +72,7 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
     logs = folder / "logs"
     children = [
-        Child(command("api", environment, "uvicorn", "main:app", "--port", str(port)), log_file=logs / "api.log"),
+        Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=logs / "api.log"),
         Child(command("worker", environment, "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"), log_file=logs / "worker.log"),
         Child(
             command("dispatcher", environment, "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),

@@ -23,7 +23,7 @@ import asyncpg
 import httpx
 
 from compose.processes import Child, Command, wait_until
-from compose.services import Service, free_port, start_postgres, start_valkey
+from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
 from shared.broker import create_celery
 from shared.settings import Settings
 from tests.faults.watching import ProgressWatch, WebhookReceiver
@@ -146,7 +146,7 @@ class Stack:
         assert wait_until(lambda: migration.exit_status() is not None, timeout_s=60)
         assert migration.exit_status() == 0, list(migration.last_lines)
         self.watch = ProgressWatch(self.database_dsn)
-        self.start_part("api", "uvicorn", "main:app", "--port", str(port))
+        self.start_part("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port))
         self.start_worker("worker")
         self.start_dispatcher("dispatcher")
         assert wait_until(self.is_api_up, timeout_s=90), self.tail()
@@ -217,9 +217,12 @@ class Stack:
         self.parts[name].child.send(number)
 
     def children_of(self, name: str) -> list[int]:
-        """The pids of the processes that a part has forked."""
+        """The pids of the processes that a part has forked; none where it has ended."""
         pid = self.parts[name].child.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        try:
+            return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            return []
 
     def stop_server(self, name: str, number: signal.Signals) -> None:
         if name == "valkey" and number not in {signal.SIGSTOP, signal.SIGCONT}:
@@ -327,7 +330,9 @@ class Stack:
             rows = self.query(
                 "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'rowgate-tasks-%' AND state LIKE 'idle in transaction%'"
             )
-            found[:] = [int(row["application_name"].rpartition("-")[2]) for row in rows]
+            # A dispatcher has transactions as well; what holds a job has been forked.
+            open_in = {int(row["application_name"].rpartition("-")[2]) for row in rows}
+            found[:] = open_in & {pid for name in self.parts for pid in self.children_of(name)}
             return bool(found)
 
         assert wait_until(look, timeout_s=timeout_s, interval_s=0.02), self.tail()

@@ -67,7 +67,8 @@ def upload_until_taken(stack: Stack, sample: Sample, *, key: str) -> None:
 def change_mind(stack: Stack, chance: random.Random) -> str:
     """A client cancels or deletes a job, and sometimes wants a cancelled one after all."""
     assert wait_until(lambda: stack.client.get("/api/jobs").status_code == 200, timeout_s=30)
-    job_id = chance.choice([job_id for job_id, accepted in stack.accepted.items() if not accepted.is_deleted])
+    # Of the newest: those may still run.
+    job_id = chance.choice([job_id for job_id, accepted in stack.accepted.items() if not accepted.is_deleted][-3:])
     if not stack.cancel(job_id):
         return "delete"
     if chance.random() < 0.5:
