@@ -1,4 +1,4 @@
-"""Retention: ended jobs go away after a while."""
+"""Retention: ended jobs go away after a while. Totals: what was counted one by one is added up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from features.jobs import queries
 from shared import job_state
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.messaging import Nothing, TaskContext, TaskRef, task
 
 APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
+FOLD_COUNTS = TaskRef("jobs.fold_counts", MAINTENANCE_QUEUE, Nothing)
 BATCH_JOBS = 500
+FOLDED_FROM = 2000
+"""Rows that are still added up in no time."""
 
 log = structlog.get_logger(__name__)
 
@@ -29,3 +33,11 @@ async def apply_retention(context: TaskContext, _: Nothing) -> None:
             hidden = await job_state.hide_ended_before(session, moment=moment, limit=BATCH_JOBS)
         if hidden:
             log.info("retention removed jobs", jobs=hidden)
+
+
+@task(FOLD_COUNTS, every_s=30, time_limit_s=60)
+async def fold_counts(context: TaskContext, _: Nothing) -> None:
+    """Keep the totals of jobs sums of few rows."""
+    async with context.database.unit_of_work() as session:
+        if await queries.count_unfolded(session, limit=FOLDED_FROM) == FOLDED_FROM:
+            await queries.fold_counts(session)

@@ -26,14 +26,20 @@ class JobStatus(enum.StrEnum):
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
+_NEWEST_FIRST = (text("created_at DESC"), text("id DESC"))
+_SHOWN = text("deleted_at IS NULL")
+
+
 class Job(Base):
     """One uploaded file and what became of it. Inserted by upload; its status is changed by `shared.job_state` alone."""
 
     __tablename__ = "jobs"
     __table_args__ = (
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_a_percentage"),
-        Index("ix_jobs_created_at_id", text("created_at DESC"), text("id DESC")),
-        Index("ix_jobs_status_created_at", "status", text("created_at DESC"), text("id DESC")),
+        Index("ix_jobs_created_at_id", *_NEWEST_FIRST, postgresql_where=_SHOWN),
+        Index("ix_jobs_status_created_at_id", "status", *_NEWEST_FIRST, postgresql_where=_SHOWN),
+        Index("ix_jobs_submitted_by_created_at_id", "submitted_by", *_NEWEST_FIRST, postgresql_include=["status"], postgresql_where=_SHOWN),
+        Index("ix_jobs_completed_at", "completed_at", postgresql_where=_SHOWN),
         Index("ix_jobs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
         Index("ix_jobs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'PROCESSING'")),
         Index("ix_jobs_purge_due_at", "purge_due_at", postgresql_where=text("purge_due_at IS NOT NULL")),
