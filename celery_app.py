@@ -18,11 +18,8 @@ from shared.celery_repairs import repair_celery
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.logging import configure_logging
 from shared.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
-from shared.runtime import Runtime
+from shared.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 from shared.settings import get_settings
-
-CHILD_POOL = {"pool_size": 1, "max_overflow": 2}
-DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
 repair_celery()
 settings = get_settings()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 COMMAND_TIMEOUT_S = 300.0
+CHILD_POOL = {"pool_size": 1, "max_overflow": 2}
+DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
 log = structlog.get_logger(__name__)
 

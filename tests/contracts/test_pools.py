@@ -1,0 +1,82 @@
+"""Pools that fit: what all processes may open together is less than PostgreSQL allows, and waiting for a connection has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from compose.services import MAX_CONNECTIONS
+from shared.broker import create_celery
+from shared.db.session import open_database
+from shared.runtime import CHILD_POOL, DISPATCHER_POOL
+from shared.settings import Settings
+from tests.factories import Factory
+
+ROOT = Path(__file__).parent.parent.parent
+WORKERS = 3
+"""As `docker compose up --scale worker=3` has them."""
+RESERVED = 3
+"""PostgreSQL's own superuser_reserved_connections."""
+
+
+def find_number(path: str, pattern: str) -> int:
+    [number] = set(re.findall(pattern, (ROOT / path).read_text()))
+    return int(number)
+
+
+@pytest.mark.parametrize(
+    ("processes", "limit"),
+    [
+        (find_number("compose/Dockerfile", r'"--workers", "(\d+)"'), find_number("compose/docker-compose.yml", r"max_connections=(\d+)")),
+        (find_number("compose/local.py", r'"--workers", "(\d+)"'), MAX_CONNECTIONS),
+    ],
+    ids=["compose", "make-run"],
+)
+def test_connections_of_every_shipped_configuration_fit(settings: Settings, processes: int, limit: int) -> None:
+    api = processes * (settings.db_pool_size + settings.db_max_overflow)
+    workers = WORKERS * create_celery(settings).conf.worker_concurrency * sum(CHILD_POOL.values())
+    assert api + workers + sum(DISPATCHER_POOL.values()) + RESERVED < limit
+
+
+async def test_waiting_for_a_connection_ends_in_a_503(app: FastAPI, client: httpx.AsyncClient, settings: Settings, factory: Factory) -> None:
+    async def send(_: object) -> bool:
+        return True
+
+    small = settings.model_copy(update={"db_pool_timeout_s": 0.3})
+    job = await factory.ended_job()
+    before, app.state.database = app.state.database, open_database(small, send=send, application_name="t", pool_size=1, max_overflow=1)
+    try:
+        async with app.state.database.engine.connect() as first, app.state.database.engine.connect() as second:
+            assert first.closed is second.closed is False
+            start = time.monotonic()
+            answers = await asyncio.gather(*(client.get(f"/api/jobs/{job.id}") for _ in range(5)), client.get("/api/jobs"))
+            assert time.monotonic() - start < 5
+        for answer in answers:
+            assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+        assert (await client.get(f"/api/jobs/{job.id}")).status_code == 200
+    finally:
+        await app.state.database.close()
+        app.state.database = before
+
+
+async def test_more_clients_than_connections_are_all_served(
+    app: FastAPI, client: httpx.AsyncClient, settings: Settings, factory: Factory, sent: list[Message]
+) -> None:
+    async def send(_: object) -> bool:
+        return True
+
+    job = await factory.ended_job()
+    before, app.state.database = app.state.database, open_database(settings, send=send, application_name="t", pool_size=2, max_overflow=1)
+    try:
+        answers = await asyncio.gather(*(client.get(f"/api/jobs/{job.id}") for _ in range(60)))
+        assert {answer.status_code for answer in answers} == {200}
+    finally:
+        await app.state.database.close()
+        app.state.database = before
