@@ -66,9 +66,7 @@ async def test_waiting_for_a_connection_ends_in_a_503(app: FastAPI, client: http
         app.state.database = before
 
 
-async def test_more_clients_than_connections_are_all_served(
-    app: FastAPI, client: httpx.AsyncClient, settings: Settings, factory: Factory, sent: list[Message]
-) -> None:
+async def test_more_clients_than_connections_are_all_served(app: FastAPI, client: httpx.AsyncClient, settings: Settings, factory: Factory) -> None:
     async def send(_: object) -> bool:
         return True
 
