@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 
 from shared import registry
@@ -22,6 +23,8 @@ from shared.redis_client import open_redis
 from shared.settings import Settings, get_settings
 
 VERSION = "0.1.0"
+
+log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -51,6 +54,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     settings.upload_dir.mkdir(parents=True, exist_ok=True)
+    if settings.publish_address is not None:
+        hint = "only this machine reaches it; PUBLISH_ADDRESS chooses another address" if settings.is_published_on_loopback else "with API keys"
+        log.info("published", address=settings.publish_address, hint=hint)
     broker = Broker(create_celery(settings), settings)
     app.state.redis = open_redis(settings)
     app.state.database = open_database(

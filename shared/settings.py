@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ MEBIBYTE = 2**20
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
 """What a request may hold beside the file: the other form fields and the multipart framing."""
 LEAST_SECRET_BYTES = 16
+SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # everybody knows it
 
 
 def split_secrets(value: str | None) -> list[str]:
@@ -63,6 +65,8 @@ class Settings(BaseSettings):
 
     api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
 
+    publish_address: str | None = Field(None, description="Where Compose publishes the API; off loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
 
@@ -99,7 +103,22 @@ class Settings(BaseSettings):
             raise ValueError("PROGRESS_INTERVAL_S must be less than JOB_LEASE_S")
         if self.upload_chunk_size_bytes > self.max_upload_size_bytes:
             raise ValueError("UPLOAD_CHUNK_SIZE_BYTES must not exceed MAX_UPLOAD_SIZE_BYTES")
+        if not self.is_published_on_loopback:
+            if not self.api_keys:
+                raise ValueError(f"PUBLISH_ADDRESS={self.publish_address} lets others in: set API_KEYS, or publish on 127.0.0.1")
+            if urlsplit(self.database_url).password in {None, SHIPPED_PASSWORD}:
+                raise ValueError(f"PUBLISH_ADDRESS={self.publish_address} lets others in: choose a POSTGRES_PASSWORD of your own, or publish on 127.0.0.1")
         return self
+
+    @property
+    def is_published_on_loopback(self) -> bool:
+        """Whether only this machine reaches the API; true where nobody said anything else."""
+        if self.publish_address in {None, "localhost"}:
+            return True
+        try:
+            return ip_address(str(self.publish_address)).is_loopback
+        except ValueError:
+            return False
 
     @property
     def webhook_secrets(self) -> list[str]:

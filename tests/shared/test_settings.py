@@ -37,6 +37,23 @@ def test_nonsense_is_refused(changes: dict[str, Any]) -> None:
         make(**changes)
 
 
+OWN_PASSWORD = "postgresql://rowgate:chosen@db/rowgate"
+SHIPPED = "postgresql://rowgate:rowgate@db/rowgate"
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.7", "service.example"])
+def test_service_that_others_reach_needs_keys_and_a_password_of_its_own(address: str) -> None:
+    for changes, says in (({"database_url": OWN_PASSWORD}, "API_KEYS"), ({"database_url": SHIPPED, "api_keys": "k" * 32}, "POSTGRES_PASSWORD")):
+        with pytest.raises(ValidationError, match=says):
+            make(publish_address=address, **changes)
+    assert make(publish_address=address, database_url=OWN_PASSWORD, api_keys="k" * 32).publish_address == address
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "localhost", None])
+def test_service_of_this_machine_alone_needs_neither(address: str | None) -> None:
+    assert make(publish_address=address, database_url=SHIPPED).api_keys is None
+
+
 def test_settings_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in GOOD:
         monkeypatch.delenv(name.upper(), raising=False)
