@@ -1,4 +1,4 @@
-"""Prove the containers: build them, bring them up, send a file through them, see its errors and its webhook, stop and start them again.
+"""Prove the containers: build them, bring them up, send files through them, kill and restart parts of them, stop, start and scale them.
 
     python -m compose.verify
 
@@ -7,25 +7,36 @@ Works in a project of its own with volumes of its own, and removes both. Skipped
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openpyxl
+import xlwt
 
 from compose.local import ROOT
 from compose.services import free_port
 
 SERVICES = {"api", "worker", "dispatcher", "db", "redis"}
 START_TIMEOUT_S = 240
-STEP_TIMEOUT_S = 60.0
-TABLE = b"id,amount\n" + b"".join(b"%d,%d\n" % (number, number * 3) for number in range(1, 20)) + b"20,many\n"
+STEP_TIMEOUT_S = 120.0
+HEADINGS, BAD_ROW = ("id", "amount"), 21
+TESTS_INSIDE = ("tests/shared/test_settings.py", "tests/features/jobs")
+"""A part of the suite, for the time it takes; `docker compose run --rm tests` runs all of it."""
+LONG_ROWS = 300_000
+SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
+"""So that a job lasts long enough to be disturbed."""
+TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
 
 RECEIVER = """
 import http.server
@@ -45,30 +56,41 @@ class Unproven(Exception):
 
 
 class Stack:
-    """One Compose project: the real files, a receiver of webhooks beside them, and the leave to call it."""
+    """One Compose project: the real files, a receiver of webhooks beside them, the leave to call it, and a worker in small steps."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         extra = folder / "receiver.json"
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
         receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True}
-        extra.write_text(json.dumps({"services": {"receiver": receiver, "api": allow, "dispatcher": allow}}))
+        services = {"receiver": receiver, "api": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
+        extra.write_text(json.dumps({"services": services}))
         self._command = ["docker", "compose", "--progress", "quiet", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
 
-    def compose(self, *arguments: str, check: bool = True) -> str:
+    def compose(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """Run `docker compose`; its standard output. Raises Unproven where it fails."""
-        environment = {**os.environ, "PORT": str(self.port)}
-        result = subprocess.run([*self._command, *arguments], check=False, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
+        variables = {**os.environ, "PORT": str(self.port), **environment}
+        result = subprocess.run([*self._command, *arguments], check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
         if check and result.returncode != 0:
             raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
         return result.stdout
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         """Start everything and wait until all of it is healthy."""
-        self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S), "--quiet-pull")
-        states = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
-        healthy = {state["Service"] for state in states if state["Health"] == "healthy"}
+        self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S), "--quiet-pull", *options)
+        healthy = {name for name, states in self.health().items() if set(states) == {"healthy"}}
         require(healthy >= SERVICES, f"Not healthy: {', '.join(sorted(SERVICES - healthy))}.")
+
+    def health(self) -> dict[str, list[str]]:
+        """The state of each container, by service."""
+        states = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
+        return {name: [state["Health"] for state in states if state["Service"] == name] for name in {state["Service"] for state in states}}
+
+    def require_quiet_logs(self, *, since: datetime) -> None:
+        """Raises Unproven where anything has logged trouble since then."""
+        logs = self.compose("logs", "--no-color", "--since", since.isoformat()).splitlines()
+        lines = [line for line in logs if TROUBLE.search(line)]
+        require(not lines, "There is trouble in the logs:\n  " + "\n  ".join(lines[:20]))
 
     def down(self) -> None:
         """Stop everything; what was stored stays."""
@@ -76,7 +98,7 @@ class Stack:
 
     def remove(self) -> None:
         """Leave nothing behind: no containers, volumes or images."""
-        self.compose("down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
+        self.compose("--profile", "tests", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
 
 
 def require(condition: object, message: str) -> None:
@@ -86,64 +108,143 @@ def require(condition: object, message: str) -> None:
 
 
 def say(message: str) -> None:
-    """Print one line about what is going on."""
-    print(f"compose-test: {message}", flush=True)  # noqa: T201  # a command's report
+    """Print one line about what is going on, and when."""
+    print(f"compose-test: {time.monotonic() - STARTED:4.0f} s  {message}", flush=True)  # noqa: T201  # a command's report
+
+
+STARTED = time.monotonic()
 
 
 def wait_for(client: httpx.Client, path: str, what: str, condition: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
-    """Ask for `path` until its JSON satisfies `condition`; raises Unproven after a minute."""
+    """Ask for `path` until its JSON satisfies `condition`, also while the service does not answer; raises Unproven after two minutes."""
     deadline = time.monotonic() + STEP_TIMEOUT_S
+    answer: Mapping[str, Any] = {}
     while True:
-        answer: Mapping[str, Any] = client.get(path).raise_for_status().json()
-        if condition(answer):
-            return answer
+        try:
+            response = client.get(path)
+            answer = response.json()
+            if response.is_success and condition(answer):
+                return answer
+        except (httpx.TransportError, ValueError) as error:
+            answer = {"error": repr(error)}
         require(time.monotonic() < deadline, f"{what} did not happen within {STEP_TIMEOUT_S:.0f} s: {answer}")
         time.sleep(0.25)
 
 
-def prove_a_file_goes_through(client: httpx.Client) -> str:
-    """Upload a table with one bad cell and follow it to its end and to its webhook; the job's id."""
-    fields = {"webhook_url": "http://receiver:9000/done"}
-    answer = client.post("/api/files/upload", files={"file": ("table.csv", TABLE, "text/csv")}, data=fields)
-    require(answer.status_code == httpx.codes.ACCEPTED, f"The upload answered {answer.status_code}: {answer.text}")
-    job_id = str(answer.json()["job_id"])
-    job = wait_for(client, f"/api/jobs/{job_id}", "The end of the job", lambda job: job["status"] not in {"QUEUED", "PROCESSING"})
-    require((job["status"], job["rows_processed"], job["rows_failed"]) == ("COMPLETED", 20, 1), f"The job ended as {job}")
+def make_csv(rows: int) -> bytes:
+    """A table with one bad cell, in row 21."""
+    lines = [",".join(HEADINGS), *(f"{number},{'many' if number == BAD_ROW - 1 else number * 3}" for number in range(1, rows + 1))]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def make_xlsx(folder: Path) -> bytes:
+    """The same table."""
+    workbook = openpyxl.Workbook(write_only=True)
+    sheet = workbook.create_sheet()
+    for row in csv.reader(make_csv(20).decode().splitlines()):
+        sheet.append([int(cell) if cell.isdecimal() else cell for cell in row])
+    workbook.save(folder / "table.xlsx")
+    return (folder / "table.xlsx").read_bytes()
+
+
+def make_xls(folder: Path) -> bytes:
+    """The same table."""
+    workbook = xlwt.Workbook()
+    sheet = workbook.add_sheet("table")
+    for number, row in enumerate(csv.reader(make_csv(20).decode().splitlines())):
+        for column, cell in enumerate(row):
+            sheet.write(number, column, int(cell) if cell.isdecimal() else cell)
+    workbook.save(str(folder / "table.xls"))
+    return (folder / "table.xls").read_bytes()
+
+
+def send(client: httpx.Client, name: str, content: bytes) -> str:
+    """Upload a file; the job's id."""
+    schema = {"fields": [{"name": name, "type": "integer"} for name in HEADINGS]}
+    fields = {"webhook_url": "http://receiver:9000/done", "schema": json.dumps(schema)}
+    answer = client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
+    require(answer.status_code == httpx.codes.ACCEPTED, f"The upload of {name} answered {answer.status_code}: {answer.text}")
+    return str(answer.json()["job_id"])
+
+
+def prove_end(client: httpx.Client, job_id: str, *, rows: int) -> None:
+    """The job comes to its end, with the one error that its file has, and its webhook arrives."""
+    job = wait_for(client, f"/api/jobs/{job_id}", "The end of the job", lambda job: job.get("status") not in {"QUEUED", "PROCESSING"})
+    require((job["status"], job["rows_processed"], job["rows_failed"]) == ("COMPLETED", rows, 1), f"The job ended as {job}")
     errors = client.get(f"/api/jobs/{job_id}/errors").raise_for_status().json()["errors"]
     found = [(error["row_number"], error["column_name"], error["error_type"], error["raw_value"]) for error in errors]
-    require(found == [(21, "amount", "type-error", "many")], f"The errors are {found}")
+    require(found == [(BAD_ROW, "amount", "type-error", "many")], f"The errors are {found}")
     wait_for(
         client,
         f"/api/jobs/{job_id}/deliveries",
         "The webhook's arrival",
         lambda answer: [delivery["status"] for delivery in answer["deliveries"]] == ["DELIVERED"],
     )
+
+
+def start_long_job(client: httpx.Client) -> str:
+    """A job that is running, and will be for some seconds."""
+    job_id = send(client, "long.csv", make_csv(LONG_ROWS))
+    wait_for(client, f"/api/jobs/{job_id}", "The start of the job", lambda job: 0 < job["rows_processed"] < LONG_ROWS)
     return job_id
 
 
 def prove_containment(stack: Stack) -> None:
-    """The containers of the application are not root, and their file systems are read-only."""
+    """The containers of the application are not root, no container can write to its own file system, and none is published to others by mistake."""
     for service in ("api", "worker", "dispatcher"):
         require(stack.compose("exec", "-T", service, "id", "-u").strip() == "10001", f"{service} does not run as the user 10001.")
-        written = stack.compose("exec", "-T", service, "sh", "-c", "touch /app/x 2>/dev/null && echo written || true")
-        require(not written.strip(), f"{service} can write to its own code.")
+    for service in SERVICES:
+        written = stack.compose("exec", "-T", service, "sh", "-c", "touch /etc/x 2>/dev/null && echo written || true")
+        require(not written.strip(), f"{service} can write to its own file system.")
+    require('"event": "published"' in stack.compose("logs", "--no-color", "api"), "The API does not say where it is published.")
+    ask = "python3 -c 'import shared.settings; shared.settings.get_settings()' 2>&1 || true"
+    answer = stack.compose("run", "--rm", "--no-deps", "-T", "api", "sh", "-c", ask, PUBLISH_ADDRESS="0.0.0.0")  # noqa: S104  # what is to be refused
+    require("set API_KEYS" in answer, "An API without keys can be published everywhere.")
 
 
-def prove(stack: Stack) -> None:
+def prove_recovery(stack: Stack, client: httpx.Client) -> None:
+    """A worker that is killed, and a Redis and a database that restart under a job, cost nothing but time."""
+    say("killing the worker in the middle of a job")
+    job_id = start_long_job(client)
+    # The program, not its init: the container ends, and comes back by itself.
+    stack.compose("exec", "-T", "worker", "sh", "-c", "kill -9 $(cat /proc/1/task/1/children)", check=False)
+    prove_end(client, job_id, rows=LONG_ROWS)
+    say("restarting Redis and the database under a job")
+    job_id = start_long_job(client)
+    stack.compose("restart", "redis", "db")
+    prove_end(client, job_id, rows=LONG_ROWS)
+    stack.up()
+    prove_end(client, send(client, "table.csv", make_csv(20)), rows=20)
+
+
+def prove(stack: Stack, folder: Path) -> None:
     """Everything, in order."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=15.0) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30.0) as client:
+        stack.compose("--profile", "tests", "config", "-q")
         say("building")
         stack.compose("build", "--quiet")
         say("starting")
+        begun = datetime.now(UTC)
         stack.up()
         require(client.get("/api/health").json()["status"] == "healthy", "The service does not call itself healthy.")
-        say("sending a file")
-        job_id = prove_a_file_goes_through(client)
+        say("sending a file of each type")
+        for name, content in (("table.csv", make_csv(20)), ("table.xlsx", make_xlsx(folder)), ("table.xls", make_xls(folder))):
+            kept = send(client, name, content)
+            prove_end(client, kept, rows=20)
         prove_containment(stack)
-        say("stopping and starting again")
+        stack.require_quiet_logs(since=begun)
+        prove_recovery(stack, client)
+        say("stopping and starting again, with three workers")
         stack.down()
-        stack.up()
-        require(client.get(f"/api/jobs/{job_id}").status_code == httpx.codes.OK, "The job did not survive a restart.")
+        begun = datetime.now(UTC)
+        stack.up("--scale", "worker=3")
+        require(stack.health()["worker"] == ["healthy"] * 3, "There are not three healthy workers.")
+        require(client.get(f"/api/jobs/{kept}").status_code == httpx.codes.OK, "The job did not survive a restart.")
+        for job_id in [send(client, "table.csv", make_csv(20)) for _ in range(12)]:
+            prove_end(client, job_id, rows=20)
+        stack.require_quiet_logs(since=begun)
+        say("running tests inside")
+        stack.compose("run", "--rm", "-T", "--quiet-pull", "tests", "python", "-m", "pytest", "-q", *TESTS_INSIDE)
 
 
 def engine_problem() -> str | None:
@@ -169,7 +270,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="rowgate-verify-") as folder:
         stack = Stack(Path(folder))
         try:
-            prove(stack)
+            prove(stack, Path(folder))
         except (Unproven, httpx.HTTPError) as failure:
             sys.stdout.write(stack.compose("logs", "--tail", "40", check=False))
             say(f"failed: {failure}")
