@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test faults check bench compose-test lock
+.PHONY: help env run demo test faults fuzz check bench compose-test lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -29,6 +29,9 @@ test: env ## Run the tests (TESTS=path for some of them)
 
 faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs)
 	@FAULT_SEEDS=$(or $(SEEDS),3) FAULT_JOBS=200 $(BIN)/python -m pytest -q tests/faults
+
+fuzz: env ## Ask the running service what its OpenAPI document allows, and more (CASES=2000 for each endpoint)
+	@FUZZ_CASES=$(or $(CASES),2000) $(BIN)/python -m pytest -q tests/e2e/test_document.py -s
 
 check: env ## Lint, formatting, types, import contracts, migrations = models
 	$(BIN)/ruff check .

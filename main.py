@@ -10,13 +10,14 @@ from contextlib import asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from shared import registry
 from shared.auth import parse_api_keys
 from shared.broker import Broker, create_celery
 from shared.db.session import open_database
 from shared.logging import configure_logging
-from shared.middleware import add_middleware
+from shared.middleware import DOCS_FILES, add_middleware
 from shared.openapi import install_openapi
 from shared.problems import install_problem_handlers
 from shared.redis_client import open_redis
@@ -31,17 +32,20 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application with every slice that `features/` holds."""
     settings = settings or get_settings()
     configure_logging(settings)
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Rowgate",
         version=VERSION,
         summary="Takes a CSV or Excel file, checks every row, keeps every bad cell, and tells you when it is done.",
         lifespan=_lifespan,
         redirect_slashes=False,
+        redoc_url=None,
+        static_url=DOCS_FILES,
+        generate_unique_id_function=lambda route: route.name,  # what a generated client calls its functions
     )
     app.state.settings = settings
     app.state.api_keys = parse_api_keys(settings.api_keys)
     install_problem_handlers(app)
-    add_middleware(app)
+    add_middleware(app, allowed_origins=settings.allowed_origins)
     # Subscribers live beside the tasks: a slice is heard in every process, whether its tasks run there or not.
     registry.load("features", "tasks")
     for module in registry.load("features", "router"):

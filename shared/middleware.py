@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from shared import metrics
@@ -20,6 +22,15 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEADLINE_S = 9.0
+DOCS_FILES = "/docs-files"
+"""Where the page at /docs has its scripts from: without the internet."""
+_PAGES = ("/docs", DOCS_FILES)
+_SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_POLICY_OF_PAGES = (
+    "default-src 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data:; frame-ancestors 'none';"
+    " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -93,7 +104,11 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
+                for name, value in _SECURITY_HEADERS.items():
+                    headers[name] = value
+                is_page = scope["path"].startswith(_PAGES)
+                headers["Content-Security-Policy"] = _POLICY_OF_PAGES if is_page else _POLICY
+                headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
             await send(message)
 
         try:
@@ -106,7 +121,15 @@ class RequestMiddleware:
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
 
 
-def add_middleware(app: FastAPI) -> None:
-    """Wrap `app`: the request's id outside, the guard inside."""
+def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str]) -> None:
+    """Wrap `app`: the request's id outside, the guard inside; between them the leave of other origins' pages, where any has it."""
     app.add_middleware(GuardMiddleware)
+    if allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["X-API-Key", "Authorization", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+        )
     app.add_middleware(RequestMiddleware)

@@ -28,7 +28,18 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
     described = ProblemRead.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(described.pop("$defs", {}))
     schemas["ProblemRead"] = described
+    links = _link_jobs(document)
     for operations in document.get("paths", {}).values():
         for operation in operations.values():
-            operation.get("responses", {}).pop("422", None)
+            responses = operation.get("responses", {})
+            responses.pop("422", None)
+            for response in responses.values():
+                if "Location" in response.get("headers", {}):
+                    response["links"] = links
     return document
+
+
+def _link_jobs(document: dict[str, Any]) -> dict[str, Any]:
+    """From an answer that names a job to all that can be asked of it."""
+    names = [operation["operationId"] for path, operations in document.get("paths", {}).items() if "{job_id}" in path for operation in operations.values()]
+    return {name: {"operationId": name, "parameters": {"job_id": "$response.body#/job_id"}} for name in names}

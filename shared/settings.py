@@ -20,8 +20,8 @@ LEAST_SECRET_BYTES = 16
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # everybody knows it
 
 
-def split_secrets(value: str | None) -> list[str]:
-    """The secrets in a list that is separated by spaces or commas."""
+def split_list(value: str | None) -> list[str]:
+    """The entries of a list that is separated by spaces or commas."""
     return (value or "").replace(",", " ").split()
 
 
@@ -65,6 +65,7 @@ class Settings(BaseSettings):
 
     api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
 
+    cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
     publish_address: str | None = Field(None, description="Where Compose publishes the API; off loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
@@ -88,7 +89,7 @@ class Settings(BaseSettings):
     @field_validator("webhook_secret")
     @classmethod
     def _require_base64(cls, value: str | None) -> str | None:
-        for secret in split_secrets(value):
+        for secret in split_list(value):
             try:
                 key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
             except binascii.Error as error:
@@ -123,7 +124,12 @@ class Settings(BaseSettings):
     @property
     def webhook_secrets(self) -> list[str]:
         """The signing secrets, the newest first; none: webhooks are not signed."""
-        return split_secrets(self.webhook_secret)
+        return split_list(self.webhook_secret)
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        """The origins of `CORS_ORIGINS`."""
+        return split_list(self.cors_origins)
 
     @property
     def max_request_size_bytes(self) -> int:

@@ -6,7 +6,7 @@ import uuid
 from typing import Annotated, TypeAlias, cast
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from features.jobs import queries
 from features.jobs.schemas import JobFilter, JobList, Moments, parse_moments
@@ -25,7 +25,11 @@ _EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
 _FROM = "Created at or after this date or date-time (UTC)"
 _TO = "Created at or before this date-time, or until the end of this date (UTC)"
 # Declared as text, used as `Moments`: the framework takes plain types only in a query.
-MomentsParameter: TypeAlias = Annotated[str, AfterValidator(parse_moments)]
+MomentsParameter: TypeAlias = Annotated[
+    str,
+    AfterValidator(parse_moments),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
+]
 
 
 @router.get("", responses=responses(BadRequest, NotAuthenticated))

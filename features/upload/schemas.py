@@ -78,6 +78,7 @@ FORM_OPENAPI: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "title": "Upload", "required": ["file"], "additionalProperties": False, "properties": _FORM_FIELDS},
+                "encoding": {"file": {"contentType": "text/csv, application/vnd.openxmlformats-officedocument.spreadsheetml.sheet, application/vnd.ms-excel"}},
             },
         },
     },

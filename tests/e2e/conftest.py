@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,49 @@ class Service:
 
     def tail(self) -> str:
         return "\n".join(f"== {path.name}\n" + "\n".join(path.read_text().splitlines()[-15:]) for path in sorted(self.logs.glob("*.log")))
+
+
+@dataclass(frozen=True)
+class Api:
+    """One API process without a worker, and the folder that it writes to."""
+
+    port: int
+    uploads: Path
+    client: httpx.Client
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api]:
+    """An API with a database of its own."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": new_database(servers.database_url),
+        "REDIS_URL": servers.redis_url.removesuffix("/0") + "/1",
+        "UPLOAD_DIR": str(folder / "uploads"),
+        "MIN_FREE_DISK_BYTES": "0",
+        **settings,
+    }
+    (folder / "uploads").mkdir()
+    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
+    child = Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=folder / "api.log")
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+
+        def answers() -> bool:
+            with suppress(httpx.TransportError):
+                return client.get("/api/health/live").is_success
+            return False
+
+        try:
+            assert wait_until(answers, timeout_s=60), list(child.last_lines)
+            yield Api(port, folder / "uploads", client)
+        finally:
+            child.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def command(name: str, environment: dict[str, str], *arguments: str) -> Command:

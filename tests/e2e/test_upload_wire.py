@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,13 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from compose.processes import Child, wait_until
-from compose.services import HTTP_PROTOCOL, free_port
+from compose.processes import wait_until
 from shared.http_protocol import HEAD_TIMEOUT_S, MOST_HEAD_BYTES
-from tests.e2e.conftest import ROOT, command, new_database
+from tests.e2e.conftest import Api, running_api
 from tests.services import Servers
 
 LIMIT = 2 * 2**20
@@ -45,64 +41,31 @@ class Answer:
         assert (self.status, self.headers["content-type"], self.body["type"]) == (status, "application/problem+json", f"/problems/{slug}"), self.seen
 
 
-@dataclass(frozen=True)
-class Api:
-    """One API process without a worker, and the folder that it writes to."""
-
-    port: int
-    uploads: Path
-    client: httpx.Client
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/files/upload"
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=30)
-
-    def assert_nothing_left(self, jobs: int) -> None:
-        assert wait_until(lambda: len(list(self.uploads.iterdir())) == jobs, timeout_s=10), list(self.uploads.iterdir())
-        assert self.count_jobs() == jobs
-
-    def count_jobs(self) -> int:
-        return int(self.client.get("/api/jobs").json()["total"])
-
-
 @pytest.fixture(scope="module")
 def api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    folder = tmp_path_factory.mktemp("wire")
-    port = free_port()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": new_database(servers.database_url),
-        "REDIS_URL": servers.redis_url.removesuffix("/0") + "/1",
-        "UPLOAD_DIR": str(folder / "uploads"),
-        "MAX_UPLOAD_SIZE_BYTES": str(LIMIT),
-        "UPLOAD_IDLE_TIMEOUT_S": str(IDLE_S),
-        "MIN_FREE_DISK_BYTES": "0",
-    }
-    (folder / "uploads").mkdir()
-    subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
-    child = Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=folder / "api.log")
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    limits = {"MAX_UPLOAD_SIZE_BYTES": str(LIMIT), "UPLOAD_IDLE_TIMEOUT_S": str(IDLE_S)}
+    with running_api(servers, tmp_path_factory.mktemp("wire"), **limits) as running:
+        yield running
 
-        def answers() -> bool:
-            with suppress(httpx.TransportError):
-                return client.get("/api/health/live").is_success
-            return False
 
-        try:
-            assert wait_until(answers, timeout_s=60), list(child.last_lines)
-            yield Api(port, folder / "uploads", client)
-        finally:
-            child.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+def count_jobs(api: Api) -> int:
+    return int(api.client.get("/api/jobs").json()["total"])
+
+
+def assert_left(api: Api, jobs: int) -> None:
+    """So many jobs with their files, and nothing else."""
+    assert wait_until(lambda: len(list(api.uploads.iterdir())) == jobs, timeout_s=10), list(api.uploads.iterdir())
+    assert count_jobs(api) == jobs
+
+
+def connect(api: Api) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", api.port), timeout=30)
 
 
 @pytest.fixture
 def jobs(api: Api) -> int:
     """How many jobs there are before the test."""
-    return api.count_jobs()
+    return count_jobs(api)
 
 
 def head(*lines: str, boundary: str = "b") -> bytes:
@@ -135,7 +98,7 @@ def read_answer(connection: socket.socket) -> Answer:
 
 
 def exchange(api: Api, *pieces: bytes, pause_s: float = 0.0) -> Answer:
-    with api.connect() as connection:
+    with connect(api) as connection:
         for piece in pieces:
             connection.sendall(piece)
             time.sleep(pause_s)
@@ -148,72 +111,72 @@ def test_length_over_the_limit_is_refused_before_a_byte_of_the_body_is_sent(api:
     answer.assert_problem(413, "file-too-large")
     assert not answer.seen.startswith(b"HTTP/1.1 100")
     assert answer.headers["connection"] == "close"
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_client_that_sends_all_the_same_hears_why_it_is_refused(api: Api, jobs: int) -> None:
     size = 16 * 2**20
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head(f"content-length: {size}") + FILE)
         with suppress(ConnectionError):
             connection.sendall(bytes(size - len(FILE)))
         read_answer(connection).assert_problem(413, "file-too-large")
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_client_that_waits_for_the_word_to_begin_gets_it(api: Api, jobs: int) -> None:
     body = FILE + CSV + END
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head(f"content-length: {len(body)}", "expect: 100-continue"))
         assert connection.recv(1000).startswith(b"HTTP/1.1 100")
         connection.sendall(body)
         assert read_answer(connection).status == 202
-    api.assert_nothing_left(jobs + 1)
+    assert_left(api, jobs + 1)
 
 
 def test_body_without_a_length_is_limited_while_it_comes(api: Api, jobs: int) -> None:
     def chunk(data: bytes) -> bytes:
         return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head("transfer-encoding: chunked") + chunk(FILE))
         with suppress(ConnectionError):
             for _ in range(40):
                 connection.sendall(chunk(b"1,2\n" * 16_384))
         read_answer(connection).assert_problem(413, "file-too-large")
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
     answer = exchange(api, head("transfer-encoding: chunked"), chunk(FILE), *(chunk(CSV[at : at + 1]) for at in range(len(CSV))), chunk(END), b"0\r\n\r\n")
     assert (answer.status, answer.body["file_size"]) == (202, len(CSV))
-    api.assert_nothing_left(jobs + 1)
+    assert_left(api, jobs + 1)
 
 
 def test_client_that_closes_its_half_in_the_middle_leaves_nothing(api: Api, jobs: int) -> None:
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head("content-length: 100000") + FILE + CSV * 1000)
         assert wait_until(lambda: len(list(api.uploads.iterdir())) == jobs + 1 or True, timeout_s=1)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1000) == b""
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_client_that_is_cut_off_leaves_nothing(api: Api, jobs: int) -> None:
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head("content-length: 1000000") + FILE + CSV * 20_000)
         assert wait_until(lambda: any(path.name.endswith(".part") for path in api.uploads.iterdir()), timeout_s=10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # a reset, not an end
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_client_that_sends_nothing_more_gets_a_408(api: Api, jobs: int) -> None:
     begun = time.monotonic()
     exchange(api, head("content-length: 1000") + FILE + CSV).assert_problem(408, "client-too-slow")
     assert time.monotonic() - begun >= IDLE_S
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_client_that_drips_gets_a_408(api: Api, jobs: int) -> None:
     """A byte now and then is not idle, and would hold its place for ever."""
-    with api.connect() as connection:
+    with connect(api) as connection:
         connection.sendall(head("content-length: 100000") + FILE)
         connection.settimeout(0.1)
         seen, begun = b"", time.monotonic()
@@ -225,14 +188,14 @@ def test_client_that_drips_gets_a_408(api: Api, jobs: int) -> None:
         assert seen.startswith(b"HTTP/1.1 408"), seen
         connection.settimeout(10)
         assert b"Less than 8,192 bytes arrived in 1.5 seconds" in seen + connection.recv(65_536)
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_slow_client_that_sends_enough_is_heard_out(api: Api, jobs: int) -> None:
     pieces = [b"1,2\n" * 2500] * 6  # 10 kB every half second, for twice the idle time
     answer = exchange(api, head(f"content-length: {len(FILE) + 60_000 + len(END)}") + FILE, *pieces, END, pause_s=0.5)
     assert (answer.status, answer.body["file_size"]) == (202, 60_000)
-    api.assert_nothing_left(jobs + 1)
+    assert_left(api, jobs + 1)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +213,7 @@ def test_slow_client_that_sends_enough_is_heard_out(api: Api, jobs: int) -> None
 def test_body_that_is_no_whole_form_is_a_400_and_leaves_nothing(api: Api, jobs: int, body: bytes) -> None:
     answer = exchange(api, with_length(body))
     assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_ten_thousand_tiny_parts_are_refused(api: Api, jobs: int) -> None:
@@ -258,19 +221,19 @@ def test_ten_thousand_tiny_parts_are_refused(api: Api, jobs: int) -> None:
     answer = exchange(api, with_length(body))
     answer.assert_problem(400, "malformed-body")
     assert "parts" in answer.body["detail"]
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def test_part_with_a_header_of_1_mb_is_refused(api: Api, jobs: int) -> None:
     body = FILE.replace(b"people", b"p" * 2**20) + CSV + END
     exchange(api, with_length(body)).assert_problem(400, "malformed-body")
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 @pytest.mark.parametrize("size", [MOST_HEAD_BYTES + 1, 2**20])
 @pytest.mark.parametrize("ended", [True, False])
 def test_request_with_a_huge_head_is_refused(api: Api, size: int, ended: bool) -> None:
-    with api.connect() as connection:
+    with connect(api) as connection:
         request = head(f"x-large: {'a' * size}", "content-length: 0")
         with suppress(ConnectionError):
             connection.sendall(request if ended else request[:-4])
@@ -284,7 +247,7 @@ def test_request_that_is_no_http_is_a_problem(api: Api) -> None:
 
 def test_head_that_does_not_end_is_a_408(api: Api) -> None:
     begun = time.monotonic()
-    with api.connect() as silent, api.connect() as talking:
+    with connect(api) as silent, connect(api) as talking:
         talking.sendall(b"GET /api/health/live HTTP/1.1\r\nhost: rowgate\r\n")
         while time.monotonic() - begun < HEAD_TIMEOUT_S - 2:
             time.sleep(1)
@@ -295,11 +258,11 @@ def test_head_that_does_not_end_is_a_408(api: Api) -> None:
 
 
 def test_one_connection_carries_many_requests(api: Api, jobs: int) -> None:
-    with api.connect() as connection:
+    with connect(api) as connection:
         for _ in range(3):
             connection.sendall(with_length(FILE + CSV + END))
             assert read_answer(connection).status == 202
-    api.assert_nothing_left(jobs + 3)
+    assert_left(api, jobs + 3)
 
 
 @curl
@@ -307,11 +270,11 @@ def test_one_connection_carries_many_requests(api: Api, jobs: int) -> None:
 def test_curl_uploads(api: Api, jobs: int, tmp_path: Path, options: list[str]) -> None:
     path = tmp_path / "Menschen ü.csv"
     path.write_bytes(CSV * 10_000)
-    answer = run_curl("-sS", "-w", "\n%{http_code}", *options, "-F", f"file=@{path}", "-F", "encoding=utf-8", api.url)
+    answer = run_curl("-sS", "-w", "\n%{http_code}", *options, "-F", f"file=@{path}", "-F", "encoding=utf-8", f"{api.url}/api/files/upload")
     body, _, status = answer.rpartition("\n")
     assert status == "202"
     assert (json.loads(body)["filename"], json.loads(body)["file_size"]) == (path.name, path.stat().st_size)
-    api.assert_nothing_left(jobs + 1)
+    assert_left(api, jobs + 1)
 
 
 @curl
@@ -319,10 +282,10 @@ def test_curl_uploads(api: Api, jobs: int, tmp_path: Path, options: list[str]) -
 def test_curl_hears_that_its_file_is_too_large(api: Api, jobs: int, tmp_path: Path, options: list[str]) -> None:
     path = tmp_path / "large.csv"
     path.write_bytes(b"1,2\n" * (LIMIT // 2))
-    answer = run_curl("-sS", "-w", "\n%{http_code}", *options, "-F", f"file=@{path}", api.url)
+    answer = run_curl("-sS", "-w", "\n%{http_code}", *options, "-F", f"file=@{path}", f"{api.url}/api/files/upload")
     body, _, status = answer.rpartition("\n")
     assert (status, json.loads(body)["type"]) == ("413", "/problems/file-too-large")
-    api.assert_nothing_left(jobs)
+    assert_left(api, jobs)
 
 
 def run_curl(*arguments: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from fastapi import FastAPI
 
 from shared.auth import parse_api_keys
+from shared.settings import Settings
 from tests.factories import CSV
 
 
@@ -59,3 +60,18 @@ async def test_idempotency_keys_belong_to_the_api_key(keyed: httpx.AsyncClient) 
     ]
     assert [answer.status_code for answer in answers] == [202, 202, 200]
     assert answers[0].json()["job_id"] == answers[2].json()["job_id"] != answers[1].json()["job_id"]
+
+
+@pytest.mark.parametrize(("origin", "is_allowed"), [("https://app.example", True), ("https://other.example", False)])
+async def test_pages_of_named_origins_alone_may_call(app: FastAPI, settings: Settings, origin: str, is_allowed: bool) -> None:
+    from main import create_app
+
+    app = create_app(settings.model_copy(update={"cors_origins": "https://app.example, https://second.example"}))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,idempotency-key"}
+        before = await client.options("/api/files/upload", headers=asked)
+        after = await client.get("/api/health/live", headers={"Origin": origin})
+    for answer in (before, after):
+        assert answer.headers.get("access-control-allow-origin") == (origin if is_allowed else None)
+    assert before.is_success == is_allowed
