@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,11 @@ def median_run(runs: Sequence[Run]) -> Run:
     chosen = next(run for run in runs if run.wall_s == middle)
     peak = max(run.peak_mib for run in runs)
     return Run(wall_s=chosen.wall_s, cpu_s=chosen.cpu_s, peak_mib=peak, rows=chosen.rows, errors=chosen.errors)
+
+
+def percentile(values: Collection[float], share: float) -> float:
+    """The smallest of `values` that is not below `share` (0 to 1) of them: nearest rank."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def warm(*paths: Path) -> None:

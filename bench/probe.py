@@ -19,6 +19,12 @@ def report_run(work: Callable[[], Mapping[str, Any]]) -> None:
     json.dump({**result, "wall_s": wall, "cpu_s": cpu, "peak_mib": peak_memory_mib()}, sys.stdout)
 
 
+def memory_mib(pid: int) -> float:
+    """Resident memory of a process, now, in MiB (Linux)."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
+
+
 def peak_memory_mib(pid: int | None = None) -> float:
     """Peak resident memory of a process (of this one) in MiB."""
     status = Path(f"/proc/{'self' if pid is None else pid}/status")

@@ -38,6 +38,8 @@ class Section:
     """How it was measured: when, how often, on how many rows."""
     peers: Sequence[str] = field(default_factory=tuple)
     """Versions of the peers, as `name==version`."""
+    figures: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    """Pictures beside the page: the name of the file, and what it shows."""
 
 
 def at_least(what: str, measured: float, bound: float) -> Verdict:
@@ -84,7 +86,10 @@ def write_page(path: Path, sections: Sequence[Section]) -> None:
         ),
     ]
     for section in sections:
-        lines += ["", f"## {section.title}", "", section.about, "", *_table(section.headings, section.rows), "", f"_{section.conditions}_"]
+        lines += ["", f"## {section.title}", "", section.about, "", *_table(section.headings, section.rows)]
+        for name, shows in section.figures:
+            lines += ["", f"![{shows}]({name})"]
+        lines += ["", f"_{section.conditions}_"]
         if section.peers:
             lines += ["", f"Peers: {', '.join(section.peers)}."]
     path.write_text("\n".join(lines) + "\n")

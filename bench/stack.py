@@ -1,4 +1,4 @@
-"""The service's own processes for the bench, durable as `make run` has them: PostgreSQL, Valkey, one API process, one worker with one child."""
+"""The service's own processes for the bench, durable as `make run` has them: PostgreSQL, Valkey, API processes, one worker with one child."""
 
 from __future__ import annotations
 
@@ -38,6 +38,8 @@ class Stack:
         self.uploads = folder / "uploads"
         self.uploads.mkdir()
         self._folder = folder
+        self.database_url = postgres.url
+        self.redis_url = valkey.url
         self._dsn = postgres.url.replace("+asyncpg", "")
         self._environment = {
             **DEFAULTS,
@@ -53,10 +55,17 @@ class Stack:
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
 
-    def start_api(self) -> None:
-        """Bring the database up to date and start one API process."""
+    @property
+    def api_pid(self) -> int:
+        """The API's process; where there are several, the one that started them."""
+        assert self._api is not None
+        return self._api.pid
+
+    def start_api(self, *, processes: int = 1) -> None:
+        """Bring the database up to date and start the API, as `make run` has it but for the number of its processes."""
         subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=self._environment, check=True, capture_output=True)
-        self._api = self._start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(self._port), settings=API_DEFAULTS)
+        workers = ("--workers", str(processes)) if processes > 1 else ()
+        self._api = self._start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, *workers, "--port", str(self._port), settings=API_DEFAULTS)
         self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
 
     def start_worker(self) -> None:
@@ -96,10 +105,19 @@ class Stack:
 
     def clear(self) -> None:
         """Empty tables, no uploaded files, and a database with nothing left to write."""
-        self._query("TRUNCATE jobs, error_pieces")
-        self._query("CHECKPOINT")
+        self.query("TRUNCATE jobs, error_pieces")
+        self.query("CHECKPOINT")
+        self.remove_uploads()
+
+    def remove_uploads(self) -> None:
+        """Remove the uploaded files and wait until the disk is quiet again: the next run finds it as this one did."""
         for path in self.uploads.iterdir():
             path.unlink()
+        os.sync()
+
+    def query(self, statement: str, *values: object) -> None:
+        """Run one statement."""
+        self._with_connection(lambda connection: connection.execute(statement, *values))
 
     def export_errors(self, target: Path, columns: Sequence[str]) -> None:
         """Write all pieces of error records to `target`, as COPY takes them, and remove them from the table."""
@@ -123,9 +141,6 @@ class Stack:
 
         self._with_connection(copy)
         return Run(wall_s=wall_s)
-
-    def _query(self, statement: str) -> None:
-        self._with_connection(lambda connection: connection.execute(statement))
 
     def _with_connection(self, use: Any) -> None:  # noqa: ANN401  # a coroutine function over asyncpg's untyped connection
         async def run() -> None:
@@ -157,8 +172,8 @@ class Stack:
 
 
 @contextmanager
-def running_stack(plan: Plan, **settings: str) -> Iterator[Stack]:
-    """A stack with an API process and no worker yet, its data in a folder of its own; `settings` are those of the README's table."""
+def running_stack(plan: Plan, *, api_processes: int = 1, **settings: str) -> Iterator[Stack]:
+    """A stack with its API and no worker yet, its data in a folder of its own; `settings` are those of the README's table."""
     plan.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as resources:
         folder = Path(tempfile.mkdtemp(prefix="stack-", dir=plan.data))
@@ -170,7 +185,7 @@ def running_stack(plan: Plan, **settings: str) -> Iterator[Stack]:
         resources.callback(valkey.stop)
         stack = Stack(folder, postgres, valkey, settings=settings)
         resources.callback(stack.stop)
-        stack.start_api()
+        stack.start_api(processes=api_processes)
         yield stack
 
 

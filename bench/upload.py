@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-import httpx
-
-from bench.files import make_csv
-from bench.measure import ROOT, Plan, Run, RunFailed, alternate, run_json, say, to_run, warm
+from bench.measure import Plan, Run, alternate, run_json, say, to_run, warm
 from bench.report import Section, Verdict, at_least, at_most, describe_conditions
-from bench.stack import START_TIMEOUT_S, running_stack
+from bench.sink_process import running_sinks
+from bench.stack import running_stack
+from bench.upload_files import make_upload
 from compose.local import API_DEFAULTS
-from compose.processes import Child, Command, wait_until
-from compose.services import free_port
 
 OURS, FLOOR, PEER = "Rowgate, fsync included", "Read and drop", "UploadFile, 8 KB chunks, aiofiles"
 SIZES_MB = (200, 500)
@@ -29,10 +24,10 @@ def measure_upload(plan: Plan) -> Section:
     """Whole requests of each size."""
     rows: list[list[str]] = []
     verdicts: list[Verdict] = []
-    with running_stack(plan) as stack, _running_sinks(plan) as sink:
+    with running_stack(plan) as stack, running_sinks(plan) as sink:
         for size_mb in SIZES_MB:
             size_bytes = round(size_mb * 1e6 * plan.rows / Plan.rows)
-            path = _make_file(plan, size_bytes)
+            path = make_upload(plan, size_bytes)
             warm(path)
             say(f"uploads of {size_bytes / 1e6:g} MB")
             answers: dict[str, list[float]] = {OURS: [], FLOOR: [], PEER: []}
@@ -75,50 +70,3 @@ def _upload(url: str, path: Path, written: Path, answers: list[float]) -> Run:
     for left in written.iterdir():
         left.unlink()
     return to_run(facts)
-
-
-def _make_file(plan: Plan, size_bytes: int) -> Path:
-    """A CSV file of just this size."""
-    path = plan.data / f"upload-{size_bytes}.csv"
-    if not path.exists() or path.stat().st_size != size_bytes:
-        pattern = make_csv(plan.data, rows=min(plan.rows, 100_000), bad_share=0.0).path.read_bytes()
-        with path.open("wb") as file:
-            left = size_bytes
-            while left:
-                left -= file.write(pattern[:left])
-    return path
-
-
-class _Sinks:
-    """The server of `bench.sinks`."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
-
-
-@contextmanager
-def _running_sinks(plan: Plan) -> Iterator[_Sinks]:
-    folder, port = plan.data / "sink", free_port()
-    folder.mkdir(parents=True, exist_ok=True)
-    command = Command(
-        name="sinks",
-        arguments=[sys.executable, "-m", "uvicorn", "bench.sinks:app", "--port", str(port)],
-        # UploadFile's own spool files go to the same disk as the copies.
-        environment={**API_DEFAULTS, "SINK_DIR": str(folder), "TMPDIR": str(folder)},
-        directory=ROOT,
-    )
-    child = Child(command, log_file=plan.data / "sink.log")
-    url = f"http://127.0.0.1:{port}"
-    try:
-        if not wait_until(lambda: _answers(url), timeout_s=START_TIMEOUT_S):
-            raise RunFailed("The sink did not start:\n  " + "\n  ".join(child.last_lines))
-        yield _Sinks(url, folder)
-    finally:
-        child.stop()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False

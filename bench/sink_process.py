@@ -1,0 +1,52 @@
+"""The server of `bench.sinks` as a process, as ours is started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from bench.measure import ROOT, Plan, RunFailed
+from bench.stack import START_TIMEOUT_S
+from compose.local import API_DEFAULTS
+from compose.processes import Child, Command, wait_until
+from compose.services import free_port
+
+
+class Sinks:
+    """Where it answers, and where it keeps what it stores."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+
+
+@contextmanager
+def running_sinks(plan: Plan, **settings: str) -> Iterator[Sinks]:
+    """The server, its files in a folder of its own; `settings` are further variables of its environment."""
+    folder, port = plan.data / "sink", free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    command = Command(
+        name="sinks",
+        arguments=[sys.executable, "-m", "uvicorn", "bench.sinks:app", "--port", str(port)],
+        # UploadFile's own spool files go to the same disk as the copies.
+        environment={**API_DEFAULTS, "SINK_DIR": str(folder), "TMPDIR": str(folder), **settings},
+        directory=ROOT,
+    )
+    child = Child(command, log_file=plan.data / "sink.log")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        if not wait_until(lambda: _answers(url), timeout_s=START_TIMEOUT_S):
+            raise RunFailed("The sink did not start:\n  " + "\n  ".join(child.last_lines))
+        yield Sinks(url, folder)
+    finally:
+        child.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.TransportError:
+        return False
