@@ -1,4 +1,4 @@
-"""The other tools, in an environment of their own: none of their dependencies is one of ours."""
+"""The other tools, and what draws, in an environment of their own: none of their dependencies is one of ours."""
 
 from __future__ import annotations
 
