@@ -1,18 +1,59 @@
-"""What an upload is measured beside, in a server of the same kind: `uvicorn bench.sinks:app`, with `SINK_DIR` in the environment."""
+"""What an upload is measured beside, in a server of the same kind: `uvicorn bench.sinks:app`, with `SINK_DIR` in the environment.
+
+With the settings of the service (`DATABASE_URL` …) there is also a table to insert into, through the engine and the pool of an API process.
+"""
 
 from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiofiles
 from fastapi import FastAPI, Request, UploadFile
+from sqlalchemy import text
+
+from shared.db.session import SessionDep, open_database
+from shared.messaging import Message
+from shared.settings import Settings
 
 CHUNK_BYTES = 8192
 FOLDER = Path(os.environ.get("SINK_DIR", os.devnull))
 
-app = FastAPI()
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS sink_rows
+(id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, created_at timestamptz NOT NULL DEFAULT now())
+"""
+INSERT_ROW = "INSERT INTO sink_rows (name) VALUES ('sink')"
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    if "DATABASE_URL" not in os.environ:
+        yield
+        return
+
+    async def send(_messages: Sequence[Message]) -> bool:
+        return True
+
+    settings = Settings()
+    app.state.database = open_database(
+        settings,
+        send=send,
+        application_name="bench-sinks",
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_max_overflow,
+        command_timeout_s=settings.db_command_timeout_s,
+    )
+    async with app.state.database.unit_of_work() as session:
+        await session.execute(text(CREATE_TABLE))
+    yield
+    await app.state.database.close()
+
+
+app = FastAPI(lifespan=_lifespan)
 
 
 @app.get("/")
@@ -39,3 +80,10 @@ async def copy_upload(file: UploadFile) -> dict[str, int]:
             size += len(piece)
             await target.write(piece)
     return {"size": size}
+
+
+@app.post("/insert", status_code=202)
+async def insert_row(session: SessionDep) -> dict[str, str]:
+    """Insert one row, committed before the answer leaves: the floor of what ends in a database."""
+    await session.execute(text(INSERT_ROW))
+    return {"status": "inserted"}

@@ -1,0 +1,126 @@
+"""Requests of many clients at once, from a process of its own: `python -m bench.run_load URL LOAD`, LOAD being `Load` as JSON.
+
+Plain sockets on one event loop, and one body prepared for all: a client library would cost more than the server that is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+BOUNDARY = "bench-boundary"
+PIECE_BYTES = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is sent."""
+
+    clients: int
+    """Each has one connection, which it keeps."""
+    file: str | None = None
+    """What each request uploads; None: requests without a body."""
+    bytes_per_s: float | None = None
+    """Of all clients together, evenly; None: as fast as the server takes them."""
+    seconds: float | None = None
+    """How long a client begins another request; None: it sends one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    begun: float
+    wall_s: float
+    after_last_byte_s: float
+
+
+def prepare_request(url: str, load: Load) -> memoryview:
+    """Head and body of the one request that all clients send."""
+    target = urlsplit(url)
+    body, content_type = b"", "application/octet-stream"
+    if load.file is not None:
+        path = Path(load.file)
+        part = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\nContent-Type: text/csv\r\n\r\n'
+        body, content_type = part.encode() + path.read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={BOUNDARY}"
+    head = f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return memoryview(head.encode() + body)
+
+
+async def read_answer(connection: socket.socket) -> int:
+    """The status of one answer, read to its end by its Content-Length."""
+    loop, received = asyncio.get_running_loop(), b""
+    while (head := received.partition(b"\r\n\r\n"))[1] == b"" or len(head[2]) < _find_length(head[0]):
+        data = await loop.sock_recv(connection, 65536)
+        if not data:
+            raise ConnectionError(f"The server closed the connection after {received!r}.")
+        received += data
+    return int(received.split(b" ", 2)[1])
+
+
+def _find_length(head: bytes) -> int:
+    fields = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    return next((int(value) for name, _, value in fields if name.strip().lower() == b"content-length"), 0)
+
+
+async def open_connection(url: str) -> socket.socket:
+    """A connection that does not block, and sends at once."""
+    target = urlsplit(url)
+    connection = socket.socket()
+    connection.setblocking(False)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    await asyncio.get_running_loop().sock_connect(connection, (str(target.hostname), int(target.port or 80)))
+    return connection
+
+
+async def send_load(url: str, load: Load) -> Mapping[str, Any]:
+    """Every request of every client, in seconds of the machine's monotonic clock. Raises RuntimeError for an answer that is no 202."""
+    request = prepare_request(url, load)
+    begun = time.monotonic()
+    until = begun if load.seconds is None else begun + load.seconds
+    done: list[_Done] = []
+
+    async def run_client() -> None:
+        connection = await open_connection(url)
+        with connection:
+            while True:
+                done.append(await _send_one(connection, request, load))
+                if time.monotonic() >= until:
+                    return
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(load.clients):
+            clients.create_task(run_client())
+    ended = time.monotonic()
+    return {
+        "begun": begun,
+        "wall_s": ended - begun,
+        "cpu_s": time.process_time(),
+        "requests": len(done),
+        "walls_s": [each.wall_s for each in done],
+        "after_last_byte_s": [each.after_last_byte_s for each in done],
+    }
+
+
+async def _send_one(connection: socket.socket, request: memoryview, load: Load) -> _Done:
+    loop, begun = asyncio.get_running_loop(), time.monotonic()
+    for start in range(0, len(request), PIECE_BYTES):
+        if load.bytes_per_s is not None:
+            await asyncio.sleep(begun + start * load.clients / load.bytes_per_s - time.monotonic())
+        await loop.sock_sendall(connection, request[start : start + PIECE_BYTES])
+    sent = time.monotonic()
+    status = await read_answer(connection)
+    ended = time.monotonic()
+    if status != 202:
+        raise RuntimeError(f"An answer was {status}.")
+    return _Done(begun=begun, wall_s=ended - begun, after_last_byte_s=ended - sent)
+
+
+if __name__ == "__main__":
+    json.dump(asyncio.run(send_load(sys.argv[1], Load(**json.loads(sys.argv[2])))), sys.stdout)
