@@ -17,6 +17,11 @@ GROUPS: Mapping[str, str] = {
     "job": "whole jobs with their errors stored, beside frictionless and COPY",
     "memory": "peak memory of a worker child",
     "upload": "uploads, beside a bare sink and UploadFile",
+    "answers": "the answer after the last byte, over the size of the upload",
+    "load": "GET of a job while 50 clients upload",
+    "upload_memory": "memory of an API process with 50 uploads",
+    "small": "uploads of 1 KB, beside an endpoint that inserts a row",
+    "pages": "pages of a million errors and of a million jobs",
 }
 RESULTS = ROOT / "bench" / "RESULTS.md"
 SECTIONS = DATA / "sections"
@@ -47,7 +52,7 @@ def _measure_function(name: str) -> Callable[[Plan], Section]:
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    groups = "\n".join(f"  {name:8} {what}" for name, what in GROUPS.items())
+    groups = "\n".join(f"  {name:13} {what}" for name, what in GROUPS.items())
     parser = argparse.ArgumentParser(prog="python -m bench", description=f"Groups (none: all):\n{groups}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], metavar="GROUP", help="what to measure")
     parser.add_argument("--quick", action="store_true", help="one run of each instead of five")

@@ -98,7 +98,12 @@ def write_page(path: Path, sections: Sequence[Section]) -> None:
 def describe_conditions(*, times: int, rows: int) -> str:
     """The line under a section."""
     runs = "1 run of each" if times == 1 else f"medians of {times} runs"
-    return f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {runs}, usual file of {rows:,} rows."
+    return describe_run(f"{runs}, usual file of {rows:,} rows")
+
+
+def describe_run(how: str) -> str:
+    """The line under a section that was measured in a way of its own."""
+    return f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {how}."
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,20 @@ class Load:
     """What each request uploads; None: requests without a body."""
     bytes_per_s: float | None = None
     """Of all clients together, evenly; None: as fast as the server takes them."""
-    seconds: float | None = None
-    """How long a client begins another request; None: it sends one."""
+    requests: int = 1
+    """What each client sends at least, one after another."""
+    seconds: float = 0.0
+    """How long it goes on beginning another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    begun: float
     wall_s: float
     after_last_byte_s: float
+
+
+class _Refused(Exception):
+    """An answer that is no 202; the message has its status and its body."""
 
 
 def prepare_request(url: str, load: Load) -> memoryview:
@@ -53,15 +59,15 @@ def prepare_request(url: str, load: Load) -> memoryview:
     return memoryview(head.encode() + body)
 
 
-async def read_answer(connection: socket.socket) -> int:
-    """The status of one answer, read to its end by its Content-Length."""
+async def read_answer(connection: socket.socket) -> tuple[int, bytes]:
+    """Status and body of one answer, read to its end by its Content-Length."""
     loop, received = asyncio.get_running_loop(), b""
     while (head := received.partition(b"\r\n\r\n"))[1] == b"" or len(head[2]) < _find_length(head[0]):
         data = await loop.sock_recv(connection, 65536)
         if not data:
             raise ConnectionError(f"The server closed the connection after {received!r}.")
         received += data
-    return int(received.split(b" ", 2)[1])
+    return int(received.split(b" ", 2)[1]), head[2]
 
 
 def _find_length(head: bytes) -> int:
@@ -80,18 +86,23 @@ async def open_connection(url: str) -> socket.socket:
 
 
 async def send_load(url: str, load: Load) -> Mapping[str, Any]:
-    """Every request of every client, in seconds of the machine's monotonic clock. Raises RuntimeError for an answer that is no 202."""
+    """How long it took, in all and for each request that was answered with 202, and what the others were told."""
     request = prepare_request(url, load)
     begun = time.monotonic()
-    until = begun if load.seconds is None else begun + load.seconds
     done: list[_Done] = []
+    failures: Counter[str] = Counter()
 
     async def run_client() -> None:
         connection = await open_connection(url)
         with connection:
-            while True:
-                done.append(await _send_one(connection, request, load))
-                if time.monotonic() >= until:
+            sent = 0
+            while sent < load.requests or time.monotonic() < begun + load.seconds:
+                sent += 1
+                try:
+                    done.append(await _send_one(connection, request, load))
+                except (_Refused, ConnectionError) as failure:
+                    # The server closes a connection whose request it did not take; its client has to do without.
+                    failures[f"{type(failure).__name__} {failure}"] += 1
                     return
 
     async with asyncio.TaskGroup() as clients:
@@ -99,11 +110,10 @@ async def send_load(url: str, load: Load) -> Mapping[str, Any]:
             clients.create_task(run_client())
     ended = time.monotonic()
     return {
-        "begun": begun,
         "wall_s": ended - begun,
         "cpu_s": time.process_time(),
-        "requests": len(done),
         "walls_s": [each.wall_s for each in done],
+        "failures": failures,
         "after_last_byte_s": [each.after_last_byte_s for each in done],
     }
 
@@ -115,11 +125,11 @@ async def _send_one(connection: socket.socket, request: memoryview, load: Load) 
             await asyncio.sleep(begun + start * load.clients / load.bytes_per_s - time.monotonic())
         await loop.sock_sendall(connection, request[start : start + PIECE_BYTES])
     sent = time.monotonic()
-    status = await read_answer(connection)
+    status, body = await read_answer(connection)
     ended = time.monotonic()
     if status != 202:
-        raise RuntimeError(f"An answer was {status}.")
-    return _Done(begun=begun, wall_s=ended - begun, after_last_byte_s=ended - sent)
+        raise _Refused(f"{status} {body.decode(errors='replace')}")
+    return _Done(wall_s=ended - begun, after_last_byte_s=ended - sent)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class _Prober:
             target = urlsplit(self.url)
             request = f"GET {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\n{'Connection: close' if is_new else 'Connection: keep-alive'}\r\n\r\n"
             await asyncio.get_running_loop().sock_sendall(connection, request.encode())
-            status = await read_answer(connection)
+            status, _ = await read_answer(connection)
         except OSError:
             pass
         finally:

@@ -86,12 +86,16 @@ class Stack:
         if self._api is not None:
             self._api.stop()
 
+    def upload(self, path: Path, **fields: str) -> str:
+        """The id of the job of one upload."""
+        with path.open("rb") as file:
+            answer = httpx.post(f"{self.url}/api/files/upload", files={"file": (path.name, file)}, data=fields, timeout=120)
+        return str(answer.raise_for_status().json()["job_id"])
+
     def run_job(self, path: Path, *, table_schema: str) -> tuple[str, Run]:
         """Upload the file and wait for its end: the job's id, and its time from started_at to completed_at. Raises RunFailed."""
-        with httpx.Client(base_url=self.url, timeout=120) as client, path.open("rb") as file:
-            answer = client.post("/api/files/upload", files={"file": (path.name, file)}, data={"schema": table_schema})
-            answer.raise_for_status()
-            job_id = str(answer.json()["job_id"])
+        job_id = self.upload(path, schema=table_schema)
+        with httpx.Client(base_url=self.url, timeout=120) as client:
             deadline = time.monotonic() + JOB_TIMEOUT_S
             while (job := client.get(f"/api/jobs/{job_id}").json())["status"] not in ENDED:
                 if time.monotonic() > deadline:

@@ -1,11 +1,16 @@
-"""Files that are uploaded: of one size to the byte, whatever is in them."""
+"""What is uploaded: files of one size to the byte, whatever is in them; and the process that sends them."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench.files import make_csv
-from bench.measure import Plan
+from bench.measure import Plan, RunFailed, run_json
+from bench.run_load import Load
 
 
 def make_upload(plan: Plan, size_bytes: int) -> Path:
@@ -18,3 +23,21 @@ def make_upload(plan: Plan, size_bytes: int) -> Path:
             while left:
                 left -= file.write(pattern[:left])
     return path
+
+
+def try_load(url: str, load: Load) -> Mapping[str, Any]:
+    """What `bench.run_load` found, which is a process of its own; requests may have failed. Raises RunFailed."""
+    return run_json("bench.run_load", url, json.dumps(asdict(load)))
+
+
+def run_load(url: str, load: Load) -> Mapping[str, Any]:
+    """What `bench.run_load` found. Raises RunFailed, also where a single request failed."""
+    facts = try_load(url, load)
+    if facts["failures"]:
+        raise RunFailed(f"Of {load.clients} clients some failed: {facts['failures']}")
+    return facts
+
+
+def name_size(size_bytes: float) -> str:
+    """The size as people say it, in powers of 1000."""
+    return next(f"{size_bytes / unit:g} {name}" for unit, name in ((1e6, "MB"), (1e3, "KB"), (1, "B")) if size_bytes >= unit)
