@@ -92,7 +92,7 @@ def measure_load(plan: Plan) -> Section:
             at_most(f"{asked}, failed", count_failed(phases[paced].list_probes()), 0, ""),
             *(at_most(f"{name}, failed", phases[name].count_failed_uploads(), 0, "") for name in (paced, unpaced)),
         ],
-        conditions=describe_run(f"the requests of {rounds} rounds together"),
+        conditions=describe_run(f"the requests of all rounds together, of which there were {rounds}"),
         figures=[draw_chart(plan, "latency-under-load", _make_chart(phases))],
     )
 

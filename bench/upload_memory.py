@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.load import BYTES_PER_S, CLIENTS, FILE_BYTES
 from bench.measure import Plan, say
@@ -17,6 +18,7 @@ from bench.upload_files import make_upload, name_size, run_load
 
 MAX_GROWTH_MB = 64
 SAMPLE_S = 0.02
+MOST_ROUNDS = 3
 MB_IN_MIB = 2**20 / 1e6
 
 
@@ -28,18 +30,17 @@ class _Memory:
     peak: float
     after: float = 0.0
 
+    @property
+    def growth(self) -> float:
+        return self.peak - self.before
+
 
 def measure_upload_memory(plan: Plan) -> Section:
-    """A fresh API process for paced and for unpaced uploads."""
+    """Fresh API processes for paced and for unpaced uploads; of each the one that grew most."""
     file = make_upload(plan, round(FILE_BYTES * plan.rows / Plan.rows))
-    found: dict[str, _Memory] = {}
-    for name, rate in (("unpaced", None), (f"{BYTES_PER_S / 1e6:g} MB/s in all", BYTES_PER_S)):
-        say(f"{CLIENTS} uploads, {name}")
-        with running_stack(plan) as stack:
-            stack.upload(file)
-            with _watching(stack.api_pid) as memory:
-                run_load(f"{stack.url}/api/files/upload", Load(clients=CLIENTS, file=str(file), bytes_per_s=rate))
-            found[name] = memory
+    rates = {"unpaced": None, f"{BYTES_PER_S / 1e6:g} MB/s in all": BYTES_PER_S}
+    rounds = min(plan.times, MOST_ROUNDS)
+    found = {name: max((_measure(plan, file, name, rate) for _ in range(rounds)), key=lambda memory: memory.growth) for name, rate in rates.items()}
     return Section(
         title="Memory of an API process with 50 uploads",
         about=(
@@ -47,12 +48,19 @@ def measure_upload_memory(plan: Plan) -> Section:
             f" {name_size(file.stat().st_size)} at once, beside that after its first upload, just before."
         ),
         headings=("Uploads", "Before, MB", "Peak MB", "After, MB", "Growth MB"),
-        rows=[[name, *(f"{value:.1f}" for value in (each.before, each.peak, each.after, each.peak - each.before))] for name, each in found.items()],
-        verdicts=[
-            at_most(f"Growth of an API process with {CLIENTS} uploads, {name}", each.peak - each.before, MAX_GROWTH_MB, " MB") for name, each in found.items()
-        ],
-        conditions=describe_run("1 run of each"),
+        rows=[[name, *(f"{value:.1f}" for value in (each.before, each.peak, each.after, each.growth))] for name, each in found.items()],
+        verdicts=[at_most(f"Growth of an API process with {CLIENTS} uploads, {name}", each.growth, MAX_GROWTH_MB, " MB") for name, each in found.items()],
+        conditions=describe_run(f"the worst of {rounds} runs of each"),
     )
+
+
+def _measure(plan: Plan, file: Path, name: str, bytes_per_s: float | None) -> _Memory:
+    say(f"{CLIENTS} uploads, {name}")
+    with running_stack(plan) as stack:
+        stack.upload(file)
+        with _watching(stack.api_pid) as memory:
+            run_load(f"{stack.url}/api/files/upload", Load(clients=CLIENTS, file=str(file), bytes_per_s=bytes_per_s))
+        return memory
 
 
 @contextmanager
