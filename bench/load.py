@@ -85,6 +85,7 @@ def measure_load(plan: Plan) -> Section:
             "Uploads failed",
             "Prober's own ms",
             "Uploads MB/s",
+            "Uploads' answers after the last byte, p99 ms",
         ),
         rows=[_describe(name, phase, file.stat().st_size) for name, phase in phases.items()],
         verdicts=[
@@ -126,8 +127,17 @@ def _describe(name: str, phase: _Phase, file_bytes: int) -> list[str]:
     own_s = percentile([probe.late_s for probe in phase.list_probes()], 0.99)
     uploaded_s = sum(load["wall_s"] for load in phase.loads)
     speed = f"{sum(len(load['walls_s']) for load in phase.loads) * file_bytes / uploaded_s / 1e6:.0f}" if uploaded_s else "-"
+    answers = [answer_s for load in phase.loads for answer_s in load["after_last_byte_s"]]
     failed = [f"{count_failed(phase.list_probes())}", f"{phase.count_failed_uploads()}"]
-    return [name, f"{len(walls):,}", *(f"{value * 1000:.1f}" for value in times_s), *failed, f"{own_s * 1000:.1f}", speed]
+    return [
+        name,
+        f"{len(walls):,}",
+        *(f"{value * 1000:.1f}" for value in times_s),
+        *failed,
+        f"{own_s * 1000:.1f}",
+        speed,
+        f"{percentile(answers, 0.99) * 1000:.0f}" if answers else "-",
+    ]
 
 
 def _make_chart(phases: Mapping[str, _Phase]) -> Chart:
