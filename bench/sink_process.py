@@ -17,10 +17,10 @@ from compose.services import free_port
 
 
 class Sinks:
-    """Where it answers, and where it keeps what it stores."""
+    """Where it answers, where it keeps what it stores, and its process."""
 
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
+    def __init__(self, url: str, folder: Path, pid: int) -> None:
+        self.url, self.folder, self.pid = url, folder, pid
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def running_sinks(plan: Plan, **settings: str) -> Iterator[Sinks]:
     try:
         if not wait_until(lambda: _answers(url), timeout_s=START_TIMEOUT_S):
             raise RunFailed("The sink did not start:\n  " + "\n  ".join(child.last_lines))
-        yield Sinks(url, folder)
+        yield Sinks(url, folder, child.pid)
     finally:
         child.stop()
 

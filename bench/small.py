@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.measure import Plan, Run, alternate, percentile
+from bench.probe import cpu_seconds
 from bench.report import Section, at_least, describe_run
 from bench.run_load import Load
 from bench.sink_process import running_sinks
@@ -26,15 +27,17 @@ def measure_small(plan: Plan) -> Section:
         running_sinks(plan, DATABASE_URL=stack.database_url, REDIS_URL=stack.redis_url, UPLOAD_DIR=str(stack.uploads)) as sinks,
     ):
 
-        def run(name: str, url: str, file: str | None, seconds: float) -> Run:
+        def run(name: str, pid: int, url: str, file: str | None, seconds: float) -> Run:
+            before_s = cpu_seconds(pid)
             facts = run_load(url, Load(clients=CLIENTS, file=file, seconds=seconds))
             stack.remove_uploads()
             walls[name] += facts["walls_s"]
-            return Run(wall_s=facts["wall_s"] / len(facts["walls_s"]))
+            count = len(facts["walls_s"])
+            return Run(wall_s=facts["wall_s"] / count, cpu_s=(cpu_seconds(pid) - before_s) / count)
 
         contestants: dict[str, Callable[[float], Run]] = {
-            OURS: partial(run, OURS, f"{stack.url}/api/files/upload", file),
-            FLOOR: partial(run, FLOOR, f"{sinks.url}/insert", None),
+            OURS: partial(run, OURS, stack.api_pid, f"{stack.url}/api/files/upload", file),
+            FLOOR: partial(run, FLOOR, sinks.pid, f"{sinks.url}/insert", None),
         }
         for contestant in contestants.values():
             contestant(1.0)
@@ -49,9 +52,15 @@ def measure_small(plan: Plan) -> Section:
             " An upload is durable with its file, its folder and its job; the other endpoint takes a request without a body and commits one INSERT into a table"
             " of its own, through the same engine and pool, into the same PostgreSQL."
         ),
-        headings=("What", "Requests/s", "p50 ms", "p99 ms", "Requests"),
+        headings=("What", "Requests/s", "p50 ms", "p99 ms", "CPU of the server process for each, ms", "Requests"),
         rows=[
-            [name, f"{rate:,.0f}", *(f"{percentile(walls[name], share) * 1000:.1f}" for share in (0.5, 0.99)), f"{len(walls[name]):,}"]
+            [
+                name,
+                f"{rate:,.0f}",
+                *(f"{percentile(walls[name], share) * 1000:.1f}" for share in (0.5, 0.99)),
+                f"{runs[name].cpu_s * 1000:.2f}",
+                f"{len(walls[name]):,}",
+            ]
             for name, rate in rates.items()
         ],
         verdicts=[at_least("Rate of 1 KB uploads beside inserting a row", rates[OURS] / rates[FLOOR], LEAST_RATE)],
