@@ -85,7 +85,7 @@ async def get_viewer(
 ViewerDep = Annotated[Viewer, Depends(get_viewer)]
 
 
-def get_request_settings(request: Request) -> Settings:
+async def get_request_settings(request: Request) -> Settings:  # the framework calls what is not async in a thread
     """The application's settings."""
     settings: Settings = request.app.state.settings
     return settings

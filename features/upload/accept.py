@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from features.upload import queries
 from features.upload.problems import KeyReused
 from features.upload.receive import ReceivedFile
-from features.upload.schemas import JobCreate
+from features.upload.schemas import AcceptedJob, JobCreate
 from shared import metrics
 from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.messaging import enqueue
@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.auth import Viewer
-    from shared.db.models import Job
     from shared.db.session import Database
 
 
-async def accept_file(database: Database, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[Job, bool]:
+async def accept_file(database: Database, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[AcceptedJob, bool]:
     """The committed job of `received`, and whether it is new; a file that came a second time is removed. Raises `KeyReused`."""
     create = JobCreate(
         id=received.job_id,
@@ -50,8 +49,8 @@ async def accept_file(database: Database, received: ReceivedFile, *, viewer: Vie
     return job, False
 
 
-async def _insert_or_find(database: Database, create: JobCreate, path: Path) -> Job:
-    job: Job | None = None
+async def _insert_or_find(database: Database, create: JobCreate, path: Path) -> AcceptedJob:
+    job: AcceptedJob | None = None
     try:
         while job is None:
             async with database.unit_of_work() as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -45,6 +46,19 @@ class JobCreate:
     options: UploadOptions
     submitted_by: str | None
     idempotency_key: str | None
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptedJob:
+    """Of a job that was committed, what its client is told, and the fingerprint of the request that made it."""
+
+    id: uuid.UUID
+    status: JobStatus
+    filename: str
+    file_size: int
+    file_type: str
+    created_at: datetime
     fingerprint: str | None
 
 

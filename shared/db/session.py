@@ -111,7 +111,7 @@ async def ping(session: AsyncSession) -> None:
     await session.execute(text("SELECT 1"))
 
 
-def get_database(request: Request) -> Database:
+async def get_database(request: Request) -> Database:  # the framework calls what is not async in a thread
     """The application's database, opened by its lifespan."""
     database: Database = request.app.state.database
     return database
