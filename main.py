@@ -76,7 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await app.state.database.close()
         await app.state.redis.aclose()
-        broker.close()
+        await broker.aclose()
 
 
 app = create_app()

@@ -7,6 +7,11 @@ from redis.asyncio import Redis
 from shared.settings import Settings
 
 
+def explain(error: BaseException) -> str:
+    """What went wrong with Redis, for the log: redis-py's `repr` names a category and no reason."""
+    return f"{type(error).__name__}: {error}"
+
+
 def open_redis(settings: Settings) -> Redis:
     """A client whose every step is bounded by `REDIS_TIMEOUT_S`; it connects when it is first used."""
     client: Redis = Redis.from_url(

@@ -83,10 +83,10 @@ class Runtime:
             await asyncio.gather(*running, return_exceptions=True)
             await self.context.database.close()
             await self.context.redis.aclose()
+            await self._broker.aclose()
 
         try:
             asyncio.run_coroutine_threadsafe(close_all(), self._loop).result(timeout=5)
         finally:
-            self._broker.close()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=5)

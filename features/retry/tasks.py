@@ -12,6 +12,7 @@ from shared import job_state
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.db.session import SENT
 from shared.messaging import Nothing, TaskContext, TaskRef, task
+from shared.redis_client import explain
 
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)
@@ -50,7 +51,7 @@ async def ring_again(context: TaskContext, _: Nothing) -> None:
                 log.warning("the broker had lost its memory: messages are sent again", jobs=forgotten)
         await context.redis.ping()
     except RedisError as error:
-        log.warning("the broker is away: no message is sent again before it is back", reason=repr(error))
+        log.warning("the broker is away: no message is sent again before it is back", reason=explain(error))
         return
     rung, sent = RING_JOBS, True
     while rung == RING_JOBS and sent:
@@ -68,4 +69,4 @@ async def forget_broker(context: TaskContext) -> None:
     try:
         await context.redis.delete(MEMORY_KEY)
     except RedisError as error:
-        log.warning("the broker is away", reason=repr(error))
+        log.warning("the broker is away", reason=explain(error))

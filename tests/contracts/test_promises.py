@@ -168,7 +168,7 @@ async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskCont
     try:
         await ring_again(TaskContext(settings=context.settings, database=broken_database, redis=context.redis), Nothing())
     finally:
-        broken.close()
+        await broken.aclose()
     assert not await context.redis.exists(MEMORY_KEY)
 
 

@@ -20,7 +20,7 @@ async def send_to(port: int, settings: Settings) -> tuple[bool, float, str]:
     start = asyncio.get_running_loop().time()
     with capture_logs() as logs:
         taken = await sender.send([MESSAGE])
-    sender.close()
+    await sender.aclose()
     return taken, asyncio.get_running_loop().time() - start, logs[-1]["reason"]
 
 

@@ -376,7 +376,7 @@ async def test_broker_away_does_not_fail_an_upload(app: FastAPI, client: httpx.A
     app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=broker.send)
     async with asyncio.timeout(3):
         response = await client.post(URL, files={"file": ("a.csv", CSV)})
-    broker.close()
+    await broker.aclose()
     assert response.status_code == 202
     assert (await client.get(response.headers["location"])).json()["status"] == "QUEUED"
 
