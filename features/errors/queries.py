@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Integer, SmallInteger, Text, and_, cast, column, func, join, or_, select, true, tuple_
+from sqlalchemy import BigInteger, Integer, SmallInteger, Text, and_, case, cast, column, func, join, or_, select, true, tuple_
 
 from features.errors.schemas import ErrorFilter, ErrorPlace, ErrorRead, ErrorStart
 from shared.db.models import ErrorPiece, Job, make_record_id, split_record_id
@@ -23,6 +23,7 @@ _RULE_TYPES = {
     "error_message": Text,
     "count": BigInteger,
 }
+_SAYS = ("column_number", "column_name", "error_type", "error_message")
 _by_place = (ErrorPiece.first_row, ErrorPiece.first_column)
 
 
@@ -45,12 +46,17 @@ async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, pl
     Where that piece is not the error's own (it was written anew since, with more errors), the list goes on after all errors of the same row and column.
     """
     here = tuple_(place.row_number, place.column_number)
-    piece = _pieces(job).where(tuple_(*_by_place) <= here).order_by(*(key.desc() for key in _by_place)).limit(1).subquery()
+    last = _pieces(job).where(tuple_(*_by_place) <= here).order_by(*(key.desc() for key in _by_place)).limit(1)
+    piece_id, number = split_record_id(place.id)
+    if _is_all(wanted):
+        found = (await session.execute(last.with_only_columns(ErrorPiece.id, *_by_place))).one_or_none()
+        if found is not None and found.id == piece_id:
+            return ErrorStart(first_row=found.first_row, first_column=found.first_column, skipped=number)
+    piece = last.subquery()
     rule = _rules_of(piece.c.rules, "number", "column_number", "column_name", "error_type")
     record = func.unnest(piece.c.row_numbers, piece.c.rule_numbers).table_valued("row_number", "rule_number", with_ordinality="place", name="record")
     record = record.render_derived()
     there = tuple_(record.c.row_number, func.coalesce(rule.c.column_number, 0))
-    piece_id, number = split_record_id(place.id)
     is_told = or_(there < here, and_(there == here, or_(piece.c.id != piece_id, record.c.place <= number)))
     told = select(func.count()).select_from(record.join(rule, rule.c.number == record.c.rule_number)).where(_fits(rule, wanted), is_told)
     row = (await session.execute(select(piece.c.first_row, piece.c.first_column, told.scalar_subquery().label("told")))).one_or_none()
@@ -59,30 +65,7 @@ async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, pl
 
 async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Sequence[ErrorRead]:
     """At most `limit` errors by row and column, from `start` on."""
-    says = ("column_number", "column_name", "error_type", "error_message")
-    rule = _rules_of(ErrorPiece.rules, "number", *says)
-    found = func.unnest(func.array_positions(ErrorPiece.rule_numbers, rule.c.number)).table_valued("place", name="found").render_derived()
-    # Values are picked for the errors of the page alone: outside of its limit.
-    page = (
-        _pieces(job)
-        .with_only_columns(
-            ErrorPiece.id,
-            ErrorPiece.created_at,
-            ErrorPiece.row_numbers,
-            ErrorPiece.raw_values,
-            *(rule.c[name] for name in says),
-            cast(found.c.place, Integer).label("place"),
-        )
-        .select_from(join(ErrorPiece, rule, true()).join(found, true()))
-        .where(tuple_(*_by_place) >= tuple_(start.first_row, start.first_column), _fits(rule, wanted))
-        .order_by(*_by_place, found.c.place)
-        .offset(start.skipped)
-        .limit(limit)
-        .subquery()
-    )
-    shown = [each for each in page.c if each.name not in {"row_numbers", "raw_values"}]
-    statement = select(*shown, page.c.row_numbers[page.c.place].label("row_number"), page.c.raw_values[page.c.place].label("raw_value"))
-    rows = await session.execute(statement)
+    rows = await session.execute(_select_all(job, start, limit) if _is_all(wanted) else _select_fitting(job, wanted, start, limit))
     return [
         ErrorRead(
             id=make_record_id(row.id, row.place),
@@ -97,6 +80,60 @@ async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, s
         )
         for row in rows
     ]
+
+
+def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
+    """Records without a filter: of each piece just the stretch of its arrays that can be on the page."""
+    is_first = tuple_(*_by_place) == tuple_(start.first_row, start.first_column)
+    skipped = case((is_first, start.skipped), else_=0)
+    stretch = slice(skipped + 1, skipped + limit)
+    record = (
+        func.unnest(ErrorPiece.row_numbers[stretch], ErrorPiece.rule_numbers[stretch], ErrorPiece.raw_values[stretch])
+        .table_valued("row_number", "rule_number", "raw_value", with_ordinality="nth", name="record")
+        .render_derived()
+    )
+    rule = _rules_of(ErrorPiece.rules, "number", *_SAYS)
+    return (
+        _pieces(job)
+        .with_only_columns(
+            ErrorPiece.id,
+            ErrorPiece.created_at,
+            record.c.row_number,
+            record.c.raw_value,
+            *(rule.c[name] for name in _SAYS),
+            cast(skipped + record.c.nth, Integer).label("place"),
+        )
+        .select_from(join(ErrorPiece, record, true()).join(rule, rule.c.number == record.c.rule_number))
+        .where(tuple_(*_by_place) >= tuple_(start.first_row, start.first_column))
+        .order_by(*_by_place, record.c.nth)
+        .limit(limit)
+    )
+
+
+def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Select[Any]:
+    """Records that the filter finds: by the places of their rules."""
+    rule = _rules_of(ErrorPiece.rules, "number", *_SAYS)
+    found = func.unnest(func.array_positions(ErrorPiece.rule_numbers, rule.c.number)).table_valued("place", name="found").render_derived()
+    # Values are picked for the errors of the page alone: outside of its limit.
+    page = (
+        _pieces(job)
+        .with_only_columns(
+            ErrorPiece.id,
+            ErrorPiece.created_at,
+            ErrorPiece.row_numbers,
+            ErrorPiece.raw_values,
+            *(rule.c[name] for name in _SAYS),
+            cast(found.c.place, Integer).label("place"),
+        )
+        .select_from(join(ErrorPiece, rule, true()).join(found, true()))
+        .where(tuple_(*_by_place) >= tuple_(start.first_row, start.first_column), _fits(rule, wanted))
+        .order_by(*_by_place, found.c.place)
+        .offset(start.skipped)
+        .limit(limit)
+        .subquery()
+    )
+    shown = [each for each in page.c if each.name not in {"row_numbers", "raw_values"}]
+    return select(*shown, page.c.row_numbers[page.c.place].label("row_number"), page.c.raw_values[page.c.place].label("raw_value"))
 
 
 async def list_purge_due(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
