@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 
 from bench.stack import Stack
+from features.jobs.queries import FOLD_COUNTS
 from features.processing.pieces import RECORDS_PER_PIECE
 
 COLUMNS = 10
@@ -53,4 +54,5 @@ def fill_errors(stack: Stack, *, errors: int) -> str:
 def fill_jobs(stack: Stack, *, jobs: int) -> None:
     """So many jobs, one every ten seconds from 2026-01-01 on: 1% FAILED, 1% CANCELLED, 0.1% QUEUED, the others COMPLETED."""
     stack.query(FILL_JOBS, jobs)
-    stack.query("VACUUM (ANALYZE) jobs")
+    stack.query(FOLD_COUNTS)  # as the dispatcher does every 30 s
+    stack.query("VACUUM (ANALYZE) jobs, job_counts")

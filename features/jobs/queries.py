@@ -14,11 +14,11 @@ from shared.db.jobs import is_visible
 from shared.db.models import Job
 from shared.pagination import count_skipped
 
-_FOLD = text("""
+FOLD_COUNTS = """
 WITH folded AS (DELETE FROM job_counts RETURNING submitted_by, status, count)
 INSERT INTO job_counts (submitted_by, status, count)
 SELECT submitted_by, status, sum(count) FROM folded GROUP BY submitted_by, status HAVING sum(count) <> 0
-""")
+"""
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -74,4 +74,4 @@ async def count_unfolded(session: AsyncSession, *, limit: int) -> int:
 
 async def fold_counts(session: AsyncSession) -> None:
     """Make one row of all that count the same. Readers see those of before or the one of after."""
-    await session.execute(_FOLD)
+    await session.execute(text(FOLD_COUNTS))
