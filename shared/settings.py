@@ -62,6 +62,12 @@ class Settings(BaseSettings):
 
     webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
     webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")
+    webhook_allowed_hosts: str | None = Field(
+        None, description="Hosts that webhooks may go to, separated by spaces or commas; `*.example.com`: every host below it; none: any"
+    )
+    webhook_attempts_per_receiver: int = Field(
+        100, ge=1, le=1000, description="Webhooks on their way to one receiver (host and port) at once, of each dispatcher; more wait their turn"
+    )
 
     api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
 
@@ -130,6 +136,11 @@ class Settings(BaseSettings):
     def allowed_origins(self) -> list[str]:
         """The origins of `CORS_ORIGINS`."""
         return split_list(self.cors_origins)
+
+    @property
+    def webhook_hosts(self) -> list[str]:
+        """The hosts that webhooks may go to, in small letters; none: any."""
+        return (self.webhook_allowed_hosts or "").replace(",", " ").lower().split()
 
     @property
     def max_request_size_bytes(self) -> int:

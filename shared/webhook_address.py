@@ -9,22 +9,26 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 from urllib.parse import urlsplit
+
+import aiodns
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MOST_URL_CHARACTERS = 500
 _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
 """Special-purpose networks that `is_global` of some Python versions takes for public."""
-_resolvers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolver")
-"""Threads of their own: a name server that hangs holds up nothing but look-ups."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MOST_PORT = 65535
+_TRY_TIMEOUT_S, _TRIES = 0.6, 2
+"""A question or its answer may be lost once: c-ares doubles the time for the second try. Who asks waits no longer than it wants to."""
+name_servers: Sequence[str] = ()
+"""Who is asked, as `address:port`; none: those of the system."""
 
 
 class WebhookAddressRefused(Exception):  # read as a sentence where it is raised
@@ -42,6 +46,7 @@ class WebhookTarget:
     url: str
     scheme: str
     host: str
+    """In ASCII (IDNA), an IPv6 address without its brackets."""
     port: int
 
 
@@ -65,7 +70,7 @@ def parse_webhook_url(url: str) -> WebhookTarget:
     if port is not None and not 0 < port <= _MOST_PORT:
         raise WebhookAddressRefused("The URL's port must be between 1 and 65535.")
     try:
-        host.encode("idna") if not host.isascii() else host
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError as error:
         raise WebhookAddressRefused("The URL's host is not a valid name.") from error
     return WebhookTarget(url=url, scheme=parts.scheme, host=host, port=port or (443 if parts.scheme == "https" else 80))
@@ -96,39 +101,72 @@ def _unwrap(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     return None
 
 
-async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
-    """The addresses of the target's host, in the resolver's order; decimal and octal forms are read as the system reads them.
+def is_allowed(host: str, allowed_hosts: Sequence[str]) -> bool:
+    """Whether `host` is in the list, or below one that is in it as `*.…`; an empty list allows every host."""
+    name = host.lower().rstrip(".")
+    return not allowed_hosts or any(name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:])) for allowed in allowed_hosts)
 
-    Raises `HostNotFound` where there are none within `timeout_s`. An address needs no look-up, and so waits for no other host's.
+
+def require_allowed(target: WebhookTarget, *, allowed_hosts: Sequence[str]) -> None:
+    """Raises `WebhookAddressRefused` where there is a list of hosts and the target's is not in it."""
+    if not is_allowed(target.host, allowed_hosts):
+        raise WebhookAddressRefused(f"{target.host} is not among the hosts that webhooks may go to here.")
+
+
+async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
+    """The addresses of the target's host, the best to connect to first (RFC 6724); decimal, octal and short forms are read as the system reads them.
+
+    Raises `HostNotFound` where there are none within `timeout_s`. An address needs no look-up; look-ups wait for nobody else's.
     """
     written = _read_address(target.host)
     if written is not None:
         return [written]
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout_s):
-            look_up = partial(socket.getaddrinfo, target.host, target.port, type=socket.SOCK_STREAM)
-            found = await loop.run_in_executor(_resolvers, look_up)
-    except (OSError, UnicodeError, TimeoutError) as error:
+            found = await _get_resolver().getaddrinfo(target.host, type=socket.SOCK_STREAM)
+    except (aiodns.error.DNSError, UnicodeError, TimeoutError) as error:
         raise HostNotFound(f"The host {target.host} cannot be found.") from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    addresses = [ipaddress.ip_address(node.addr[0].decode("ascii").partition("%")[0]) for node in found.nodes]
     return list(dict.fromkeys(addresses))
 
 
+class _Own(threading.local):
+    """The resolver of a thread's event loop. It is a few sockets, asked by as many as want to, and keeps answers for as long as they say."""
+
+    resolver: aiodns.DNSResolver | None = None
+
+
+_own = _Own()
+
+
+def _get_resolver() -> aiodns.DNSResolver:
+    """c-ares: it reads /etc/hosts and /etc/resolv.conf (Docker's name server stands there), and a look-up that hangs costs no thread."""
+    loop = asyncio.get_running_loop()
+    if _own.resolver is None or _own.resolver.loop is not loop:
+        _own.resolver = aiodns.DNSResolver(nameservers=list(name_servers) or None, loop=loop, timeout=_TRY_TIMEOUT_S, tries=_TRIES)
+    return _own.resolver
+
+
 def _read_address(host: str) -> IpAddress | None:
-    """`host` where it is an address in the usual form; None for a name, and for forms that only the system reads."""
-    try:
+    """`host` where it is an address, also in the forms that the system takes for one (`2130706433`, `0x7f.1`, `017700000001`); None for a name."""
+    with suppress(ValueError):
         return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
+    with suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
 
 
-async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
-    """The one address to connect to.
+async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
+    """The addresses that may be connected to, the best first, and no others.
 
     Raises `HostNotFound`, or `WebhookAddressRefused` where any of the host's addresses is not public (unless `allow_private`).
     """
     addresses = await resolve(target, timeout_s=timeout_s)
     if not allow_private and not all(is_public(address) for address in addresses):
         raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
-    return addresses[0]
+    return addresses
+
+
+async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
+    """The best of `choose_addresses`."""
+    return (await choose_addresses(target, allow_private=allow_private, timeout_s=timeout_s))[0]
