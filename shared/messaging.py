@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -32,6 +32,7 @@ class Nothing(Payload):
 
 
 P = TypeVar("P", bound=Payload)
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ class TaskContext:
     settings: Settings
     database: Database
     redis: Redis
+    kept: dict[type[Any], Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def keep(self, kind: type[K], make: Callable[[], K]) -> K:
+        """The one `kind` of this process, made when it is first asked for: what tasks that run side by side share."""
+        if kind not in self.kept:
+            self.kept[kind] = make()
+        kept: K = self.kept[kind]
+        return kept
 
 
 TaskFunction = Callable[[TaskContext, Any], Awaitable[None]]

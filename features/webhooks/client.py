@@ -1,4 +1,4 @@
-"""One POST: signed (Standard Webhooks), to the very address that was checked, cut off in time, never followed anywhere else."""
+"""One POST: signed (Standard Webhooks), to an address that was checked, cut off in time, never followed anywhere else."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import json
 import ssl
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 import httpx
 from standardwebhooks import Webhook
 
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery
-from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url
+from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure
+from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
 
 if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.webhook_address import IpAddress, WebhookTarget
 
-ATTEMPT_TIMEOUT = httpx.Timeout(5.0)
-"""Never reached: the attempt as a whole is cut off before."""
 MOST_RESPONSE_BYTES = 64 * 1024
 EXCERPT_BYTES = 1024
+MOST_RETRY_AFTER_S = 86_400.0
+"""What asks for more is beyond every round as well."""
 
 
 @cache
-def _get_tls() -> ssl.SSLContext:
+def get_tls() -> ssl.SSLContext:
     """One for the process: reading the certificates takes longer than most receivers take to answer."""
     return httpx.create_ssl_context(trust_env=False)
 
@@ -40,58 +42,94 @@ def sign(secrets: Sequence[str], *, message_id: str, moment: datetime, body: str
 
 async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float) -> AttemptResult:
     """Send one delivery once. Whatever happens is in the result; nothing is raised but cancellation."""
-    tls = _get_tls()  # before the clock starts: made once, it is not the receiver's fault that it takes a while
+    tls = get_tls()  # before the clock starts: made once, it is not the receiver's fault that it takes a while
     started_at, start = datetime.now(UTC), time.monotonic()
-    status_code, error, excerpt, retry_after_s = None, None, None, None
+    answer: Answer | None = None
+    failure, error = None, None
     try:
         async with asyncio.timeout(timeout_s):
             target = parse_webhook_url(claimed.url)
-            address = await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=timeout_s)
-            status_code, excerpt, retry_after_s = await _send(claimed, target, address, settings, tls)
+            require_allowed(target, allowed_hosts=settings.webhook_hosts)
+            addresses = await choose_addresses(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=timeout_s)
+            answer = await _send(claimed, target, addresses, settings, tls)
     except TimeoutError:
-        error = f"Timeout: no whole answer within {timeout_s:.1f} s"
-    except (WebhookAddressRefused, HostNotFound) as refused:
-        error = f"{type(refused).__name__}: {refused}"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failed:
-        error = f"{type(failed).__name__}: {failed}"
+        failure, error = Failure.TIMEOUT, f"Timeout: no whole answer within {timeout_s:.1f} s"
+    except (WebhookAddressRefused, HostNotFound, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failed:
+        failure, error = classify(failed), f"{type(failed).__name__}: {failed}"
     return AttemptResult(
         started_at=started_at,
         duration_ms=round((time.monotonic() - start) * 1000),
-        status_code=status_code,
+        status_code=None if answer is None else answer.status_code,
         error=error,
-        response_excerpt=excerpt,
-        retry_after_s=retry_after_s,
+        response_excerpt=None if answer is None else answer.excerpt,
+        failure=failure,
+        retry_after_s=None if answer is None else answer.retry_after_s,
     )
 
 
-async def _send(
-    claimed: ClaimedDelivery,
-    target: WebhookTarget,
-    address: IpAddress,
-    settings: Settings,
-    tls: ssl.SSLContext,
-) -> tuple[int, str, float | None]:
+def classify(error: Exception) -> Failure:
+    """What kind of failure it is."""
+    if isinstance(error, WebhookAddressRefused):
+        return Failure.REFUSED
+    if isinstance(error, HostNotFound):
+        return Failure.NOT_FOUND
+    causes: list[BaseException | None] = [error]
+    while causes[-1] is not None:
+        causes.append(causes[-1].__cause__ or causes[-1].__context__)
+    return Failure.CERTIFICATE if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes) else Failure.CONNECTION
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said."""
+
+    status_code: int
+    excerpt: str
+    retry_after_s: float | None
+
+
+async def _send(claimed: ClaimedDelivery, target: WebhookTarget, addresses: Sequence[IpAddress], settings: Settings, tls: ssl.SSLContext) -> Answer:
+    """The answer of the first address that a connection can be made to. Raises httpx's errors."""
+    request = _write_request(claimed, target, settings)
+    for address in addresses[:-1]:
+        try:
+            return await _exchange(request, target, address, tls)
+        except httpx.ConnectError as error:
+            if classify(error) is Failure.CERTIFICATE:
+                raise
+    return await _exchange(request, target, addresses[-1], tls)
+
+
+def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Settings) -> tuple[dict[str, str], bytes]:
+    """Headers and body."""
     now = datetime.now(UTC)
     body = json.dumps(claimed.body, separators=(",", ":"), ensure_ascii=False)
-    original = httpx.URL(target.url)
     headers = {
-        "host": original.netloc.decode("ascii"),
+        "host": httpx.URL(scheme=target.scheme, host=target.host, port=target.port).netloc.decode("ascii"),
         "content-type": "application/json",
         "user-agent": "Rowgate-Webhook/1",
+        "connection": "close",
         "webhook-id": str(claimed.id),
         "webhook-timestamp": str(int(now.timestamp())),
     }
     if settings.webhook_secrets:
         headers["webhook-signature"] = sign(settings.webhook_secrets, message_id=str(claimed.id), moment=now, body=body)
-    url = original.copy_with(host=str(address))
-    async with httpx.AsyncClient(trust_env=False, follow_redirects=False, timeout=ATTEMPT_TIMEOUT, verify=tls) as client:
-        request = client.build_request("POST", url, content=body.encode(), headers=headers, extensions={"sni_hostname": original.host})
-        response = await client.send(request, stream=True)
+    return headers, body.encode()
+
+
+async def _exchange(request: tuple[dict[str, str], bytes], target: WebhookTarget, address: IpAddress, tls: ssl.SSLContext) -> Answer:
+    """One request to one address, under the name that was asked for: `Host`, SNI and the certificate's name are the host's."""
+    headers, body = request
+    url = httpx.URL(target.url).copy_with(host=str(address), port=target.port, userinfo=b"")
+    # A transport and no client: nothing here knows redirects, cookies or proxies of the environment.
+    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0) as transport:
+        sent = httpx.Request("POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host.rstrip(".")})
+        response = await transport.handle_async_request(sent)
         try:
             excerpt = await _read_excerpt(response)
         finally:
             await response.aclose()
-    return response.status_code, excerpt, _parse_retry_after(response.headers.get("retry-after"))
+    return Answer(response.status_code, excerpt, parse_retry_after(response.headers.get("retry-after"), now=datetime.now(UTC)))
 
 
 async def _read_excerpt(response: httpx.Response) -> str:
@@ -105,5 +143,16 @@ async def _read_excerpt(response: httpx.Response) -> str:
     return head.decode("utf-8", "replace").replace("\x00", "\\x00")
 
 
-def _parse_retry_after(value: str | None) -> float | None:
-    return float(value) if value is not None and value.isdecimal() and len(value) < len("100000") else None
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """The seconds from `now` that a `Retry-After` asks for (RFC 9110 §10.2.3: seconds, or a date); None where it says nothing that can be read."""
+    if value is None:
+        return None
+    if value.isascii() and value.isdecimal():
+        return min(float(value), MOST_RETRY_AFTER_S)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    # A date without a zone is in UTC, as every HTTP date is.
+    wanted_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(wanted_s, 0.0), MOST_RETRY_AFTER_S)

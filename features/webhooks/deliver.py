@@ -1,19 +1,23 @@
-"""One round of a delivery: up to four attempts within ten seconds, each recorded before the next."""
+"""One round of a delivery: up to four attempts within ten seconds, each in its turn and recorded before the next."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import uuid
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
 
-from features.webhooks import queries
 from features.webhooks.client import post
+from features.webhooks.ledger import Ledger
 from features.webhooks.models import DeliveryStatus
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery
+from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure, Outcome
+from features.webhooks.turns import Turns
+from shared import metrics
+from shared.webhook_address import WebhookAddressRefused, parse_webhook_url
 
 if TYPE_CHECKING:
     from shared.messaging import TaskContext
@@ -22,6 +26,8 @@ ROUND_S = 10.0
 ATTEMPT_S = 1.5
 SHORTEST_ATTEMPT_S = 0.1
 BACKOFF_S = (0.5, 1.0, 2.0)
+MOST_ATTEMPTS_AT_ONCE = 1000
+"""In one process, or half as many as it may open files, where that is less."""
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 log = structlog.get_logger(__name__)
@@ -29,55 +35,80 @@ log = structlog.get_logger(__name__)
 
 async def deliver(context: TaskContext, *, delivery_id: uuid.UUID) -> None:
     """Attempt a delivery that is due until it is over; another process that tries the same finds nothing due."""
-    delay_s: float | None = 0.0
-    while delay_s is not None:
-        await asyncio.sleep(delay_s)
-        async with context.database.unit_of_work() as session:
-            claimed = await queries.claim_delivery(session, delivery_id=delivery_id, round_s=ROUND_S)
-        if claimed is None:
+    await context.keep(Courier, lambda: Courier(context)).deliver(delivery_id)
+
+
+class Courier:
+    """All attempts of one process."""
+
+    def __init__(self, context: TaskContext) -> None:
+        self._settings = context.settings
+        self._ledger = Ledger(context.database, round_s=ROUND_S)
+        most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._turns = Turns(at_once=min(MOST_ATTEMPTS_AT_ONCE, most_files // 2), per_receiver=context.settings.webhook_attempts_per_receiver)
+        self._waiting: set[uuid.UUID] = set()
+
+    async def deliver(self, delivery_id: uuid.UUID) -> None:
+        """Attempt the delivery until it is over, or not this process's any more."""
+        url = await self._ledger.get_url(delivery_id)
+        if url is None:
             return
-        delay_s = await _attempt(context, claimed)
+        receiver = name_receiver(url)
+        delay_s = await self._attempt_in_turn(delivery_id, receiver, is_retry=False)
+        while delay_s is not None:
+            await asyncio.sleep(delay_s)
+            delay_s = await self._attempt_in_turn(delivery_id, receiver, is_retry=True)
 
+    async def _attempt_in_turn(self, delivery_id: uuid.UUID, receiver: str, *, is_retry: bool) -> float | None:
+        """How long to wait for the next attempt; None where there is none, or where it is not ours."""
+        if delivery_id in self._waiting:  # it was rung again meanwhile
+            return None
+        self._waiting.add(delivery_id)
+        try:
+            turn = await self._turns.wait(receiver, is_retry=is_retry)
+        finally:
+            self._waiting.discard(delivery_id)
+        with turn:
+            claimed = await self._ledger.claim(delivery_id)
+            outcome = None if claimed is None else await self._attempt(claimed)
+            if outcome is None:
+                return None
+            if outcome.result is not None:
+                self._turns.note(receiver, hangs=outcome.result.failure is Failure.TIMEOUT)
+            await self._ledger.record(outcome)
+        _count(outcome)
+        return outcome.delay_s
 
-async def _attempt(context: TaskContext, claimed: ClaimedDelivery) -> float | None:
-    """Make one attempt, unless the round is over; how long to wait for the next, None where there is none."""
-    # A delivery that could not be tried in its round is still tried once, however late.
-    never_tried = claimed.round_attempt == 1
-    timeout_s = ATTEMPT_S if never_tried else min(ATTEMPT_S, claimed.time_left_s)
-    if timeout_s < SHORTEST_ATTEMPT_S:
-        async with context.database.unit_of_work() as session:
-            await queries.end_delivery(session, claimed=claimed, status=DeliveryStatus.EXHAUSTED)
-        return None
-    result = await post(claimed, settings=context.settings, timeout_s=timeout_s)
-    outcome = judge(result)
-    delay_s = None
-    if outcome is DeliveryStatus.PENDING:
+    async def _attempt(self, claimed: ClaimedDelivery) -> Outcome:
+        """Make one attempt, unless the round is over."""
+        # A delivery that could not be tried in its round is still tried once, however late.
+        never_tried = claimed.round_attempt == 1
+        timeout_s = ATTEMPT_S if never_tried else min(ATTEMPT_S, claimed.time_left_s)
+        if timeout_s < SHORTEST_ATTEMPT_S:
+            return Outcome(claimed=claimed, result=None, status=DeliveryStatus.EXHAUSTED)
+        result = await post(claimed, settings=self._settings, timeout_s=timeout_s)
+        status = judge(result)
+        if status is not DeliveryStatus.PENDING:
+            return Outcome(claimed=claimed, result=result, status=status)
         left_s = claimed.time_left_s - result.duration_ms / 1000
         delay_s = choose_delay(claimed.round_attempt, result.retry_after_s, left_s=left_s)
-        outcome = DeliveryStatus.EXHAUSTED if delay_s is None else outcome
-    async with context.database.unit_of_work() as session:
-        await queries.insert_attempt(session, claimed=claimed, result=result)
-        if delay_s is None:
-            await queries.end_delivery(session, claimed=claimed, status=outcome)
-        else:
-            await queries.postpone_delivery(session, claimed=claimed, delay_s=delay_s)
-    log.info(
-        "webhook attempt",
-        delivery_id=str(claimed.id),
-        round_attempt=claimed.round_attempt,
-        status_code=result.status_code,
-        error=result.error,
-        duration_ms=result.duration_ms,
-        outcome=outcome.value,
-    )
-    return delay_s
+        return Outcome(claimed=claimed, result=result, status=DeliveryStatus.EXHAUSTED if delay_s is None else status, delay_s=delay_s)
+
+
+def name_receiver(url: str) -> str:
+    """Host and port: deliveries that share them share a place in the line."""
+    try:
+        target = parse_webhook_url(url)
+    except WebhookAddressRefused:
+        return url
+    return f"{target.host}:{target.port}"
 
 
 def judge(result: AttemptResult) -> DeliveryStatus:
     """What an attempt means: 2xx delivers; no answer, 408, 429 and 5xx may be tried again (PENDING); anything else is the receiver's no."""
     code = result.status_code
     if code is None:
-        return DeliveryStatus.REJECTED if (result.error or "").startswith("WebhookAddressRefused") else DeliveryStatus.PENDING
+        return DeliveryStatus.REJECTED if result.failure is Failure.REFUSED else DeliveryStatus.PENDING
     if HTTPStatus.OK <= code < HTTPStatus.MULTIPLE_CHOICES:
         return DeliveryStatus.DELIVERED
     if code in _RETRIED or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -92,3 +123,25 @@ def choose_delay(round_attempt: int, retry_after_s: float | None, *, left_s: flo
     delay_s = BACKOFF_S[round_attempt - 1] * random.uniform(0.9, 1.0)  # noqa: S311  # jitter
     delay_s = max(delay_s, retry_after_s or 0.0)
     return delay_s if delay_s + SHORTEST_ATTEMPT_S < left_s else None
+
+
+def _count(outcome: Outcome) -> None:
+    """Say in the log and in the metrics what became of an attempt, and of its delivery."""
+    result = outcome.result
+    if outcome.status is not DeliveryStatus.PENDING:
+        metrics.WEBHOOK_DELIVERIES.labels(outcome.status.value.lower()).inc()
+    if result is None:
+        log.info("webhook given up: its time is over", delivery_id=str(outcome.claimed.id))
+        return
+    metrics.WEBHOOK_ATTEMPTS.labels(str(result.failure or f"{(result.status_code or 0) // 100}xx")).inc()
+    metrics.WEBHOOK_ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
+    log.info(
+        "webhook attempt",
+        delivery_id=str(outcome.claimed.id),
+        round_attempt=outcome.claimed.round_attempt,
+        status_code=result.status_code,
+        error=result.error,
+        retry_after_s=result.retry_after_s,
+        duration_ms=result.duration_ms,
+        outcome=outcome.status.value,
+    )

@@ -63,3 +63,5 @@ class DeliveryAttempt(Base):
     status_code: Mapped[int | None]
     error: Mapped[str | None] = mapped_column(Text)
     response_excerpt: Mapped[str | None] = mapped_column(Text)
+    retry_after_s: Mapped[float | None]
+    """What the receiver asked for (`Retry-After`), in seconds from its answer."""

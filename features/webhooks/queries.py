@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Interval, delete, exists, func, literal, select, update
+from sqlalchemy import ARRAY, Integer, Interval, Table, Uuid, any_, bindparam, delete, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import selectinload
 
 from features.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery
+from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Outcome
+from shared.db.base import Base
 from shared.db.models import Job
 
 if TYPE_CHECKING:
@@ -27,6 +29,35 @@ UNHEARD_S = 1.0
 
 def _seconds(value: float) -> ColumnElement[timedelta]:
     return literal(timedelta(seconds=value), Interval)
+
+
+def _any_of(ids: Sequence[uuid.UUID]) -> ColumnElement[Any]:
+    """One array for all: the statement is the same however many they are."""
+    return any_(literal(list(ids), ARRAY(Uuid)))
+
+
+def _among(delivery_ids: Sequence[uuid.UUID]) -> ColumnElement[bool]:
+    return Delivery.id == _any_of(delivery_ids)
+
+
+_DUE = (Delivery.status == DeliveryStatus.PENDING, Delivery.due_at <= func.clock_timestamp())
+
+_deliveries = Table("webhook_deliveries", Base.metadata)
+
+_CARRY_ON = (
+    update(_deliveries)
+    .where(
+        Delivery.id == bindparam("of_delivery"),
+        Delivery.status == DeliveryStatus.PENDING,
+        Delivery.round_started_at == bindparam("of_round"),
+    )
+    .values(
+        status=bindparam("new_status"),
+        round_attempts=Delivery.round_attempts + bindparam("made", type_=Integer),
+        due_at=func.clock_timestamp() + bindparam("delay", type_=Interval),
+    )
+)
+"""The delivery as an attempt leaves it, if it is still in the round of that attempt."""
 
 
 async def get_job(session: AsyncSession, *, job_id: uuid.UUID) -> Job | None:
@@ -75,73 +106,103 @@ async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UU
     return (await session.scalars(statement)).one_or_none()
 
 
-async def claim_delivery(session: AsyncSession, *, delivery_id: uuid.UUID, round_s: float) -> ClaimedDelivery | None:
-    """Take a delivery that is due for one attempt; None where it is not due, or somebody else's."""
+async def list_due_urls(session: AsyncSession, *, delivery_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:
+    """Where those of these deliveries go that are due."""
+    return {row.id: row.url for row in await session.execute(select(Delivery.id, Delivery.url).where(_among(delivery_ids), *_DUE))}
+
+
+async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid.UUID], round_s: float) -> Sequence[ClaimedDelivery]:
+    """Take those of these deliveries that are due, for one attempt each; what another transaction holds is left to it."""
+    due = select(Delivery.id).where(_among(delivery_ids), *_DUE).order_by(Delivery.id).with_for_update(skip_locked=True).cte("due")
     statement = (
         update(Delivery)
-        .where(Delivery.id == delivery_id, Delivery.status == DeliveryStatus.PENDING, Delivery.due_at <= func.clock_timestamp())
+        .where(Delivery.id == due.c.id)
         .values(due_at=func.clock_timestamp() + _seconds(ATTEMPT_LEASE_S))
         .returning(
-            Delivery,
+            Delivery.id,
+            Delivery.url,
+            Delivery.payload,
+            Delivery.event,
+            Delivery.round_started_at,
+            Delivery.round_attempts,
             func.extract("epoch", Delivery.round_started_at + _seconds(round_s) - func.clock_timestamp()).label("time_left_s"),
         )
+        .execution_options(synchronize_session=False)
     )
-    row = (await session.execute(statement)).one_or_none()
-    if row is None:
-        return None
-    delivery: Delivery = row[0]
-    return ClaimedDelivery(
-        id=delivery.id,
-        url=delivery.url,
-        body=delivery.payload,
-        event=delivery.event,
-        round_started_at=delivery.round_started_at,
-        round_attempt=delivery.round_attempts + 1,
-        time_left_s=float(row.time_left_s),
+    return [
+        ClaimedDelivery(
+            id=row.id,
+            url=row.url,
+            body=row.payload,
+            event=row.event,
+            round_started_at=row.round_started_at,
+            round_attempt=row.round_attempts + 1,
+            time_left_s=float(row.time_left_s),
+        )
+        for row in await session.execute(statement)
+    ]
+
+
+async def record_outcomes(session: AsyncSession, *, outcomes: Sequence[Outcome]) -> None:
+    """Store the attempts, each with its delivery's next number, and what becomes of the deliveries.
+
+    A delivery that a redelivery has begun anew meanwhile gets the attempt and goes on; one that is gone is passed over.
+    """
+    delivery_ids = [outcome.claimed.id for outcome in outcomes]
+    known = set(await session.scalars(select(Delivery.id).where(_among(delivery_ids)).order_by(Delivery.id).with_for_update()))
+    counts = select(DeliveryAttempt.delivery_id, func.max(DeliveryAttempt.number)).where(DeliveryAttempt.delivery_id == _any_of(delivery_ids))
+    numbers: Counter[uuid.UUID] = Counter(dict((await session.execute(counts.group_by(DeliveryAttempt.delivery_id))).all()))
+    attempts = []
+    for outcome in outcomes:
+        if outcome.result is not None and outcome.claimed.id in known:
+            numbers[outcome.claimed.id] += 1
+            attempts.append(_describe_attempt(outcome.claimed.id, numbers[outcome.claimed.id], outcome.result))
+    if attempts:
+        await session.execute(insert(DeliveryAttempt), attempts)
+    connection = await session.connection()
+    await connection.execute(
+        _CARRY_ON,
+        [
+            {
+                "of_delivery": outcome.claimed.id,
+                "of_round": outcome.claimed.round_started_at,
+                "new_status": outcome.status,
+                "made": int(outcome.result is not None),
+                "delay": timedelta(seconds=outcome.delay_s or 0.0),
+            }
+            for outcome in outcomes
+        ],
     )
 
 
-async def insert_attempt(session: AsyncSession, *, claimed: ClaimedDelivery, result: AttemptResult) -> None:
-    """Record one POST, with the next number; counts it in its round, if that is not over."""
-    await session.execute(select(Delivery.id).where(Delivery.id == claimed.id).with_for_update())
-    number = select(func.coalesce(func.max(DeliveryAttempt.number), 0) + 1).where(DeliveryAttempt.delivery_id == claimed.id).scalar_subquery()
-    await session.execute(
-        insert(DeliveryAttempt).values(
-            delivery_id=claimed.id,
-            number=number,
-            started_at=result.started_at,
-            duration_ms=result.duration_ms,
-            status_code=result.status_code,
-            error=result.error,
-            response_excerpt=result.response_excerpt,
-        ),
-    )
-    await session.execute(update(Delivery).where(_same_round(claimed)).values(round_attempts=claimed.round_attempt))
+def _describe_attempt(delivery_id: uuid.UUID, number: int, result: AttemptResult) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery_id,
+        "number": number,
+        "started_at": result.started_at,
+        "duration_ms": result.duration_ms,
+        "status_code": result.status_code,
+        "error": result.error,
+        "response_excerpt": result.response_excerpt,
+        "retry_after_s": result.retry_after_s,
+    }
 
 
-async def end_delivery(session: AsyncSession, *, claimed: ClaimedDelivery, status: DeliveryStatus) -> None:
-    """The delivery is over, unless a redelivery has begun a new round meanwhile."""
-    await session.execute(update(Delivery).where(_same_round(claimed)).values(status=status))
+async def ring_unheard(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
+    """Deliveries that are due and that no live message speaks of, those that were not rung for the longest time first.
 
-
-async def postpone_delivery(session: AsyncSession, *, claimed: ClaimedDelivery, delay_s: float) -> None:
-    """The next attempt is due in `delay_s`."""
-    await session.execute(update(Delivery).where(_same_round(claimed)).values(due_at=func.clock_timestamp() + _seconds(delay_s)))
-
-
-def _same_round(claimed: ClaimedDelivery) -> ColumnElement[bool]:
-    return (Delivery.id == claimed.id) & (Delivery.status == DeliveryStatus.PENDING) & (Delivery.round_started_at == claimed.round_started_at)
-
-
-async def list_unheard(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
-    """Deliveries that are due and that no live message speaks of, the oldest first."""
-    statement = (
+    Each is put behind the others, so that a crowd that waits for one receiver hides nobody.
+    """
+    unheard = (
         select(Delivery.id)
         .where(Delivery.status == DeliveryStatus.PENDING, Delivery.due_at < func.now() - _seconds(UNHEARD_S))
         .order_by(Delivery.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("unheard")
     )
-    return (await session.scalars(statement)).all()
+    statement = update(Delivery).where(Delivery.id == unheard.c.id).values(due_at=func.clock_timestamp()).returning(Delivery.id)
+    return (await session.scalars(statement, execution_options={"synchronize_session": False})).all()
 
 
 async def delete_orphans(session: AsyncSession, *, limit: int) -> int:

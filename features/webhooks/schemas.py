@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,6 +56,20 @@ class ClaimedDelivery:
     """Until the round is over, on the database's clock; negative where it is over."""
 
 
+class Failure(enum.StrEnum):
+    """Why no answer came."""
+
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    """By ourselves: the address may not be called."""
+    NOT_FOUND = "not_found"
+    """No address belongs to the host's name."""
+    CERTIFICATE = "certificate"
+    """The receiver's certificate is not one for its name that a known authority signed."""
+    CONNECTION = "connection"
+    """No connection, or one that ended early, or an answer that is no HTTP."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
     """What came of one POST."""
@@ -64,4 +79,18 @@ class AttemptResult:
     status_code: int | None
     error: str | None
     response_excerpt: str | None
+    failure: Failure | None = None
     retry_after_s: float | None = None
+    """What the receiver asked for, in seconds from its answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Outcome:
+    """What is to be recorded of one claim, each a thing of its own."""
+
+    claimed: ClaimedDelivery
+    result: AttemptResult | None
+    """None: the attempt was left out, its time is over."""
+    status: DeliveryStatus
+    delay_s: float | None = None
+    """Until the next attempt, where the delivery goes on."""

@@ -59,7 +59,7 @@ def describe_end(job: Job, event: JobFinished) -> dict[str, Any]:
     }
 
 
-@task(SEND_DELIVERY, time_limit_s=60, detached=True)
+@task(SEND_DELIVERY, time_limit_s=600, detached=True)  # a crowd at one receiver may wait long for its turns
 async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
     """Attempt one delivery until it is over."""
     await deliver(context, delivery_id=payload.delivery_id)
@@ -69,7 +69,7 @@ async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
 async def send_due(context: TaskContext, _: Nothing) -> None:
     """Send messages for deliveries that are due and that nobody took up."""
     async with context.database.unit_of_work() as session:
-        unheard = await queries.list_unheard(session, limit=BATCH_DELIVERIES)
+        unheard = await queries.ring_unheard(session, limit=BATCH_DELIVERIES)
         for delivery_id in unheard:
             enqueue(session, SEND_DELIVERY, SendDelivery(delivery_id=delivery_id), expires_s=10)
     if unheard:

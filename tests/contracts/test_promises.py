@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from shared.job_state import Progress
 from shared.messaging import Message, TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
+from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import receiving, status
 
 PROGRESS = Progress(percent=50, rows_processed=3, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[])
@@ -56,7 +56,7 @@ async def test_delivery_whose_dispatcher_died_before_its_post_is_tried_once_howe
         [message] = [message for message in sent if message.task == "webhooks.send_delivery"]
         delivery_id = SendDelivery.model_validate(message.payload).delivery_id
         async with context.database.unit_of_work() as session:
-            assert await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0) is not None
+            assert len(await webhook_queries.claim_deliveries(session, delivery_ids=[delivery_id], round_s=10.0)) == 1
             long_ago = datetime.now(UTC) - timedelta(seconds=60)
             await session.execute(update(Delivery).where(Delivery.id == delivery_id).values(due_at=long_ago, round_started_at=long_ago))
         await webhook_tasks.send_delivery(context, SendDelivery(delivery_id=delivery_id))
@@ -111,32 +111,22 @@ def test_refused_setting_does_not_show_its_value(settings: Settings) -> None:
     assert "HUNTER2" not in str(refused.value)
 
 
-async def test_slow_name_server_of_one_webhook_does_not_hold_up_other_uploads(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
-    real = socket.getaddrinfo
-    over = threading.Event()
-
-    def slow(host: Any, *args: Any, **kwargs: Any) -> Any:
-        if str(host).endswith("slow.example"):
-            over.wait(20)
-            raise socket.gaierror("no such host")
-        return real(host, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-
+async def test_slow_name_server_of_webhooks_does_not_hold_up_other_uploads(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     async def upload(**fields: str) -> float:
         start = time.monotonic()
         answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data=fields)
         assert answer.status_code == 202
         return time.monotonic() - start
 
-    hanging = [asyncio.create_task(upload(webhook_url=f"https://h{n}.slow.example/")) for n in range(40)]
-    await asyncio.sleep(0.5)
-    assert await upload() < 1.0
-    assert await upload(webhook_url="http://127.0.0.1:1/") < 1.0  # needs no look-up
-    over.set()
-    await asyncio.gather(*hanging)
+    async with naming(monkeypatch, lambda name, _: None if name.endswith("slow.example") else ["127.0.0.1"]) as server:
+        hanging = [asyncio.create_task(upload(webhook_url=f"https://h{n}.slow.example/")) for n in range(40)]
+        await asyncio.sleep(0.1)
+        assert server.asked
+        assert await upload() < 1.0
+        assert await upload(webhook_url="http://127.0.0.1:1/") < 1.0  # needs no look-up
+        assert await upload(webhook_url="http://quick.example:1/") < 1.0
+        assert server.asked[-1] == "quick.example"
+        await asyncio.gather(*hanging)
 
 
 async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskContext, database: Any, sent: list[Message]) -> None:
@@ -228,7 +218,7 @@ async def test_delivery_is_created_when_its_job_ends_and_not_before(context: Tas
     ended = await factory.get(job.id)
     async with context.database.unit_of_work() as session:
         [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
-        assert await webhook_queries.list_unheard(session, limit=5) == []
+        assert await webhook_queries.ring_unheard(session, limit=5) == []
     assert ended is not None
     assert ended.completed_at is not None
     assert delivery.created_at >= ended.completed_at
@@ -243,7 +233,7 @@ async def test_wrong_method_is_told_every_right_one(client: httpx.AsyncClient, f
 
 async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     """An attempt is under way when `redeliver` begins a new round: both attempts are recorded, and the old one does not end the new round."""
-    from features.webhooks.schemas import AttemptResult
+    from features.webhooks.schemas import AttemptResult, Outcome
 
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
     async with context.database.unit_of_work() as session:
@@ -251,21 +241,18 @@ async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext
     [message] = [message for message in sent if message.task == "webhooks.send_delivery"]
     delivery_id = SendDelivery.model_validate(message.payload).delivery_id
     async with context.database.unit_of_work() as session:
-        old = await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0)
+        [old] = await webhook_queries.claim_deliveries(session, delivery_ids=[delivery_id], round_s=10.0)
     async with context.database.unit_of_work() as session:
         await webhook_queries.restart_newest(session, job_id=job.id)
     async with context.database.unit_of_work() as session:
-        new = await webhook_queries.claim_delivery(session, delivery_id=delivery_id, round_s=10.0)
-    assert old is not None
-    assert new is not None
+        [new] = await webhook_queries.claim_deliveries(session, delivery_ids=[delivery_id], round_s=10.0)
     result = AttemptResult(started_at=datetime.now(UTC), duration_ms=1, status_code=404, error=None, response_excerpt="")
     async with context.database.unit_of_work() as session:
-        await webhook_queries.insert_attempt(session, claimed=old, result=result)
-        await webhook_queries.end_delivery(session, claimed=old, status=DeliveryStatus.REJECTED)
+        await webhook_queries.record_outcomes(session, outcomes=[Outcome(claimed=old, result=result, status=DeliveryStatus.REJECTED)])
     async with context.database.unit_of_work() as session:
         [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
         assert delivery.status is DeliveryStatus.PENDING
-        await webhook_queries.insert_attempt(session, claimed=new, result=result)
+        await webhook_queries.record_outcomes(session, outcomes=[Outcome(claimed=new, result=result, status=DeliveryStatus.REJECTED)])
     async with context.database.unit_of_work() as session:
         [delivery] = await webhook_queries.list_deliveries(session, job_id=job.id)
         assert len(delivery.attempts) == 2

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
-import socket
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -20,10 +20,17 @@ from shared import job_state
 from shared.db.models import Job, JobStatus
 from shared.job_state import Progress
 from shared.messaging import Message, Nothing, TaskContext
+from shared.webhook_address import choose_address, parse_webhook_url
 from tests.factories import Factory
+from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import Receiver, receiving, status
 
 PROGRESS = Progress(percent=99, rows_processed=3, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[])
+
+
+def with_settings(context: TaskContext, **changes: Any) -> TaskContext:
+    """Another process that has other settings."""
+    return TaskContext(settings=context.settings.model_copy(update=changes), database=context.database, redis=context.redis)
 
 
 async def end_job(context: TaskContext, factory: Factory, url: str | None) -> Job:
@@ -67,7 +74,7 @@ async def test_end_of_a_job_is_told_once_with_its_figures(context: TaskContext, 
 
 async def test_each_secret_signs_so_that_the_reference_library_verifies(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     secrets = ["whsec_" + "A" * 32, "B" * 32]
-    signed = TaskContext(settings=context.settings.model_copy(update={"webhook_secret": " ".join(secrets)}), database=context.database, redis=context.redis)
+    signed = with_settings(context, webhook_secret=" ".join(secrets))
     async with receiving(lambda _: status(200)) as receiver:
         await end_job(context, factory, receiver.url)
         await deliver(signed, sent)
@@ -134,9 +141,7 @@ async def test_nobody_listening_is_recorded_as_an_error(context: TaskContext, fa
 
 
 async def test_private_address_is_never_called(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
-    strict = TaskContext(
-        settings=context.settings.model_copy(update={"webhook_allow_private_addresses": False}), database=context.database, redis=context.redis
-    )
+    strict = with_settings(context, webhook_allow_private_addresses=False)
     async with receiving(lambda _: status(200)) as receiver:
         job = await end_job(context, factory, receiver.url)
         await deliver(strict, sent)
@@ -173,7 +178,7 @@ async def test_delivery_whose_message_was_lost_is_found(context: TaskContext, fa
 async def test_two_processes_attempt_a_delivery_once(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     async def run(receiver: Receiver) -> None:
         await end_job(context, factory, receiver.url)
-        await asyncio.gather(*(deliver(context, sent) for _ in range(4)))
+        await asyncio.gather(*(deliver(process, sent) for process in [context, with_settings(context)] for _ in range(4)))
 
     async with receiving(lambda _: status(200)) as receiver:
         await run(receiver)
@@ -196,24 +201,67 @@ async def test_deliveries_of_jobs_that_are_gone_are_removed_when_they_have_ended
 async def test_address_that_was_checked_is_the_one_that_is_called(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name server that changes its answer between look-ups: the second answer is never asked for."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        if host != "hook.test":
-            return real(host, port, *args, **kwargs)
-        asked.append(host)
-        return real("127.0.0.1" if len(asked) == 1 else "127.0.0.99", port, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    async with receiving(lambda _: status(200)) as receiver:
+    """A name server that changes its answer between look-ups: one attempt asks once."""
+    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda _, n: ["127.0.0.1" if n == 1 else "127.0.0.99"]) as server:
         job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "hook.test"))
         await deliver(context, sent)
         [request] = receiver.requests
-    assert asked == ["hook.test"]
+        assert server.asked == ["hook.test"]
     assert request.headers["host"].startswith("hook.test:")
     assert (await get_delivery(context, job.id)).status == "DELIVERED"
+
+
+async def test_host_that_turns_to_a_private_address_after_the_upload_is_not_called(
+    context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: public when the upload is checked, loopback when the webhook is sent."""
+    strict = with_settings(context, webhook_allow_private_addresses=False)
+    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda _, n: ["8.8.8.8" if n == 1 else "127.0.0.1"]) as server:
+        url = receiver.url.replace("127.0.0.1", "rebinds.test")
+        assert await choose_address(parse_webhook_url(url), allow_private=False, timeout_s=5) == ipaddress.ip_address("8.8.8.8")
+        job = await end_job(context, factory, url)
+        await deliver(strict, sent)
+        assert server.asked == ["rebinds.test", "rebinds.test"]
+        assert receiver.requests == []
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "REJECTED"
+    assert "public" in str(delivery.attempts[0].error)
+
+
+async def test_one_private_address_among_public_ones_refuses_all(
+    context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda *_: ["8.8.8.8", "127.0.0.1"]):
+        job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "both.test"))
+        await deliver(with_settings(context, webhook_allow_private_addresses=False), sent)
+        assert receiver.requests == []
+    assert (await get_delivery(context, job.id)).status == "REJECTED"
+
+
+async def test_host_with_an_address_that_nobody_listens_at_is_called_at_the_next(
+    context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda *_: ["127.0.0.98", "127.0.0.99", "127.0.0.1"]):
+        job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "three.test"))
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    delivery = await get_delivery(context, job.id)
+    assert [attempt.status_code for attempt in delivery.attempts] == [200]
+
+
+async def test_list_of_hosts_is_obeyed_at_sending(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(200)) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(with_settings(context, webhook_allowed_hosts="hooks.example.com, *.example.org"), sent)
+        assert receiver.requests == []
+        delivery = await get_delivery(context, job.id)
+        assert delivery.status == "REJECTED"
+        assert "not among the hosts" in str(delivery.attempts[0].error)
+        sent.clear()
+        other = await end_job(context, factory, receiver.url)
+        await deliver(with_settings(context, webhook_allowed_hosts="127.0.0.1"), sent)
+        assert len(receiver.requests) == 1
+    assert (await get_delivery(context, other.id)).status == "DELIVERED"
 
 
 async def test_proxies_of_the_environment_are_not_used(context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch) -> None:

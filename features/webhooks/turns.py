@@ -1,0 +1,108 @@
+"""Whose attempt is next: so many at once in this process, so many at one receiver, and those that are likely to hang never before or in place of the others.
+
+There are two lines. In the first stand first attempts, in the second retries and first attempts at a receiver whose last attempt ran out of its time.
+The second moves when nobody of the first may, and holds at most half of the places. Within a line receivers take turns; at one receiver, who came first
+is first. Attempts begin one by one between the other work of the event loop: a thousand that begin together would all be late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from typing import Self
+
+MOST_REMEMBERED = 10_000
+"""Receivers known to hang; past it the one that was noted first is forgotten."""
+
+Line = OrderedDict[str, deque[asyncio.Future[None]]]
+"""For each receiver those who wait; the receiver whose turn it is comes first."""
+
+
+class Turns:
+    """Places for attempts, on one event loop."""
+
+    def __init__(self, *, at_once: int, per_receiver: int) -> None:
+        self._at_once = at_once
+        self._per_receiver = per_receiver
+        self._first: Line = OrderedDict()
+        self._second: Line = OrderedDict()
+        self._running: Counter[str] = Counter()
+        self._taken = 0
+        self._taken_by_second = 0
+        self._hanging: OrderedDict[str, None] = OrderedDict()
+        self._is_moving = False
+
+    async def wait(self, receiver: str, *, is_retry: bool) -> Turn:
+        """A place at `receiver`, as soon as it can be had; it is given back by the end of the turn's block."""
+        is_second = is_retry or receiver in self._hanging
+        line = self._second if is_second else self._first
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.setdefault(receiver, deque()).append(called)
+        self._move_soon()
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():
+                self.give_back(receiver, is_second=is_second)
+            raise
+        return Turn(self, receiver, is_second=is_second)
+
+    def note(self, receiver: str, *, hangs: bool) -> None:
+        """Remember whether the last attempt at `receiver` ran out of its time."""
+        self._hanging.pop(receiver, None)
+        if hangs:
+            self._hanging[receiver] = None
+            if len(self._hanging) > MOST_REMEMBERED:
+                self._hanging.popitem(last=False)
+
+    def give_back(self, receiver: str, *, is_second: bool) -> None:
+        """One place is free again."""
+        self._taken -= 1
+        self._running[receiver] -= 1
+        if not self._running[receiver]:
+            del self._running[receiver]
+        self._taken_by_second -= is_second
+        self._move_soon()
+
+    def _move_soon(self) -> None:
+        if not self._is_moving:
+            self._is_moving = True
+            asyncio.get_running_loop().call_soon(self._move)
+
+    def _move(self) -> None:
+        """Call one, and come back after what else is to be done."""
+        self._is_moving = False
+        if self._taken < self._at_once and (self._call_next(self._first, is_second=False) or self._call_next(self._second, is_second=True)):
+            self._move_soon()
+
+    def _call_next(self, line: Line, *, is_second: bool) -> bool:
+        if is_second and self._taken_by_second >= self._at_once // 2:
+            return False
+        # Those without a free place are few: each of them holds `per_receiver` places.
+        receiver = next((name for name in line if self._running[name] < self._per_receiver), None)
+        if receiver is None:
+            return False
+        called = line[receiver].popleft()
+        if line[receiver]:
+            line.move_to_end(receiver)
+        else:
+            del line[receiver]
+        if not called.cancelled():
+            self._taken += 1
+            self._running[receiver] += 1
+            self._taken_by_second += is_second
+            called.set_result(None)
+        return True
+
+
+class Turn:
+    """A place that was called; `with turn:` is the attempt, and gives it back."""
+
+    def __init__(self, turns: Turns, receiver: str, *, is_second: bool) -> None:
+        self._turns, self._receiver, self._is_second = turns, receiver, is_second
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._turns.give_back(self._receiver, is_second=self._is_second)

@@ -1,0 +1,22 @@
+"""what a webhook's receiver asked for with Retry-After
+
+Revision: 0003. Revises: 0002.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("webhook_attempts", sa.Column("retry_after_s", sa.Float(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("webhook_attempts", "retry_after_s")
