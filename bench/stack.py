@@ -23,6 +23,7 @@ from bench.probe import peak_memory_mib
 from compose.local import API_DEFAULTS, DEFAULTS
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
+from shared.settings import Settings
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 POLL_S = 0.1
@@ -50,6 +51,8 @@ class Stack:
             "MAX_UPLOAD_SIZE_BYTES": str(MAX_UPLOAD_BYTES),
             **settings,
         }
+        self.settings = Settings(_env_file=None, database_url=postgres.url, redis_url=valkey.url, upload_dir=self.uploads)
+        self._dispatcher: Child | None = None
         self._worker: Child | None = None
         self._api: Child | None = None
         self._port = free_port()
@@ -74,6 +77,12 @@ class Stack:
         self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "1")
         self._wait_for(self._worker, lambda: bool(self._child_pids()))
 
+    def start_dispatcher(self) -> None:
+        """Start the dispatcher."""
+        self._dispatcher = self._start("dispatcher", "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B")
+        dispatcher = self._dispatcher
+        self._wait_for(dispatcher, lambda: any("ready." in line for line in dispatcher.log_file.read_text().splitlines()))
+
     def stop_worker(self) -> None:
         """Stop the worker if one runs."""
         if self._worker is not None:
@@ -81,10 +90,11 @@ class Stack:
             self._worker = None
 
     def stop(self) -> None:
-        """Stop API and worker."""
+        """Stop what runs."""
         self.stop_worker()
-        if self._api is not None:
-            self._api.stop()
+        for child in (self._dispatcher, self._api):
+            if child is not None:
+                child.stop()
 
     def upload(self, path: Path, **fields: str) -> str:
         """The id of the job of one upload."""
@@ -109,7 +119,7 @@ class Stack:
 
     def clear(self) -> None:
         """Empty tables, no uploaded files, and a database with nothing left to write."""
-        self.query("TRUNCATE jobs, error_pieces")
+        self.query("TRUNCATE jobs, error_pieces, webhook_deliveries, webhook_attempts")
         self.query("CHECKPOINT")
         self.remove_uploads()
 

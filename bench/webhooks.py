@@ -1,0 +1,145 @@
+"""A thousand webhooks at once, a hundred of them to receivers that hang: when the others arrive. The real dispatcher, receivers in their own process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, text
+
+from bench.measure import ROOT, Plan, RunFailed, say
+from bench.report import Section, Verdict, at_most, describe_conditions
+from bench.stack import Stack, running_stack
+from shared import job_state, registry
+from shared.broker import Broker, create_celery
+from shared.db.models import Job
+from shared.db.session import Database, open_database
+from shared.job_state import Progress
+
+DELIVERIES, HANGING = 1000, 100
+"""Deliveries in all; those of them that go to receivers that hang."""
+BATCH = 50
+"""Jobs that end in one transaction."""
+MAX_FIRST_ATTEMPT_S = 2.0
+MAX_ROUND_S = 10.0
+ATTEMPTS = 4
+LONGEST_WAIT_S = 60
+PROGRESS = Progress(percent=100, rows_processed=1, rows_failed=0, total_rows=1, error_count=0, errors_stored=0, error_tally=[])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Where the deliveries go."""
+
+    name: str
+    answering: int
+    """Receivers that answer."""
+    hanging: int
+    """Receivers that never do."""
+
+
+CASES = (
+    Case(name="all answer", answering=100, hanging=0),
+    Case(name=f"{HANGING} receivers hang", answering=90, hanging=HANGING),
+    Case(name=f"one receiver hangs, {HANGING} deliveries for it", answering=90, hanging=1),
+)
+
+
+def measure_webhooks(plan: Plan) -> Section:
+    """The time from a job's end to its first attempt, for those whose receiver answers."""
+    rows: list[list[str]] = []
+    verdicts: list[Verdict] = []
+    with running_stack(plan, WEBHOOK_ALLOW_PRIVATE_ADDRESSES="true") as stack:
+        stack.start_dispatcher()
+        for case in CASES:
+            say(f"{DELIVERIES} webhooks: {case.name}")
+            runs = [_run(stack, case) for _ in range(plan.times)]
+            run = sorted(runs, key=max)[(len(runs) - 1) // 2]
+            wanted = DELIVERIES - (HANGING if case.hanging else 0)
+            in_time = sum(delay_s <= MAX_FIRST_ATTEMPT_S for delay_s in run)
+            rows.append([case.name, f"{len(run)} of {wanted}", f"{statistics.median(run):.2f}", f"{max(run):.2f}", f"{in_time / wanted:.0%}"])
+            verdicts.append(at_most(f"Last of {wanted} webhooks delivered after its job's end, {case.name}", max(run), MAX_ROUND_S, " s"))
+            verdicts.append(Verdict(f"Webhooks not delivered, {case.name}", "0", str(wanted - len(run)), len(run) == wanted))
+    return Section(
+        title="Webhooks",
+        about=(
+            f"{DELIVERIES:,} jobs end about at once, {BATCH} in a transaction, each with a webhook; one dispatcher, receivers in another process on loopback."
+            f" Of those whose receiver answers: the time from `completed_at` until the request arrived. A receiver that hangs takes up to {ATTEMPTS} attempts"
+            " of 1.5 s each."
+        ),
+        headings=("What", "Delivered", "Median s", "Last s", f"Within {MAX_FIRST_ATTEMPT_S:g} s"),
+        rows=rows,
+        verdicts=verdicts,
+        conditions=describe_conditions(times=plan.times, rows=plan.rows),
+    )
+
+
+def _run(stack: Stack, case: Case) -> Sequence[float]:
+    """The seconds from the end of each job whose receiver answers to its first request."""
+    command = [sys.executable, "-m", "bench.run_receiver", str(case.answering), str(case.hanging)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as receivers:
+        assert receivers.stdin is not None
+        assert receivers.stdout is not None
+        ports: Mapping[str, Sequence[int]] = json.loads(receivers.stdout.readline())
+        stack.clear()
+        ended = asyncio.run(_end_jobs(stack, ports))
+        receivers.stdin.close()
+        heard: Mapping[str, float] = json.loads(receivers.stdout.readline())
+    return [heard[job_id] - completed_at.timestamp() for job_id, completed_at in ended.items() if job_id in heard]
+
+
+async def _end_jobs(stack: Stack, ports: Mapping[str, Sequence[int]]) -> Mapping[str, datetime]:
+    """End a thousand jobs and wait until every delivery is over: when each job ended whose receiver answers."""
+    registry.load("features", "tasks")  # who hears of the end
+    broker = Broker(create_celery(stack.settings), stack.settings)
+    database = open_database(stack.settings, send=broker.send, application_name="rowgate-bench", pool_size=2, max_overflow=2)
+    try:
+        hanging = HANGING if ports["hanging"] else 0
+        places = [ports["hanging"][n % len(ports["hanging"])] for n in range(hanging)]
+        places += [ports["answering"][n % len(ports["answering"])] for n in range(DELIVERIES - hanging)]
+        jobs = {uuid.uuid4(): port for port in places}
+        await _insert_jobs(database, jobs)
+        await _finish_jobs(database, list(jobs))
+        await _wait_for_deliveries(database)
+        answering = set(ports["answering"])
+        async with database.unit_of_work() as session:
+            ended = (await session.execute(select(Job.id, Job.completed_at))).all()
+        return {str(row.id): row.completed_at for row in ended if jobs[row.id] in answering}
+    finally:
+        await database.close()
+        broker.close()
+
+
+async def _insert_jobs(database: Database, jobs: Mapping[uuid.UUID, int]) -> None:
+    async with database.unit_of_work() as session:
+        await session.execute(
+            text(
+                "INSERT INTO jobs (id, filename, file_size, file_type, sha256, status, attempt, webhook_url, lease_expires_at)"
+                " VALUES (:id, 'a.csv', 1, 'csv', repeat('0', 64), 'PROCESSING', 1, :url, now() + interval '1 hour')"
+            ),
+            [{"id": job_id, "url": f"http://127.0.0.1:{port}/hook"} for job_id, port in jobs.items()],
+        )
+
+
+async def _finish_jobs(database: Database, jobs: Sequence[uuid.UUID]) -> None:
+    """Those whose receiver hangs first: the others stand behind them."""
+    for first in range(0, len(jobs), BATCH):
+        async with database.unit_of_work() as session:
+            for job_id in jobs[first : first + BATCH]:
+                await job_state.finish(session, job_id=job_id, attempt=1, progress=PROGRESS)
+
+
+async def _wait_for_deliveries(database: Database) -> None:
+    for _ in range(LONGEST_WAIT_S):
+        await asyncio.sleep(1)
+        async with database.unit_of_work() as session:
+            if not await session.scalar(text("SELECT count(*) FROM webhook_deliveries WHERE status = 'PENDING'")):
+                return
+    raise RunFailed(f"After {LONGEST_WAIT_S} s some deliveries are still under way.")
