@@ -76,7 +76,7 @@ class Turns:
             self._move_soon()
 
     def _call_next(self, line: Line, *, is_second: bool) -> bool:
-        if is_second and self._taken_by_second >= self._at_once // 2:
+        if is_second and self._taken_by_second >= max(1, self._at_once // 2):
             return False
         # Those without a free place are few: each of them holds `per_receiver` places.
         receiver = next((name for name in line if self._running[name] < self._per_receiver), None)
