@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import ipaddress
 import json
 import time
@@ -10,12 +11,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import update
 from standardwebhooks import Webhook
 
 from features.webhooks import queries, tasks
 from features.webhooks.messages import SendDelivery
-from features.webhooks.models import Delivery
+from features.webhooks.models import Delivery, DeliveryStatus
+from features.webhooks.schemas import AttemptResult, Outcome
 from shared import job_state
 from shared.db.models import Job, JobStatus
 from shared.job_state import Progress
@@ -272,3 +275,104 @@ async def test_proxies_of_the_environment_are_not_used(context: TaskContext, fac
         await end_job(context, factory, receiver.url)
         await deliver(context, sent)
         assert len(receiver.requests) == 1
+
+
+async def test_attempts_and_outcomes_are_counted(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    def count(name: str, **labels: str) -> float:
+        return REGISTRY.get_sample_value(f"rowgate_webhook_{name}_total", labels) or 0.0
+
+    def count_all() -> list[float]:
+        results = [count("attempts", result=result) for result in ("2xx", "4xx", "5xx", "connection", "refused")]
+        outcomes = [count("deliveries", outcome=outcome) for outcome in ("delivered", "rejected", "exhausted")]
+        return [*results, *outcomes, REGISTRY.get_sample_value("rowgate_webhook_attempt_duration_seconds_count") or 0.0]
+
+    before = count_all()
+    async with receiving(lambda n: status({1: 500, 2: 200, 3: 404}[n])) as receiver:
+        for _ in range(2):
+            await end_job(context, factory, receiver.url)
+            await deliver(context, sent)
+            sent.clear()
+    await end_job(context, factory, receiver.url)  # nobody listens there any more
+    await make_old(context)
+    await deliver(context, sent)
+    sent.clear()
+    await end_job(context, factory, "http://127.0.0.1:1/")
+    await deliver(with_settings(context, webhook_allow_private_addresses=False), sent)
+    assert [after - earlier for after, earlier in zip(count_all(), before, strict=True)] == [1, 1, 1, 1, 1, 1, 2, 1, 5]
+
+
+async def test_retry_after_is_honoured_inside_the_window_and_recorded(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    answers = [status(503, b"", retry_after="2"), status(200)]
+    async with receiving(lambda n: answers[n - 1]) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        [first, second] = receiver.requests
+    assert second.at - first.at >= 2
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "DELIVERED"
+    assert [attempt.retry_after_s for attempt in delivery.attempts] == [2, None]
+
+
+async def test_retry_after_beyond_the_window_ends_the_round(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    async with receiving(lambda _: status(429, b"", retry_after="3600")) as receiver:
+        job = await end_job(context, factory, receiver.url)
+        await deliver(context, sent)
+        assert len(receiver.requests) == 1
+    delivery = await get_delivery(context, job.id)
+    assert delivery.status == "EXHAUSTED"
+    assert delivery.attempts[0].retry_after_s == 3600
+
+
+async def test_delivery_that_is_rung_again_while_it_waits_waits_once(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    one_at_a_time = with_settings(context, webhook_attempts_per_receiver=1)
+    async with receiving(lambda n: None if n == 1 else status(200)) as receiver:
+        await end_job(context, factory, receiver.url)
+        hanging = asyncio.create_task(deliver(one_at_a_time, sent))
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+        sent.clear()
+        job = await end_job(context, factory, receiver.url)
+        waiting = asyncio.create_task(deliver(one_at_a_time, sent))
+        await asyncio.sleep(0.2)
+        assert not waiting.done()
+        await asyncio.wait_for(deliver(one_at_a_time, sent), timeout=1.0)  # leaves it to the one that waits
+        await waiting
+        assert (await get_delivery(context, job.id)).status == "DELIVERED"
+        hanging.cancel()
+
+
+async def test_crowd_that_waits_hides_no_delivery_from_the_sweep(context: TaskContext, factory: Factory) -> None:
+    for _ in range(3):
+        await end_job(context, factory, "http://127.0.0.1:1/")
+    await make_old(context)
+    rung: list[uuid.UUID] = []
+    for _ in range(3):
+        async with context.database.unit_of_work() as session:
+            rung += await queries.ring_unheard(session, limit=1)
+    assert len(set(rung)) == 3
+    async with context.database.unit_of_work() as session:
+        assert len(await queries.claim_deliveries(session, delivery_ids=rung, round_s=10)) == 3
+
+
+async def test_outcomes_are_recorded_together_with_their_own_numbers(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    jobs = [await end_job(context, factory, "http://127.0.0.1:1/") for _ in range(3)]
+    ids = [uuid.UUID(str(message.payload["delivery_id"])) for message in sent]
+    result = AttemptResult(started_at=datetime.now(UTC), duration_ms=1, status_code=500, error=None, response_excerpt="")
+    for _ in range(2):
+        async with context.database.unit_of_work() as session:
+            claimed = await queries.claim_deliveries(session, delivery_ids=ids, round_s=10)
+        assert len(claimed) == 3
+        async with context.database.unit_of_work() as session:
+            outcomes = [Outcome(claimed=one, result=result, status=DeliveryStatus.PENDING, delay_s=0.0) for one in claimed]
+            gone = dataclasses.replace(claimed[0], id=uuid.uuid4())
+            await queries.record_outcomes(session, outcomes=[*outcomes, Outcome(claimed=gone, result=result, status=DeliveryStatus.PENDING)])
+    for job in jobs:
+        delivery = await get_delivery(context, job.id)
+        assert ([attempt.number for attempt in delivery.attempts], delivery.round_attempts) == ([1, 2], 2)
+
+
+async def make_old(context: TaskContext) -> None:
+    """Every delivery's job has ended long ago."""
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    async with context.database.unit_of_work() as session:
+        await session.execute(update(Delivery).values(round_started_at=long_ago, due_at=long_ago))

@@ -1,0 +1,147 @@
+"""Webhooks of the real dispatcher: killed in the middle of a POST, beside busy workers, and among receivers that hang."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from compose.processes import wait_until
+from tests.faults.harness import Stack, make_sample
+
+pytestmark = pytest.mark.timeout(300)
+
+SMALL = make_sample(20)
+LONG = make_sample(60_000, seed=2)
+"""At the pace of `WORKERS` (conftest) it holds its slot for six seconds and more."""
+SLOTS = 4
+FIRST_ATTEMPT_S, LAST_S = 2.0, 10.0
+"""CONTRACT §5."""
+ANSWERED, HANGING = 180, 20
+
+
+class HangsOnce:
+    """A receiver that never answers its first request, and every later one with 204; remembers each webhook-id."""
+
+    def __init__(self) -> None:
+        heard: list[str] = []
+        over = threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                heard.append(self.headers["webhook-id"])
+                if len(heard) == 1:
+                    over.wait(60)
+                    return
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.heard, self._over = heard, over
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="hangs-once", daemon=True).start()
+
+    def close(self) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def hanging_receivers(count: int) -> Iterator[Sequence[str]]:
+    """Ports where the system takes connections and nobody ever reads."""
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        yield [f"http://127.0.0.1:{listener.getsockname()[1]}/hook" for listener in listeners]
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def test_dispatcher_that_is_killed_mid_post_sends_again_with_the_same_id(stack: Stack) -> None:
+    receiver = HangsOnce()
+    try:
+        job_id = stack.upload(SMALL, webhook_url=receiver.url)
+        assert wait_until(lambda: len(receiver.heard) == 1, timeout_s=30, interval_s=0.01), stack.tail()
+        stack.kill("dispatcher")
+        assert stack.query("SELECT 1 FROM webhook_attempts a JOIN webhook_deliveries d ON d.id = a.delivery_id WHERE d.job_id = $1", job_id) == []
+        [delivery] = stack.client.get(f"/api/jobs/{job_id}/deliveries").json()["deliveries"]
+        assert (delivery["status"], delivery["attempts"]) == ("PENDING", [])
+        stack.restart_part("dispatcher")
+        assert wait_until(lambda: len(receiver.heard) == 2, timeout_s=60), stack.tail()
+        assert receiver.heard == [delivery["id"]] * 2
+        assert wait_until(lambda: stack.client.get(f"/api/jobs/{job_id}/deliveries").json()["deliveries"][0]["status"] == "DELIVERED", timeout_s=10)
+        [after] = stack.client.get(f"/api/jobs/{job_id}/deliveries").json()["deliveries"]
+        assert [(attempt["number"], attempt["status_code"]) for attempt in after["attempts"]] == [(1, 204)]
+    finally:
+        receiver.close()
+
+
+def test_webhook_comes_in_time_while_every_slot_is_busy(stack: Stack) -> None:
+    told = stack.upload(SMALL)
+    stack.assert_completed(told)
+    assert wait_until(lambda: stack.receiver.count(told) == 1, timeout_s=10)
+    busy = [stack.upload(LONG) for _ in range(SLOTS + 1)]
+    assert wait_until(lambda: count_running(stack) == SLOTS, timeout_s=30), stack.tail()
+    begun = time.monotonic()
+    assert stack.client.post(f"/api/jobs/{told}/deliveries/redeliver").status_code == 202
+    assert wait_until(lambda: stack.receiver.count(told) == 2, timeout_s=FIRST_ATTEMPT_S, interval_s=0.02), stack.tail()
+    assert time.monotonic() - begun < FIRST_ATTEMPT_S
+    assert count_running(stack) == SLOTS
+    cancelled = next(job_id for job_id in busy if stack.job(job_id)["status"] == "PROCESSING")
+    assert stack.cancel(cancelled)
+    assert wait_until(lambda: stack.receiver.count(cancelled) == 1, timeout_s=FIRST_ATTEMPT_S, interval_s=0.02), stack.tail()
+    busy.remove(cancelled)
+    for job_id in busy:
+        stack.cancel(job_id)
+
+
+def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
+    with hanging_receivers(HANGING) as hanging:
+        urls = [*hanging, *[stack.receiver.url] * ANSWERED]
+        jobs = insert_running_jobs(stack, urls)
+        with ThreadPoolExecutor(8) as clients:  # each ends a job; those first whose receiver hangs
+            assert set(clients.map(lambda job_id: stack.client.delete(f"/api/jobs/{job_id}").status_code, jobs)) == {204}
+        answered = jobs[HANGING:]
+        assert wait_until(lambda: all(stack.receiver.count(job_id) for job_id in answered), timeout_s=LAST_S), stack.tail()
+        rows = stack.query(
+            "SELECT extract(epoch FROM min(a.started_at) - j.completed_at) AS first_s,"
+            " extract(epoch FROM max(a.started_at) - j.completed_at) + max(a.duration_ms) / 1000.0 AS last_s"
+            " FROM jobs j JOIN webhook_deliveries d ON d.job_id = j.id JOIN webhook_attempts a ON a.delivery_id = d.id"
+            " WHERE j.id = ANY($1::uuid[]) AND d.status = 'DELIVERED' GROUP BY j.id",
+            answered,
+        )
+        assert len(rows) == ANSWERED
+        assert max(row["first_s"] for row in rows) < FIRST_ATTEMPT_S
+        assert max(row["last_s"] for row in rows) < LAST_S
+        assert stack.query("SELECT 1 FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'", jobs[:HANGING]) == []
+    for job_id in jobs:
+        assert stack.client.delete(f"/api/jobs/{job_id}").status_code == 204
+
+
+def count_running(stack: Stack) -> int:
+    [row] = stack.query("SELECT count(*) AS running FROM jobs WHERE status = 'PROCESSING'")
+    return int(row["running"])
+
+
+def insert_running_jobs(stack: Stack, urls: Sequence[str]) -> list[str]:
+    """Jobs that a worker seems to hold, one for each URL."""
+    jobs = [str(uuid.uuid4()) for _ in urls]
+    stack.query(
+        "INSERT INTO jobs (id, filename, file_size, file_type, sha256, status, attempt, lease_expires_at, webhook_url)"
+        " SELECT id, 'a.csv', 1, 'csv', repeat('0', 64), 'PROCESSING', 1, now() + interval '1 hour', url"
+        " FROM unnest($1::uuid[], $2::text[]) AS given (id, url)",
+        jobs,
+        urls,
+    )
+    return jobs
