@@ -81,7 +81,7 @@ class Stack:
         """Start the dispatcher."""
         self._dispatcher = self._start("dispatcher", "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B")
         dispatcher = self._dispatcher
-        self._wait_for(dispatcher, lambda: any("ready." in line for line in dispatcher.log_file.read_text().splitlines()))
+        self._wait_for(dispatcher, lambda: any("ready." in line for line in list(dispatcher.last_lines)))
 
     def stop_worker(self) -> None:
         """Stop the worker if one runs."""

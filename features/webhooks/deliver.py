@@ -26,8 +26,8 @@ ROUND_S = 10.0
 ATTEMPT_S = 1.5
 SHORTEST_ATTEMPT_S = 0.1
 BACKOFF_S = (0.5, 1.0, 2.0)
-MOST_ATTEMPTS_AT_ONCE = 1000
-"""In one process, or half as many as it may open files, where that is less."""
+MOST_ATTEMPTS_AT_ONCE = 2000
+"""In one process, or half as many as it may open files, where that is less. One that waits for its answer costs a socket and some memory."""
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 log = structlog.get_logger(__name__)
@@ -44,8 +44,10 @@ class Courier:
     def __init__(self, context: TaskContext) -> None:
         self._settings = context.settings
         self._ledger = Ledger(context.database, round_s=ROUND_S)
-        most_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._turns = Turns(at_once=min(MOST_ATTEMPTS_AT_ONCE, most_files // 2), per_receiver=context.settings.webhook_attempts_per_receiver)
+        self._turns = Turns(
+            at_once=min(MOST_ATTEMPTS_AT_ONCE, allow_files(2 * MOST_ATTEMPTS_AT_ONCE) // 2),
+            per_receiver=context.settings.webhook_attempts_per_receiver,
+        )
         self._waiting: set[uuid.UUID] = set()
 
     async def deliver(self, delivery_id: uuid.UUID) -> None:
@@ -93,6 +95,15 @@ class Courier:
         left_s = claimed.time_left_s - result.duration_ms / 1000
         delay_s = choose_delay(claimed.round_attempt, result.retry_after_s, left_s=left_s)
         return Outcome(claimed=claimed, result=result, status=DeliveryStatus.EXHAUSTED if delay_s is None else status, delay_s=delay_s)
+
+
+def allow_files(wanted: int) -> int:
+    """How many files and sockets this process may open: as many as are wanted, if the system lets it have them (often it begins with 1,024)."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    return wanted if allowed == resource.RLIM_INFINITY else allowed
 
 
 def name_receiver(url: str) -> str:
