@@ -113,7 +113,7 @@ async def _end_jobs(stack: Stack, case: Case, ports: Mapping[str, Sequence[int]]
         return {str(row.id): row.completed_at for row in ended if jobs[row.id] in answering}
     finally:
         await database.close()
-        broker.close()
+        await broker.aclose()
 
 
 async def _insert_jobs(database: Database, jobs: Mapping[uuid.UUID, int]) -> None:
