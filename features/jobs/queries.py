@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, cast, func, select, text
 from sqlalchemy.orm import undefer
 
-from features.jobs.models import JobCount
 from features.jobs.schemas import JobFilter
 from shared.db.jobs import is_visible
-from shared.db.models import Job
+from shared.db.models import Job, JobCount
 from shared.pagination import count_skipped
 
 FOLD_COUNTS = """

@@ -1,4 +1,4 @@
-"""The two tables that are everybody's: jobs and their row errors, in pieces."""
+"""The tables that are everybody's: jobs, how many there are, and their row errors, in pieces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Index, SmallInteger, String, Text, Uuid, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base
@@ -105,6 +105,20 @@ class Job(Base):
     def table_schema(self) -> dict[str, Any] | None:
         """The Table Schema that is used: given, or inferred, or not known yet."""
         return self.schema_given if self.schema_given is not None else self.schema_inferred
+
+
+class JobCount(Base):
+    """So many jobs more, or fewer, that clients see: of one key's name, in one status. The sum is their number.
+
+    Written by a trigger on `jobs` (migration 0003) in the transaction that changes them; rows are only added, so that nobody waits, and folded now and then.
+    """
+
+    __tablename__ = "job_counts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    submitted_by: Mapped[str | None] = mapped_column(String(255))
+    status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"))
+    count: Mapped[int]
 
 
 class ErrorPiece(Base):

@@ -16,11 +16,10 @@ from fastapi import FastAPI
 from sqlalchemy import event, func, select, text
 
 from features.jobs import queries, tasks
-from features.jobs.models import JobCount
 from features.jobs.schemas import JobFilter
 from shared import job_state
 from shared.auth import Viewer, parse_api_keys
-from shared.db.models import Job, JobStatus
+from shared.db.models import Job, JobCount, JobStatus
 from shared.db.session import Database
 from shared.job_state import Progress
 from shared.messaging import Nothing, TaskContext
