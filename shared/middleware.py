@@ -31,6 +31,7 @@ _POLICY_OF_PAGES = (
     "default-src 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data:; frame-ancestors 'none';"
     " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 )
+_METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,7 @@ class RequestMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         start, status = time.perf_counter(), 500
+        metrics.HTTP_IN_PROGRESS.inc()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -116,7 +118,9 @@ class RequestMiddleware:
         finally:
             duration_s = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
-            metrics.HTTP_SECONDS.labels(method=scope["method"], route=route, status=str(status)).observe(duration_s)
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # whatever a client invents
+            metrics.HTTP_IN_PROGRESS.dec()
+            metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
             if not route.startswith(("/api/health", "/metrics")):
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
 from fastapi import Depends, Request
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from shared import metrics
 from shared.db.errors import DatabaseUnavailable
 from shared.messaging import Message, take_messages
 
@@ -103,7 +104,14 @@ def open_database(
         pool_recycle=1800,
         hide_parameters=True,
     )
+    _measure_pool(engine, limit=pool_size + max_overflow)
     return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
+
+
+def _measure_pool(engine: AsyncEngine, *, limit: int) -> None:
+    metrics.POOL_LIMIT.set(limit)
+    event.listen(engine.sync_engine, "checkout", lambda *_: metrics.POOL_CHECKED_OUT.inc())
+    event.listen(engine.sync_engine, "checkin", lambda *_: metrics.POOL_CHECKED_OUT.dec())
 
 
 async def ping(session: AsyncSession) -> None:

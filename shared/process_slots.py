@@ -1,0 +1,75 @@
+"""Numbers for the processes that keep their metrics in one folder: each holds the lowest one that was free.
+
+With process ids in their place, a worker whose children end after ten jobs leaves a file behind for each of them, for ever. Numbers are used again: who
+takes over a number goes on counting where the dead process stopped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+
+class ProcessSlots:
+    """The numbers of one folder. A process holds its own by a file lock, which the kernel releases however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._pid: int | None = None
+        self._number = 0
+        self._lock: int | None = None
+
+    def own(self) -> int:
+        """This process's number; a process that was forked takes one of its own."""
+        if self._pid != os.getpid():
+            if self._lock is not None:
+                os.close(self._lock)  # the parent's, which goes on holding it
+            self._number, self._lock = self._claim()
+            self._pid = os.getpid()
+        return self._number
+
+    def list_files(self) -> Sequence[str]:
+        """The metric files to be added up: of counters and histograms all, of gauges those of the living."""
+        alive: dict[int, bool] = {}
+        files = []
+        for path in sorted(self._folder.glob("*.db")):
+            kind, _, number = path.stem.rpartition("_")
+            if kind.startswith("gauge_") and not alive.setdefault(int(number), self._is_held(int(number))):
+                continue
+            # Between its making and its first entry a file is empty, and prometheus_client cannot read it.
+            if path.stat().st_size > 0:
+                files.append(str(path))
+        return files
+
+    def _claim(self) -> tuple[int, int]:
+        for number in count():
+            lock = os.open(self._lock_path(number), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            for stale in self._folder.glob(f"gauge_*_{number}.db"):
+                stale.unlink()
+            return number, lock
+        raise AssertionError
+
+    def _is_held(self, number: int) -> bool:
+        try:
+            lock = os.open(self._lock_path(number), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def _lock_path(self, number: int) -> Path:
+        return self._folder / f"{number}.lock"
