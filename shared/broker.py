@@ -13,6 +13,7 @@ import structlog
 from celery import Celery
 from kombu import Exchange, Queue
 
+from shared import metrics
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
 from shared.messaging import Message
 from shared.redis_client import explain, open_redis
@@ -78,6 +79,7 @@ class Broker:
     async def send(self, messages: Sequence[Message]) -> bool:
         """Send all of them, or say in the log why not and return False; takes at most twice the Redis timeout."""
         if time.monotonic() < self._paused_until:
+            metrics.MESSAGES_UNSENT.inc(len(messages))
             log.warning("messages left to the periodic ring: the broker failed a moment ago", messages=len(messages))
             return False
         packed: dict[str, list[str]] = {}
@@ -88,6 +90,7 @@ class Broker:
                 for queue, texts in packed.items():
                     await self._redis.lpush(queue, *texts)
         except Exception as error:  # noqa: BLE001  # whatever the broker's trouble is: the rows are the outbox
+            metrics.MESSAGES_UNSENT.inc(len(messages))
             self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             log.warning("messages left to the periodic ring: the broker did not take them", messages=len(messages), reason=explain(error))
             return False
@@ -101,7 +104,7 @@ class Broker:
             "body": base64.b64encode(json.dumps(task.body).encode()).decode(),
             "content-encoding": "utf-8",
             "content-type": "application/json",
-            "headers": task.headers,
+            "headers": task.headers | ({"request_id": message.request_id} if message.request_id else {}),
             "properties": {
                 **task.properties,
                 "body_encoding": "base64",

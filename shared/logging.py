@@ -3,23 +3,55 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import traceback
+import warnings
 from typing import TYPE_CHECKING
 
 import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor, WrappedLogger
 
     from shared.settings import Settings
 
 CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore")
 """Say nothing that our own lines do not say better, every few seconds."""
 
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/@'\"?#\\]*@")
+"""What stands before the host of a URL: `user:password@`."""
+
+
+def mask_credentials(text: str) -> str:
+    """The text without user and password of the URLs in it."""
+    return _CREDENTIALS.sub("***@", text)
+
+
+def describe_frames(error: BaseException) -> str:
+    """Where an exception came from, and those behind it: types, files, lines and our own code, without messages, which may quote a file's contents."""
+    parts: list[str] = []
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.insert(0, f"{frames}{type(current).__module__}.{type(current).__qualname__}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return "\nthen\n".join(parts)
+
+
+def _mask(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
+    return mask_credentials(str(line))
+
+
+def is_text(settings: Settings) -> bool:
+    """Whether this process's lines are for a person at a terminal; else they are JSON."""
+    return settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+
 
 def configure_logging(settings: Settings) -> None:
     """Send every logger of this process, ours and the libraries', through one form to standard error; tracebacks show no values of variables."""
-    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -27,7 +59,7 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[Processor]
-    if as_text:
+    if is_text(settings):
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -41,7 +73,7 @@ def configure_logging(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*common, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _mask],
         ),
     )
     root = logging.getLogger()
@@ -53,3 +85,5 @@ def configure_logging(settings: Settings) -> None:
         logger.propagate = True
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+    warnings.filterwarnings("ignore", module=r"openpyxl\.")  # they quote cells

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import structlog
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Message:
     queue: str
     payload: Mapping[str, Any]
     expires_s: float | None = None
+    request_id: str | None = None
+    """Of the request that it goes back to, for the log."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,13 @@ async def publish(session: AsyncSession, event: object) -> None:
 
 def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None) -> None:
     """Send `payload` to `ref` once this transaction has committed; a rollback forgets it."""
-    message = Message(task=ref.name, queue=ref.queue, payload=payload.model_dump(mode="json"), expires_s=expires_s)
+    message = Message(
+        task=ref.name,
+        queue=ref.queue,
+        payload=payload.model_dump(mode="json"),
+        expires_s=expires_s,
+        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+    )
     session.info.setdefault(_MESSAGES, []).append(message)
 
 

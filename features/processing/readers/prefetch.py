@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Iterator
 from queue import Empty, Full, Queue
@@ -19,7 +20,8 @@ class Prefetch(Generic[Item]):
         self._source = source
         self._queue: Queue[Item | _End] = Queue(maxsize=depth)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        # With the caller's context: what is logged on the way says for whom.
+        self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,), name="read-ahead", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[Item]:
