@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -40,6 +41,9 @@ class ChunkReport:
     findings: Sequence[Finding]
     fraction_read: float
     """How much of the file is behind this chunk, 0 to 1: an estimate, never falling."""
+    reading_s: float = 0.0
+    """How long the reader was waited for; it may run ahead in a thread of its own."""
+    checking_s: float = 0.0
 
 
 class Inspection:
@@ -66,20 +70,29 @@ class Inspection:
         """Check the rows chunk by chunk, once. Raises `FileUnreadable` where the file breaks off."""
         header_findings = self._checker.check_header()
         fraction = 0.0
+        asked_at = time.perf_counter()
         for chunk in self._chunks:
+            read_at = time.perf_counter()
             result = self._checker.check(chunk)
+            checked_at = time.perf_counter()
             fraction = max(fraction, min(1.0, chunk.bytes_read / max(1, self._table.bytes_total)))
             yield ChunkReport(
                 rows_processed=len(chunk.row_numbers) + chunk.rows_lost,
                 rows_failed=result.rows_failed,
                 findings=[*header_findings, *result.findings],
                 fraction_read=fraction,
+                reading_s=read_at - asked_at,
+                checking_s=checked_at - read_at,
             )
             header_findings = ()
+            asked_at = time.perf_counter()
         if header_findings:
             yield ChunkReport(rows_processed=0, rows_failed=0, findings=header_findings, fraction_read=1.0)
+        asked_at = time.perf_counter()
         for result in self._checker.finish():
-            yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=result.findings, fraction_read=1.0)
+            checking_s = time.perf_counter() - asked_at
+            yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=result.findings, fraction_read=1.0, checking_s=checking_s)
+            asked_at = time.perf_counter()
 
     def close(self) -> None:
         """Give files, threads and processes back; may be called twice and while `reports` is half-way."""

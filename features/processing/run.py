@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from features.processing.engine import ChunkReport, Inspection, inspect_file
+from features.processing.measure import Outcome, count_attempt, count_claim, count_report, measured
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.recorder import JobLost, Recorder
 from features.processing.schemas import Hold
 from shared import job_state, shutdown
 from shared.db.errors import is_database_unavailable
+from shared.logging import describe_frames
 from shared.storage import stored_path
 from shared.table_dialect import parse_table_dialect
 from shared.table_schema import parse_table_schema
@@ -46,11 +49,14 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
     hold = Hold(job_id=job_id, attempt=job.attempt, lease_s=settings.job_lease_s)
     with structlog.contextvars.bound_contextvars(job_id=str(job_id), attempt=hold.attempt):
         log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
+        count_claim(job)
+        start = time.perf_counter()
         async with _beside(_renew_lease(context, hold)), _beside(_fail_at_time_limit(context, hold)):
-            await _attempt(context, job, hold)
+            outcome = await _attempt(context, job, hold)
+        count_attempt(outcome, duration_s=time.perf_counter() - start)
 
 
-async def _attempt(context: TaskContext, job: Job, hold: Hold) -> None:
+async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
     """Process the file; whatever comes between is answered by the one transition that fits it."""
     settings = context.settings
     try:
@@ -60,22 +66,26 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> None:
             interval_s=settings.progress_interval_s,
             most_stored=settings.max_stored_errors_per_job,
         ) as recorder:
-            await _process(context, job, hold, recorder)
+            return await _process(context, job, hold, recorder)
     except JobLost:
         log.info("job is no longer ours")
+        return "lost"
     except StopRequested:
         await _release(context, hold)
         log.info("job released: this worker shuts down")
-    except Exception as error:
+        return "released"
+    except Exception as error:  # noqa: BLE001  # logged below, without its message
         if is_database_unavailable(error):
             log.warning("the database went away", reason=repr(error))
             await _release(context, hold)
-        else:
-            log.exception("job crashed")
-            await _count_crash(context, hold)
+            return "released"
+        # Messages of libraries quote the cell that they stumbled over.
+        log.error("job crashed", exception=describe_frames(error))  # noqa: TRY400  # would log it whole
+        await _count_crash(context, hold)
+        return "crashed"
 
 
-async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> None:
+async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> Outcome:
     """Read the file to its end, or to where it breaks off, and end the job accordingly."""
     settings = context.settings
     try:
@@ -84,34 +94,40 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
             await recorder.require_hold()
             async with aclosing(_read_ahead(inspection.reports())) as reports:
                 async for report in reports:
-                    await recorder.record(report)
+                    count_report(report)
+                    with measured("recording"):
+                        await recorder.record(report)
                     if shutdown.must_stop():
                         raise StopRequested
     except FileUnreadable as unreadable:
-        log.info("file cannot be read to its end", reason=str(unreadable))
-        await recorder.fail(str(unreadable))
-    else:
+        log.info("file cannot be read to its end")  # why, stands in the job: it may name the file's sheets
+        with measured("recording"):
+            await recorder.fail(str(unreadable))
+        return "failed"
+    with measured("recording"):
         await recorder.finish()
-        log.info("job completed")
+    log.info("job completed")
+    return "completed"
 
 
 @asynccontextmanager
 async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
     path = stored_path(settings.upload_dir, job.id, job.filename)
     try:
-        inspection = await asyncio.to_thread(
-            inspect_file,
-            path,
-            table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
-            dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
-            encoding=job.encoding,
-            limits=ReadLimits(
-                chunk_rows=settings.chunk_rows,
-                max_row_bytes=settings.max_row_bytes,
-                spill_dir=settings.spill_dir,
-                excel_reader=settings.excel_reader,
-            ),
-        )
+        with measured("reading"):
+            inspection = await asyncio.to_thread(
+                inspect_file,
+                path,
+                table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
+                dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+                encoding=job.encoding,
+                limits=ReadLimits(
+                    chunk_rows=settings.chunk_rows,
+                    max_row_bytes=settings.max_row_bytes,
+                    spill_dir=settings.spill_dir,
+                    excel_reader=settings.excel_reader,
+                ),
+            )
     except FileNotFoundError as error:
         raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
     try:

@@ -8,7 +8,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from features.retry.suspects import Suspects
-from shared import job_state
+from shared import job_state, metrics
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.db.session import SENT
 from shared.messaging import Nothing, TaskContext, TaskRef, task
@@ -36,6 +36,7 @@ async def take_back(context: TaskContext, _: Nothing) -> None:
         async with context.database.unit_of_work() as session:
             job = await job_state.take_back(session, expired=lease, max_crashes=context.settings.max_crashes)
         if job is not None:
+            metrics.LEASES_TAKEN_BACK.labels(job.status.value).inc()
             log.warning("took a job back from a silent worker", job_id=str(job.job_id), status=job.status.value, crashes=job.crashes)
 
 
@@ -59,6 +60,7 @@ async def ring_again(context: TaskContext, _: Nothing) -> None:
             rung = await job_state.ring_again(session, limit=RING_JOBS)
         sent = bool(session.info[SENT])
         if rung:
+            metrics.MESSAGES_SENT_AGAIN.inc(rung)
             log.info("sent messages of QUEUED jobs again", jobs=rung, taken=sent)
     if not sent:
         await forget_broker(context)
