@@ -10,14 +10,18 @@ import os
 import threading
 from typing import Any
 
+import structlog
 from celery import Celery, signals
+from celery.concurrency.prefork import TaskPool as PreforkPool
 
 from shared import registry, shutdown
 from shared.broker import HARD_LIMIT_MARGIN_S, create_celery
 from shared.celery_repairs import repair_celery
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.logging import configure_logging
+from shared.logging import configure_logging, is_text
 from shared.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
+from shared.metrics_server import MetricsServer
+from shared.presence import Presence
 from shared.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 from shared.settings import get_settings
 
@@ -27,6 +31,8 @@ app: Celery = create_celery(settings)
 _runtime: Runtime | None = None
 _runtime_lock = threading.Lock()
 _pool_limits = CHILD_POOL
+_presence: Presence | None = None
+_metrics_server = MetricsServer()
 
 
 def get_runtime() -> Runtime:
@@ -71,16 +77,52 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401
 
 
 @signals.celeryd_init.connect
-def _size_pool(options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
-    global _pool_limits  # noqa: PLW0603  # decided once, before the first task
-    queues = str((options or {}).get("queues") or "")
-    if MAINTENANCE_QUEUE in queues:
+def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
+    global _pool_limits, _presence  # noqa: PLW0603  # decided once, before the first task
+    is_dispatcher = MAINTENANCE_QUEUE in str((options or {}).get("queues") or "")
+    if is_dispatcher:
         _pool_limits = DISPATCHER_POOL
+    _presence = Presence(settings, role="dispatcher" if is_dispatcher else "worker", name=sender)
+    instance.quiet = not is_text(settings)  # Celery's banner is no JSON
+
+
+@signals.worker_ready.connect
+def _serve_metrics(sender: Any, **_: Any) -> None:  # noqa: ANN401
+    _metrics_server.start(settings, has_children=isinstance(sender.pool, PreforkPool))
+
+
+@signals.worker_process_init.connect
+def _leave_metrics_to_parent(**_: Any) -> None:  # noqa: ANN401
+    _metrics_server.leave_to_parent()
+
+
+@signals.heartbeat_sent.connect
+def _announce(**_: Any) -> None:  # noqa: ANN401
+    if _presence is not None:
+        _presence.announce()
+
+
+@signals.task_prerun.connect
+def _name_task(task: Any, kwargs: dict[str, Any], **_: Any) -> None:  # noqa: ANN401
+    """Have every line say what it is about, Celery's own as well; the coroutine on the event loop inherits it."""
+    known = {"task": task.name, "job_id": kwargs.get("job_id"), "request_id": task.request.get("request_id")}
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in known.items() if value is not None})
+
+
+@signals.task_postrun.connect
+def _forget_task(**_: Any) -> None:  # noqa: ANN401
+    structlog.contextvars.clear_contextvars()
 
 
 @signals.worker_shutting_down.connect
 def _tell_children(**_: Any) -> None:  # noqa: ANN401
     shutdown.request_stop(grace_s=settings.worker_shutdown_timeout_s)
+
+
+@signals.worker_shutdown.connect
+def _withdraw(**_: Any) -> None:  # noqa: ANN401
+    if _presence is not None:
+        _presence.withdraw()
 
 
 @signals.worker_process_shutdown.connect

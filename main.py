@@ -22,8 +22,7 @@ from shared.openapi import install_openapi
 from shared.problems import install_problem_handlers
 from shared.redis_client import open_redis
 from shared.settings import Settings, get_settings
-
-VERSION = "0.1.0"
+from shared.version import VERSION
 
 log = structlog.get_logger(__name__)
 

@@ -73,6 +73,8 @@ class Settings(BaseSettings):
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
     publish_address: str | None = Field(None, description="Where Compose publishes the API; off loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Where a worker or dispatcher answers `/metrics`; 0 = nowhere; the API has it on its own port")
+    metrics_host: str = Field("127.0.0.1", description="On which address of the machine it does")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
