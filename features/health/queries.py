@@ -1,12 +1,13 @@
-"""The health slice's SQL."""
+"""The health slice's SQL: small questions, answered from an index or a few rows."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, extract, func, select
 
-from shared.db.models import Job, JobStatus
+from shared.db.models import Job, JobCount, JobStatus
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,3 +17,31 @@ async def count_held_jobs(session: AsyncSession) -> int:
     """How many jobs run with a lease that is not over: each is a sign of a living worker."""
     statement = select(func.count()).select_from(Job).where(Job.status == JobStatus.PROCESSING, Job.lease_expires_at > func.now())
     return (await session.scalars(statement)).one()
+
+
+async def count_jobs_by_status(session: AsyncSession) -> Mapping[JobStatus, int]:
+    """How many jobs clients see in each status; no job is looked at."""
+    statement = select(JobCount.status, cast(func.sum(JobCount.count), BigInteger).label("jobs")).group_by(JobCount.status)
+    found = {row.status: row.jobs for row in await session.execute(statement)}
+    return {status: found.get(status, 0) for status in JobStatus}
+
+
+async def get_oldest_wait_s(session: AsyncSession) -> float:
+    """For how long the oldest job that nobody has claimed yet has been QUEUED, in seconds; 0 where none waits.
+
+    Jobs that wait for a further attempt are left out: when their wait began is recorded nowhere.
+    """
+    statement = (
+        select(extract("epoch", func.now() - Job.created_at))
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.attempt == 0)
+        .order_by(Job.created_at, Job.id)
+        .limit(1)
+    )
+    wait_s = (await session.scalars(statement)).one_or_none()
+    return max(0.0, float(wait_s or 0))
+
+
+async def get_server_version(session: AsyncSession) -> str:
+    """The version of PostgreSQL."""
+    version: str = (await session.scalars(select(func.current_setting("server_version")))).one()
+    return version

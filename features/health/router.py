@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from features.health.checks import check_health
+from features.health.gauges import collect_gauges
 from features.health.schemas import HealthRead, LiveRead
+from shared.auth import SettingsDep
 from shared.db.session import DatabaseDep
 from shared.metrics import render_metrics
 
@@ -13,9 +17,9 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer"}})
-async def show_health(request: Request, response: Response, database: DatabaseDep) -> HealthRead:
+async def show_health(request: Request, response: Response, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
     """Whether database and Redis answer; 503 with the same body where one does not."""
-    health = await check_health(database, request.app.state.redis)
+    health = await check_health(database, request.app.state.redis, upload_dir=settings.upload_dir)
     response.status_code = 200 if health.status == "healthy" else 503
     return health
 
@@ -27,6 +31,8 @@ async def show_live() -> LiveRead:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
-def show_metrics() -> Response:
-    """Prometheus text."""
-    return Response(render_metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def show_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
+    """Prometheus text of all API processes, and what database, Redis and disk say; what does not answer within a second is left out."""
+    gauges = await collect_gauges(database, request.app.state.redis, upload_dir=settings.upload_dir)
+    text = await asyncio.to_thread(render_metrics, gauges)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -21,7 +21,34 @@ class WorkersHealth(Read):
 
     status: Literal["alive", "silent", "unknown"] = Field(description="unknown: Redis cannot be asked")
     dispatcher_seen_at: UtcTime | None = None
+    workers_alive: int | None = Field(None, description="Worker processes that gave a sign of life within 35 s; null where Redis cannot be asked")
+    dispatchers_alive: int | None = Field(None, description="Likewise, dispatchers")
     worker_seen_at: UtcTime | None = Field(None, description="When a worker last had a free slot to answer in, or committed a running job's lease")
+
+
+class MigrationHealth(Read):
+    """How the database's schema stands to this code."""
+
+    status: Literal["current", "behind", "ahead", "empty"] = Field(description="ahead: newer code has migrated the database, as in the middle of an upgrade")
+    database_level: str | None = Field(examples=["0003"])
+    code_level: str = Field(examples=["0003"])
+
+
+class DiskHealth(Read):
+    """The disk on which the uploaded files lie."""
+
+    free_bytes: int
+    size_bytes: int
+
+
+class HealthDetails(Read):
+    """What an operator asks next; null where no answer came in time."""
+
+    version: str = Field(description="Of this service", examples=["0.1.0"])
+    database_version: str | None = Field(None, examples=["17.2"])
+    redis_version: str | None = Field(None, description="The version of Redis that the server is compatible with", examples=["8.0.0"])
+    migration: MigrationHealth | None = None
+    upload_disk: DiskHealth | None = None
 
 
 class HealthRead(Read):
@@ -31,6 +58,7 @@ class HealthRead(Read):
     database: PartHealth
     redis: PartHealth
     workers: WorkersHealth
+    details: HealthDetails
 
 
 class LiveRead(Read):

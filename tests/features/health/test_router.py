@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import time
+import tomllib
+from pathlib import Path
 
 import httpx
+import pytest
 from fastapi import FastAPI
 
 from features.health import tasks
+from shared.db import migration_level
 from shared.db.session import open_database
 from shared.messaging import Message, Nothing, TaskContext
 from shared.redis_client import open_redis
 from shared.settings import Settings
+from shared.version import VERSION
 
 
 async def _send(messages: object) -> bool:
@@ -23,6 +28,26 @@ async def test_all_parts_answer(client: httpx.AsyncClient) -> None:
     assert health["status"] == health["database"]["status"] == health["redis"]["status"] == "healthy"
     assert health["database"]["latency_ms"] > 0
     assert health["workers"]["status"] == "silent"
+    details = health["details"]
+    assert details["version"] == VERSION
+    assert int(details["database_version"].split(".")[0]) >= 15
+    assert int(details["redis_version"].split(".")[0]) >= 7
+    assert details["migration"]["status"] == "current"
+    assert details["migration"]["database_level"] == details["migration"]["code_level"]
+    assert 0 < details["upload_disk"]["free_bytes"] < details["upload_disk"]["size_bytes"]
+
+
+@pytest.mark.parametrize(
+    ("level", "status"),
+    [("0001", "behind"), ("9999", "ahead"), (None, "empty"), (migration_level.get_code_level(), "current")],
+)
+def test_level_of_the_database_is_judged_by_what_this_code_knows(level: str | None, status: str) -> None:
+    assert migration_level.judge_level(level) == status
+
+
+def test_version_is_the_one_of_the_project() -> None:
+    project = tomllib.loads((Path(__file__).parent.parent.parent.parent / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
 
 
 async def test_database_away_is_a_503_with_the_same_body(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:

@@ -1,0 +1,40 @@
+"""Asking something that may hang: an answer in time, or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_left: set[asyncio.Task[Any]] = set()
+
+
+async def ask(work: Coroutine[Any, Any, T], *, timeout_s: float) -> T:
+    """What `work` returns; `TimeoutError` after `timeout_s`.
+
+    Other than with `asyncio.timeout`, it is cancelled without being waited for: a driver whose server hangs takes its time to give up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=timeout_s)
+    except asyncio.CancelledError:
+        _leave(task)
+        raise
+    if not done:
+        _leave(task)
+        raise TimeoutError(f"no answer within {timeout_s:g} s")
+    return task.result()
+
+
+def _leave(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    _left.add(task)
+    task.add_done_callback(_forget)
+
+
+def _forget(task: asyncio.Task[Any]) -> None:
+    _left.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody is there any more to be told

@@ -1,0 +1,26 @@
+"""How much room there is for uploads."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="disk-space")
+"""One, of its own: a network file system that hangs takes no other thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """Of the file system that a folder lies on."""
+
+    free_bytes: int
+    size_bytes: int
+
+
+async def measure_disk(folder: Path) -> DiskSpace:
+    """The room on the folder's disk. Raises OSError where there is no such folder."""
+    usage = await asyncio.get_running_loop().run_in_executor(_thread, shutil.disk_usage, folder)
+    return DiskSpace(free_bytes=usage.free, size_bytes=usage.total)

@@ -1,0 +1,135 @@
+"""What is asked for at each scrape and counted nowhere: jobs by status, queues, workers, disk. Small questions, all at once, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from prometheus_client.core import GaugeMetricFamily
+
+from features.health import queries
+from features.health.ask import ask
+from features.health.disk import DiskSpace, measure_disk
+from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
+from shared.db import migration_level
+from shared.presence import count_present
+from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from shared.db.models import JobStatus
+    from shared.db.session import Database
+
+TIMEOUT_S = 1.0
+QUEUES = (PROCESSING_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseState:
+    """What the database says."""
+
+    jobs: Mapping[JobStatus, int]
+    oldest_wait_s: float
+    is_migrated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedisState:
+    """What Redis says."""
+
+    messages: Mapping[str, int]
+    workers_alive: int
+    dispatchers_alive: int
+
+
+async def collect_gauges(database: Database, redis: Redis, *, upload_dir: Path) -> Sequence[GaugeMetricFamily]:
+    """The gauges of this moment; those of a part that does not answer are left out, and `rowgate_…_up` is 0."""
+    database_state, redis_state, disk = await asyncio.gather(
+        _ask_or_none("database", _ask_database(database)),
+        _ask_or_none("redis", _ask_redis(redis)),
+        _ask_or_none("disk", measure_disk(upload_dir)),
+    )
+    build = GaugeMetricFamily("rowgate_build_info", "Always 1; the labels say what runs", labels=["version", "python"])
+    build.add_metric([VERSION, platform.python_version()], 1)
+    return [build, *_describe_database(database_state), *_describe_redis(redis_state), *_describe_disk(disk)]
+
+
+async def _ask_or_none(part: str, question: Coroutine[Any, Any, T]) -> T | None:
+    try:
+        return await ask(question, timeout_s=TIMEOUT_S)
+    except Exception as error:  # noqa: BLE001  # whatever its trouble is, the other metrics are asked for all the more
+        log.warning("a part has no metrics to give", part=part, reason=repr(error))
+        return None
+
+
+async def _ask_database(database: Database) -> DatabaseState:
+    async with database.unit_of_work() as session:
+        jobs = await queries.count_jobs_by_status(session)
+        oldest_wait_s = await queries.get_oldest_wait_s(session)
+        level = await migration_level.get_database_level(session)
+    standing = await asyncio.to_thread(migration_level.judge_level, level)
+    return DatabaseState(jobs=jobs, oldest_wait_s=oldest_wait_s, is_migrated=standing == "current")
+
+
+async def _ask_redis(redis: Redis) -> RedisState:
+    async with redis.pipeline(transaction=False) as pipeline:
+        for queue in QUEUES:
+            pipeline.llen(queue)
+        lengths = await pipeline.execute()
+    return RedisState(
+        messages=dict(zip(QUEUES, lengths, strict=True)),
+        workers_alive=await count_present(redis, role="worker"),
+        dispatchers_alive=await count_present(redis, role="dispatcher"),
+    )
+
+
+def _describe_database(state: DatabaseState | None) -> list[GaugeMetricFamily]:
+    up = GaugeMetricFamily("rowgate_database_up", "Whether the database answered this scrape", value=state is not None)
+    if state is None:
+        return [up]
+    jobs = GaugeMetricFamily("rowgate_jobs", "Jobs that clients see", labels=["status"])
+    for status, count in state.jobs.items():
+        jobs.add_metric([status.value], count)
+    return [
+        up,
+        jobs,
+        GaugeMetricFamily(
+            "rowgate_oldest_queued_job_age_seconds",
+            "For how long the oldest job waits that nobody has claimed yet; 0 where none does",
+            value=state.oldest_wait_s,
+        ),
+        GaugeMetricFamily("rowgate_migration_current", "Whether the database is migrated to the level of this code", value=state.is_migrated),
+    ]
+
+
+def _describe_redis(state: RedisState | None) -> list[GaugeMetricFamily]:
+    up = GaugeMetricFamily("rowgate_redis_up", "Whether Redis answered this scrape", value=state is not None)
+    if state is None:
+        return [up]
+    messages = GaugeMetricFamily("rowgate_queue_messages", "Messages that no process has taken yet; jobs are counted in rowgate_jobs", labels=["queue"])
+    for queue, count in state.messages.items():
+        messages.add_metric([queue], count)
+    return [
+        up,
+        messages,
+        GaugeMetricFamily("rowgate_workers_alive", "Workers that gave a sign of life within 35 s", value=state.workers_alive),
+        GaugeMetricFamily("rowgate_dispatchers_alive", "Dispatchers that gave a sign of life within 35 s", value=state.dispatchers_alive),
+    ]
+
+
+def _describe_disk(space: DiskSpace | None) -> list[GaugeMetricFamily]:
+    if space is None:
+        return []
+    return [
+        GaugeMetricFamily("rowgate_upload_disk_free_bytes", "Room on the disk that uploads are written to", value=space.free_bytes),
+        GaugeMetricFamily("rowgate_upload_disk_size_bytes", "Its size", value=space.size_bytes),
+    ]

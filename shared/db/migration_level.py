@@ -1,0 +1,45 @@
+"""How far the database has been migrated, and how far this code wants it to be."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+Standing = Literal["current", "behind", "ahead", "empty"]
+
+
+@cache
+def _list_levels() -> tuple[str, ...]:
+    """All levels that this code knows, the newest first; reads files."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
+def get_code_level() -> str:
+    """The newest migration of this code; reads files the first time."""
+    return _list_levels()[0]
+
+
+def judge_level(level: str | None) -> Standing:
+    """How a database at `level` stands to this code; `ahead`: newer code has migrated it."""
+    if level is None:
+        return "empty"
+    if level not in _list_levels():
+        return "ahead"
+    return "current" if level == get_code_level() else "behind"
+
+
+async def get_database_level(session: AsyncSession) -> str | None:
+    """The database's level; None before its first migration."""
+    if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
+        return None
+    level: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))
+    return level
