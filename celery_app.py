@@ -79,6 +79,7 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401
 @signals.celeryd_init.connect
 def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
     global _pool_limits, _presence  # noqa: PLW0603  # decided once, before the first task
+    configure_logging(settings)  # Celery warns before it asks for that
     is_dispatcher = MAINTENANCE_QUEUE in str((options or {}).get("queues") or "")
     if is_dispatcher:
         _pool_limits = DISPATCHER_POOL

@@ -7,19 +7,19 @@ import re
 import sys
 import traceback
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+from shared.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-    from shared.settings import Settings
-
 CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore")
 """Say nothing that our own lines do not say better, every few seconds."""
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@'\"?#\\]*@")
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
 """What stands before the host of a URL: `user:password@`."""
 
 
@@ -41,10 +41,6 @@ def describe_frames(error: BaseException) -> str:
     return "\nthen\n".join(parts)
 
 
-def _mask(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
-    return mask_credentials(str(line))
-
-
 def is_text(settings: Settings) -> bool:
     """Whether this process's lines are for a person at a terminal; else they are JSON."""
     return settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
@@ -52,30 +48,14 @@ def is_text(settings: Settings) -> bool:
 
 def configure_logging(settings: Settings) -> None:
     """Send every logger of this process, ours and the libraries', through one form to standard error; tracebacks show no values of variables."""
-    common: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: list[Processor]
-    if is_text(settings):
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
-    else:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *common, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *_list_common(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*common, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _mask],
-        ),
-    )
+    handler.setFormatter(make_formatter(settings))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
@@ -87,3 +67,34 @@ def configure_logging(settings: Settings) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
     warnings.filterwarnings("ignore", module=r"openpyxl\.")  # they quote cells
+
+
+def make_formatter(settings: Settings | None = None) -> logging.Formatter:
+    """The form of every line; without `settings`, those of the environment (as `uvicorn_logging.json` has it for uvicorn's supervisor)."""
+    last: list[Processor]
+    if is_text(settings or get_settings()):
+        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*_list_common(), structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, *last, _mask],
+    )
+
+
+def _list_common() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _drop_colours(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    line.pop("color_message", None)  # uvicorn's second copy of its message
+    return line
+
+
+def _mask(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401  # what the renderer made
+    return mask_credentials(str(line))
