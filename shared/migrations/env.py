@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import asyncpg
 import sqlalchemy as sa
 from alembic import context
 from sqlalchemy import Connection
@@ -30,7 +31,13 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _run() -> None:
-    engine = create_async_engine(get_settings().database_url, poolclass=NullPool, connect_args={"timeout": 10})
+    url = get_settings().database_url
+
+    async def connect() -> asyncpg.Connection:
+        # As the service does it: the URL's parameters (sslmode …) mean what they mean to PostgreSQL.
+        return await asyncpg.connect(dsn=url.replace("+asyncpg", "", 1), timeout=10)
+
+    engine = create_async_engine(url, poolclass=NullPool, async_creator=connect)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(_migrate)

@@ -92,3 +92,11 @@ async def assert_well_formed(connection: Any) -> None:
         " WHERE r.count <> cardinality(array_positions(p.rule_numbers, r.number::smallint))"
     )
     assert counted == 0
+
+
+def test_migration_takes_the_parameters_of_a_url_as_the_service_does(servers: Servers) -> None:
+    environment = {**os.environ, "DATABASE_URL": f"{servers.database_url}?sslmode=prefer", "REDIS_URL": servers.redis_url, "UPLOAD_DIR": os.devnull}
+    command = [sys.executable, "-m", "alembic", "current"]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert "(head)" in result.stdout
