@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test faults fuzz check bench compose-test lock
+.PHONY: help env run demo test faults fuzz check bench compose-test alerts-test lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -46,6 +46,9 @@ bench: env ## Measure speed and memory beside other tools, into bench/RESULTS.md
 
 compose-test: env ## Build and prove the containers (skipped where there is no Docker engine)
 	@$(BIN)/python -m compose.verify
+
+alerts-test: env ## Check and test the alert rules and the dashboard (skipped where there is no promtool)
+	@$(BIN)/python -m compose.check_alerts
 
 lock: env ## Pin the newest releases that the requirements allow in requirements.lock
 	@$(BIN)/python -m compose.lock

@@ -63,10 +63,13 @@ MESSAGES_UNSENT = Counter("rowgate_messages_unsent", "Messages that the broker d
 POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use, of each process", multiprocess_mode="liveall")
 POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Database connections that each process may have", multiprocess_mode="liveall")
 
+# A first increase is seen only where there was a 0 before it.
 for _stage in ("reading", "checking", "recording"):
     STAGE_SECONDS.labels(_stage)
 for _status in ("QUEUED", "FAILED"):
-    LEASES_TAKEN_BACK.labels(_status)  # a first increase is seen only where there was a 0 before it
+    LEASES_TAKEN_BACK.labels(_status)
+for _outcome in ("completed", "failed", "released", "lost", "crashed"):
+    ATTEMPT_SECONDS.labels(_outcome)
 
 
 class ProcessesCollector(Collector):
