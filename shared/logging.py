@@ -16,7 +16,7 @@ from shared.settings import Settings, get_settings
 if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore")
+CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore", "alembic.runtime.plugins")
 """Say nothing that our own lines do not say better, every few seconds."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
