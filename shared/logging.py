@@ -23,6 +23,16 @@ _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
 """What stands before the host of a URL: `user:password@`."""
 
 
+_COMMON: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_PROCESSORS: list[Processor] = [structlog.stdlib.filter_by_level, *_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
+"""One list, however often logging is configured: loggers keep the one that they were first used with."""
+
+
 def mask_credentials(text: str) -> str:
     """The text without user and password of the URLs in it."""
     return _CREDENTIALS.sub("***@", text)
@@ -49,7 +59,7 @@ def is_text(settings: Settings) -> bool:
 def configure_logging(settings: Settings) -> None:
     """Send every logger of this process, ours and the libraries', through one form to standard error; tracebacks show no values of variables."""
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_list_common(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -77,18 +87,9 @@ def make_formatter(settings: Settings | None = None) -> logging.Formatter:
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_list_common(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, *last, _mask],
     )
-
-
-def _list_common() -> list[Processor]:
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
 
 
 def _drop_colours(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import structlog
 
-from features.processing import run, tasks
+from features.processing import tasks
 from features.processing.engine import Inspection
 from features.processing.readers.prefetch import Prefetch
 from shared.contracts import PROCESS_JOB, ProcessJob
@@ -36,7 +36,6 @@ def written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     """Configure logging anew, and get what is written then."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
-    monkeypatch.setattr(run, "log", structlog.get_logger("run"))
 
     def configure(stream: io.StringIO | None = None, **changes: Any) -> io.StringIO:
         stream = stream or io.StringIO()
@@ -49,7 +48,6 @@ def written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     root.handlers = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def parse(stream: io.StringIO) -> list[dict[str, Any]]:
