@@ -202,6 +202,14 @@ def prove_containment(stack: Stack) -> None:
     require("set API_KEYS" in answer, "An API without keys can be published everywhere.")
 
 
+def prove_metrics(stack: Stack, client: httpx.Client) -> None:
+    """Every part counts what it does."""
+    require("rowgate_uploads_total" in client.get("/metrics").text, "The API shows no metrics.")
+    for service, name in (("worker", "rowgate_rows_processed_total"), ("dispatcher", "rowgate_webhook_attempts_total")):
+        fetch = f"import urllib.request as r; print(r.urlopen('http://{service}:9100/metrics', timeout=5).read().decode())"
+        require(name in stack.compose("exec", "-T", "api", "python3", "-c", fetch), f"The {service} shows no {name}.")
+
+
 def prove_recovery(stack: Stack, client: httpx.Client) -> None:
     """A worker that is killed, and a Redis and a database that restart under a job, cost nothing but time."""
     say("killing the worker in the middle of a job")
@@ -232,6 +240,7 @@ def prove(stack: Stack, folder: Path) -> None:
             kept = send(client, name, content)
             prove_end(client, kept, rows=20)
         prove_containment(stack)
+        prove_metrics(stack, client)
         stack.require_quiet_logs(since=begun)
         prove_recovery(stack, client)
         say("stopping and starting again, with three workers")

@@ -35,7 +35,7 @@ HTTP_IN_PROGRESS = Gauge("rowgate_http_requests_in_progress", "Requests that are
 UPLOADED_BYTES = Counter("rowgate_uploaded_bytes", "Bytes of accepted files")
 UPLOADS = Counter("rowgate_uploads", "Accepted files", ["file_type"])
 WEBHOOK_ATTEMPTS = Counter(
-    "rowgate_webhook_attempts", "POSTs to webhooks by what came of them: 2xx … 5xx, timeout, refused, not_found, certificate, connection", ["result"]
+    "rowgate_webhook_attempts", "POSTs to webhooks by what came of them: 2xx … 5xx, timeout, refused, not_found, certificate, connection", ["outcome"]
 )
 WEBHOOK_ATTEMPT_SECONDS = Histogram(
     "rowgate_webhook_attempt_duration_seconds",
