@@ -12,7 +12,7 @@ from features.errors.schemas import ErrorList, ErrorSummary
 from shared.auth import ViewerDep
 from shared.db.jobs import require_job
 from shared.db.models import Job
-from shared.db.session import SessionDep
+from shared.db.session import ReadingDep
 from shared.pagination import PageNumber, PageSize
 from shared.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 
@@ -28,7 +28,7 @@ Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` 
 @router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))
 async def list_errors(
     job_id: uuid.UUID,
-    session: SessionDep,
+    session: ReadingDep,
     viewer: ViewerDep,
     page: PageNumber = 1,
     page_size: PageSize = 50,
@@ -42,6 +42,6 @@ async def list_errors(
 
 
 @router.get("/summary", responses=responses(JobNotFound, NotAuthenticated))
-async def show_error_summary(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> ErrorSummary:
+async def show_error_summary(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> ErrorSummary:
     """Exact counts for every row, also where not every error was stored."""
     return summarize(await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally]))

@@ -14,7 +14,7 @@ from features.jobs.service import delete_job
 from shared.auth import SettingsDep, ViewerDep
 from shared.db.jobs import require_job
 from shared.db.models import Job, JobStatus
-from shared.db.session import DatabaseDep, SessionDep
+from shared.db.session import DatabaseDep, ReadingDep
 from shared.pagination import PageNumber, PageSize, count_pages
 from shared.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 from shared.schemas import JobRead
@@ -34,7 +34,7 @@ MomentsParameter: TypeAlias = Annotated[
 
 @router.get("", responses=responses(BadRequest, NotAuthenticated))
 async def list_jobs(
-    session: SessionDep,
+    session: ReadingDep,
     viewer: ViewerDep,
     page: PageNumber = 1,
     page_size: PageSize = 50,
@@ -57,7 +57,7 @@ async def list_jobs(
 
 
 @router.get("/{job_id}", responses=responses(JobNotFound, NotAuthenticated))
-async def show_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> JobRead:
+async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> JobRead:
     """One job, as it stands now."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
     return JobRead.model_validate(job)

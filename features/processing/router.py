@@ -11,14 +11,14 @@ from features.processing.problems import SchemaNotKnown
 from shared.auth import ViewerDep
 from shared.db.jobs import require_job
 from shared.db.models import Job
-from shared.db.session import SessionDep
+from shared.db.session import ReadingDep
 from shared.problems import JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["processing"])
 
 
 @router.get("/{job_id}/schema", responses=responses(JobNotFound, SchemaNotKnown, NotAuthenticated))
-async def show_job_schema(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> dict[str, Any]:
+async def show_job_schema(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> dict[str, Any]:
     """The Table Schema that was used, given or inferred, ready to be corrected and sent with the next upload."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
     if job.table_schema is None:

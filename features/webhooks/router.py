@@ -12,14 +12,14 @@ from features.webhooks.redeliver import restart_delivery
 from features.webhooks.schemas import DeliveryList, DeliveryRead
 from shared.auth import ViewerDep
 from shared.db.jobs import require_job
-from shared.db.session import SessionDep
+from shared.db.session import ReadingDep, SessionDep
 from shared.problems import JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs/{job_id}/deliveries", tags=["webhooks"])
 
 
 @router.get("", responses=responses(JobNotFound, NotAuthenticated))
-async def list_deliveries(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> DeliveryList:
+async def list_deliveries(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> DeliveryList:
     """What the job's webhook was sent, with every attempt."""
     await require_job(session, job_id=job_id, viewer=viewer)
     found = await queries.list_deliveries(session, job_id=job_id)

@@ -54,6 +54,13 @@ class Database:
         session.info[SENT] = await self.send(messages) if messages else True
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Statements that only read, each by itself: without the two round trips of a transaction around them."""
+        async with self.sessions() as session:
+            await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
+            yield session
+
+    @asynccontextmanager
     async def sole_run(self, name: str) -> AsyncIterator[bool]:
         """Whether this is the only block of this name that runs now, in any process (an advisory lock of PostgreSQL)."""
         async with self.engine.connect() as connection:
@@ -136,3 +143,12 @@ async def open_unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession
 
 SessionDep = Annotated[AsyncSession, Depends(open_unit_of_work, scope="function")]
 """Ends before the answer leaves (`scope="function"`), so that a commit that fails is a 5xx and never a 2xx."""
+
+
+async def open_reading(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
+    """What one request reads with."""
+    async with database.reading() as session:
+        yield session
+
+
+ReadingDep = Annotated[AsyncSession, Depends(open_reading, scope="function")]
