@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 COMMAND_TIMEOUT_S = 300.0
-CHILD_POOL = {"pool_size": 1, "max_overflow": 2}
+CHILD_POOL = {"pool_size": 3, "max_overflow": 0}
+"""Of a worker's child: the recorder's transaction, the lease, and what comes up; kept, since opening one takes longer than most of its statements."""
 DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
 log = structlog.get_logger(__name__)

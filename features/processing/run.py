@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DATABASE_PAUSE_S = 1.0
+LAST_WORDS_S = 5.0
+"""How long what goes on beside a job may take to end when the job has; a transaction that is cut off costs its connection."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +54,7 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
         log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
         count_claim(job)
         start = time.perf_counter()
-        async with _beside(_renew_lease(context, hold)), _beside(_fail_at_time_limit(context, hold)):
+        async with _beside(partial(_renew_lease, context, hold)), _beside(partial(_fail_at_time_limit, context, hold)):
             outcome = await _attempt(context, job, hold)
         count_attempt(outcome, duration_s=time.perf_counter() - start)
 
@@ -169,22 +172,34 @@ async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Insp
 
 
 @asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run `work` for as long as the block does."""
-    running = asyncio.create_task(work)
+async def _beside(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run `work` for as long as the block does; it is told by the event that the block is over, and not cut off in what it does just then."""
+    over = asyncio.Event()
+    running = asyncio.create_task(work(over))
     try:
         yield
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        over.set()
+        done, _ = await asyncio.wait([running], timeout=LAST_WORDS_S)
+        if not done:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
 
 
-async def _renew_lease(context: TaskContext, hold: Hold) -> None:
+async def _is_over_within(over: asyncio.Event, seconds: float) -> bool:
+    """Wait so long, or until it is over."""
+    try:
+        await asyncio.wait_for(over.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _renew_lease(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
     """Renew the lease until it is lost, on a connection of its own; the fence does the rest where that fails."""
     held = True
-    while held:
-        await asyncio.sleep(hold.lease_s / job_state.RENEWALS_PER_LEASE)
+    while held and not await _is_over_within(over, hold.lease_s / job_state.RENEWALS_PER_LEASE):
         try:
             async with context.database.unit_of_work() as session:
                 held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)
@@ -192,10 +207,11 @@ async def _renew_lease(context: TaskContext, hold: Hold) -> None:
             log.warning("lease not renewed", reason=repr(error))
 
 
-async def _fail_at_time_limit(context: TaskContext, hold: Hold) -> None:
+async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
     """End the job FAILED when its time is over, with the figures committed last, whatever its reader is doing: that finds it lost at its next chunk."""
     limit_s = context.settings.job_time_limit_s
-    await asyncio.sleep(limit_s)
+    if await _is_over_within(over, limit_s):
+        return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
     while True:
         try:
@@ -203,7 +219,8 @@ async def _fail_at_time_limit(context: TaskContext, hold: Hold) -> None:
                 failed = await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
         except Exception as error:  # noqa: BLE001  # a job must not outlive its time because the database was away for a moment
             log.warning("job not failed for its time yet", reason=repr(error))
-            await asyncio.sleep(DATABASE_PAUSE_S)
+            if await _is_over_within(over, DATABASE_PAUSE_S):
+                return
         else:
             if failed:
                 log.warning("job failed: its time is over", limit_s=limit_s)
