@@ -39,14 +39,18 @@ def mask_credentials(text: str) -> str:
 
 
 def describe_frames(error: BaseException) -> str:
-    """Where an exception came from, and those behind it: types, files, lines and our own code, without messages, which may quote a file's contents."""
+    """Where an exception came from, and those behind it: types, files, lines and our own code, without messages, which may quote a file's contents.
+
+    What the operating system says (`No space left on device`) quotes nothing, and stays.
+    """
     parts: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:
         seen.add(id(current))
         frames = "".join(traceback.format_tb(current.__traceback__))
-        parts.insert(0, f"{frames}{type(current).__module__}.{type(current).__qualname__}")
+        reason = f": {current.strerror}" if isinstance(current, OSError) and current.errno is not None else ""
+        parts.insert(0, f"{frames}{type(current).__module__}.{type(current).__qualname__}{reason}")
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     return "\nthen\n".join(parts)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import warnings
@@ -127,6 +129,12 @@ def test_frames_are_described_without_messages() -> None:
     assert "builtins.ValueError\nthen\n" in text
     assert text.endswith("builtins.RuntimeError")
     assert "cell: secret" not in text.replace('raise RuntimeError("cell: secret")', "")
+
+
+def test_frames_say_what_the_system_says() -> None:
+    text = describe_frames(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/private"))
+    assert text == "builtins.OSError: No space left on device"
+    assert describe_frames(OSError("private")) == "builtins.OSError"
 
 
 def test_thread_that_reads_ahead_logs_for_its_job(written: Callable[..., io.StringIO]) -> None:
