@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,8 +21,12 @@ LEAST_SECRET_BYTES = 16
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # everybody knows it
 
 
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
+"""A name (IDNA in ASCII), every name below one, or an address."""
+
+
 def split_list(value: str | None) -> list[str]:
-    """The entries of a list that is separated by spaces or commas."""
+    """The words of a list that is separated by spaces or commas."""
     return (value or "").replace(",", " ").split()
 
 
@@ -106,6 +111,14 @@ class Settings(BaseSettings):
                 raise ValueError(f"must hold at least {LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
         return value
 
+    @field_validator("webhook_allowed_hosts")
+    @classmethod
+    def _require_hosts(cls, value: str | None) -> str | None:
+        for host in split_list(value):
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host} must be a host without scheme, port and path, such as hooks.example.com or *.example.com")
+        return value
+
     @model_validator(mode="after")
     def _require_sense(self) -> Self:
         if self.progress_interval_s >= self.job_lease_s:
@@ -142,7 +155,7 @@ class Settings(BaseSettings):
     @property
     def webhook_hosts(self) -> list[str]:
         """The hosts that webhooks may go to, in small letters; none: any."""
-        return (self.webhook_allowed_hosts or "").replace(",", " ").lower().split()
+        return split_list((self.webhook_allowed_hosts or "").lower())
 
     @property
     def max_request_size_bytes(self) -> int:

@@ -29,6 +29,8 @@ def test_plain_postgresql_url_is_given_the_async_driver() -> None:
         {"database_url": "mysql://h/d"}, {"database_url": "nonsense"}, {"redis_url": "http://h"}, {"max_upload_size_bytes": 0},
         {"upload_chunk_size_bytes": 1}, {"upload_chunk_size_bytes": 8192, "max_upload_size_bytes": 100}, {"chunk_rows": 0}, {"job_lease_s": 0},
         {"progress_interval_s": 50, "job_lease_s": 2}, {"excel_reader": "calamine"}, {"webhook_secret": "not base64!"}, {"webhook_secret": "c2hvcnQ="},
+        {"webhook_allowed_hosts": "https://example.com"}, {"webhook_allowed_hosts": "example.com:443"}, {"webhook_allowed_hosts": "a.*.example.com"},
+        {"webhook_allowed_hosts": "example.com, *"}, {"webhook_attempts_per_receiver": 0},
         {"db_pool_timeout_s": 60}, {"log_level": "LOUD"}, {"max_stored_errors_per_job": -1},
     ],
 )  # fmt: skip
@@ -52,6 +54,16 @@ def test_service_that_others_reach_needs_keys_and_a_password_of_its_own(address:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "localhost", None])
 def test_service_of_this_machine_alone_needs_neither(address: str | None) -> None:
     assert make(publish_address=address, database_url=SHIPPED).api_keys is None
+
+
+def test_hosts_that_webhooks_may_go_to_are_read_from_a_list() -> None:
+    assert make().webhook_hosts == []
+    assert make(webhook_allowed_hosts="Hooks.example.com, *.example.org 10.0.0.1,::1").webhook_hosts == [
+        "hooks.example.com",
+        "*.example.org",
+        "10.0.0.1",
+        "::1",
+    ]
 
 
 def test_settings_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
