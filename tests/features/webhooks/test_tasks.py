@@ -282,7 +282,7 @@ async def test_attempts_and_outcomes_are_counted(context: TaskContext, factory: 
         return REGISTRY.get_sample_value(f"rowgate_webhook_{name}_total", labels) or 0.0
 
     def count_all() -> list[float]:
-        results = [count("attempts", result=result) for result in ("2xx", "4xx", "5xx", "connection", "refused")]
+        results = [count("attempts", outcome=result) for result in ("2xx", "4xx", "5xx", "connection", "refused")]
         outcomes = [count("deliveries", outcome=outcome) for outcome in ("delivered", "rejected", "exhausted")]
         return [*results, *outcomes, REGISTRY.get_sample_value("rowgate_webhook_attempt_duration_seconds_count") or 0.0]
 
