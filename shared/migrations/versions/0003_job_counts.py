@@ -70,9 +70,10 @@ def upgrade() -> None:
         ["submitted_by", *NEWEST_FIRST],
         unique=False,
         postgresql_include=["status"],
-        postgresql_where=shown,
+        postgresql_where=sa.text("deleted_at IS NULL AND submitted_by IS NOT NULL"),
     )
-    op.create_index("ix_jobs_completed_at", "jobs", ["completed_at"], unique=False, postgresql_where=shown)
+    ended = sa.text("deleted_at IS NULL AND completed_at IS NOT NULL")
+    op.create_index("ix_jobs_completed_at", "jobs", ["completed_at"], unique=False, postgresql_where=ended)
 
 
 def downgrade() -> None:
