@@ -14,7 +14,7 @@ from shared.problems import InvalidPart
 from shared.settings import Settings
 from shared.table_dialect import parse_table_dialect_json
 from shared.table_schema import parse_table_schema_json
-from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url
+from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url, require_allowed
 
 RESOLVE_TIMEOUT_S = 0.3
 
@@ -60,6 +60,7 @@ async def _check_webhook_url(value: bytearray | None, settings: Settings, proble
     url = value.decode().strip()
     try:
         target = parse_webhook_url(url)
+        require_allowed(target, allowed_hosts=settings.webhook_hosts)
         await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
     except WebhookAddressRefused as refused:
         problems.append(InvalidPart(field="webhook_url", message=str(refused)))

@@ -1,0 +1,61 @@
+"""The address policy of webhooks from the outside: refused at upload with the reason, and never called where it only shows at sending."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from shared.settings import Settings
+from tests.features.webhooks.name_server import naming
+
+URLS = [
+    "http://127.0.0.1/", "http://localhost:8000/", "http://[::1]/", "http://10.1.2.3/", "http://169.254.169.254/latest/meta-data", "http://[fe80::1]/",
+    "http://[::ffff:127.0.0.1]/", "http://[2002:7f00:1::]/", "http://[64:ff9b::7f00:1]/", "http://2130706433/", "http://0177.0.0.1/", "http://0x7f000001/",
+    "http://127.1/", "https://0/", "http://[::]/", "http://224.0.0.1/", "http://255.255.255.255/",
+]  # fmt: skip
+
+
+@pytest.fixture
+def strict(app: FastAPI, client: httpx.AsyncClient) -> httpx.AsyncClient:
+    """A client of a service whose webhooks go to public addresses only."""
+    app.state.settings = app.state.settings.model_copy(update={"webhook_allow_private_addresses": False})
+    return client
+
+
+async def upload(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    return await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data={"webhook_url": url})
+
+
+@pytest.mark.parametrize("url", URLS)
+async def test_address_that_is_not_public_is_refused_at_upload_with_the_reason(strict: httpx.AsyncClient, url: str) -> None:
+    answer = await upload(strict, url)
+    assert answer.status_code == 400
+    [problem] = answer.json()["errors"]
+    assert problem["field"] == "webhook_url"
+    assert "public" in problem["message"]
+
+
+async def test_name_of_an_address_that_is_not_public_is_refused_at_upload(strict: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with naming(monkeypatch, lambda name, _: ["8.8.8.8", "192.168.0.1"] if name == "mixed.test" else ["10.0.0.1"]):
+        for host in ("inner.test", "mixed.test"):
+            assert (await upload(strict, f"https://{host}/hook")).status_code == 400
+
+
+@pytest.mark.parametrize("host", ["new.test", "silent.test", "8.8.8.8", "[2606:4700::1111]"])
+async def test_host_that_is_public_or_not_known_yet_is_accepted(strict: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    async with naming(monkeypatch, lambda name, _: None if name == "silent.test" else []):
+        answer = await upload(strict, f"https://{host}:8443/hook")
+    assert answer.status_code == 202
+    assert answer.elapsed.total_seconds() < 2
+
+
+@pytest.mark.parametrize(("url", "code"), [("https://1.1.1.1/hook", 400), ("https://8.8.8.8/hook", 202)])
+async def test_host_that_is_not_in_the_list_is_refused_at_upload(app: FastAPI, client: httpx.AsyncClient, settings: Settings, url: str, code: int) -> None:
+    app.state.settings = settings.model_copy(update={"webhook_allowed_hosts": "8.8.8.8, *.example.org"})
+    response = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data={"webhook_url": url})
+    assert response.status_code == code, response.text
+    if code == 400:
+        [problem] = response.json()["errors"]
+        assert problem["field"] == "webhook_url"
+        assert "not among the hosts" in problem["message"]
