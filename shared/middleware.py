@@ -16,12 +16,16 @@ from starlette.requests import ClientDisconnect
 
 from shared import metrics
 from shared.pausing_timeout import PausingTimeout
-from shared.problems import describe_unexpected
+from shared.problems import BodyTooLarge, describe_unexpected
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEADLINE_S = 9.0
+UPLOAD_PATH = "/api/files/upload"
+"""Where bodies are large; the endpoint has limits of its own."""
+MOST_BODY_BYTES = 64 * 1024
+"""Of a request to any other endpoint."""
 DOCS_FILES = "/docs-files"
 """Where the page at /docs has its scripts from: without the internet."""
 _PAGES = ("/docs", DOCS_FILES)
@@ -42,6 +46,12 @@ def drop_empty_parameters(query: bytes) -> bytes:
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
 
 
+def read_length(scope: Scope) -> int:
+    """The request's Content-Length; 0 where it has none. What comes without a length is never read by an endpoint that takes no body."""
+    value = Headers(scope=scope).get("content-length", "")
+    return int(value) if value.isdecimal() else 0
+
+
 class GuardMiddleware:
     """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
 
@@ -55,6 +65,9 @@ class GuardMiddleware:
         """Run the application, or answer in its place."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if scope["path"] != UPLOAD_PATH and read_length(scope) > MOST_BODY_BYTES:
+            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
             return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False

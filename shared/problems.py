@@ -84,6 +84,14 @@ class JobNotFound(Problem):
     title = "Job not found"
 
 
+class BodyTooLarge(Problem):
+    """This endpoint takes no body, or a short one; send the request without it."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    slug = "body-too-large"
+    title = "Body too large"
+
+
 class Unavailable(Problem):
     """The service cannot answer right now; try again in a few seconds."""
 
@@ -98,7 +106,8 @@ class Unavailable(Problem):
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
     """What an endpoint's `responses=` says of the problems that it can answer with; 500 and 503 are always possible."""
     described: dict[int | str, dict[str, Any]] = {}
-    possible: tuple[type[Problem], ...] = (*problems, Unavailable)
+    takes_body = any(problem.status == BodyTooLarge.status for problem in problems)
+    possible: tuple[type[Problem], ...] = (*problems, *(() if takes_body else (BodyTooLarge,)), Unavailable)
     for problem in possible:
         text = " ".join((problem.__doc__ or problem.title).split())
         known = described.get(problem.status.value)

@@ -240,6 +240,13 @@ def test_request_with_a_huge_head_is_refused(api: Api, size: int, ended: bool) -
         read_answer(connection).assert_problem(431, "headers-too-large")
 
 
+def test_large_body_where_none_is_taken_is_refused_before_it_is_sent(api: Api) -> None:
+    for method, path in (("POST", f"/api/jobs/{'0' * 8}-0000-4000-8000-{'0' * 12}/retry"), ("GET", "/api/jobs"), ("DELETE", "/nothing")):
+        answer = exchange(api, f"{method} {path} HTTP/1.1\r\nhost: rowgate\r\ncontent-length: {2**40}\r\n\r\n".encode())
+        answer.assert_problem(413, "body-too-large")
+        assert answer.headers["connection"] == "close"
+
+
 def test_request_that_is_no_http_is_a_problem(api: Api) -> None:
     exchange(api, b"NONSENSE\r\n\r\n").assert_problem(400, "malformed-request")
     exchange(api, head("transfer-encoding: chunked"), b"no number\r\n").assert_problem(400, "malformed-request")
