@@ -104,7 +104,7 @@ class Unavailable(Problem):
 
 
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint's `responses=` says of the problems that it can answer with; 500 and 503 are always possible."""
+    """What an endpoint's `responses=` says of the problems that it can answer with; 413, 500 and 503 are always possible."""
     described: dict[int | str, dict[str, Any]] = {}
     takes_body = any(problem.status == BodyTooLarge.status for problem in problems)
     possible: tuple[type[Problem], ...] = (*problems, *(() if takes_body else (BodyTooLarge,)), Unavailable)
