@@ -95,7 +95,7 @@ def _measure_ms(start: float) -> float:
 
 async def _ask_database(database: Database, answers: _DatabaseAnswers) -> None:
     start = time.perf_counter()
-    async with database.unit_of_work() as session:
+    async with database.reading() as session:
         await ping(session)
         answers.latency_ms = _measure_ms(start)
         answers.version = await queries.get_server_version(session)

@@ -72,7 +72,7 @@ async def _ask_or_none(part: str, question: Coroutine[Any, Any, T]) -> T | None:
 
 
 async def _ask_database(database: Database) -> DatabaseState:
-    async with database.unit_of_work() as session:
+    async with database.reading() as session:
         jobs = await queries.count_jobs_by_status(session)
         oldest_wait_s = await queries.get_oldest_wait_s(session)
         level = await migration_level.get_database_level(session)

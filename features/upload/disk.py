@@ -18,7 +18,6 @@ from features.upload.problems import DiskFull
 
 BATCH_BYTES = 256 * 1024
 """Written at a time, or a little more: what is in the queue then and what is being written are the memory of one upload."""
-MOST_QUEUED_BYTES = BATCH_BYTES
 MOST_BATCHES = 16
 """A thread writes no more of one file before the others have their turn."""
 WRITEBACK_BYTES = 8 * 2**20
@@ -89,7 +88,7 @@ class FileWriter:
         while True:
             with self._lock:
                 must_start, self._is_busy = not self._is_busy, True
-                has_room = self._queued_bytes < MOST_QUEUED_BYTES
+                has_room = self._queued_bytes < BATCH_BYTES
                 if not has_room and self._has_room is None:
                     self._has_room = asyncio.get_running_loop().create_future()
                 waiting = self._has_room
