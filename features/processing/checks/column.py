@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.readers.base import SPACE_STARTS
+from features.processing.readers.base import ASCII_END, SPACE, SPACE_STARTS
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -20,8 +20,6 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 _BYTES_PER_SEARCH = 64
 _MEMO_ENTRIES = 10_000
 _MEMO_CHARACTERS = 100
-_ASCII_END = 0x80
-_SPACE = 0x20
 _PAIR_BYTES = 2
 
 
@@ -64,12 +62,12 @@ class Column:
     @cached_property
     def is_ascii(self) -> bool:
         """Whether all cells are ASCII."""
-        return not len(self.data) or int(self.data.max()) < _ASCII_END
+        return not len(self.data) or int(self.data.max()) < ASCII_END
 
     @cached_property
     def _may_have_space(self) -> bool:
         """Whether a byte of white space can be among the cells; it is ASCII, up to the blank, or not ASCII at all."""
-        return not self.is_ascii or (len(self.data) > 0 and int(self.data.min()) <= _SPACE)
+        return not self.is_ascii or (len(self.data) > 0 and int(self.data.min()) <= SPACE)
 
     @cached_property
     def blank(self) -> Mask:

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
 
+SPACE, ASCII_END = 0x20, 0x80
 SPACE_STARTS = np.zeros(256, dtype=np.bool_)
 """The first bytes of every character that `str.isspace` knows, in UTF-8."""
 SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.processing.readers.base import SPACE_STARTS, Finding, RowNumbers
+from features.processing.readers.base import ASCII_END, SPACE, SPACE_STARTS, Finding, RowNumbers
 from features.processing.readers.csv_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from features.processing.readers.csv_grammar import CsvGrammar, RecordSplitter, is_blank
 from features.processing.readers.csv_parse import ParsedBlock, RowKind
@@ -54,7 +54,7 @@ class CellReader:
             indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64)])
             order = np.argsort(indices, kind="stable")
             columns = self._merge(columns, rows, order[kinds[indices[order]] == RowKind.ROW])
-        row_numbers = np.flatnonzero(kinds == RowKind.ROW) + block.first_row
+        row_numbers = (np.flatnonzero(kinds == RowKind.ROW) if kinds.any() else np.arange(len(kinds))) + block.first_row
         return CellBlock(columns=columns, row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=block.first_row, bytes_read=block.bytes_read)
 
     def _split(self, block: ParsedBlock) -> tuple[list[ExactRow], list[Finding]]:
@@ -107,9 +107,11 @@ def _find_blank_cells(cells: pa.StringArray) -> Positions:
     _, offsets_buffer, data_buffer = cells.buffers()
     offsets = np.frombuffer(offsets_buffer, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
     blank = offsets[1:] == offsets[:-1]
-    if data_buffer is not None and data_buffer.size:
-        data = np.frombuffer(data_buffer, dtype=np.uint8)
-        spaces = np.flatnonzero(SPACE_STARTS[data[np.minimum(offsets[:-1], len(data) - 1)]] & ~blank)
+    first, last = int(offsets[0]), int(offsets[-1])
+    data = np.frombuffer(data_buffer, dtype=np.uint8)[first:last] if last > first else None
+    # Where every byte is ASCII and above the blank, no cell is white space, and none needs a look of its own.
+    if data is not None and (int(data.min()) <= SPACE or int(data.max()) >= ASCII_END):
+        spaces = np.flatnonzero(SPACE_STARTS[data[np.minimum(offsets[:-1] - first, len(data) - 1)]] & ~blank)
         if len(spaces):
             texts = cells.take(pa.array(spaces)).to_pylist()
             blank[spaces[[not text.strip() for text in texts]]] = True

@@ -35,6 +35,7 @@ class ChunkBuilder:
     def add(self, block: CellBlock) -> Iterator[Chunk]:
         """The chunks that `block` completes."""
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
+        # A slice keeps the whole block in memory, so a chunk that has any of its rows counts all of its bytes.
         size_bytes = sum(column.nbytes for column in block.columns)
         if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
             yield self._cut()
@@ -46,7 +47,7 @@ class ChunkBuilder:
             # The next row's number bounds what belongs to the rows up to here.
             before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
             after = block.row_numbers[first] if first else 0
-            self._take(block, first, last)
+            self._take(block, first, last, size_bytes)
             self._take_findings(block.findings, after, before)
             chosen = slice(int(np.searchsorted(lost_at, after)), int(np.searchsorted(lost_at, before)))
             self._take_lost(lost_at[chosen], lost_kinds[chosen], lost_rows[chosen])
@@ -75,14 +76,13 @@ class ChunkBuilder:
             or len(self._columns) * self._width >= _MAX_ARRAYS
         )
 
-    def _take(self, block: CellBlock, first: int, last: int) -> None:
+    def _take(self, block: CellBlock, first: int, last: int, size_bytes: int) -> None:
         if first == last:
             return
-        columns = [column.slice(first, last - first) for column in block.columns]
-        self._columns.append(columns)
+        self._columns.append([column.slice(first, last - first) for column in block.columns])
         self._row_numbers.append(block.row_numbers[first:last])
         self._rows += last - first
-        self._bytes += sum(column.nbytes for column in columns)
+        self._bytes += size_bytes
 
     def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
         for finding in findings:
@@ -101,6 +101,8 @@ class ChunkBuilder:
             self._found += stop - start
 
     def _take_lost(self, at: RowNumbers, kinds: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]) -> None:
+        if not len(at):
+            return
         for kind, error_type, message in (
             (RowKind.UNCLOSED_QUOTE, "unclosed-quote", "A quotation mark opens a cell in this row and is never closed, so the row cannot be split into cells."),
             (
@@ -120,10 +122,10 @@ class ChunkBuilder:
 
     def _find_lost(self, block: CellBlock) -> tuple[RowNumbers, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """Rows without cells, one entry for a run of blank rows that a row ends; a run at the block's end waits for what follows."""
+        if not self._blank_rows and not block.kinds.any():
+            return _NO_ROWS, np.empty(0, dtype=np.uint8), _NO_ROWS
         kept = np.flatnonzero(block.kinds != RowKind.COMMENT)
         kinds = block.kinds[kept]
-        if not self._blank_rows and not kinds.any():
-            return _NO_ROWS, np.empty(0, dtype=np.uint8), _NO_ROWS
         numbers = kept + block.first_row
         blank = kinds == RowKind.BLANK
         changes = np.flatnonzero(np.diff(blank)) + 1

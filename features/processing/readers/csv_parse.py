@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from features.processing.readers.base import ASCII_END
 from features.processing.readers.csv_grammar import CsvGrammar
 from features.processing.readers.csv_records import RecordBlock, Trouble
 from features.processing.readers.csv_scan import Positions
@@ -24,7 +25,6 @@ _FEW_COLUMNS = 64
 """A regular block is parsed in one step where its table has no more."""
 _MOST_ARROW_COLUMNS = 2_000
 """Each column of a call costs Arrow some 10 KB that it does not give back; the records of a wider table are left as text."""
-_ASCII_END = 0x80
 
 Kinds: TypeAlias = npt.NDArray[np.uint8]
 """A `RowKind` for each record."""
@@ -187,9 +187,9 @@ def find_comments(block: RecordBlock, grammar: CsvGrammar) -> list[int]:
 def _find_undecodable(block: RecordBlock) -> list[int]:
     """Indices of the records that are not UTF-8."""
     codes = np.frombuffer(block.data, dtype=np.uint8)[block.begin : block.end]
-    if not len(codes) or codes.max() < _ASCII_END or is_utf8(pa.py_buffer(block.data).slice(block.begin, len(codes))):
+    if not len(codes) or codes.max() < ASCII_END or is_utf8(pa.py_buffer(block.data).slice(block.begin, len(codes))):
         return []
-    records = np.unique(np.searchsorted(block.records.starts, np.flatnonzero(codes >= _ASCII_END) + block.begin, side="right") - 1)
+    records = np.unique(np.searchsorted(block.records.starts, np.flatnonzero(codes >= ASCII_END) + block.begin, side="right") - 1)
     found = []
     for index in records.tolist():
         try:
