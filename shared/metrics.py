@@ -54,7 +54,7 @@ ATTEMPT_SECONDS = Histogram(
 ROWS = Counter("rowgate_rows_processed", "Rows that were checked, in every attempt")
 ROWS_FAILED = Counter("rowgate_rows_failed", "Rows in which errors were found")
 ROW_ERRORS = Counter("rowgate_row_errors", "Errors that were found in rows", ["error_type"])
-STAGE_SECONDS = Counter("rowgate_stage_seconds", "Time that jobs spent waiting for their reader, checking, and recording", ["stage"])
+STAGE_SECONDS = Counter("rowgate_stage_seconds", "Time that jobs spent waiting for their reader, checking, packing errors, and recording", ["stage"])
 
 LEASES_TAKEN_BACK = Counter("rowgate_leases_taken_back", "Jobs that were taken back from a silent worker, by what became of them", ["status"])
 MESSAGES_SENT_AGAIN = Counter("rowgate_messages_sent_again", "Messages of QUEUED jobs that were sent again, because nobody had answered the first")
@@ -64,7 +64,7 @@ POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in
 POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Database connections that each process may have", multiprocess_mode="liveall")
 
 # A first increase is seen only where there was a 0 before it.
-for _stage in ("reading", "checking", "recording"):
+for _stage in ("reading", "checking", "packing", "recording"):
     STAGE_SECONDS.labels(_stage)
 for _status in ("QUEUED", "FAILED"):
     LEASES_TAKEN_BACK.labels(_status)

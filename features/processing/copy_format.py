@@ -11,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.processing.pieces import Records, Rule, RuleNumbers
 from features.processing.record_ids import make_piece_id
@@ -82,17 +81,18 @@ def _encode_numbers(values: npt.NDArray[np.integer], kind: np.dtype[np.void], oi
 
 def _encode_texts(values: pa.StringArray) -> bytes:
     """Each element is its length and its bytes; NULL is the length -1 alone."""
-    ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1]
+    count = len(values)
+    ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: count + 1]
     lengths = np.diff(ends).astype(">i4")
     if values.null_count:
         lengths[values.is_null().to_numpy(zero_copy_only=False)] = -1
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * _LENGTH_BYTES
-    prefixes = pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(lengths)])
-    elements = pc.binary_join_element_wise(prefixes, values.cast(pa.binary()), b"", null_handling="replace", null_replacement=b"")
-    _, ends_joined, data = elements.buffers()
-    size = int(np.frombuffer(ends_joined, np.int32)[len(values)])
-    texts: bytes = data[:size].to_pybytes()
-    return _array_header(len(values), _TEXT_OID, has_nulls=values.null_count > 0) + texts
+    # All lengths, then all texts; taken in turn, they are the elements.
+    data = lengths.tobytes() + memoryview(values.buffers()[2] or b"")[ends[0] : ends[-1]]
+    offsets = np.concatenate([np.arange(count, dtype=np.int32) * _LENGTH_BYTES, ends - ends[0] + np.int32(count * _LENGTH_BYTES)])
+    parts = pa.BinaryArray.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+    in_turn = np.arange(2 * count, dtype=np.int32).reshape(2, count).T.ravel()
+    elements: bytes = parts.take(pa.array(in_turn)).buffers()[2][: len(data)].to_pybytes()
+    return _array_header(count, _TEXT_OID, has_nulls=values.null_count > 0) + elements
 
 
 def _array_header(count: int, oid: int, *, has_nulls: bool) -> bytes:

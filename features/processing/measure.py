@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from features.processing.engine import ChunkReport
     from shared.db.models import Job
 
-Stage = Literal["reading", "checking", "recording"]
+Stage = Literal["reading", "checking", "packing", "recording"]
 Outcome = Literal["completed", "failed", "lost", "released", "crashed"]
 
 

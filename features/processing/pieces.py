@@ -16,7 +16,7 @@ from features.processing.records import show_message, show_name, show_values
 RECORDS_PER_PIECE = 5_000
 BYTES_PER_PIECE = 2**20
 """Of raw values. Both are passed only by records of one place, which stay together."""
-_KEY_BITS = 63
+_UINT16_MAX = 2**16 - 1
 
 RuleNumbers: TypeAlias = npt.NDArray[np.int32]
 
@@ -151,11 +151,12 @@ def _sort(rules: Sequence[Rule], rows: RowNumbers, numbers: RuleNumbers, raw_val
 
 
 def _order(rows: RowNumbers, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The stable order by row, then column. One key for both is sorted in a third of the time of two."""
+    """The stable order by row, then column."""
     if not len(rows):
         return np.array([], np.int64)
     least, most = int(rows.min()), int(rows.max())
-    column_bits = int(columns.max()).bit_length()
-    if (most - least).bit_length() + column_bits > _KEY_BITS:
-        return np.lexsort((columns, rows))
-    return np.argsort((rows - least << column_bits) | columns, kind="stable")
+    if most - least <= _UINT16_MAX and int(columns.max()) <= _UINT16_MAX:
+        # Numbers of 16 bits numpy sorts by radix: two passes take half the time of one over both in 64 bits.
+        by_column = np.argsort(columns.astype(np.uint16), kind="stable")
+        return by_column[np.argsort((rows - least).astype(np.uint16)[by_column], kind="stable")]
+    return np.lexsort((columns, rows))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from features.processing.engine import ChunkReport, Inspection, inspect_file
-from features.processing.measure import Outcome, count_attempt, count_claim, count_report, measured
+from features.processing.engine import Inspection, inspect_file
+from features.processing.measure import Outcome, count_attempt, count_claim, measured
+from features.processing.packer import Batch, Packer
 from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.readers.prefetch import Prefetch
 from features.processing.recorder import JobLost, Recorder
 from features.processing.schemas import Hold
 from shared import job_state, shutdown
@@ -61,14 +63,8 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
 
 async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
     """Process the file; whatever comes between is answered by the one transition that fits it."""
-    settings = context.settings
     try:
-        async with Recorder(
-            context.database,
-            hold,
-            interval_s=settings.progress_interval_s,
-            most_stored=settings.max_stored_errors_per_job,
-        ) as recorder:
+        async with Recorder(context.database, hold) as recorder:
             return await _process(context, job, hold, recorder)
     except JobLost:
         log.info("job is no longer ours")
@@ -91,24 +87,24 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
 async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> Outcome:
     """Read the file to its end, or to where it breaks off, and end the job accordingly."""
     settings = context.settings
+    packer = Packer(hold, interval_s=settings.progress_interval_s, most_stored=settings.max_stored_errors_per_job)
     try:
         async with _open(job, settings) as inspection:
             await _describe(context, job, hold, inspection)
             await recorder.require_hold()
-            async with aclosing(_read_ahead(inspection.reports())) as reports:
-                async for report in reports:
-                    count_report(report)
+            async with aclosing(_run_ahead(packer.pack(inspection.reports()))) as batches:
+                async for batch in batches:
                     with measured("recording"):
-                        await recorder.record(report)
+                        await recorder.record(batch)
                     if shutdown.must_stop():
                         raise StopRequested
     except FileUnreadable as unreadable:
         log.info("file cannot be read to its end")  # why, stands in the job: it may name the file's sheets
         with measured("recording"):
-            await recorder.fail(str(unreadable))
+            await recorder.fail(str(unreadable), packer.progress)
         return "failed"
     with measured("recording"):
-        await recorder.finish()
+        await recorder.finish(packer.progress)
     log.info("job completed")
     return "completed"
 
@@ -139,21 +135,16 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
         await asyncio.to_thread(inspection.close)
 
 
-async def _read_ahead(reports: Iterator[ChunkReport]) -> AsyncGenerator[ChunkReport]:
-    """The reports, each made in a thread while the one before it is recorded; a slow database slows the reading."""
-
-    def make_next() -> ChunkReport | None:
-        return next(reports, None)
-
-    ahead = asyncio.ensure_future(asyncio.to_thread(make_next))
+async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
+    """The batches, made in a thread while those before them are written, at most two of them waiting; a slow database slows the reading."""
+    ahead = Prefetch(batches)
+    waiting = iter(ahead)
     try:
-        while (report := await asyncio.shield(ahead)) is not None:
-            ahead = asyncio.ensure_future(asyncio.to_thread(make_next))
-            yield report
+        while (batch := await asyncio.to_thread(next, waiting, None)) is not None:
+            yield batch
     finally:
-        # A thread cannot be cancelled: the file may be closed only when it has come back.
-        with suppress(Exception):
-            await ahead
+        # A thread cannot be cancelled: the file may be closed only when it has ended.
+        await asyncio.to_thread(ahead.close)
 
 
 async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Inspection) -> None:

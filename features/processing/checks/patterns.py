@@ -110,9 +110,10 @@ class _SlowRule:
         self._late[rows] = verdicts == Verdict.TOO_SLOW
         return bad
 
-    def messages(self, column: Column, rows: Indices) -> Sequence[str]:
-        late = self._late[rows] if self._column is column else np.zeros(len(rows), np.bool_)
-        return [self._too_slow if is_late else self._message for is_late in late.tolist()]
+    def messages(self, column: Column, rows: Indices) -> str | Sequence[str]:
+        if self._column is not column or not bool(self._late[rows].any()):
+            return self._message
+        return [self._too_slow if is_late else self._message for is_late in self._late[rows].tolist()]
 
     def close(self) -> None:
         self._judge.close()

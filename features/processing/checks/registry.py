@@ -51,8 +51,8 @@ class CheckContext:
 class ColumnRule:
     """One check of one field."""
 
-    message: str | Callable[[Column, Indices], Sequence[str]]
-    """One plain sentence, or the sentences for some rows."""
+    message: str | Callable[[Column, Indices], str | Sequence[str]]
+    """One plain sentence, or what is said of some rows: one sentence for all, or one for each."""
     find_bad: Callable[[Column], Mask] | None = None
     """Marks cells of a column by their text. What it says of cells that are missing, of the wrong type or already in error is ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None
@@ -170,8 +170,9 @@ def row_checks() -> list[RowCheck]:
 
 
 def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
-    """What a finding says of some rows."""
-    return rule.message if isinstance(rule.message, str) else pa.array(rule.message(column, rows), pa.string())
+    """What a finding says of some rows: one sentence for all, or one for each."""
+    said = rule.message if isinstance(rule.message, str) else rule.message(column, rows)
+    return said if isinstance(said, str) else pa.array(said, pa.string())
 
 
 def _rank(error_type: str, name: str) -> tuple[int, str]:

@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from features.processing.packer import PiecePacker
 from features.processing.piece_writer import PieceWriter
 from features.processing.readers.base import Finding
 from features.processing.records import RECORD_SCHEMA
@@ -30,14 +31,17 @@ def rows_finding(*rows: int, column: int | None = None, kind: str = "foreign-key
 
 async def write(database: Database, factory: Factory, reports: list[list[Finding]], *, records_per_piece: int, commit_every: int = 1000) -> uuid.UUID:
     job = await factory.job(content=None, attempt=3)
-    writer = PieceWriter(Hold(job_id=job.id, attempt=3, lease_s=30), records_per_piece=records_per_piece)
+    hold = Hold(job_id=job.id, attempt=3, lease_s=30)
+    packer = PiecePacker(hold, records_per_piece=records_per_piece)
+    writer = PieceWriter(hold, records_per_piece=records_per_piece)
     for batch in range(0, len(reports), commit_every):
         async with database.unit_of_work() as session:
             for report in reports[batch : batch + commit_every]:
-                packed = await writer.pack(report)
-                if packed is not None:
+                if (packed := packer.pack(report)) is not None:
                     await writer.write(session, packed)
-            await writer.flush(session)
+            if (packed := packer.pack_rest()) is not None:
+                await writer.write(session, packed)
+            await writer.settle()
     return job.id
 
 

@@ -1,0 +1,137 @@
+"""From reports to what is written of them: everything that storing errors takes time for, in the thread that reads and checks.
+
+A thread of its own, or one of a pool, would only wait with the others for Python's lock: the same two million errors took a fifth more of the
+processor's time, and some 50 MB more of memory, in the arenas of those threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from features.processing.copy_format import encode_copy
+from features.processing.engine import ChunkReport
+from features.processing.measure import count_report, measured
+from features.processing.pieces import RECORDS_PER_PIECE, Place, Records, cut_records, make_records, merge_records
+from features.processing.readers.base import FileUnreadable, Finding
+from features.processing.records import split_rows, take_findings
+from features.processing.schemas import Hold
+from features.processing.tally import ErrorTally
+from shared.job_state import Progress
+
+RECORDS_AT_ONCE = 50_000
+"""So many, of whole rows, are packed at a time: a chunk in which every cell is bad is many more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Records that are ready to be written."""
+
+    late: Records
+    """Those that belong among what was written before."""
+    rows: bytes
+    """The pieces of all others, as COPY takes them; empty where there are none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What there is to write after a chunk of rows, or a part of it; batches come in the order of the rows."""
+
+    packed: Packed | None = None
+    checkpoint: Progress | None = None
+    """Given when it is time: all that was found up to here is in this batch or one before it, and may be committed with these figures."""
+
+
+class Packer:
+    """Packs the reports of one attempt."""
+
+    def __init__(self, hold: Hold, *, interval_s: float, most_stored: int) -> None:
+        self._interval_s, self._most_stored = interval_s, most_stored
+        self._pieces = PiecePacker(hold)
+        self._tally = ErrorTally()
+        self._rows_processed = self._rows_failed = self._percent = 0
+
+    @property
+    def progress(self) -> Progress:
+        """The figures of all reports that were packed."""
+        return Progress(
+            percent=self._percent,
+            rows_processed=self._rows_processed,
+            rows_failed=self._rows_failed,
+            total_rows=None,
+            error_count=self._tally.error_count,
+            errors_stored=self._tally.stored_count,
+            error_tally=self._tally.to_json(),
+        )
+
+    def pack(self, reports: Iterable[ChunkReport]) -> Iterator[Batch]:
+        """At least one batch for each report, and one with all that is left.
+
+        Raises `FileUnreadable` where `reports` does, after the batch with what was found until there.
+        """
+        checkpoint_at = time.monotonic() + self._interval_s
+        unreadable: FileUnreadable | None = None
+        try:
+            for report in reports:
+                count_report(report)
+                for packed in self._take(report):
+                    yield Batch(packed=packed)
+                if time.monotonic() >= checkpoint_at:
+                    yield Batch(packed=self._pack(()), checkpoint=self.progress)
+                    checkpoint_at = time.monotonic() + self._interval_s
+        except FileUnreadable as error:
+            unreadable = error
+        yield Batch(packed=self._pack(()))
+        if unreadable is not None:
+            raise unreadable
+
+    def _take(self, report: ChunkReport) -> Iterator[Packed | None]:
+        stored = self._choose_stored(report.findings)
+        self._tally.add(report.findings, stored=stored)
+        self._rows_processed += report.rows_processed
+        self._rows_failed += report.rows_failed
+        self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
+        for findings in split_rows(stored, RECORDS_AT_ONCE):
+            yield self._pack(findings)
+
+    def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        if self._most_stored == 0:
+            return findings
+        return take_findings(findings, self._most_stored - self._tally.stored_count)
+
+    def _pack(self, findings: Sequence[Finding]) -> Packed | None:
+        with measured("packing"):
+            return self._pieces.pack(findings) if findings else self._pieces.pack_rest()
+
+
+class PiecePacker:
+    """Puts the records of one attempt into pieces: findings mostly come in page order, and those that do not are told apart."""
+
+    def __init__(self, hold: Hold, *, records_per_piece: int = RECORDS_PER_PIECE) -> None:
+        self._hold = hold
+        self._records_per_piece = records_per_piece
+        self._waiting: list[Records] = []
+        self._last: Place | None = None
+
+    def pack(self, findings: Sequence[Finding]) -> Packed | None:
+        """The findings' records with all that wait; None: they wait with them, until there are as many as fill a piece."""
+        self._waiting.append(make_records(findings))
+        return self.pack_rest() if sum(map(len, self._waiting)) >= self._records_per_piece else None
+
+    def pack_rest(self) -> Packed | None:
+        """All that waits; None where nothing does."""
+        if not any(map(len, self._waiting)):
+            return None
+        records = self._waiting[0] if len(self._waiting) == 1 else merge_records(self._waiting)
+        self._waiting = []
+        late_count = 0 if self._last is None else records.count_before(Place(self._last.row_number, self._last.column_number + 1))
+        if late_count == len(records):
+            return Packed(records, b"")
+        self._last = records.place(-1)
+        return Packed(records[:late_count], encode_pieces(records[late_count:], self._hold, most_records=self._records_per_piece))
+
+
+def encode_pieces(records: Records, hold: Hold, *, most_records: int = RECORDS_PER_PIECE) -> bytes:
+    """The pieces of `records`, as COPY takes them."""
+    return encode_copy(cut_records(records, most_records=most_records), job_id=hold.job_id, attempt=hold.attempt)
