@@ -15,13 +15,22 @@ from features.processing.engine import ChunkReport
 from features.processing.measure import count_report, measured
 from features.processing.pieces import RECORDS_PER_PIECE, Place, Records, cut_records, make_records, merge_records
 from features.processing.readers.base import FileUnreadable, Finding
-from features.processing.records import split_rows, take_findings
+from features.processing.records import count_raw_bytes, split_rows, take_findings
 from features.processing.schemas import Hold
 from features.processing.tally import ErrorTally
 from shared.job_state import Progress
 
-RECORDS_AT_ONCE = 50_000
-"""So many, of whole rows, are packed at a time: a chunk in which every cell is bad is many more."""
+RECORDS_AT_ONCE = 100_000
+"""No more, of whole rows, are packed at a time: a chunk in which every cell is bad is cut in parts."""
+WAITING_RECORDS = 50_000
+"""When so many wait, they are packed: the records of some chunks together take less time than those of each."""
+WAITING_BYTES = 8 * 2**20
+"""Of raw values: where they are long, fewer records wait."""
+
+
+SILENCE_S = 0.1
+"""After so long without anything to write there is an empty batch: whoever writes them looks whether the job is still theirs. Each look, though it is
+short, takes Python's lock from the thread that reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What there is to write after a chunk of rows, or a part of it; batches come in the order of the rows."""
+    """What there is to write after some chunks of rows, or after a part of one; batches come in the order of the rows."""
 
     packed: Packed | None = None
     checkpoint: Progress | None = None
@@ -51,6 +60,8 @@ class Packer:
         self._pieces = PiecePacker(hold)
         self._tally = ErrorTally()
         self._rows_processed = self._rows_failed = self._percent = 0
+        self._waiting: list[Finding] = []
+        self._waiting_records = self._waiting_bytes = 0
 
     @property
     def progress(self) -> Progress:
@@ -66,34 +77,49 @@ class Packer:
         )
 
     def pack(self, reports: Iterable[ChunkReport]) -> Iterator[Batch]:
-        """At least one batch for each report, and one with all that is left.
+        """Batches with what was found, one at least every `SILENCE_S` or for each report where that takes longer, and one with all that is left.
 
         Raises `FileUnreadable` where `reports` does, after the batch with what was found until there.
         """
-        checkpoint_at = time.monotonic() + self._interval_s
+        told_at = checkpoint_at = time.monotonic()
         unreadable: FileUnreadable | None = None
         try:
             for report in reports:
                 count_report(report)
-                for packed in self._take(report):
-                    yield Batch(packed=packed)
-                if time.monotonic() >= checkpoint_at:
+                self._take(report)
+                now = time.monotonic()
+                is_checkpoint = now - checkpoint_at >= self._interval_s
+                if is_checkpoint or self._waiting_records >= WAITING_RECORDS or self._waiting_bytes >= WAITING_BYTES:
+                    yield from self._pack_waiting()
+                    told_at = now
+                if is_checkpoint:
                     yield Batch(packed=self._pack(()), checkpoint=self.progress)
-                    checkpoint_at = time.monotonic() + self._interval_s
+                    checkpoint_at = time.monotonic()
+                elif now - told_at >= SILENCE_S:
+                    yield Batch()
+                    told_at = now
         except FileUnreadable as error:
             unreadable = error
+        yield from self._pack_waiting()
         yield Batch(packed=self._pack(()))
         if unreadable is not None:
             raise unreadable
 
-    def _take(self, report: ChunkReport) -> Iterator[Packed | None]:
+    def _take(self, report: ChunkReport) -> None:
         stored = self._choose_stored(report.findings)
         self._tally.add(report.findings, stored=stored)
         self._rows_processed += report.rows_processed
         self._rows_failed += report.rows_failed
         self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
-        for findings in split_rows(stored, RECORDS_AT_ONCE):
-            yield self._pack(findings)
+        self._waiting += stored
+        self._waiting_records += sum(map(len, stored))
+        self._waiting_bytes += sum(count_raw_bytes(finding) for finding in stored)
+
+    def _pack_waiting(self) -> Iterator[Batch]:
+        waiting, self._waiting = self._waiting, []
+        self._waiting_records = self._waiting_bytes = 0
+        for findings in split_rows(waiting, RECORDS_AT_ONCE):
+            yield Batch(packed=self._pack(findings))
 
     def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         if self._most_stored == 0:

@@ -57,6 +57,12 @@ def split_rows(findings: Sequence[Finding], count: int) -> Iterator[Sequence[Fin
         yield [_slice(finding, start, end - start) for finding, (start, end) in zip(findings, edges, strict=True) if end > start]
 
 
+def count_raw_bytes(finding: Finding) -> int:
+    """How much memory its raw values hold on to; a view holds on to all that it was cut from."""
+    text = None if finding.raw_values is None else finding.raw_values.buffers()[2]
+    return text.size if text is not None else 0
+
+
 def show_name(name: str | None) -> str | None:
     r"""A column's name as records and counts hold it: a NUL as `\x00`, at most 255 characters."""
     return None if name is None else name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS]
