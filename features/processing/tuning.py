@@ -17,6 +17,14 @@ _SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES
 _SWITCH_INTERVAL_S = 0.0005
 
 
+def tune_arrow() -> None:
+    """Let Arrow's allocator (mimalloc) take pages of 4 KiB and not of 2 MiB, unless the environment says otherwise.
+
+    Huge pages were 30 to 40 MiB more of memory for each process, and 3 % more time, which went into filling them with zeros again and again.
+    """
+    os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
+
+
 @cache
 def tune_process() -> None:
     """Set both, once; they hold for everything that runs in this process.
