@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from features.processing.copy_format import encode_copy
 from features.processing.engine import ChunkReport
 from features.processing.measure import count_report, measured
-from features.processing.pieces import RECORDS_PER_PIECE, Place, Records, cut_records, make_records, merge_records
+from features.processing.pieces import BYTES_PER_PIECE, RECORDS_PER_PIECE, Place, Records, cut_records, make_records, merge_records
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.records import count_raw_bytes, split_rows, take_findings
 from features.processing.schemas import Hold
@@ -118,7 +118,7 @@ class Packer:
     def _pack_waiting(self) -> Iterator[Batch]:
         waiting, self._waiting = self._waiting, []
         self._waiting_records = self._waiting_bytes = 0
-        for findings in split_rows(waiting, RECORDS_AT_ONCE):
+        for findings in split_rows(waiting, RECORDS_AT_ONCE) if waiting else ():
             yield Batch(packed=self._pack(findings))
 
     def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
@@ -143,7 +143,8 @@ class PiecePacker:
     def pack(self, findings: Sequence[Finding]) -> Packed | None:
         """The findings' records with all that wait; None: they wait with them, until there are as many as fill a piece."""
         self._waiting.append(make_records(findings))
-        return self.pack_rest() if sum(map(len, self._waiting)) >= self._records_per_piece else None
+        is_full = sum(map(len, self._waiting)) >= self._records_per_piece or sum(each.raw_values.nbytes for each in self._waiting) >= BYTES_PER_PIECE
+        return self.pack_rest() if is_full else None
 
     def pack_rest(self) -> Packed | None:
         """All that waits; None where nothing does."""
