@@ -115,7 +115,8 @@ class Stack:
         if job["status"] != "COMPLETED":
             raise RunFailed(f"The job of {path.name} ended {job['status']}: {job['error_message']}")
         wall_s = (_parse_time(job["completed_at"]) - _parse_time(job["started_at"])).total_seconds()
-        peak_mib = max(peak_memory_mib(pid) for pid in self._child_pids())
+        # After ten jobs a worker replaces its child, which may be gone already.
+        peak_mib = max((peak_memory_mib(pid) for pid in self._child_pids()), default=0.0)
         return job_id, Run(wall_s=wall_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
 
     def clear(self) -> None:
