@@ -95,9 +95,11 @@ def test_file_of_each_type_runs_to_its_end_and_tells_its_webhook(service: Servic
 
 
 def test_running_job_is_cancelled_and_runs_to_its_end_when_retried(service: Service) -> None:
-    rows = 1_500_001
+    rows = 1_000_001
     content = b"id,name,born\n" + b"".join(b"%d,Name,2001-02-03\n" % number for number in range(rows - 1)) + b"x,y,z\n"
-    job_id = service.upload("large.csv", content, encoding="utf-8")
+    # RE2 has no look-ahead: each of these values is judged by itself, so there is time to see the job at work on any machine.
+    fields = [{"name": "id", "type": "string", "constraints": {"pattern": "(?=[0-9])[0-9]+"}}, {"name": "name"}, {"name": "born", "type": "date"}]
+    job_id = service.upload("large.csv", content, encoding="utf-8", schema=json.dumps({"fields": fields}))
     service.wait_for(job_id, lambda job: job["status"] == "PROCESSING" and job["rows_processed"] > 0)
     assert service.client.delete(f"/api/jobs/{job_id}").status_code == 204
     cancelled = service.job(job_id)
