@@ -33,7 +33,7 @@ STEP_TIMEOUT_S = 120.0
 HEADINGS, BAD_ROW = ("id", "amount"), 21
 TESTS_INSIDE = ("tests/shared/test_settings.py", "tests/features/jobs")
 """A part of the suite, for the time it takes; `docker compose run --rm tests` runs all of it."""
-LONG_ROWS = 300_000
+LONG_ROWS = 1_000_000
 SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
 """So that a job lasts long enough to be disturbed."""
 TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
@@ -160,7 +160,8 @@ def make_xls(folder: Path) -> bytes:
 
 def send(client: httpx.Client, name: str, content: bytes) -> str:
     """Upload a file; the job's id."""
-    schema = {"fields": [{"name": name, "type": "integer"} for name in HEADINGS]}
+    # RE2 has no look-ahead: each of these values is judged by itself, so a long file takes some seconds on any machine.
+    schema = {"fields": [{"name": "id", "type": "string", "constraints": {"pattern": "(?=[0-9])[0-9]+"}}, {"name": "amount", "type": "integer"}]}
     fields = {"webhook_url": "http://receiver:9000/done", "schema": json.dumps(schema)}
     answer = client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
     require(answer.status_code == httpx.codes.ACCEPTED, f"The upload of {name} answered {answer.status_code}: {answer.text}")
