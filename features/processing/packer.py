@@ -26,8 +26,6 @@ WAITING_RECORDS = 50_000
 """When so many wait, they are packed: the records of some chunks together take less time than those of each."""
 WAITING_BYTES = 8 * 2**20
 """Of raw values: where they are long, fewer records wait."""
-
-
 SILENCE_S = 0.1
 """After so long without anything to write there is an empty batch: whoever writes them looks whether the job is still theirs. Each look, though it is
 short, takes Python's lock from the thread that reads."""
