@@ -1,5 +1,4 @@
-"""Settings of the whole process that reading and checking are faster with: what becomes of freed memory, how large the pages
-of Arrow's are, and how long a thread keeps Python's lock."""
+"""Settings of the whole process with which reading and checking are faster: freed memory, pages of Arrow's, how long a thread keeps Python's lock."""
 
 from __future__ import annotations
 
