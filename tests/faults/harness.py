@@ -296,6 +296,14 @@ class Stack:
     def wait_until_running(self, job_id: str, *, rows: int = 1) -> dict[str, Any]:
         return self.wait_for(job_id, lambda job: job["status"] == "PROCESSING" and job["rows_processed"] >= rows)
 
+    def start_jobs(self, count: int, sample: Sample) -> list[str]:
+        """So many jobs that are running at the same time: each is seen to run before the next comes, whose message may have to be sent again."""
+        jobs = []
+        for _ in range(count):
+            jobs.append(self.upload(sample))
+            self.wait_until_running(jobs[-1])
+        return jobs
+
     def wait_until_ended(self, job_id: str, *, timeout_s: float = 90) -> dict[str, Any]:
         return self.wait_for(job_id, lambda job: job["status"] in ENDED, timeout_s=timeout_s)
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from compose.processes import wait_until
-from tests.faults.harness import IS_LONG, LEASE_S, Sample, Stack, make_sample, measure
+from tests.faults.harness import IS_LONG, LEASE_S, Stack, make_sample, measure
 
 pytestmark = pytest.mark.timeout(600 if IS_LONG else 300)
 
@@ -51,16 +51,9 @@ def upload_for(stack: Stack, seconds: float, *, pause_s: float) -> list[str]:
     return jobs
 
 
-def start_jobs(stack: Stack, count: int, sample: Sample = SAMPLE) -> list[str]:
-    jobs = [stack.upload(sample) for _ in range(count)]
-    for job_id in jobs:
-        stack.wait_until_running(job_id)
-    return jobs
-
-
 @pytest.mark.parametrize("slots", [0, 1, 2, 3, 4] if IS_LONG else [0, 3])
 def test_broker_that_dies_with_busy_slots_loses_nothing(stack: Stack, slots: int) -> None:
-    jobs = start_jobs(stack, slots)
+    jobs = stack.start_jobs(slots, SAMPLE)
     with broker_stopped(stack):
         jobs += upload_for(stack, 2, pause_s=0.5)
     for job_id in jobs:
@@ -71,7 +64,7 @@ def test_broker_that_dies_with_busy_slots_loses_nothing(stack: Stack, slots: int
 
 @pytest.mark.parametrize("absence", [broker_stopped, broker_hanging])
 def test_broker_that_is_away_holds_up_no_upload_and_no_job(stack: Stack, absence: Callable[[Stack], Iterator[None]]) -> None:
-    running = start_jobs(stack, 2)
+    running = stack.start_jobs(2, SAMPLE)
     with absence(stack):  # type: ignore[attr-defined]  # a context manager
         waiting = upload_for(stack, OUTAGE_S, pause_s=OUTAGE_S / 20)
         health = stack.client.get("/api/health")
@@ -85,7 +78,7 @@ def test_broker_that_is_away_holds_up_no_upload_and_no_job(stack: Stack, absence
 
 
 def test_connections_that_are_dead_without_a_word_are_made_anew(stack: Stack) -> None:
-    running = start_jobs(stack, 2)
+    running = stack.start_jobs(2, SAMPLE)
     assert stack.wire.fall_silent() > 3
     jobs = upload_for(stack, 3, pause_s=0.5)
     for job_id in (*running, *jobs):
@@ -128,7 +121,7 @@ def test_broker_that_forgets_its_backlog_is_told_again(stack: Stack) -> None:
 
 
 def test_database_that_restarts_mid_job_gives_the_exact_result(stack: Stack) -> None:
-    jobs = start_jobs(stack, 2)
+    jobs = stack.start_jobs(2, SAMPLE)
     stack.stop_server("postgres", signal.SIGQUIT)
     time.sleep(1)
     stack.restart_server("postgres")

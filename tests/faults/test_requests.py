@@ -109,9 +109,7 @@ def test_cancel_against_the_end_gives_one_end_with_its_delivery(stack: Stack) ->
 
 
 def test_delete_while_queued_and_while_running_leaves_nothing(stack: Stack) -> None:
-    running, cancelled = stack.upload(SAMPLE), stack.upload(SAMPLE)
-    for job_id in (running, cancelled):
-        stack.wait_until_running(job_id)
+    running, cancelled = stack.start_jobs(2, SAMPLE)
     stopped = stack.children_of("worker")
     stack.send("worker", signal.SIGSTOP)
     queued = stack.upload(SMALL)

@@ -221,9 +221,7 @@ def test_clock_that_is_an_hour_off_takes_no_job_back_early(stack: Stack, ahead_s
 def test_two_dispatchers_act_as_one(stack: Stack) -> None:
     stack.start_dispatcher("other")
     stack.wait_until_alive("other")
-    jobs = [stack.upload(SAMPLE) for _ in range(2)]
-    for job_id in jobs:
-        stack.wait_until_running(job_id)
+    jobs = stack.start_jobs(2, SAMPLE)
     for name in WORKER_NAMES:
         for child in stack.children_of(name):
             os.kill(child, signal.SIGKILL)
