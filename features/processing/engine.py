@@ -85,6 +85,8 @@ class Inspection:
                 checking_s=checked_at - read_at,
             )
             header_findings = ()
+            # What was found may be as large as the chunk, and is not to be held while the next one is read.
+            del chunk, result
             asked_at = time.perf_counter()
         if header_findings:
             yield ChunkReport(rows_processed=0, rows_failed=0, findings=header_findings, fraction_read=1.0)

@@ -20,7 +20,7 @@ from features.processing.schemas import Hold
 from features.processing.tally import ErrorTally
 from shared.job_state import Progress
 
-RECORDS_AT_ONCE = 100_000
+RECORDS_AT_ONCE = 50_000
 """No more, of whole rows, are packed at a time: a chunk in which every cell is bad is cut in parts."""
 WAITING_RECORDS = 50_000
 """When so many wait, they are packed: the records of some chunks together take less time than those of each."""
@@ -85,6 +85,7 @@ class Packer:
             for report in reports:
                 count_report(report)
                 self._take(report)
+                del report
                 now = time.monotonic()
                 is_checkpoint = now - checkpoint_at >= self._interval_s
                 if is_checkpoint or self._waiting_records >= WAITING_RECORDS or self._waiting_bytes >= WAITING_BYTES:

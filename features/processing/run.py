@@ -136,7 +136,7 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
 
 
 async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
-    """The batches, made in a thread while those before them are written, at most two of them waiting; a slow database slows the reading."""
+    """The batches, each made in a thread while the one before it is written; a slow database slows the reading."""
     ahead = Prefetch(batches)
     waiting = iter(ahead)
     try:

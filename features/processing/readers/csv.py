@@ -18,7 +18,9 @@ from features.processing.readers.detect import detect_characters, detect_encodin
 from features.processing.readers.prefetch import Prefetch
 from shared.table_dialect import TableDialect
 
-BLOCK_BYTES = 3 * 2**20
+BLOCK_BYTES = 5 * 2**19
+_BLOCKS_AHEAD = 2
+"""One that waits and one that is being parsed. With one at all a good file, where reading takes about as long as checking, takes 5 % more time."""
 SAMPLE_BYTES = 2**15
 
 
@@ -63,11 +65,10 @@ class CsvTable:
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
-        self._prefetch = Prefetch(parsed for block in self._blocks for parsed in self._parser.parse(block))
+        self._prefetch = Prefetch(chain.from_iterable(map(self._parser.parse, self._blocks)), depth=_BLOCKS_AHEAD)
         builder = ChunkBuilder(self._limits, width=self._width)
         # What takes many small steps of Python is done here and not ahead: two threads at that only wait for each other.
-        for parsed in self._prefetch:
-            yield from builder.add(self._cells.read(parsed))
+        yield from chain.from_iterable(map(builder.add, map(self._cells.read, self._prefetch)))
         yield from builder.finish()
 
     def close(self) -> None:

@@ -25,7 +25,7 @@ _NOWHERE: Positions = np.empty(0, dtype=np.int64)
 class CellBlock:
     """The records of one block, read."""
 
-    columns: Sequence[pa.StringArray]
+    columns: list[pa.StringArray]
     """As `Chunk.columns`, of the records of kind ROW only."""
     row_numbers: RowNumbers
     findings: Sequence[Finding]
@@ -80,13 +80,16 @@ class CellReader:
         findings += self._structure.of_extra_cells(rows, block.first_row)
         return rows, findings
 
-    def _merge(self, columns: Sequence[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> Sequence[pa.StringArray]:
-        """The rows of `columns`, and `rows` as numbered behind them, in an order."""
+    def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> list[pa.StringArray]:
+        """The rows of `columns`, which are replaced, and `rows` as numbered behind them, in an order."""
         exact = [pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string()) for number in range(self._width)]
         if not len(columns[0]):
             # No order but their own; and a row of many megabytes is not copied twice more.
             return exact
-        return [pa.concat_arrays([column, texts]).take(pa.array(order)) for column, texts in zip(columns, exact, strict=True)]
+        for number, texts in enumerate(exact):
+            # In place: only one column at a time is in memory twice.
+            columns[number] = pa.concat_arrays([columns[number], texts]).take(pa.array(order))
+        return columns
 
 
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:

@@ -25,7 +25,7 @@ class ChunkBuilder:
 
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
-        self._columns: list[Sequence[pa.StringArray]] = []
+        self._columns: list[list[pa.StringArray]] = []
         self._row_numbers: list[RowNumbers] = []
         self._findings: list[Finding] = []
         self._rows = self._bytes = self._found = self._rows_lost = 0
@@ -154,7 +154,8 @@ class ChunkBuilder:
         elif len(parts) == 1:
             columns = parts[0]
         else:
-            columns = [pa.concat_arrays([part[number] for part in parts]) for number in range(self._width)]
+            # From the last to the first, each given up with the next: the parts are not in memory twice.
+            columns = [pa.concat_arrays([part.pop() for part in parts]) for _ in range(self._width)][::-1]
         chunk = Chunk(
             columns=columns,
             row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,

@@ -49,7 +49,8 @@ class ParsedBlock:
     """What is known yet; ROW where it is not."""
     plain: Positions
     """Which records are in `columns`."""
-    columns: Sequence[pa.StringArray]
+    columns: list[pa.StringArray]
+    """Given away to who reads the block."""
     records: Sequence[tuple[int, str]]
     """Which other records there are (not counting those that hold no cells), each with its place in the block and its text, by their places."""
     first_row: int
@@ -104,7 +105,7 @@ class RecordParser:
         kinds = self._classify(block)
         exact = self._exact_records(block, kinds)
         plain = np.flatnonzero((kinds == RowKind.ROW) & ~exact)
-        columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
+        columns = [pa.array([], type=pa.string())] * self._width
         if len(plain):
             columns, ragged = self._read_csv(_join_records(block, plain))
             places = [index for index, _ in ragged]

@@ -105,6 +105,7 @@ class RecordReader:
                 size_bytes = min(self._block_bytes, 8 * size_bytes)
                 final = not block
                 self._rest += block
+                del block
             if not self._rest:
                 continue
             end = find_regular_end(self._rest, self._grammar, final=final) if self._may_be_regular() else None

@@ -65,18 +65,18 @@ def test_threads_wait_a_shorter_time_for_each_other(before_s: float, after_s: fl
 
 
 @pytest.mark.parametrize("start", ["import features.processing.__main__", "import celery_app"])
-@pytest.mark.parametrize(("given", "found"), [({}, "0"), ({"MIMALLOC_ALLOW_THP": "1"}, "1")])
-def test_arrow_finds_its_setting_when_it_is_loaded(start: str, given: dict[str, str], found: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("given", "found"), [({}, ["0", "50"]), ({"MIMALLOC_ALLOW_THP": "1", "MIMALLOC_PURGE_DELAY": "0"}, ["1", "0"])])
+def test_arrow_finds_its_settings_when_it_is_loaded(start: str, given: dict[str, str], found: list[str], tmp_path: Path) -> None:
     watch = (
         "import os, sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'pyarrow': print('found', os.environ.get('MIMALLOC_ALLOW_THP'))\n"
+        "        if name == 'pyarrow': print('found', os.environ.get('MIMALLOC_ALLOW_THP'), os.environ.get('MIMALLOC_PURGE_DELAY'))\n"
         "sys.meta_path.insert(0, Watch())\n"
     )
-    environment = {name: value for name, value in os.environ.items() if name != "MIMALLOC_ALLOW_THP"} | given
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MIMALLOC_")} | given
     environment |= {"DATABASE_URL": "postgresql+asyncpg://nobody@localhost/none", "REDIS_URL": "redis://localhost/0", "UPLOAD_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", f"{watch}{start}\nimport features.processing.engine"], env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["found", found]
+    assert done.stdout.split() == ["found", *found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +27,8 @@ def test_error_comes_after_the_items_before_it() -> None:
         next(items)
 
 
-def test_source_runs_ahead_by_its_depth_only() -> None:
+@pytest.mark.parametrize("depth", [1, 2])
+def test_source_runs_ahead_by_its_depth_only(depth: int) -> None:
     made: list[int] = []
 
     def source() -> Iterator[int]:
@@ -34,9 +36,31 @@ def test_source_runs_ahead_by_its_depth_only() -> None:
             made.append(number)
             yield number
 
-    prefetch = Prefetch(source(), depth=1)
-    time.sleep(0.3)
-    assert len(made) == 2
+    prefetch = Prefetch(source(), depth=depth)
+    for taken in range(3):
+        time.sleep(0.1)
+        assert len(made) == depth + taken
+        assert next(prefetch) == taken
+    prefetch.close()
+
+
+def test_no_item_is_held() -> None:
+    class Large:
+        pass
+
+    prefetch = Prefetch(Large() for _ in range(3))
+    first = weakref.ref(next(prefetch))
+    time.sleep(0.1)
+    second = next(prefetch)
+    assert first() is None
+    assert isinstance(second, Large)
+    prefetch.close()
+
+
+def test_nothing_comes_after_the_end() -> None:
+    prefetch = Prefetch(iter([1]))
+    assert list(prefetch) == [1]
+    assert next(prefetch, None) is None
     prefetch.close()
 
 
