@@ -20,7 +20,7 @@ from features.processing.schemas import Hold
 from features.processing.tally import ErrorTally
 from shared.job_state import Progress
 
-RECORDS_AT_ONCE = 50_000
+RECORDS_AT_ONCE = 100_000
 """No more, of whole rows, are packed at a time: a chunk in which every cell is bad is cut in parts."""
 WAITING_RECORDS = 50_000
 """When so many wait, they are packed: the records of some chunks together take less time than those of each."""
