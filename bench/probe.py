@@ -22,8 +22,7 @@ def report_run(work: Callable[[], Mapping[str, Any]]) -> None:
 
 def memory_mib(pid: int) -> float:
     """Resident memory of a process, now, in MiB (Linux)."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
+    return _read_status_mib(pid, "VmRSS")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -33,10 +32,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def peak_memory_mib(pid: int | None = None) -> float:
-    """Peak resident memory of a process (of this one) in MiB."""
-    status = Path(f"/proc/{'self' if pid is None else pid}/status")
-    if status.exists():
+    """Peak resident memory of a process (of this one) in MiB; 0 for another one that has ended."""
+    if pid is None and not Path("/proc/self/status").exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    try:
         # Not getrusage: its figure outlives exec, so a child would begin with its parent's.
-        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        return _read_status_mib("self" if pid is None else pid, "VmHWM")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+
+
+def _read_status_mib(pid: int | str, name: str) -> float:
+    """One figure of proc(5), status; 0 for a process that has ended and is waited for, which has none."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), 0.0)
