@@ -85,6 +85,7 @@ class Packer:
             for report in reports:
                 count_report(report)
                 self._take(report)
+                # Not to be held while the next one is made.
                 del report
                 now = time.monotonic()
                 is_checkpoint = now - checkpoint_at >= self._interval_s

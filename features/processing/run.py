@@ -15,8 +15,8 @@ import structlog
 from features.processing.engine import Inspection, inspect_file
 from features.processing.measure import Outcome, count_attempt, count_claim, measured
 from features.processing.packer import Batch, Packer
+from features.processing.prefetch import Prefetch
 from features.processing.readers.base import FileUnreadable, ReadLimits
-from features.processing.readers.prefetch import Prefetch
 from features.processing.recorder import JobLost, Recorder
 from features.processing.schemas import Hold
 from shared import job_state, shutdown
@@ -138,9 +138,8 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
 async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
     """The batches, each made in a thread while the one before it is written; a slow database slows the reading."""
     ahead = Prefetch(batches)
-    waiting = iter(ahead)
     try:
-        while (batch := await asyncio.to_thread(next, waiting, None)) is not None:
+        while (batch := await asyncio.to_thread(next, ahead, None)) is not None:
             yield batch
     finally:
         # A thread cannot be cancelled: the file may be closed only when it has ended.

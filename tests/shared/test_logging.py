@@ -19,7 +19,7 @@ import structlog
 
 from features.processing import tasks
 from features.processing.engine import Inspection
-from features.processing.readers.prefetch import Prefetch
+from features.processing.prefetch import Prefetch
 from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.db.session import Database
 from shared.logging import configure_logging, describe_frames, mask_credentials

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
+from features.processing.prefetch import Prefetch
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
 from features.processing.readers.csv_cells import MAX_COLUMNS, CellReader
 from features.processing.readers.csv_chunks import ChunkBuilder
@@ -15,7 +16,6 @@ from features.processing.readers.csv_parse import ParsedBlock, RecordParser, fin
 from features.processing.readers.csv_records import RecordBlock, RecordReader, Trouble
 from features.processing.readers.csv_source import ByteSource, open_source
 from features.processing.readers.detect import detect_characters, detect_encoding
-from features.processing.readers.prefetch import Prefetch
 from shared.table_dialect import TableDialect
 
 BLOCK_BYTES = 3 * 2**20

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import openpyxl
+import pyarrow as pa
 import pytest
 import xlwt
 
 from features.processing.engine import Inspection, inspect_file
-from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
 from features.processing.records import findings_to_table
 from shared.table_dialect import parse_table_dialect
 from shared.table_schema import parse_table_schema
@@ -142,4 +146,31 @@ def test_inspection_closes_half_way_and_twice(tmp_path: Path) -> None:
     inspection = inspect_file(path, limits=ReadLimits(chunk_rows=100))
     next(inspection.reports())
     inspection.close()
+    inspection.close()
+
+
+def test_chunk_is_not_held_while_the_next_one_is_read() -> None:
+    held: list[bool] = []
+
+    class ThreeChunks:
+        source = Source()
+        labels: Sequence[str] | None = ("a",)
+        bytes_total = 3
+
+        def chunks(self) -> Iterator[Chunk]:
+            chunks: list[weakref.ref[Chunk]] = []
+            for row in range(2, 5):
+                held.extend(chunk() is not None for chunk in chunks)
+                waiting = [Chunk(columns=[pa.array(["x"])], row_numbers=np.array([row]))]
+                chunks.append(weakref.ref(waiting[0]))
+                yield waiting.pop()
+
+        def close(self) -> None:
+            pass
+
+    inspection = Inspection(
+        ThreeChunks(), table_schema=parse_table_schema({"fields": [{"name": "a", "type": "integer"}]}), null_sequence=None, limits=ReadLimits()
+    )
+    assert sum(report.rows_failed for report in inspection.reports()) == 3
+    assert held == [False] * 3
     inspection.close()

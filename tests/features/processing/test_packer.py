@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import struct
 import uuid
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -122,3 +124,18 @@ def test_there_is_a_batch_now_and_then_though_nothing_is_found(monkeypatch: pyte
     assert {count_records(batch) for batch in batches} == {0}
     # Every third report: 0.12 s, with a look at the clock each.
     assert len(batches) == 11
+
+
+def test_report_is_not_held_while_the_next_one_is_made() -> None:
+    held: list[bool] = []
+
+    def reports() -> Iterator[ChunkReport]:
+        rows: list[weakref.ref[np.ndarray[Any, Any]]] = []
+        for number in range(3):
+            held.extend(row() is not None for row in rows)
+            waiting = [make_report(number, errors=7)]
+            rows.append(weakref.ref(waiting[0].findings[0].row_numbers))
+            yield waiting.pop()
+
+    assert [count_records(batch) for batch in make_packer(interval_s=0.0).pack(reports()) if count_records(batch)] == [7] * 3
+    assert held == [False] * 3

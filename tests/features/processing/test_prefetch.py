@@ -6,10 +6,12 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from features.processing.readers.prefetch import Prefetch
+from compose.processes import wait_until
+from features.processing.prefetch import Prefetch
 
 
 def test_items_come_in_their_order() -> None:
@@ -38,22 +40,32 @@ def test_source_runs_ahead_by_its_depth_only(depth: int) -> None:
 
     prefetch = Prefetch(source(), depth=depth)
     for taken in range(3):
-        time.sleep(0.1)
-        assert len(made) == depth + taken
+        allowed = list(range(depth + taken))
+        assert wait_until(partial(made.__ge__, allowed), timeout_s=10)
+        time.sleep(0.05)
+        assert made == allowed
         assert next(prefetch) == taken
     prefetch.close()
 
 
-def test_no_item_is_held() -> None:
+def test_no_item_is_held_while_the_next_one_is_made() -> None:
     class Large:
         pass
 
-    prefetch = Prefetch(Large() for _ in range(3))
+    goes_on = threading.Event()
+
+    def source() -> Iterator[Large]:
+        yield Large()
+        goes_on.wait()
+        yield Large()
+
+    prefetch = Prefetch(source())
     first = weakref.ref(next(prefetch))
-    time.sleep(0.1)
-    second = next(prefetch)
-    assert first() is None
-    assert isinstance(second, Large)
+    try:
+        assert wait_until(lambda: first() is None, timeout_s=10)
+    finally:
+        goes_on.set()
+    assert isinstance(next(prefetch), Large)
     prefetch.close()
 
 

@@ -43,8 +43,7 @@ class Prefetch(Generic[Item]):
             if not isinstance(item, _End):
                 return item
             self._closing.set()
-            if item.error is not None:
-                raise item.error
+            raise item.reason
         raise StopIteration
 
     def close(self) -> None:
@@ -54,16 +53,12 @@ class Prefetch(Generic[Item]):
         self._thread.join()
 
     def _run(self) -> None:
-        error: BaseException | None = None
         try:
             while self._has_room():
                 # Never bound to a name.
                 self._queue.put(next(self._source))
-        except StopIteration:
-            pass
         except BaseException as raised:  # noqa: BLE001 - whatever it is belongs to the reader's thread, and is raised there
-            error = raised
-        self._queue.put(_End(error))
+            self._queue.put(_End(raised))
 
     def _has_room(self) -> bool:
         """Wait until another item may be made; false where none is wanted any more."""
@@ -72,5 +67,6 @@ class Prefetch(Generic[Item]):
 
 
 class _End:
-    def __init__(self, error: BaseException | None) -> None:
-        self.error = error
+    def __init__(self, reason: BaseException) -> None:
+        self.reason = reason
+        """`StopIteration` where nothing went wrong."""
