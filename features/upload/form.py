@@ -74,7 +74,7 @@ class FormParser:
             )
         except FormParserError as error:
             raise MalformedBody("The boundary of the multipart body is too long; at most 256 characters are allowed.") from error
-        self._find_delimiter = re2.compile(re2.escape(self._delimiter), _BYTES).search
+        self._find_delimiter: Callable[[bytes], object] | None = None
 
     def feed(self, data: bytes) -> None:
         """Parse the next piece. Raises `MalformedBody`, or what the callbacks raise."""
@@ -94,7 +94,11 @@ class FormParser:
         if self._part is None or not self._part.is_file or self._parser.state is not MultipartState.PART_DATA or self._parser.index != 0:
             return False
         begins = data.rfind(b"\r", max(0, len(data) - len(self._delimiter) + 1))
-        return (begins == -1 or not self._delimiter.startswith(data[begins:])) and self._find_delimiter(data) is None
+        if begins != -1 and self._delimiter.startswith(data[begins:]):
+            return False
+        if self._find_delimiter is None:
+            self._find_delimiter = re2.compile(re2.escape(self._delimiter), _BYTES).search
+        return self._find_delimiter(data) is None
 
     def close(self) -> None:
         """The body has ended. Raises `MalformedBody` where its final boundary is missing."""

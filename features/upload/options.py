@@ -31,8 +31,8 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
             del texts[name]
     options = UploadOptions(
         webhook_url=await _check_webhook_url(texts.get("webhook_url"), settings, problems),
-        table_schema=await asyncio.to_thread(_check_descriptor, texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
-        dialect=await asyncio.to_thread(_check_descriptor, texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
+        table_schema=await _check_descriptor(texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
+        dialect=await _check_descriptor(texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
         encoding=_check_encoding(texts.get("encoding"), problems),
     )
     return options, problems
@@ -70,7 +70,7 @@ async def _check_webhook_url(value: bytearray | None, settings: Settings, proble
     return url
 
 
-def _check_descriptor(
+async def _check_descriptor(
     value: bytearray | None,
     parse: Callable[[bytes], Mapping[str, Any]],
     problems: list[InvalidPart],
@@ -78,7 +78,8 @@ def _check_descriptor(
     if value is None:
         return None
     try:
-        return dict(parse(bytes(value)))
+        # In a thread: a schema may have thousands of fields.
+        return dict(await asyncio.to_thread(parse, bytes(value)))
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)
         return None
