@@ -144,14 +144,20 @@ async def publish(session: AsyncSession, event: object) -> None:
         await function(session, event)
 
 
-def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None) -> None:
-    """Send `payload` to `ref` once this transaction has committed; a rollback forgets it."""
+def get_request_id() -> str | None:
+    """The id of the request that is being answered here, if one is."""
+    request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return request_id
+
+
+def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None, request_id: str | None = None) -> None:
+    """Send `payload` to `ref` once this transaction has committed; a rollback forgets it. `request_id`: where it is not of the request here."""
     message = Message(
         task=ref.name,
         queue=ref.queue,
         payload=payload.model_dump(mode="json"),
         expires_s=expires_s,
-        request_id=structlog.contextvars.get_contextvars().get("request_id"),
+        request_id=request_id or get_request_id(),
     )
     session.info.setdefault(_MESSAGES, []).append(message)
 

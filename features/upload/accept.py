@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from dataclasses import asdict
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from features.upload import queries
+from features.upload.disk import FileWriter, complete_files
+from features.upload.grouping import Grouping
 from features.upload.problems import KeyReused
 from features.upload.receive import ReceivedFile
 from features.upload.schemas import AcceptedJob, JobCreate
 from shared import metrics
 from shared.contracts import PROCESS_JOB, ProcessJob
-from shared.messaging import enqueue
+from shared.db.errors import is_database_unavailable
+from shared.messaging import enqueue, get_request_id
 from shared.storage import remove_file, stored_path
 
 if TYPE_CHECKING:
@@ -24,7 +30,26 @@ if TYPE_CHECKING:
     from shared.db.session import Database
 
 
-async def accept_file(database: Database, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[AcceptedJob, bool]:
+@dataclass(slots=True, kw_only=True, eq=False)
+class Insertion:
+    """A job to be inserted; once that has begun, who cannot insert it removes its file."""
+
+    create: JobCreate
+    path: Path
+    request_id: str | None
+    has_begun: bool = False
+
+
+class Intake:
+    """What the uploads of one application share: the groups in which small files, and jobs without a key, become durable."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.small_files: Grouping[FileWriter, None] = Grouping(complete_files)
+        self.insertions: Grouping[Insertion, AcceptedJob] = Grouping(partial(insert_together, database))
+
+
+async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[AcceptedJob, bool]:
     """The committed job of `received`, and whether it is new; a file that came a second time is removed. Raises `KeyReused`."""
     create = JobCreate(
         id=received.job_id,
@@ -38,7 +63,13 @@ async def accept_file(database: Database, received: ReceivedFile, *, viewer: Vie
         fingerprint=_fingerprint(received) if idempotency_key is not None else None,
     )
     path = stored_path(upload_dir, received.job_id, received.filename)
-    job = await _insert_or_find(database, create, path)
+    insertion = Insertion(create=create, path=path, request_id=get_request_id())
+    try:
+        # A key may have to wait for another transaction that inserts it: alone, or others would wait too, or lock each other out.
+        job = await intake.insertions.do(insertion) if idempotency_key is None else await _insert_or_find(intake.database, insertion)
+    finally:
+        if not insertion.has_begun:
+            await asyncio.shield(remove_file(path))
     if job.id == create.id:
         metrics.UPLOADS.labels(file_type=job.file_type).inc()
         metrics.UPLOADED_BYTES.inc(job.file_size)
@@ -49,22 +80,57 @@ async def accept_file(database: Database, received: ReceivedFile, *, viewer: Vie
     return job, False
 
 
-async def _insert_or_find(database: Database, create: JobCreate, path: Path) -> AcceptedJob:
-    job: AcceptedJob | None = None
+async def insert_together(database: Database, insertions: Sequence[Insertion]) -> Sequence[AcceptedJob | BaseException]:
+    """Insert jobs without a key in one transaction; where the database refuses it each in its own, so that only what is wrong fails."""
+    inserted: dict[uuid.UUID, AcceptedJob] = {}
     try:
-        while job is None:
-            async with database.unit_of_work() as session:
-                job = await queries.insert_job(session, create=create)
-                if job is not None:
-                    enqueue(session, PROCESS_JOB, ProcessJob(job_id=job.id))
-                elif create.idempotency_key is not None:
-                    job = await queries.get_job_by_key(session, submitted_by=create.submitted_by, idempotency_key=create.idempotency_key)
-    except BaseException:
-        # Where the COMMIT itself failed it may still have arrived: the sweep decides about the file then.
-        if job is None:
-            await asyncio.shield(remove_file(path))
+        await _insert(database, insertions, inserted)
+    except BaseException as error:
+        # Where the COMMIT itself failed it may still have arrived: the sweep decides about the files then.
+        if inserted:
+            raise
+        if len(insertions) > 1 and isinstance(error, Exception) and not is_database_unavailable(error):
+            alone = await asyncio.gather(*(insert_together(database, [insertion]) for insertion in insertions), return_exceptions=True)
+            return [result if isinstance(result, BaseException) else result[0] for result in alone]
+        await asyncio.shield(_remove_files(insertions))
         raise
-    return job
+    return [inserted[insertion.create.id] for insertion in insertions]
+
+
+async def _insert(database: Database, insertions: Sequence[Insertion], inserted: dict[uuid.UUID, AcceptedJob]) -> None:
+    """Put the jobs, by their ids, into `inserted` before the commit; without those whose key is taken."""
+    for insertion in insertions:
+        insertion.has_begun = True
+    async with database.unit_of_work() as session:
+        inserted |= await queries.insert_jobs(session, creates=[insertion.create for insertion in insertions])
+        for insertion in insertions:
+            if insertion.create.id in inserted:
+                enqueue(session, PROCESS_JOB, ProcessJob(job_id=insertion.create.id), request_id=insertion.request_id)
+
+
+async def _insert_or_find(database: Database, insertion: Insertion) -> AcceptedJob:
+    """The job of this key: the new one, or the one that has it."""
+    inserted: dict[uuid.UUID, AcceptedJob] = {}
+    create = insertion.create
+    assert create.idempotency_key is not None
+    try:
+        while True:
+            await _insert(database, [insertion], inserted)
+            if create.id in inserted:
+                return inserted[create.id]
+            async with database.reading() as session:
+                job = await queries.get_job_by_key(session, submitted_by=create.submitted_by, idempotency_key=create.idempotency_key)
+            if job is not None:  # else it was deleted a moment ago, and the key is free
+                return job
+    except BaseException:
+        if not inserted:
+            await asyncio.shield(remove_file(insertion.path))
+        raise
+
+
+async def _remove_files(insertions: Sequence[Insertion]) -> None:
+    for insertion in insertions:
+        await remove_file(insertion.path)
 
 
 def _fingerprint(received: ReceivedFile) -> str:

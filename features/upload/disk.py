@@ -10,10 +10,11 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from features.upload.grouping import Grouping
 from features.upload.problems import DiskFull
 
 BATCH_BYTES = 256 * 1024
@@ -54,7 +55,8 @@ class FileWriter:
     slows the network.
     """
 
-    def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int) -> None:
+    def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int, small_files: Grouping[FileWriter, None]) -> None:
+        self._small_files = small_files
         self._target = target
         self._partial = target.with_name(target.name + ".part")
         self._chunk_size = chunk_size_bytes
@@ -102,7 +104,10 @@ class FileWriter:
     async def finish(self) -> str:
         """Write what is left, make it durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull`."""
         await self._settle()
-        await self._in_thread(self._complete)
+        # Nothing of a small file has been written yet: it is, all of it, together with others.
+        is_small = self._descriptor is None
+        self._writing = asyncio.ensure_future(self._small_files.do(self) if is_small else self._complete())
+        await self._settle()
         return self._hash.hexdigest()
 
     async def discard(self) -> None:
@@ -120,10 +125,6 @@ class FileWriter:
         if writing is not None:
             await _translate(asyncio.shield(writing))
             self._writing = None
-
-    async def _in_thread(self, function: Callable[[], None]) -> None:
-        self._writing = asyncio.get_running_loop().run_in_executor(_writers, function)
-        await self._settle()
 
     def _write_queue(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write batches until there is none; runs in a thread."""
@@ -171,19 +172,32 @@ class FileWriter:
         if shutil.disk_usage(self._partial.parent).free < self._min_free_bytes:
             raise OSError(errno.ENOSPC, "the reserve of free disk space is reached")
 
-    def _complete(self) -> None:
-        """Write the rest, and put the file under its real name: on disk, and its folder's entry too (fsync(2))."""
+    async def _complete(self) -> None:
+        [failure] = await complete_files([self])
+        if failure is not None:
+            raise failure
+
+    def write_rest(self) -> None:
+        """Write what is still in the queue, and have the disk begin with it; runs in a thread."""
         self._write(self._queue)
         self._queue = []
         assert self._descriptor is not None
+        _start_writeback(self._descriptor, self._flushed, self._written - self._flushed)
+
+    def sync(self) -> None:
+        """Wait until the file's bytes are on disk (fsync(2)); runs in a thread."""
+        assert self._descriptor is not None
         os.fsync(self._descriptor)
         self._close()
+
+    @property
+    def folder(self) -> Path:
+        """Where the file lies; it has to be synced for the file's name to stay there."""
+        return self._target.parent
+
+    def rename(self) -> None:
+        """Put the file under its real name; runs in a thread."""
         self._partial.rename(self._target)
-        folder = os.open(self._target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def _remove(self) -> None:
         self._close()
@@ -194,6 +208,43 @@ class FileWriter:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
+
+
+async def complete_files(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
+    """Write the rest of each and put it under its real name, on disk, its folder's entry too. What went wrong with each is returned."""
+    return await asyncio.get_running_loop().run_in_executor(_writers, _complete, writers)
+
+
+def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
+    """Step by step for all: the first fsync(2) has the disk write what the others then find written, and a folder is synced once."""
+    failures: dict[FileWriter, OSError] = {}
+
+    def do_each(step: Callable[[FileWriter], None]) -> None:
+        for writer in writers:
+            if writer not in failures:
+                try:
+                    step(writer)
+                except OSError as error:
+                    failures[writer] = error
+
+    do_each(FileWriter.write_rest)
+    do_each(FileWriter.sync)
+    do_each(FileWriter.rename)
+    for folder in {writer.folder for writer in writers}:
+        renamed = [writer for writer in writers if writer.folder == folder and writer not in failures]
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            failures |= dict.fromkeys(renamed, error)
+    return [failures.get(writer) for writer in writers]
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _set_done(future: asyncio.Future[None]) -> None:

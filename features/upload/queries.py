@@ -1,14 +1,14 @@
-"""The upload slice's SQL: one insert, and which files on disk belong to a job."""
+"""The upload slice's SQL: the insert, and which files on disk belong to a job."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import String, Text, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from features.upload.schemas import AcceptedJob, JobCreate
 from shared.db.models import Job
@@ -19,24 +19,32 @@ if TYPE_CHECKING:
 
 
 _SHOWN = [getattr(Job, field.name) for field in fields(AcceptedJob)]
-_GIVEN = [field.name for field in fields(JobCreate) if field.name != "options"] + ["webhook_url", "schema_given", "dialect", "encoding"]
-# Made once: building it and finding it among compiled statements takes longer than running it.
+_OPTIONS = {"webhook_url": "webhook_url", "schema_given": "table_schema", "dialect": "dialect", "encoding": "encoding"}
+_GIVEN = [field.name for field in fields(JobCreate) if field.name != "options"] + [*_OPTIONS]
+
+
+def _array_of(name: str) -> ARRAY[Any]:
+    """As a value of the column, but text of any length: a cast to a shorter one would cut it where the column refuses it."""
+    kind = Job.__table__.c[name].type
+    return ARRAY(Text() if isinstance(kind, String) else kind)
+
+
+_ROWS = func.unnest(*(bindparam(name, type_=_array_of(name)) for name in _GIVEN)).table_valued(*_GIVEN).render_derived(name="given")
+# Made once, and one statement for any number of rows: building it and finding it among compiled statements takes longer than running it.
 _INSERT = (
     insert(Job.__table__)  # type: ignore[arg-type]  # a table
-    .values({name: bindparam(name) for name in _GIVEN})
-    .values(next_ring_at=func.now() + func.make_interval(0, 0, 0, 0, 0, 0, RING_AGAIN_S))
+    .from_select([*_GIVEN, "next_ring_at"], select(*_ROWS.c, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, RING_AGAIN_S)), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(*_SHOWN)
 )
 
 
-async def insert_job(session: AsyncSession, *, create: JobCreate) -> AcceptedJob | None:
-    """The new job, QUEUED; None where its idempotency key is taken."""
-    options = create.options
-    given = {name: getattr(create, name) for name in _GIVEN if hasattr(create, name)}
-    given |= {"webhook_url": options.webhook_url, "schema_given": options.table_schema, "dialect": options.dialect, "encoding": options.encoding}
-    row = (await session.execute(_INSERT, given)).one_or_none()
-    return None if row is None else AcceptedJob(**row._mapping)  # noqa: SLF001  # SQLAlchemy's own name for it
+async def insert_jobs(session: AsyncSession, *, creates: Sequence[JobCreate]) -> dict[uuid.UUID, AcceptedJob]:
+    """The new jobs, QUEUED, by their ids; without those whose idempotency key is taken."""
+    given: dict[str, list[Any]] = {name: [getattr(create, name) for create in creates] for name in _GIVEN if name not in _OPTIONS}
+    given |= {name: [getattr(create.options, option) for create in creates] for name, option in _OPTIONS.items()}
+    rows = (await session.execute(_INSERT, given)).all()
+    return {row.id: AcceptedJob(**row._mapping) for row in rows}  # noqa: SLF001  # SQLAlchemy's own name for it
 
 
 async def get_job_by_key(session: AsyncSession, *, submitted_by: str | None, idempotency_key: str) -> AcceptedJob | None:

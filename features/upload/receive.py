@@ -14,6 +14,7 @@ import structlog
 from features.upload.contents import FILE_TYPES, describe_mismatch, get_file_type
 from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
+from features.upload.grouping import Grouping
 from features.upload.options import check_options, find_wrong_names
 from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
@@ -71,6 +72,7 @@ class _Upload:
     """The file of one form, while it comes in."""
 
     settings: Settings
+    small_files: Grouping[FileWriter, None]
     job_id: uuid.UUID = field(default_factory=uuid.uuid4)
     filename: str | None = None
     file_type: str | None = None
@@ -91,6 +93,7 @@ class _Upload:
             stored_path(self.settings.upload_dir, self.job_id, self.filename),
             chunk_size_bytes=self.settings.upload_chunk_size_bytes,
             min_free_bytes=self.settings.min_free_disk_bytes,
+            small_files=self.small_files,
         )
 
     def take(self, data: memoryview) -> None:
@@ -122,12 +125,12 @@ def _invalid(*parts: InvalidPart) -> InvalidUpload:
     return InvalidUpload(parts[0].message if len(parts) == 1 else None, errors=parts)
 
 
-async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings) -> ReceivedFile:
+async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, small_files: Grouping[FileWriter, None]) -> ReceivedFile:
     """Parse `stream` as it arrives and put its file on disk.
 
     Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; then nothing is left on disk.
     """
-    upload = _Upload(settings)
+    upload = _Upload(settings, small_files)
     form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
     try:
         await _feed(stream, form, upload, idle_timeout_s=settings.upload_idle_timeout_s)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 
-from features.upload.accept import accept_file
+from features.upload.accept import Intake, accept_file
 from features.upload.lingering import BodyStream, refuse
 from features.upload.problems import (
     ClientTooSlow,
@@ -32,6 +32,14 @@ IdempotencyKey = Annotated[
 ]
 
 
+async def get_intake(request: Request, database: DatabaseDep) -> Intake:
+    """The application's, made with its first upload."""
+    intake: Intake | None = getattr(request.app.state, "intake", None)
+    if intake is None or intake.database is not database:
+        intake = request.app.state.intake = Intake(database)
+    return intake
+
+
 @router.post(
     "/upload",
     status_code=202,
@@ -46,7 +54,7 @@ IdempotencyKey = Annotated[
 async def upload_file(
     request: Request,
     settings: SettingsDep,
-    database: DatabaseDep,
+    intake: Annotated[Intake, Depends(get_intake)],
     viewer: ViewerDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -55,8 +63,9 @@ async def upload_file(
     try:
         require_acceptable_length(request.headers.get("content-length"), settings)
         async with upload_slot(settings):
-            received = await receive_file(aiter(stream), content_type=request.headers.get("content-type", ""), settings=settings)
-        job, is_new = await accept_file(database, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
+            content_type = request.headers.get("content-type", "")
+            received = await receive_file(aiter(stream), content_type=content_type, settings=settings, small_files=intake.small_files)
+        job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
     except Problem as problem:
         return refuse(problem, stream)
     body = UploadRead.model_validate(job).model_dump(mode="json")

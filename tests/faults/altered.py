@@ -142,20 +142,20 @@ def die_before_row(_: str) -> None:
     """The API is killed when the file is on disk and its job not inserted."""
     from features.upload import queries
 
-    queries.insert_job = die  # type: ignore[assignment]
+    queries.insert_jobs = die  # type: ignore[assignment]
 
 
 def die_before_commit(_: str) -> None:
     """The API is killed when the job is inserted and not committed."""
     from features.upload import queries
 
-    insert = queries.insert_job
+    insert = queries.insert_jobs
 
     async def insert_and_die(*arguments: Any, **named: Any) -> None:
         await insert(*arguments, **named)
         die()
 
-    queries.insert_job = insert_and_die
+    queries.insert_jobs = insert_and_die  # type: ignore[assignment]
 
 
 def die_before_message(_: str) -> None:

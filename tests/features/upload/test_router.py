@@ -14,7 +14,8 @@ import pytest
 from fastapi import FastAPI
 
 from features.upload import disk
-from features.upload.disk import FileWriter
+from features.upload.disk import FileWriter, complete_files
+from features.upload.grouping import Grouping
 from shared.db.models import JobStatus
 from shared.messaging import Message
 from shared.settings import Settings
@@ -401,7 +402,7 @@ async def test_bytes_are_written_in_chunks_of_the_configured_size(client: httpx.
 async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     real = os.writev
-    writer = FileWriter(settings.upload_dir / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0)
+    writer = FileWriter(settings.upload_dir / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=Grouping(complete_files))
 
     def writev(descriptor: int, chunks: list[memoryview]) -> int:
         import time
