@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,47 @@ def test_one_connection_carries_many_requests(api: Api, jobs: int) -> None:
             connection.sendall(with_length(FILE + CSV + END))
             assert read_answer(connection).status == 202
     assert_left(api, jobs + 3)
+
+
+def test_requests_that_are_sent_in_one_go_are_answered_one_by_one(api: Api, jobs: int) -> None:
+    with connect(api) as connection:
+        connection.sendall(with_length(FILE + CSV + END) * 3)
+        received = b""
+        while received.count(b"\r\n\r\n{") < 3 or not received.endswith(b"}"):
+            received += connection.recv(65_536)
+        assert received.count(b"HTTP/1.1 202 ") == 3
+    assert_left(api, jobs + 3)
+
+
+def test_connections_at_the_same_time_keep_their_own_bytes(api: Api, jobs: int) -> None:
+    contents = [make_rows(seed) for seed in range(6)]
+    bodies = [with_length(FILE + content + END) for content in contents]
+    with ExitStack() as stack:
+        connections = [stack.enter_context(connect(api)) for _ in bodies]
+        for start in range(0, max(map(len, bodies)), 10_000):
+            for connection, body in zip(connections, bodies, strict=True):
+                connection.sendall(body[start : start + 10_000])
+        answers = [read_answer(connection) for connection in connections]
+    for content, answer in zip(contents, answers, strict=True):
+        assert_stored(api, answer, content)
+    assert_left(api, jobs + len(bodies))
+
+
+def test_body_in_chunks_of_one_byte_that_come_all_at_once(api: Api, jobs: int) -> None:
+    content = make_rows(7)[:100_000]
+    answer = exchange(api, head("transfer-encoding: chunked") + b"".join(b"1\r\n%c\r\n" % byte for byte in FILE + content + END) + b"0\r\n\r\n")
+    assert_stored(api, answer, content)
+    assert_left(api, jobs + 1)
+
+
+def make_rows(seed: int) -> bytes:
+    return b"id,name\n" + b"".join(f"{number},{number * (seed + 3)}\n".encode() for number in range(30_000))
+
+
+def assert_stored(api: Api, answer: Answer, content: bytes) -> None:
+    assert answer.status == 202
+    job = api.client.get(f"/api/jobs/{answer.body['job_id']}").json()
+    assert (job["file_size"], job["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
 @curl
