@@ -81,7 +81,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body on as it is where there is none before it: uvicorn copies it into a buffer, and the buffer into its message."""
         before = self.cycle.body
-        if not before:
+        if not before and not self.cycle.response_complete:
             self.cycle.body, body = body, b""  # type: ignore[assignment]  # it becomes bytes, which is what a message has
         elif isinstance(before, bytes):
             self.cycle.body = bytearray(before)  # to which many small pieces can be added
