@@ -54,7 +54,7 @@ def measure_upload(plan: Plan) -> Section:
         about=(
             "The whole multipart request over loopback, from its first byte to the whole answer; one uvicorn process each, all with glibc's malloc thresholds"
             f" pinned ({', '.join(f'`{key}={value}`' for key, value in API_DEFAULTS.items())})."
-            " Rowgate's answer leaves when file and job are durable; the others sync nothing."
+            " Rowgate's answer leaves when file and job are durable; the others sync nothing, and run on uvicorn's own HTTP protocol."
         ),
         headings=("What", "Wall s", "MB/s", "Slowest answer after the last byte, ms"),
         rows=rows,
