@@ -32,7 +32,7 @@ def test_connections_share_what_is_read_at_once(connections: int, size: int) -> 
     assert len(_BufferedReads(protocol).get_buffer(-1)) == size
 
 
-async def echo(_scope: Any, receive: Any, send: Any) -> None:  # ASGI's own
+async def echo(_scope: Any, receive: Any, send: Any) -> None:
     body, more = b"", True
     while more:
         message = await receive()
