@@ -18,6 +18,8 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 
 # A search in 10,000 cells takes as long as writing down the rows of so many bytes.
 _BYTES_PER_SEARCH = 64
+_FEW_BLANKS = 4
+"""Where more than every fourth cell is to be looked at, all of them at once take less time."""
 _MEMO_ENTRIES = 10_000
 _MEMO_CHARACTERS = 100
 _PAIR_BYTES = 2
@@ -41,7 +43,7 @@ class Column:
         """Cells that are there and were not reported by the reader."""
         if not self.text.null_count:
             return np.ones(len(self), np.bool_)
-        return as_mask(self.text.is_valid())
+        return _unpack(self.text.buffers()[0], self.text.offset, len(self))
 
     @cached_property
     def data(self) -> npt.NDArray[np.uint8]:
@@ -80,6 +82,15 @@ class Column:
         candidates = np.flatnonzero(SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
         if len(candidates):
             result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
+        return result
+
+    def blank_among(self, rows: Indices) -> Mask:
+        """`blank`, where no other cells than these can be blank."""
+        if len(rows) * _FEW_BLANKS > len(self):
+            return self.blank
+        result = np.zeros(len(self), np.bool_)
+        if len(rows):
+            result[rows] = Column(self.text.take(pa.array(rows))).blank
         return result
 
     def rows_of(self, positions: Indices) -> Indices:
@@ -136,11 +147,12 @@ def as_mask(array: pa.BooleanArray) -> Mask:
     if array.null_count:
         array = array.fill_null(False)
     bits = array.buffers()[1]
-    if bits is None or not len(array):
-        return np.zeros(len(array), np.bool_)
-    # A third of the time of Arrow's own way.
-    unpacked = np.unpackbits(np.frombuffer(bits, np.uint8), count=array.offset + len(array), bitorder="little")
-    mask: Mask = unpacked[array.offset :].view(np.bool_)
+    return _unpack(bits, array.offset, len(array)) if bits is not None and len(array) else np.zeros(len(array), np.bool_)
+
+
+def _unpack(bits: pa.Buffer, offset: int, size: int) -> Mask:
+    """A third of the time of Arrow's own way."""
+    mask: Mask = np.unpackbits(np.frombuffer(bits, np.uint8), count=offset + size, bitorder="little")[offset:].view(np.bool_)
     return mask
 
 

@@ -143,9 +143,13 @@ class _ColumnPlan:
         raw = Column(text)
         column = raw if self._empty_is_missing else raw.blanks_emptied()
         look = self._type_rule.look_at(column)
-        # A blank cell is a value of text types only, so where all cells are values of another type none needs a look for blanks.
-        is_filled = self.field.type not in _TEXT_TYPES and bool(look.accepted.all())
-        missing = raw.blank if self._empty_is_missing and not is_filled else np.zeros(len(raw), np.bool_)
+        if not self._empty_is_missing:
+            missing = np.zeros(len(raw), np.bool_)
+        elif self.field.type in _TEXT_TYPES:
+            missing = raw.blank
+        else:
+            # A blank cell is a value of text types only.
+            missing = raw.blank_among(np.flatnonzero(~look.accepted))
         if len(self._missing_texts):
             missing = missing | self._missing_texts.find_in(raw)
         candidates = raw.present & ~missing

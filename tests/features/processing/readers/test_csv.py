@@ -85,6 +85,20 @@ def test_long_row_gives_an_error_for_each_extra_cell(path: Path) -> None:
     assert read.rows == [["1", "2"]]
 
 
+@pytest.mark.parametrize("every", [2, 50, 99])
+def test_ragged_and_blank_rows_keep_their_place_among_many_others(path: Path, every: int) -> None:
+    rows: list[list[str | None]] = [[str(row), "é" * (row % 4)] for row in range(200)]
+    lines = [",".join(str(cell) for cell in row) for row in rows]
+    for row in range(0, 200, every):
+        lines[row], rows[row] = str(row), [str(row), None]
+    blank = range(1, 200, every)
+    for row in blank:
+        lines[row] = " ,"
+    read = Read(write(path, "\n".join(["id,name", *lines])))
+    kept = [row for row in range(200) if row not in blank]
+    assert (read.rows, read.row_numbers) == ([rows[row] for row in kept], [row + 2 for row in kept])
+
+
 def test_run_of_blank_rows_is_one_error_and_trailing_ones_are_none(path: Path) -> None:
     read = Read(write(path, "a,b\n1,2\n\n,\n \n3,4\n\n,\n\n"))
     assert read.errors == [(3, None, "blank-row", None)]
