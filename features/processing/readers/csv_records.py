@@ -101,11 +101,10 @@ class RecordReader:
         while not final:
             if self._never_closed < 0:
                 # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
-                block = self._source.read(max(size_bytes, len(self._rest) // 2))
+                known_bytes = len(self._rest)
+                self._rest = self._read_on(max(size_bytes, known_bytes // 2))
                 size_bytes = min(self._block_bytes, 8 * size_bytes)
-                final = not block
-                self._rest += block
-                del block
+                final = len(self._rest) == known_bytes
             if not self._rest:
                 continue
             end = find_regular_end(self._rest, self._grammar, final=final) if self._may_be_regular() else None
@@ -117,6 +116,10 @@ class RecordReader:
                 yield self._cut(scan.end, self._judge(scan))
             if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
+
+    def _read_on(self, size_bytes: int) -> bytes:
+        # What stands for a record that is too long does not stand so in the file.
+        return self._rest + self._source.read(size_bytes) if self._is_too_long else self._source.read_after(self._rest, size_bytes)
 
     def _may_be_regular(self) -> bool:
         """Whether `_rest` is worth a look, and too short for a record that is too long."""

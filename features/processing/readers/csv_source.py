@@ -39,6 +39,10 @@ class ByteSource(Protocol):
         """About `size_bytes` more; nothing only at the end."""
         ...
 
+    def read_after(self, rest: bytes, size_bytes: int) -> bytes:
+        """`rest`, with which all that was read ends, and about `size_bytes` more behind it; `rest` alone only at the end."""
+        ...
+
     def fork(self) -> ByteSource:
         """A second source over the same file, standing where this one stands."""
         ...
@@ -65,6 +69,12 @@ class Utf8Source:
         block = self._file.read(size_bytes, at=self.bytes_read)
         self.bytes_read += len(block)
         return block
+
+    def read_after(self, rest: bytes, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        # The rest is read again with the block: to put them together would be a copy of the whole block.
+        self.bytes_read -= len(rest)
+        return self.read(len(rest) + size_bytes)
 
     def fork(self) -> ByteSource:
         """See `ByteSource`."""
@@ -102,6 +112,10 @@ class TranscodedSource:
                 # The decoders of utf-16-le and the like hand the byte order mark on as a character.
                 text = text.removeprefix("\ufeff")
         return text.encode("utf-8", "surrogatepass")
+
+    def read_after(self, rest: bytes, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        return rest + self.read(size_bytes)
 
     def fork(self) -> ByteSource:
         """See `ByteSource`."""
