@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -27,9 +27,18 @@ _LENGTH_BYTES = 4
 _MOST_RULES = 1 << 15
 
 
-def encode_copy(pieces: Iterable[Records], *, job_id: uuid.UUID, attempt: int) -> bytes:
-    """A whole COPY: one row of `COLUMNS` for each piece."""
-    return b"".join((_HEADER, *(_encode_piece(piece, job_id, attempt) for piece in pieces), _TRAILER))
+def encode_rows(pieces: Iterable[Records], *, job_id: uuid.UUID, attempt: int) -> bytes:
+    """One row of `COLUMNS` for each piece."""
+    return b"".join(_encode_piece(piece, job_id, attempt) for piece in pieces)
+
+
+def copy_parts(rows: list[bytes]) -> Iterator[bytes]:
+    """A whole COPY of these rows, which are given away: each part is forgotten here when it was taken."""
+    yield _HEADER
+    rows.reverse()
+    while rows:
+        yield rows.pop()
+    yield _TRAILER
 
 
 def _encode_piece(records: Records, job_id: uuid.UUID, attempt: int) -> bytes:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from features.processing.copy_format import encode_copy
+from features.processing.copy_format import encode_rows
 from features.processing.engine import ChunkReport
 from features.processing.measure import count_report, measured
 from features.processing.pieces import BYTES_PER_PIECE, RECORDS_PER_PIECE, Place, Records, cut_records, make_records, merge_records
@@ -20,8 +20,10 @@ from features.processing.schemas import Hold
 from features.processing.tally import ErrorTally
 from shared.job_state import Progress
 
-RECORDS_AT_ONCE = 100_000
-"""No more, of whole rows, are packed at a time: a chunk in which every cell is bad is cut in parts."""
+RECORDS_AT_ONCE = 25_000
+"""About so many, of whole rows, are packed at a time: what that takes memory for is in proportion to them."""
+BATCH_BYTES = 4 * 2**20
+"""Of packed records; a batch holds at most as many more as are packed at a time. One of each 25,000 records would be a statement of its own for each."""
 WAITING_RECORDS = 50_000
 """When so many wait, they are packed: the records of some chunks together take less time than those of each."""
 WAITING_BYTES = 8 * 2**20
@@ -37,8 +39,8 @@ class Packed:
 
     late: Records
     """Those that belong among what was written before."""
-    rows: bytes
-    """The pieces of all others, as COPY takes them; empty where there are none."""
+    rows: list[bytes]
+    """The pieces of all others, as COPY takes them, in parts; given away to who writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +120,19 @@ class Packer:
     def _pack_waiting(self) -> Iterator[Batch]:
         waiting, self._waiting = self._waiting, []
         self._waiting_records = self._waiting_bytes = 0
+        joined: Packed | None = None
         for findings in split_rows(waiting, RECORDS_AT_ONCE) if waiting else ():
-            yield Batch(packed=self._pack(findings))
+            packed = self._pack(findings)
+            if joined is None or packed is None:
+                joined = packed or joined
+            # What is late belongs among what was written before it.
+            elif len(packed.late) or sum(map(len, joined.rows)) >= BATCH_BYTES:
+                yield Batch(packed=joined)
+                joined = packed
+            else:
+                joined.rows.extend(packed.rows)
+        if joined is not None:
+            yield Batch(packed=joined)
 
     def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         if self._most_stored == 0:
@@ -154,11 +167,11 @@ class PiecePacker:
         self._waiting = []
         late_count = 0 if self._last is None else records.count_before(Place(self._last.row_number, self._last.column_number + 1))
         if late_count == len(records):
-            return Packed(records, b"")
+            return Packed(records, [])
         self._last = records.place(-1)
-        return Packed(records[:late_count], encode_pieces(records[late_count:], self._hold, most_records=self._records_per_piece))
+        return Packed(records[:late_count], [encode_pieces(records[late_count:], self._hold, most_records=self._records_per_piece)])
 
 
 def encode_pieces(records: Records, hold: Hold, *, most_records: int = RECORDS_PER_PIECE) -> bytes:
-    """The pieces of `records`, as COPY takes them."""
-    return encode_copy(cut_records(records, most_records=most_records), job_id=hold.job_id, attempt=hold.attempt)
+    """The pieces of `records`, as rows that COPY takes."""
+    return encode_rows(cut_records(records, most_records=most_records), job_id=hold.job_id, attempt=hold.attempt)

@@ -60,7 +60,7 @@ class PieceWriter:
             part = late if following is None else late[: late.count_before(Place(*following))]
             late = late[len(part) :]
             rows = await asyncio.to_thread(self._encode_merged, piece, part)
-            await queries.copy_pieces(session, rows=rows, columns=COLUMNS)
+            await queries.copy_pieces(session, rows=[rows], columns=COLUMNS)
 
     def _encode_merged(self, piece: ErrorPiece | None, late: Records) -> bytes:
         records = late if piece is None else merge_records([_read_piece(piece), late])

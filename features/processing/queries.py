@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
 
+from features.processing.copy_format import copy_parts
 from shared.db.models import ErrorPiece
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
 
-async def copy_pieces(session: AsyncSession, *, rows: bytes, columns: Sequence[str]) -> None:
-    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` is a whole COPY in the binary format."""
+async def copy_pieces(session: AsyncSession, *, rows: list[bytes], columns: Sequence[str]) -> None:
+    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format, and given away."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
@@ -28,7 +29,8 @@ async def copy_pieces(session: AsyncSession, *, rows: bytes, columns: Sequence[s
 
     async def source() -> AsyncIterator[bytes]:
         # A file is read in threads, half a mebibyte at a time.
-        yield rows
+        for part in copy_parts(rows):
+            yield part
 
     await driver.copy_to_table(ErrorPiece.__tablename__, source=source(), columns=list(columns), format="binary")
 

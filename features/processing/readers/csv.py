@@ -18,7 +18,7 @@ from features.processing.readers.csv_source import ByteSource, open_source
 from features.processing.readers.detect import detect_characters, detect_encoding
 from shared.table_dialect import TableDialect
 
-BLOCK_BYTES = 3 * 2**20
+BLOCK_BYTES = 2 * 2**20
 _BLOCKS_AHEAD = 2
 """One that waits and one that is being parsed. With one at all a good file, where reading takes about as long as checking, takes 5 % more time."""
 SAMPLE_BYTES = 2**15

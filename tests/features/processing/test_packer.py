@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.processing.copy_format import COLUMNS
+from features.processing.copy_format import COLUMNS, copy_parts
 from features.processing.engine import ChunkReport
-from features.processing.packer import RECORDS_AT_ONCE, WAITING_BYTES, WAITING_RECORDS, Batch, Packer
+from features.processing.packer import BATCH_BYTES, RECORDS_AT_ONCE, WAITING_BYTES, WAITING_RECORDS, Batch, Packer
 from features.processing.pieces import BYTES_PER_PIECE
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.records import MAX_RAW_VALUE_CHARACTERS
@@ -39,7 +39,7 @@ def count_records(batch: Batch) -> int:
     """How many records the batch's rows hold, by what they say of themselves."""
     if batch.packed is None:
         return 0
-    rows, at, count = batch.packed.rows, 19, len(batch.packed.late)
+    rows, at, count = b"".join(copy_parts(list(batch.packed.rows))), 19, len(batch.packed.late)
     while (fields := struct.unpack_from(">h", rows, at)[0]) >= 0:
         at += 2
         for name in COLUMNS[:fields]:
@@ -69,13 +69,20 @@ def test_everything_is_handed_over_once(errors: int) -> None:
     assert sum(map(count_records, packer.pack(make_report(number, errors=errors) for number in range(120)))) == 120 * errors == packer.progress.errors_stored
 
 
-def test_records_of_some_chunks_are_packed_together_and_those_of_a_large_one_are_parted() -> None:
+def test_records_of_some_chunks_are_packed_together() -> None:
     sizes = [size for size in map(count_records, make_packer().pack(make_report(number, errors=CHUNK_ROWS) for number in range(120))) if size]
     assert sizes == [WAITING_RECORDS, WAITING_RECORDS, 20_000]
-    rows = np.arange(3 * RECORDS_AT_ONCE, dtype=np.int64) + 2
+
+
+def test_records_of_a_large_chunk_are_packed_in_parts_that_share_a_batch_up_to_its_size() -> None:
+    rows = np.arange(12 * RECORDS_AT_ONCE, dtype=np.int64) + 2
     large = Finding(error_type="type-error", row_numbers=rows, message="No.", column_number=1)
     report = ChunkReport(rows_processed=len(rows), rows_failed=len(rows), findings=[large], fraction_read=1.0)
-    assert [size for size in map(count_records, make_packer().pack([report])) if size] == [RECORDS_AT_ONCE] * 3
+    batches = [(count_records(batch), [len(part) for part in batch.packed.rows]) for batch in make_packer().pack([report]) if batch.packed is not None]
+    assert [size for size, _ in batches] == [RECORDS_AT_ONCE * len(parts) for _, parts in batches]
+    assert sum(size for size, _ in batches) == len(rows)
+    assert all(sum(parts[:-1]) < BATCH_BYTES for _, parts in batches)
+    assert [sum(parts) >= BATCH_BYTES for _, parts in batches] == [True, False]
 
 
 def test_long_values_do_not_wait_for_many_others() -> None:
