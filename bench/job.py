@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from bench.engine import SHARES, name_share, run_engine
@@ -36,13 +38,20 @@ def measure_job(plan: Plan) -> Section:
             file = make_csv(plan.data, rows=plan.rows, bad_share=share)
             warm(file.path)
             say(f"whole jobs, {share:.0%} bad cells")
-            runs = _measure_parts(stack, file, plan, times=plan.times if share < SLOW_SHARE else min(plan.times, MOST_SLOW_RUNS))
-            runs["frictionless"], remark = _run_frictionless(plan, file, share, python, schema_file)
+            is_slow = share >= SLOW_SHARE
+            times = min(plan.times, MOST_SLOW_RUNS) if is_slow else plan.times
+            small = make_csv(plan.data, rows=round(plan.rows * SLOW_FILE), bad_share=share) if is_slow else None
+            peer = partial(run_child, "bench.run_frictionless", str((small or file).path), str(schema_file), python=python)
+            runs = _measure_parts(stack, file, times=times, records=plan.data / "pieces.bin", peers={} if is_slow else {_FRICTIONLESS: peer})
+            remark = {}
+            if small is not None:
+                runs[_FRICTIONLESS] = _scale(peer(), 1 / SLOW_FILE)
+                remark = {_FRICTIONLESS: f"measured on {round(plan.rows * SLOW_FILE):,} rows, scaled"}
             for name, run in runs.items():
                 errors = f"{run.errors:,}" if run.errors else "-"
                 rows.append([f"{name}, {name_share(share)}", f"{run.wall_s:.2f}", f"{plan.rows / run.wall_s / 1000:,.1f}", errors, remark.get(name, "")])
             whole, slower = runs[_WHOLE].wall_s, max(runs[_ENGINE].wall_s, runs[_COPY].wall_s)
-            verdicts.append(at_least(f"Whole job beside frictionless, {name_share(share)}", runs["frictionless"].wall_s / whole, FRICTIONLESS_TARGETS[share]))
+            verdicts.append(at_least(f"Whole job beside frictionless, {name_share(share)}", runs[_FRICTIONLESS].wall_s / whole, FRICTIONLESS_TARGETS[share]))
             verdicts.append(at_most(f"Whole job beside the slower of engine and COPY, {name_share(share)}", whole / slower, MAX_OVERHEAD))
     return Section(
         title="Whole jobs",
@@ -54,17 +63,16 @@ def measure_job(plan: Plan) -> Section:
         rows=rows,
         verdicts=verdicts,
         conditions=describe_conditions(times=plan.times, rows=plan.rows)
-        + f" frictionless runs once, jobs with {SLOW_SHARE:.0%} bad cells at most {MOST_SLOW_RUNS} times.",
+        + f" With {SLOW_SHARE:.0%} bad cells frictionless runs once, jobs at most {MOST_SLOW_RUNS} times.",
         peers=peer_versions(),
     )
 
 
-_WHOLE, _ENGINE, _COPY = "Whole job", "Engine alone", "COPY alone"
+_WHOLE, _ENGINE, _COPY, _FRICTIONLESS = "Whole job", "Engine alone", "COPY alone", "frictionless"
 
 
-def _measure_parts(stack: Stack, file: BenchFile, plan: Plan, *, times: int) -> dict[str, Run]:
+def _measure_parts(stack: Stack, file: BenchFile, *, times: int, records: Path, peers: Mapping[str, Callable[[], Run]]) -> dict[str, Run]:
     schema = json.dumps(TABLE_SCHEMA)
-    records = plan.data / "pieces.bin"
     # The job of this run owns the records that are copied; its own come first, into a table that is as empty.
     stack.clear()
     stack.run_job(file.path, table_schema=schema)
@@ -78,17 +86,10 @@ def _measure_parts(stack: Stack, file: BenchFile, plan: Plan, *, times: int) -> 
         return stack.copy_errors(records, COLUMNS)
 
     try:
-        return dict(alternate({_WHOLE: run_whole, _ENGINE: lambda: run_engine(file.path), _COPY: run_copy}, times=times))
+        return dict(alternate({_WHOLE: run_whole, _ENGINE: lambda: run_engine(file.path), _COPY: run_copy, **peers}, times=times))
     finally:
         records.unlink(missing_ok=True)
 
 
-def _run_frictionless(plan: Plan, file: BenchFile, share: float, python: str, schema_file: Path) -> tuple[Run, dict[str, str]]:
-    scale = 1.0
-    if share >= SLOW_SHARE:
-        scale = 1 / SLOW_FILE
-        file = make_csv(plan.data, rows=round(plan.rows * SLOW_FILE), bad_share=share)
-    say("  frictionless")
-    run = run_child("bench.run_frictionless", str(file.path), str(schema_file), python=python)
-    remark = {"frictionless": f"measured on {round(plan.rows * SLOW_FILE):,} rows, scaled"} if scale > 1 else {}
-    return Run(wall_s=run.wall_s * scale, peak_mib=run.peak_mib, errors=round(run.errors * scale)), remark
+def _scale(run: Run, factor: float) -> Run:
+    return Run(wall_s=run.wall_s * factor, peak_mib=run.peak_mib, errors=round(run.errors * factor))
