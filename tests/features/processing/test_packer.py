@@ -85,6 +85,17 @@ def test_records_of_a_large_chunk_are_packed_in_parts_that_share_a_batch_up_to_i
     assert [sum(parts) >= BATCH_BYTES for _, parts in batches] == [True, False]
 
 
+def test_late_records_are_handed_over_each_in_a_batch_that_comes_behind_their_place() -> None:
+    size = 4 * RECORDS_AT_ONCE
+    rows = np.arange(size, dtype=np.int64) + 2
+    early, late = (Finding(error_type="type-error", row_numbers=rows, message="No.", column_number=column) for column in (2, 1))
+    reports = [ChunkReport(rows_processed=size, rows_failed=size, findings=[found], fraction_read=1.0) for found in (early, late)]
+    batches = [batch.packed for batch in make_packer().pack(reports) if batch.packed is not None]
+    assert [bool(packed.rows) for packed in batches] == sorted((bool(packed.rows) for packed in batches), reverse=True)
+    assert sum(len(packed.late) for packed in batches) == size
+    assert np.concatenate([packed.late.row_numbers for packed in batches]).tolist() == rows.tolist()
+
+
 def test_long_values_do_not_wait_for_many_others() -> None:
     text = "x" * 10_000
     made = 0
