@@ -22,8 +22,8 @@ def tune_arrow() -> None:
     """Let Arrow's allocator (mimalloc) take pages of 4 KiB and not of 2 MiB, and give back soon what is free, unless the environment says otherwise.
 
     Huge pages were 30 to 40 MiB more of memory for each process, and 3 % more time, which went into filling them with zeros again and again. What is
-    free mimalloc keeps for a second, each thread for itself: 30 MiB more where most cells are bad. With 20 ms that takes no more time than with 200,
-    with none at all a quarter more. Source: mimalloc's documentation, "Environment Options".
+    free mimalloc keeps for a second, each thread for itself: 30 MiB more where most cells are bad. With 20 ms a clean file takes no more time than
+    with 200, one with bad cells 5 to 10 % more, and with none at all a quarter more. Source: mimalloc's documentation, "Environment Options".
     """
     os.environ.setdefault("MIMALLOC_ALLOW_THP", "0")
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", str(_PURGE_DELAY_MS))

@@ -19,6 +19,7 @@ from features.processing.readers.detect import detect_characters, detect_encodin
 from shared.table_dialect import TableDialect
 
 BLOCK_BYTES = 2 * 2**20
+"""With 3 MiB a file with bad cells takes some 5 % less time, a good one no less, and each 10 to 15 MiB more of memory."""
 _BLOCKS_AHEAD = 2
 """One that waits and one that is being parsed. With one at all a good file, where reading takes about as long as checking, takes 5 % more time."""
 SAMPLE_BYTES = 2**15
