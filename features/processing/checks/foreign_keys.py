@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.processing.checks.column import Mask
-from features.processing.checks.key_set import Keys
+from features.processing.checks.key_words import Keys
 from features.processing.checks.keys import make_row_keys
 from features.processing.checks.registry import CheckContext, LateFinding, RowFinding, RowRule, TypedChunk, row_check
 from shared.table_schema import ForeignKey, TableSchema

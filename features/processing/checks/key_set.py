@@ -12,46 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from features.processing.checks.column import Column, Indices, Mask
+from features.processing.checks.key_words import Keys, Words, empty_keys, order_of, scatter, search_pairs
 from features.processing.checks.rising_numbers import RisingNumbers
+from features.processing.checks.spilled_keys import BLOCK_KEYS, Bloom, SpilledRun
 from features.processing.readers.base import ReadLimits
-
-Words = npt.NDArray[np.uint64]
 
 _SHORT_BYTES = 15
 _NUMBER_TAG = np.uint64(0xF1 << 56)
 _TAG_SHIFT = np.uint64(56)
 _HASH_TAG = 0xFF << 56
 _LOW_56 = (1 << 56) - 1
-_BLOCK_KEYS = 4096
-_PIECE_KEYS = 16 * _BLOCK_KEYS
-_KEY_BYTES = 16
+_PIECE_KEYS = 16 * BLOCK_KEYS
 _MIN_BLOOM_BYTES = 2**16
 _MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], np.uint64)
-
-
-class Keys(NamedTuple):
-    """One key for each row, as two words."""
-
-    high: Words
-    low: Words
-
-    def take(self, rows: Indices | Mask) -> Keys:
-        """Some of the keys."""
-        return Keys(self.high[rows], self.low[rows])
-
-
-def empty_keys(size: int) -> Keys:
-    """Room for keys."""
-    return Keys(np.zeros(size, np.uint64), np.zeros(size, np.uint64))
 
 
 @dataclass
@@ -140,8 +120,8 @@ class KeySet:
         self._numbers: list[Words] = []
         """The other numbers in sorted runs; all are ordered as signed numbers."""
         self._pairs: list[Keys] = []
-        self._spilled: list[_SpilledRun] = []
-        self._bloom: _Bloom | None = None
+        self._spilled: list[SpilledRun] = []
+        self._bloom: Bloom | None = None
 
     @property
     def memory_bytes(self) -> int:
@@ -157,9 +137,9 @@ class KeySet:
             found[numbers] = self._contains_numbers(keys.low[numbers].view(np.int64))
         others = np.flatnonzero(~is_number)
         if len(others):
-            pairs = _scatter(keys.take(others))
+            pairs = scatter(keys.take(others))
             for run in self._pairs:
-                found[others] |= _search_pairs(run, pairs)
+                found[others] |= search_pairs(run, pairs)
         if self._spilled and self._bloom is not None:
             open_rows = np.flatnonzero(~found)
             maybe = open_rows[self._bloom.may_contain(keys.take(open_rows))]
@@ -190,8 +170,8 @@ class KeySet:
             # A view: the words of negative numbers sort last, so the order is made again for signed numbers.
             _push_numbers(self._numbers, np.sort(fresh.low[is_number].view(np.int64)))
         if not bool(is_number.all()):
-            pairs = _scatter(fresh.take(~is_number))
-            _push_pairs(self._pairs, pairs.take(_order_of(pairs)))
+            pairs = scatter(fresh.take(~is_number))
+            _push_pairs(self._pairs, pairs.take(order_of(pairs)))
         return seen
 
     def _find_rising(self, keys: Keys) -> Mask:
@@ -213,9 +193,9 @@ class KeySet:
         """Move what is in memory to disk."""
         runs = [_tagged(run) for run in self._numbers]
         # The same step leads back, since it changes one word by a function of the other.
-        runs += [_scatter(run) for run in self._pairs]
+        runs += [scatter(run) for run in self._pairs]
         if self._bloom is None:
-            self._bloom = _Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
+            self._bloom = Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
         if runs:
             keys = Keys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
             self._spill_sorted([keys.take(np.lexsort((keys.low, keys.high)))])
@@ -227,7 +207,7 @@ class KeySet:
 
     def _spill_sorted(self, pieces: Iterable[Keys]) -> None:
         assert self._bloom is not None
-        run = _SpilledRun(_noted(pieces, self._bloom), self._space.limits)
+        run = SpilledRun(_noted(pieces, self._bloom), self._space.limits)
         if run.size:
             self._spilled.append(run)
         else:
@@ -255,8 +235,8 @@ def _sort_and_mark(keys: Keys) -> tuple[Indices, Mask]:
     if bool((keys.high == _NUMBER_TAG).all()):
         order = np.argsort(keys.low, kind="stable")
     else:
-        keys = _scatter(keys)
-        order = _order_of(keys)
+        keys = scatter(keys)
+        order = order_of(keys)
     high, low = keys.high[order], keys.low[order]
     repeated = np.zeros(len(order), np.bool_)
     repeated[order[1:][(high[1:] == high[:-1]) & (low[1:] == low[:-1])]] = True
@@ -283,135 +263,14 @@ def _push_pairs(runs: list[Keys], keys: Keys) -> None:
     while len(runs) > 1 and len(runs[-2].high) < 2 * len(runs[-1].high):
         last, before = runs.pop(), runs.pop()
         merged = Keys(np.concatenate([before.high, last.high]), np.concatenate([before.low, last.low]))
-        runs.append(merged.take(_order_of(merged)))
-
-
-def _scatter(keys: Keys) -> Keys:
-    """Spread the first word over all its values, so that it alone decides nearly every comparison; it undoes itself."""
-    mixed = keys.low * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    return Keys(keys.high ^ mixed ^ (mixed >> np.uint64(32)), keys.low)
-
-
-def _order_of(keys: Keys) -> Indices:
-    """The order by both words; equal keys stay in the order in which they came."""
-    order = np.argsort(keys.high, kind="stable")
-    high, low = keys.high[order], keys.low[order]
-    if bool(((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any()):
-        return np.lexsort((keys.low, keys.high))
-    return order
-
-
-def _search_pairs(run: Keys, keys: Keys) -> Mask:
-    """Which keys stand in a run that is sorted by both words."""
-    left = np.searchsorted(run.high, keys.high, side="left")
-    right = np.searchsorted(run.high, keys.high, side="right")
-    found = np.zeros(len(keys.high), np.bool_)
-    single = right - left == 1
-    found[single] = run.low[left[single]] == keys.low[single]
-    # Texts of one length with the same bytes from the ninth on: a binary search of each in its own stretch, all at once.
-    several = np.flatnonzero(right - left > 1)
-    low_end, high_end = left[several], right[several]
-    wanted = keys.low[several]
-    while bool((low_end < high_end).any()):
-        middle = (low_end + high_end) // 2
-        below = (low_end < high_end) & (run.low[np.minimum(middle, len(run.low) - 1)] < wanted)
-        low_end, high_end = np.where(below, middle + 1, low_end), np.where(below, high_end, np.where(low_end < high_end, middle, high_end))
-    inside = low_end < right[several]
-    found[several[inside]] = run.low[low_end[inside]] == wanted[inside]
-    return found
-
-
-class _Bloom:
-    """May a key be on disk? False answers are certain."""
-
-    def __init__(self, size_bytes: int) -> None:
-        self._bits = np.zeros(1 << (size_bytes - 1).bit_length(), np.uint8)
-        self._mask = np.uint64(len(self._bits) * 8 - 1)
-
-    def add(self, keys: Keys) -> None:
-        for place in self._places(keys):
-            np.bitwise_or.at(self._bits, place >> np.uint64(3), (np.uint64(1) << (place & np.uint64(7))).astype(np.uint8))
-
-    def may_contain(self, keys: Keys) -> Mask:
-        result = np.ones(len(keys.high), np.bool_)
-        for place in self._places(keys):
-            result &= (self._bits[place >> np.uint64(3)] >> (place & np.uint64(7)).astype(np.uint8)) & np.uint8(1) == 1
-        return result
-
-    def _places(self, keys: Keys) -> tuple[Words, Words]:
-        mixed = (keys.low ^ (keys.high * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
-        mixed ^= mixed >> np.uint64(32)
-        mixed *= np.uint64(0xD6E8FEB86659FD93)
-        return mixed & self._mask, (mixed >> np.uint64(29)) & self._mask
-
-
-class _SpilledRun:
-    """Sorted keys in a file that has no name any more; one key of each block stays in memory."""
-
-    def __init__(self, pieces: Iterable[Keys], limits: ReadLimits) -> None:
-        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
-        self.size = 0
-        fences = [empty_keys(0)]
-        for keys in _in_blocks(pieces):
-            fences.append(keys.take(np.arange(1)))
-            self._file.write(keys.high.tobytes() + keys.low.tobytes())
-            self.size += len(keys.high)
-        self._fences = Keys(np.concatenate([keys.high for keys in fences]), np.concatenate([keys.low for keys in fences]))
-        self._file.flush()
-
-    def contains(self, keys: Keys) -> Mask:
-        found = np.zeros(len(keys.high), np.bool_)
-        blocks = _last_not_greater(self._fences, keys)
-        order = np.argsort(blocks, kind="stable")
-        edges = np.flatnonzero(np.diff(blocks[order], prepend=-2, append=-2))
-        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            rows = order[start:end]
-            if blocks[rows[0]] >= 0:
-                found[rows] = _search_pairs(self._read_block(int(blocks[rows[0]])), keys.take(rows))
-        return found
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _read_block(self, block: int) -> Keys:
-        count = min(_BLOCK_KEYS, self.size - block * _BLOCK_KEYS)
-        self._file.seek(block * _BLOCK_KEYS * _KEY_BYTES)
-        words = np.frombuffer(self._file.read(count * _KEY_BYTES), np.uint64)
-        return Keys(words[:count], words[count:])
-
-
-def _in_blocks(pieces: Iterable[Keys]) -> Iterator[Keys]:
-    """The same keys in blocks of one size; the last may be smaller."""
-    rest = empty_keys(0)
-    for piece in pieces:
-        keys = Keys(np.concatenate([rest.high, piece.high]), np.concatenate([rest.low, piece.low])) if len(rest.high) else piece
-        whole = len(keys.high) - len(keys.high) % _BLOCK_KEYS
-        for start in range(0, whole, _BLOCK_KEYS):
-            yield Keys(keys.high[start : start + _BLOCK_KEYS], keys.low[start : start + _BLOCK_KEYS])
-        rest = Keys(keys.high[whole:], keys.low[whole:])
-    if len(rest.high):
-        yield rest
-
-
-def _noted(pieces: Iterable[Keys], bloom: _Bloom) -> Iterator[Keys]:
-    for keys in pieces:
-        bloom.add(keys)
-        yield keys
+        runs.append(merged.take(order_of(merged)))
 
 
 def _tagged(numbers: Words | npt.NDArray[np.int64]) -> Keys:
     return Keys(np.full(len(numbers), _NUMBER_TAG, np.uint64), numbers.view(np.uint64))
 
 
-def _last_not_greater(fences: Keys, keys: Keys) -> Indices:
-    """The last fence that is not greater than each key; -1 where all are."""
-    low_end = np.zeros(len(keys.high), np.int64)
-    high_end = np.full(len(keys.high), len(fences.high), np.int64)
-    while bool((low_end < high_end).any()):
-        middle = np.minimum((low_end + high_end) // 2, len(fences.high) - 1)
-        high, low = fences.high[middle], fences.low[middle]
-        not_greater = (low_end < high_end) & ((high < keys.high) | ((high == keys.high) & (low <= keys.low)))
-        low_end, high_end = np.where(not_greater, middle + 1, low_end), np.where(~not_greater & (low_end < high_end), middle, high_end)
-    return low_end - 1
+def _noted(pieces: Iterable[Keys], bloom: Bloom) -> Iterator[Keys]:
+    for keys in pieces:
+        bloom.add(keys)
+        yield keys

@@ -9,7 +9,8 @@ import numpy as np
 
 from features.processing.checks.column import Indices, Mask
 from features.processing.checks.constraints import identities
-from features.processing.checks.key_set import Keys, KeySpace, empty_keys
+from features.processing.checks.key_set import KeySpace
+from features.processing.checks.key_words import Keys, empty_keys
 from features.processing.checks.registry import CheckContext, ColumnRule, LateFinding, RowFinding, RowRule, TypedChunk, column_check, row_check
 from features.processing.checks.types import Typed
 from shared.table_schema import Field, TableSchema
