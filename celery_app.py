@@ -14,16 +14,17 @@ import structlog
 from celery import Celery, signals
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
-from shared import registry, shutdown
-from shared.broker import HARD_LIMIT_MARGIN_S, create_celery
-from shared.celery_repairs import repair_celery
+from shared import slices as registry
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.logging import configure_logging, is_text
-from shared.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
-from shared.metrics_server import MetricsServer
-from shared.presence import Presence
-from shared.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
+from shared.messages.broker import HARD_LIMIT_MARGIN_S, create_celery
+from shared.messages.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
+from shared.observing.logging import configure_logging, is_text
+from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
+from shared.worker import shutdown
+from shared.worker.celery_repairs import repair_celery
+from shared.worker.presence import Presence
+from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 
 repair_celery()
 settings = get_settings()

@@ -1,6 +1,6 @@
 """The FastAPI application: lifespan, problem handlers, then every slice's router.
 
-uvicorn main:app --http shared.http_protocol:GuardedProtocol --workers 4 --port 8000
+uvicorn main:app --http shared.web.http_protocol:GuardedProtocol --workers 4 --port 8000
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import structlog
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from shared import registry
-from shared.auth import parse_api_keys
-from shared.broker import Broker, create_celery
+from shared import slices as registry
 from shared.db.session import open_database
-from shared.logging import configure_logging
-from shared.middleware import DOCS_FILES, add_middleware
-from shared.openapi import install_openapi
-from shared.problems import install_problem_handlers
-from shared.redis_client import open_redis
+from shared.messages.broker import Broker, create_celery
+from shared.messages.redis_client import open_redis
+from shared.observing.logging import configure_logging
 from shared.settings import Settings, get_settings
 from shared.version import VERSION
+from shared.web.auth import parse_api_keys
+from shared.web.middleware import DOCS_FILES, add_middleware
+from shared.web.openapi import install_openapi
+from shared.web.problems import install_problem_handlers
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from bench.peers import peer_versions, prepare_peers
 from bench.report import Section, Verdict, at_least, at_most, describe_conditions
 from bench.truth import collect_errors, compare
 from features.processing.engine import inspect_file
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_schema import parse_table_schema
 
 OURS, PEER = "Rowgate's engine", "DuckDB"
 SHARES = (0.0, 0.01, 0.2)

@@ -13,13 +13,13 @@ from bench.measure import Plan, Run, alternate, run_child, say, warm
 from bench.peers import peer_versions, prepare_peers
 from bench.report import Section, Verdict, at_least, at_most, describe_conditions
 from bench.stack import Stack, running_stack
-from features.processing.copy_format import COLUMNS
+from features.processing.recording.copy_format import COLUMNS
 
 FRICTIONLESS_TARGETS = {0.0: 40.0, 0.01: 30.0, 0.2: 60.0}
 SLOW_SHARE = 0.2
 SLOW_FILE = 0.1
 """frictionless reads only so much of the file with many bad cells; its time is scaled."""
-MOST_SLOW_RUNS = 3
+MAX_SLOW_RUNS = 3
 """So often is two million errors' way into the database measured."""
 MAX_OVERHEAD = 1.5
 
@@ -39,7 +39,7 @@ def measure_job(plan: Plan) -> Section:
             warm(file.path)
             say(f"whole jobs, {share:.0%} bad cells")
             is_slow = share >= SLOW_SHARE
-            times = min(plan.times, MOST_SLOW_RUNS) if is_slow else plan.times
+            times = min(plan.times, MAX_SLOW_RUNS) if is_slow else plan.times
             small = make_csv(plan.data, rows=round(plan.rows * SLOW_FILE), bad_share=share) if is_slow else None
             peer = partial(run_child, "bench.run_frictionless", str((small or file).path), str(schema_file), python=python)
             runs = _measure_parts(stack, file, times=times, records=plan.data / "pieces.bin", peers={} if is_slow else {_FRICTIONLESS: peer})
@@ -63,7 +63,7 @@ def measure_job(plan: Plan) -> Section:
         rows=rows,
         verdicts=verdicts,
         conditions=describe_conditions(times=plan.times, rows=plan.rows)
-        + f" With {SLOW_SHARE:.0%} bad cells frictionless runs once, jobs at most {MOST_SLOW_RUNS} times.",
+        + f" With {SLOW_SHARE:.0%} bad cells frictionless runs once, jobs at most {MAX_SLOW_RUNS} times.",
         peers=peer_versions(),
     )
 

@@ -21,7 +21,7 @@ from bench.upload_files import make_upload, name_size, run_load, try_load
 API_PROCESSES = 4
 CLIENTS, FILE_BYTES, BYTES_PER_S = 50, 50_000_000, 120_000_000
 IDLE_S, WARM_UP_S = 15.0, 3.0
-MOST_ROUNDS = 3
+MAX_ROUNDS = 3
 MAX_P99_S, AIM_P99_S = 0.1, 0.03
 
 
@@ -50,7 +50,7 @@ def measure_load(plan: Plan) -> Section:
     size, rate = name_size(file.stat().st_size), f"{BYTES_PER_S / 1e6:g} MB/s"
     idle, paced, unpaced = "No uploads", f"{CLIENTS} uploads of {size}, {rate} in all", f"{CLIENTS} uploads of {size}, unpaced"
     phases = {name: _Phase() for name in (idle, paced, unpaced)}
-    rounds = min(plan.times, MOST_ROUNDS)
+    rounds = min(plan.times, MAX_ROUNDS)
     with running_stack(plan, api_processes=API_PROCESSES) as stack:
         job_url = f"{stack.url}/api/jobs/{stack.upload(file)}"
         _warm_up(stack, plan, job_url)

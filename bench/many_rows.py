@@ -8,7 +8,7 @@ from collections import Counter
 
 from bench.stack import Stack
 from features.jobs.queries import FOLD_COUNTS
-from features.processing.pieces import RECORDS_PER_PIECE
+from features.processing.recording.pieces import RECORDS_PER_PIECE
 
 COLUMNS = 10
 RARE_EVERY = 1_000

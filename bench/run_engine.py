@@ -10,7 +10,7 @@ from typing import Any
 from bench.files import TABLE_SCHEMA
 from bench.probe import report_run
 from features.processing.engine import inspect_file
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_schema import parse_table_schema
 
 
 def inspect(path: Path, times: int) -> Mapping[str, Any]:

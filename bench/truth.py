@@ -10,7 +10,7 @@ import pyarrow as pa
 from bench.files import TRUTH_SCHEMA
 from features.processing.engine import Inspection
 from features.processing.readers.base import Finding
-from features.processing.records import findings_to_table
+from features.processing.recording.findings import findings_to_table
 
 KEY = TRUTH_SCHEMA.names
 

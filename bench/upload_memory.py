@@ -18,7 +18,7 @@ from bench.upload_files import make_upload, name_size, run_load
 
 MAX_GROWTH_MB = 64
 SAMPLE_S = 0.02
-MOST_ROUNDS = 3
+MAX_ROUNDS = 3
 MB_IN_MIB = 2**20 / 1e6
 
 
@@ -39,7 +39,7 @@ def measure_upload_memory(plan: Plan) -> Section:
     """Fresh API processes for paced and for unpaced uploads; of each the one that grew most."""
     file = make_upload(plan, round(FILE_BYTES * plan.rows / Plan.rows))
     rates = {"unpaced": None, f"{BYTES_PER_S / 1e6:g} MB/s in all": BYTES_PER_S}
-    rounds = min(plan.times, MOST_ROUNDS)
+    rounds = min(plan.times, MAX_ROUNDS)
     found = {name: max((_measure(plan, file, name, rate) for _ in range(rounds)), key=lambda memory: memory.growth) for name, rate in rates.items()}
     return Section(
         title="Memory of an API process with 50 uploads",

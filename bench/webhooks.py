@@ -17,11 +17,12 @@ from sqlalchemy import select, text
 from bench.measure import ROOT, Plan, RunFailed, say
 from bench.report import Section, Verdict, describe_conditions
 from bench.stack import Stack, running_stack
-from shared import job_state, registry
-from shared.broker import Broker, create_celery
+from shared import slices as registry
 from shared.db.models import Job
 from shared.db.session import Database, open_database
-from shared.job_state import Progress
+from shared.jobs import job_state
+from shared.jobs.job_state import Progress
+from shared.messages.broker import Broker, create_celery
 
 BATCH = 50
 """Jobs that end in one transaction."""

@@ -29,7 +29,7 @@ from compose.processes import Child, Command, launched, wait_until
 START_TIMEOUT_S = 60.0
 MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and room to look around
 DATABASE = "rowgate"
-HTTP_PROTOCOL = "shared.http_protocol:GuardedProtocol"
+HTTP_PROTOCOL = "shared.web.http_protocol:GuardedProtocol"
 """What every API process is started with: `uvicorn main:app --http …`."""
 
 

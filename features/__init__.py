@@ -1,1 +1,1 @@
-"""The slices: each folder is one feature, found and registered by itself (`shared.registry`)."""
+"""The slices: each folder is one feature, found and registered by itself (`shared.slices`)."""

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.messaging import Payload, TaskRef
+from shared.messages.messaging import Payload, TaskRef
 
 PROCESSING_QUEUE = "processing"
 WEBHOOKS_QUEUE = "webhooks"
@@ -37,7 +37,7 @@ EventName = Literal["job.completed", "job.failed", "job.cancelled"]
 
 @dataclass(frozen=True)
 class JobFinished:
-    """A job's attempt has ended; published by `shared.job_state` in the transaction that ends it."""
+    """A job's attempt has ended; published by `shared.jobs.job_state` in the transaction that ends it."""
 
     job_id: uuid.UUID
     attempt: int

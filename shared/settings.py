@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 MEBIBYTE = 2**20
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
 """What a request may hold beside the file: the other form fields and the multipart framing."""
-LEAST_SECRET_BYTES = 16
+MIN_SECRET_BYTES = 16
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # everybody knows it
 
 
@@ -107,8 +107,8 @@ class Settings(BaseSettings):
                 key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
             except binascii.Error as error:
                 raise ValueError("must be base64, with or without whsec_ before it; make one with: openssl rand -base64 32") from error
-            if len(key) < LEAST_SECRET_BYTES:
-                raise ValueError(f"must hold at least {LEAST_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
+            if len(key) < MIN_SECRET_BYTES:
+                raise ValueError(f"must hold at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
         return value
 
     @field_validator("webhook_allowed_hosts")

@@ -14,15 +14,15 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from shared import registry
+from shared import slices as registry
 from shared.db.session import Database, open_database
-from shared.messaging import Message, TaskContext
-from shared.redis_client import open_redis
+from shared.messages.messaging import Message, TaskContext
+from shared.messages.redis_client import open_redis
 from shared.settings import Settings
 from tests.factories import Factory
+from tests.paths import ROOT
 from tests.services import Servers, running_servers
 
-ROOT = Path(__file__).parent.parent
 TABLES = "jobs, error_pieces, webhook_deliveries, webhook_attempts"
 
 

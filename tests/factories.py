@@ -13,8 +13,8 @@ from sqlalchemy.orm import undefer
 
 from shared.db.models import ErrorPiece, Job, JobStatus, make_record_id
 from shared.db.session import Database
+from shared.jobs.storage import stored_path
 from shared.settings import Settings
-from shared.storage import stored_path
 
 ERRORS = table(
     "processing_errors",

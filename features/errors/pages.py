@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from features.errors import queries
 from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorStart, ErrorSummary, TypeCount
-from shared.pagination import MOST_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
+from shared.jobs.error_counts import count_by_column, count_by_type
+from shared.web.pagination import MAX_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -56,18 +56,13 @@ async def _find_start(session: AsyncSession, *, job: Job, wanted: ErrorFilter, a
 
 def summarize(job: Job) -> ErrorSummary:
     """The job's tally, by type and by column; the most frequent first."""
-    by_type: Counter[str] = Counter()
-    by_column: Counter[tuple[str | None, str]] = Counter()
-    for entry in job.error_tally:
-        by_type[entry["error_type"]] += entry["count"]
-        by_column[entry["column_name"], entry["error_type"]] += entry["count"]
     return ErrorSummary(
         rows_processed=job.rows_processed,
         rows_failed=job.rows_failed,
         error_count=job.error_count,
         errors_truncated=job.errors_truncated,
-        by_type=[TypeCount(error_type=name, count=count) for name, count in by_type.most_common()],
-        by_column=[ColumnCount(column_name=column, error_type=name, count=count) for (column, name), count in by_column.most_common()],
+        by_type=[TypeCount(**entry) for entry in count_by_type(job.error_tally)],
+        by_column=[ColumnCount(**entry) for entry in count_by_column(job.error_tally)],
     )
 
 
@@ -77,7 +72,7 @@ def _make_cursor(error: ErrorRead) -> str:
 
 def _parse_cursor(cursor: str) -> ErrorPlace:
     match decode_cursor(cursor):
-        case [int(row_number), int(column_number), str(id_text)] if max(abs(row_number), abs(column_number)) < MOST_ROWS_SKIPPED:
+        case [int(row_number), int(column_number), str(id_text)] if max(abs(row_number), abs(column_number)) < MAX_ROWS_SKIPPED:
             try:
                 return ErrorPlace(row_number=row_number, column_number=column_number, id=uuid.UUID(id_text))
             except ValueError as error:

@@ -83,7 +83,7 @@ async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, s
 
 
 def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
-    """Records without a filter: of each piece just the stretch of its arrays that can be on the page."""
+    """ErrorRecords without a filter: of each piece just the stretch of its arrays that can be on the page."""
     is_first = tuple_(*_by_place) == tuple_(start.first_row, start.first_column)
     skipped = case((is_first, start.skipped), else_=0)
     stretch = slice(skipped + 1, skipped + limit)
@@ -111,7 +111,7 @@ def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
 
 
 def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Select[Any]:
-    """Records that the filter finds: by the places of their rules."""
+    """ErrorRecords that the filter finds: by the places of their rules."""
     rule = _rules_of(ErrorPiece.rules, "number", *_SAYS)
     found = func.unnest(func.array_positions(ErrorPiece.rule_numbers, rule.c.number)).table_valued("place", name="found").render_derived()
     # Values are picked for the errors of the page alone: outside of its limit.

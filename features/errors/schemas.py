@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from shared.schemas import Read, UtcTime
+from shared.web.schemas import Read, UtcTime
 
 
 class ErrorRead(Read):

@@ -9,8 +9,8 @@ import structlog
 from features.errors import queries
 from shared.contracts import MAINTENANCE_QUEUE, PURGE_JOB, PurgeJob
 from shared.db import purge
-from shared.messaging import Nothing, TaskContext, TaskRef, task
-from shared.storage import remove_file, stored_path
+from shared.jobs.storage import remove_file, stored_path
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
 
 PURGE_DUE = TaskRef("errors.purge_due", MAINTENANCE_QUEUE, Nothing)
 BATCH_PIECES = 100

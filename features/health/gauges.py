@@ -17,8 +17,8 @@ from features.health.ask import ask
 from features.health.disk import DiskSpace, measure_disk
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
 from shared.db import migration_level
-from shared.presence import count_present
 from shared.version import VERSION
+from shared.worker.presence import count_present
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

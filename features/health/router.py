@@ -6,12 +6,12 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-from features.health.checks import check_health
 from features.health.gauges import collect_gauges
+from features.health.parts import check_health
 from features.health.schemas import HealthRead, LiveRead
-from shared.auth import SettingsDep
 from shared.db.session import DatabaseDep
-from shared.metrics import render_metrics
+from shared.observing.metrics import render_metrics
+from shared.web.auth import SettingsDep
 
 router = APIRouter(tags=["health"])
 

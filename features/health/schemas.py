@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.schemas import Read, UtcTime
+from shared.web.schemas import Read, UtcTime
 
 
 class PartHealth(Read):

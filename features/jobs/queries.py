@@ -11,7 +11,7 @@ from sqlalchemy.orm import undefer
 from features.jobs.schemas import JobFilter
 from shared.db.jobs import is_visible
 from shared.db.models import Job, JobCount
-from shared.pagination import count_skipped
+from shared.web.pagination import count_skipped
 
 FOLD_COUNTS = """
 WITH folded AS (DELETE FROM job_counts RETURNING submitted_by, status, count)
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.auth import Viewer
+    from shared.web.auth import Viewer
 
 
 def _conditions(viewer: Viewer, wanted: JobFilter) -> list[ColumnElement[bool]]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time
 from pydantic import BaseModel, Field
 
 from shared.db.models import JobStatus
-from shared.schemas import JobRead, Read
+from shared.web.schemas import JobRead, Read
 
 
 class JobList(Read):

@@ -6,13 +6,13 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared import job_state
 from shared.db.jobs import require_job
-from shared.storage import remove_file, stored_path
+from shared.jobs import job_state
+from shared.jobs.storage import remove_file, stored_path
 
 if TYPE_CHECKING:
-    from shared.auth import Viewer
     from shared.db.session import Database
+    from shared.web.auth import Viewer
 
 
 async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from features.jobs import queries
-from shared import job_state
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.messaging import Nothing, TaskContext, TaskRef, task
+from shared.jobs import job_state
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
 
 APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
 FOLD_COUNTS = TaskRef("jobs.fold_counts", MAINTENANCE_QUEUE, Nothing)

@@ -1,6 +1,6 @@
 """Read, check, record; and the schema of a job.
 
-Writes: `error_pieces` (inserts), `jobs` (through `shared.job_state`). Runs: `processing.process_job`. Events out: `JobFinished`.
+Writes: `error_pieces` (inserts), `jobs` (through `shared.jobs.job_state`). Runs: `processing.process_job`. Events out: `JobFinished`.
 `readers/` and `checks/` are pure: they know no web, no database, no Celery; `python -m features.processing FILE` runs them alone.
 """
 

@@ -19,11 +19,11 @@ from rich.text import Text
 
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import FileUnreadable, Finding
-from features.processing.records import RECORD_SCHEMA, findings_to_table
-from features.processing.tally import ErrorTally
-from shared.descriptors import DescriptorInvalid
-from shared.table_dialect import TableDialect, parse_table_dialect_json
-from shared.table_schema import TableSchema, parse_table_schema_json
+from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
+from features.processing.recording.tally import ErrorTally
+from shared.descriptors.problems import DescriptorInvalid
+from shared.descriptors.table_dialect import TableDialect, parse_table_dialect_json
+from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
 
 EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checks.compile import Checker
-from features.processing.checks.infer import MAX_ROWS, infer_table_schema
-from features.processing.checks.registry import import_all
+from features.processing.checking.checker import Checker
+from features.processing.checking.declarations import import_all
+from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table
-from features.processing.readers.csv import open_csv
-from features.processing.readers.xls import open_xls
-from features.processing.readers.xlsx import open_xlsx
+from features.processing.readers.csv.table import open_csv
+from features.processing.readers.excel.xls.table import open_xls
+from features.processing.readers.excel.xlsx.table import open_xlsx
 from features.processing.tuning import tune_process
-from shared.table_dialect import TableDialect
-from shared.table_schema import TableSchema
+from shared.descriptors.table_dialect import TableDialect
+from shared.descriptors.table_schema import TableSchema
 
 import_all()
 

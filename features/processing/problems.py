@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from shared.problems import Problem
+from shared.web.problems import Problem
 
 
 class SchemaNotKnown(Problem):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
 
-from features.processing.copy_format import copy_parts
+from features.processing.recording.copy_format import copy_parts
 from shared.db.models import ErrorPiece
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from features.processing.schemas import Hold
+    from features.processing.types import Hold
 
 _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from features.processing.problems import SchemaNotKnown
-from shared.auth import ViewerDep
 from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.db.session import ReadingDep
-from shared.problems import JobNotFound, NotAuthenticated, responses
+from shared.web.auth import ViewerDep
+from shared.web.problems import JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["processing"])
 

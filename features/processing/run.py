@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from features.processing.engine import Inspection, inspect_file
-from features.processing.measure import Outcome, count_attempt, count_claim, measured
-from features.processing.packer import Batch, Packer
-from features.processing.prefetch import Prefetch
+from features.processing.metrics import Outcome, count_attempt, count_claim, measured
 from features.processing.readers.base import FileUnreadable, ReadLimits
-from features.processing.recorder import JobLost, Recorder
-from features.processing.schemas import Hold
-from shared import job_state, shutdown
+from features.processing.readers.prefetch import Prefetch
+from features.processing.recording.packer import Batch, Packer
+from features.processing.recording.recorder import JobLost, Recorder
+from features.processing.types import Hold
 from shared.db.errors import is_database_unavailable
-from shared.logging import describe_frames
-from shared.storage import stored_path
-from shared.table_dialect import parse_table_dialect
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_dialect import parse_table_dialect
+from shared.descriptors.table_schema import parse_table_schema
+from shared.jobs import job_state
+from shared.jobs.storage import stored_path
+from shared.observing.logging import describe_frames
+from shared.worker import shutdown
 
 if TYPE_CHECKING:
     import uuid
 
     from shared.db.models import Job
-    from shared.messaging import TaskContext
+    from shared.messages.messaging import TaskContext
     from shared.settings import Settings
 
 DATABASE_PAUSE_S = 1.0
@@ -87,7 +88,7 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
 async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> Outcome:
     """Read the file to its end, or to where it breaks off, and end the job accordingly."""
     settings = context.settings
-    packer = Packer(hold, interval_s=settings.progress_interval_s, most_stored=settings.max_stored_errors_per_job)
+    packer = Packer(hold, interval_s=settings.progress_interval_s, max_stored=settings.max_stored_errors_per_job)
     try:
         async with _open(job, settings) as inspection:
             await _describe(context, job, hold, inspection)

@@ -1,4 +1,4 @@
-"""The retry slice's SQL; the change itself is `shared.job_state.retry`."""
+"""The retry slice's SQL; the change itself is `shared.jobs.job_state.retry`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from sqlalchemy import select
 
 from shared.db.jobs import is_visible
 from shared.db.models import Job
-from shared.problems import JobNotFound
+from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.auth import Viewer
+    from shared.web.auth import Viewer
 
 
 async def require_locked_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:

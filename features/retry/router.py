@@ -9,9 +9,9 @@ from fastapi import APIRouter
 from features.retry.problems import FileGone, NotRetryable
 from features.retry.schemas import JobRead
 from features.retry.service import retry_job
-from shared.auth import SettingsDep, ViewerDep
 from shared.db.session import SessionDep
-from shared.problems import JobNotFound, NotAuthenticated, responses
+from shared.web.auth import SettingsDep, ViewerDep
+from shared.web.problems import JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["retry"])
 

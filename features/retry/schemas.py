@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from shared.schemas import JobRead
+from shared.web.schemas import JobRead
 
 __all__ = ["JobRead"]

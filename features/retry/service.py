@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from features.retry import queries
 from features.retry.problems import FileGone, NotRetryable
-from shared import job_state
 from shared.db.jobs import require_job
 from shared.db.models import Job
-from shared.storage import file_exists, stored_path
+from shared.jobs import job_state
+from shared.jobs.storage import file_exists, stored_path
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.auth import Viewer
+    from shared.web.auth import Viewer
 
 
 async def retry_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> Job:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.job_state import RENEWALS_PER_LEASE, ExpiredLease
+from shared.jobs.job_state import RENEWALS_PER_LEASE, ExpiredLease
 
 MARGIN_S = 2.0
-MOST_PATIENCE_S = 20.0
+MAX_PATIENCE_S = 20.0
 """A lease that is over is taken back within 30 s of its end, however long leases are."""
 BLIND_S = 20.0
 """Without a look for so long, what was seen before says nothing."""
@@ -26,5 +26,5 @@ class Suspects:
             self._first_seen_s.clear()
         self._looked_at_s = now_s
         self._first_seen_s = {lease: self._first_seen_s.get(lease, now_s) for lease in expired}
-        patience_s = min(lease_s / RENEWALS_PER_LEASE + MARGIN_S, MOST_PATIENCE_S)
+        patience_s = min(lease_s / RENEWALS_PER_LEASE + MARGIN_S, MAX_PATIENCE_S)
         return [lease for lease, first_s in self._first_seen_s.items() if now_s - first_s >= patience_s]

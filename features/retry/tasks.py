@@ -8,11 +8,12 @@ import structlog
 from redis.exceptions import RedisError
 
 from features.retry.suspects import Suspects
-from shared import job_state, metrics
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.db.session import SENT
-from shared.messaging import Nothing, TaskContext, TaskRef, task
-from shared.redis_client import explain
+from shared.jobs import job_state
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.redis_client import explain
+from shared.observing import metrics
 
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)

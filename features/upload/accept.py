@@ -17,17 +17,17 @@ from features.upload.grouping import Grouping
 from features.upload.problems import KeyReused
 from features.upload.receive import ReceivedFile
 from features.upload.schemas import AcceptedJob, JobCreate
-from shared import metrics
 from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.db.errors import is_database_unavailable
-from shared.messaging import enqueue, get_request_id
-from shared.storage import remove_file, stored_path
+from shared.jobs.storage import remove_file, stored_path
+from shared.messages.messaging import enqueue, get_request_id
+from shared.observing import metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.auth import Viewer
     from shared.db.session import Database
+    from shared.web.auth import Viewer
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from features.upload.problems import DiskFull
 
 BATCH_BYTES = 256 * 1024
 """Written at a time, or a little more: what is in the queue then and what is being written are the memory of one upload."""
-MOST_BATCHES = 16
+MAX_BATCHES = 16
 """A thread writes no more of one file before the others have their turn."""
 WRITEBACK_BYTES = 8 * 2**20
 """Dirty pages are sent to the disk in steps of this size while the stream runs, so that the fsync at the end has little left."""
@@ -129,7 +129,7 @@ class FileWriter:
     def _write_queue(self, loop: asyncio.AbstractEventLoop) -> None:
         """Write batches until there is none; runs in a thread."""
         try:
-            for _ in range(MOST_BATCHES):
+            for _ in range(MAX_BATCHES):
                 with self._lock:
                     if self._queued_bytes < BATCH_BYTES:
                         break

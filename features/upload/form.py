@@ -15,7 +15,7 @@ from features.upload.problems import FileTooLarge, MalformedBody
 from shared.settings import FORM_FIELDS_ALLOWANCE_BYTES
 
 FILE_FIELD = "file"
-MOST_PARTS = 64
+MAX_PARTS = 64
 FILENAME_LENGTH = 255
 _HEADER_BYTES = 16 * 1024
 _BYTES = re2.Options()
@@ -107,8 +107,8 @@ class FormParser:
 
     def _begin_part(self) -> None:
         self._parts += 1
-        if self._parts > MOST_PARTS:
-            raise MalformedBody(f"The form has more than {MOST_PARTS} parts.")
+        if self._parts > MAX_PARTS:
+            raise MalformedBody(f"The form has more than {MAX_PARTS} parts.")
         self._disposition = b""
         self._part = None
 

@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-MOST_IN_GROUP = 32
+MAX_IN_GROUP = 32
 PATIENCE_S = 0.05
 """So long a group waits for the one before; then it goes on beside it, so that one that hangs holds up nobody else."""
 
@@ -21,7 +21,7 @@ R = TypeVar("R")
 class Grouping(Generic[T, R]):
     """Does `work` for those who ask while the group before is under way, together; who asks alone has it done at once.
 
-    `work` gets at most `MOST_IN_GROUP` items and returns a result for each, in order, or an exception for that one alone; what it raises is raised for
+    `work` gets at most `MAX_IN_GROUP` items and returns a result for each, in order, or an exception for that one alone; what it raises is raised for
     all of them. It runs in a task of its own and without context variables: they belong to one request.
     """
 
@@ -51,7 +51,7 @@ class Grouping(Generic[T, R]):
     async def _lead(self) -> None:
         """Start a group whenever there is one and the one before has ended, or is slow."""
         while self._waiting:
-            group, self._waiting = self._waiting[:MOST_IN_GROUP], self._waiting[MOST_IN_GROUP:]
+            group, self._waiting = self._waiting[:MAX_IN_GROUP], self._waiting[MAX_IN_GROUP:]
             running = self._start(self._run(group))
             self._running.add(running)
             running.add_done_callback(self._running.discard)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Message, Receive, Scope, Send
 
-    from shared.problems import Problem
+    from shared.web.problems import Problem
 
 LINGER_S = 2.0
 LINGER_BYTES = 64 * 2**20

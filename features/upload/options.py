@@ -8,13 +8,13 @@ from typing import Any
 
 from features.upload.form import FILE_FIELD, Part
 from features.upload.schemas import OPTION_NAMES, UploadOptions
-from shared.descriptors import DescriptorInvalid
-from shared.encodings import normalize_encoding
-from shared.problems import InvalidPart
+from shared.descriptors.encodings import normalize_encoding
+from shared.descriptors.problems import DescriptorInvalid
+from shared.descriptors.table_dialect import parse_table_dialect_json
+from shared.descriptors.table_schema import parse_table_schema_json
 from shared.settings import Settings
-from shared.table_dialect import parse_table_dialect_json
-from shared.table_schema import parse_table_schema_json
-from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url, require_allowed
+from shared.web.problems import InvalidPart
+from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url, require_allowed
 
 RESOLVE_TIMEOUT_S = 0.3
 

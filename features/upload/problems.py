@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from shared.problems import BadRequest, Problem
+from shared.web.problems import BadRequest, Problem
 
 
 class InvalidUpload(BadRequest):

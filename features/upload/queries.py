@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from features.upload.schemas import AcceptedJob, JobCreate
 from shared.db.models import Job
-from shared.job_state import RING_AGAIN_S
+from shared.jobs.job_state import FIRST_RING_INTERVAL_S
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,7 +33,7 @@ _ROWS = func.unnest(*(bindparam(name, type_=_array_of(name)) for name in _GIVEN)
 # Made once, and one statement for any number of rows: building it and finding it among compiled statements takes longer than running it.
 _INSERT = (
     insert(Job.__table__)  # type: ignore[arg-type]  # a table
-    .from_select([*_GIVEN, "next_ring_at"], select(*_ROWS.c, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, RING_AGAIN_S)), include_defaults=False)
+    .from_select([*_GIVEN, "next_ring_at"], select(*_ROWS.c, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, FIRST_RING_INTERVAL_S)), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(*_SHOWN)
 )

@@ -18,14 +18,14 @@ from features.upload.grouping import Grouping
 from features.upload.options import check_options, find_wrong_names
 from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
-from shared.pausing_timeout import PausingTimeout
-from shared.problems import InvalidPart
-from shared.storage import stored_path
+from shared.jobs.storage import stored_path
+from shared.web.pausing_timeout import PausingTimeout
+from shared.web.problems import InvalidPart
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-LEAST_BYTES = 8192
+MIN_BYTES = 8192
 """What a client must send within `UPLOAD_IDLE_TIMEOUT_S`, or be at its end: one that drips holds a place that others need."""
 log = structlog.get_logger(__name__)
 _under_way = 0
@@ -167,7 +167,7 @@ async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
 
 
 async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload, *, idle_timeout_s: float) -> None:
-    """Parse all of the stream. Raises `ClientTooSlow` where less than `LEAST_BYTES` come in the time for them; the disk has its own time."""
+    """Parse all of the stream. Raises `ClientTooSlow` where less than `MIN_BYTES` come in the time for them; the disk has its own time."""
     loop = asyncio.get_running_loop()
     left_s, arrived, waits_since = idle_timeout_s, 0, loop.time()
     try:
@@ -175,7 +175,7 @@ async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload,
             async for piece in stream:
                 patience.stop()
                 left_s, arrived = left_s - (loop.time() - waits_since), arrived + len(piece)
-                if arrived >= LEAST_BYTES:
+                if arrived >= MIN_BYTES:
                     left_s, arrived = idle_timeout_s, 0
                 form.feed(piece)
                 if upload.writer is not None:
@@ -183,5 +183,5 @@ async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload,
                 waits_since = loop.time()
                 patience.start(max(0.0, left_s))
     except TimeoutError as error:
-        message = f"Less than {LEAST_BYTES:,} bytes arrived in {idle_timeout_s:g} seconds; send the file again over a faster connection."
+        message = f"Less than {MIN_BYTES:,} bytes arrived in {idle_timeout_s:g} seconds; send the file again over a faster connection."
         raise ClientTooSlow(message) from error

@@ -20,9 +20,9 @@ from features.upload.problems import (
 )
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
 from features.upload.schemas import FORM_OPENAPI, UploadRead
-from shared.auth import SettingsDep, ViewerDep
 from shared.db.session import DatabaseDep
-from shared.problems import NotAuthenticated, Problem, responses
+from shared.web.auth import SettingsDep, ViewerDep
+from shared.web.problems import NotAuthenticated, Problem, responses
 
 router = APIRouter(prefix="/api/files", tags=["upload"])
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from shared.db.models import JobStatus
-from shared.schemas import Read, UtcTime
+from shared.web.schemas import Read, UtcTime
 
 
 class UploadRead(Read):

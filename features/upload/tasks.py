@@ -9,8 +9,8 @@ import structlog
 
 from features.upload import queries
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.messaging import Nothing, TaskContext, TaskRef, task
-from shared.storage import list_job_files, remove_file
+from shared.jobs.storage import list_job_files, remove_file
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
 
 SWEEP_FILES = TaskRef("upload.sweep_files", MAINTENANCE_QUEUE, Nothing)
 UNTOUCHED_S = 900.0

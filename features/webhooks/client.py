@@ -17,15 +17,15 @@ import httpx
 from standardwebhooks import Webhook
 
 from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure
-from shared.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
+from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
 
 if TYPE_CHECKING:
     from shared.settings import Settings
-    from shared.webhook_address import IpAddress, WebhookTarget
+    from shared.web.webhook_address import IpAddress, WebhookTarget
 
-MOST_RESPONSE_BYTES = 64 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024
 EXCERPT_BYTES = 1024
-MOST_RETRY_AFTER_S = 86_400.0
+MAX_RETRY_AFTER_S = 86_400.0
 """What asks for more is beyond every round as well."""
 
 
@@ -138,7 +138,7 @@ async def _read_excerpt(response: httpx.Response) -> str:
     async for piece in response.aiter_raw():
         read += len(piece)
         head += piece[: EXCERPT_BYTES - len(head)]
-        if read >= MOST_RESPONSE_BYTES:
+        if read >= MAX_RESPONSE_BYTES:
             break
     return head.decode("utf-8", "replace").replace("\x00", "\\x00")
 
@@ -148,11 +148,11 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     if value is None:
         return None
     if value.isascii() and value.isdecimal():
-        return min(float(value), MOST_RETRY_AFTER_S)
+        return min(float(value), MAX_RETRY_AFTER_S)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
     # A date without a zone is in UTC, as every HTTP date is.
     wanted_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
-    return min(max(wanted_s, 0.0), MOST_RETRY_AFTER_S)
+    return min(max(wanted_s, 0.0), MAX_RETRY_AFTER_S)

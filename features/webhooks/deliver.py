@@ -16,17 +16,17 @@ from features.webhooks.ledger import Ledger
 from features.webhooks.models import DeliveryStatus
 from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure, Outcome
 from features.webhooks.turns import Turns
-from shared import metrics
-from shared.webhook_address import WebhookAddressRefused, parse_webhook_url
+from shared.observing import metrics
+from shared.web.webhook_address import WebhookAddressRefused, parse_webhook_url
 
 if TYPE_CHECKING:
-    from shared.messaging import TaskContext
+    from shared.messages.messaging import TaskContext
 
 ROUND_S = 10.0
 ATTEMPT_S = 1.5
 SHORTEST_ATTEMPT_S = 0.1
 BACKOFF_S = (0.5, 1.0, 2.0)
-MOST_ATTEMPTS_AT_ONCE = 2000
+MAX_ATTEMPTS_AT_ONCE = 2000
 """In one process, or half as many as it may open files, where that is less. One that waits for its answer costs a socket and some memory."""
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -45,7 +45,7 @@ class Courier:
         self._settings = context.settings
         self._ledger = Ledger(context.database, round_s=ROUND_S)
         self._turns = Turns(
-            at_once=min(MOST_ATTEMPTS_AT_ONCE, allow_files(2 * MOST_ATTEMPTS_AT_ONCE) // 2),
+            at_once=min(MAX_ATTEMPTS_AT_ONCE, allow_files(2 * MAX_ATTEMPTS_AT_ONCE) // 2),
             per_receiver=context.settings.webhook_attempts_per_receiver,
         )
         self._waiting: set[uuid.UUID] = set()

@@ -14,7 +14,7 @@ from features.webhooks.schemas import ClaimedDelivery, Outcome
 if TYPE_CHECKING:
     from shared.db.session import Database
 
-MOST_AT_ONCE = 200
+MAX_AT_ONCE = 200
 """Of one batch."""
 
 K = TypeVar("K")
@@ -42,7 +42,7 @@ class Batcher(Generic[K, R]):
 
     async def _run(self) -> None:
         while self._asked:
-            batch = [self._asked.popleft() for _ in range(min(MOST_AT_ONCE, len(self._asked)))]
+            batch = [self._asked.popleft() for _ in range(min(MAX_AT_ONCE, len(self._asked)))]
             try:
                 answers = dict(await self._work(list(dict.fromkeys(key for key, _ in batch))))
             except Exception as error:  # noqa: BLE001  # it is raised by those who asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.problems import BadRequest
+from shared.web.problems import BadRequest
 
 
 class NothingToRedeliver(BadRequest):

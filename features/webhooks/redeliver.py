@@ -9,12 +9,12 @@ from features.webhooks import queries
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from features.webhooks.problems import NothingToRedeliver
 from shared.db.jobs import require_job
-from shared.messaging import enqueue
+from shared.messages.messaging import enqueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.auth import Viewer
+    from shared.web.auth import Viewer
 
 
 async def restart_delivery(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> uuid.UUID:

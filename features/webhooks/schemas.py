@@ -10,7 +10,7 @@ from datetime import datetime
 from pydantic import Field
 
 from features.webhooks.models import DeliveryStatus
-from shared.schemas import Read, UtcTime
+from shared.web.schemas import Read, UtcTime
 
 
 class DeliveryAttemptRead(Read):

@@ -10,8 +10,8 @@ from features.webhooks import queries
 from features.webhooks.deliver import deliver
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from shared.contracts import MAINTENANCE_QUEUE, JobFinished
-from shared.messaging import Nothing, TaskContext, TaskRef, enqueue, subscribe, task
-from shared.schemas import format_time
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, enqueue, subscribe, task
+from shared.web.schemas import format_time
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

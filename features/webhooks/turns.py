@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter, OrderedDict, deque
 from typing import Self
 
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 """Receivers known to hang; past it the one that was noted first is forgotten."""
 
 Line = OrderedDict[str, deque[asyncio.Future[None]]]
@@ -52,7 +52,7 @@ class Turns:
         self._hanging.pop(receiver, None)
         if hangs:
             self._hanging[receiver] = None
-            if len(self._hanging) > MOST_REMEMBERED:
+            if len(self._hanging) > MAX_REMEMBERED:
                 self._hanging.popitem(last=False)
 
     def give_back(self, receiver: str, *, is_second: bool) -> None:

@@ -10,12 +10,12 @@ from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
 from shared.db.models import Job
-from shared.problems import JobNotFound
+from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from shared.auth import Viewer
+    from shared.web.auth import Viewer
 
 
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:

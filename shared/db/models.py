@@ -14,7 +14,7 @@ from shared.db.base import Base
 
 
 class JobStatus(enum.StrEnum):
-    """Where a job is in its life; `shared.job_state` holds the transitions."""
+    """Where a job is in its life; `shared.jobs.job_state` holds the transitions."""
 
     QUEUED = "QUEUED"
     PROCESSING = "PROCESSING"
@@ -31,7 +31,7 @@ _SHOWN = text("deleted_at IS NULL")
 
 
 class Job(Base):
-    """One uploaded file and what became of it. Inserted by upload; its status is changed by `shared.job_state` alone."""
+    """One uploaded file and what became of it. Inserted by upload; its status is changed by `shared.jobs.job_state` alone."""
 
     __tablename__ = "jobs"
     __table_args__ = (

@@ -12,9 +12,9 @@ from fastapi import Depends, Request
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from shared import metrics
 from shared.db.errors import DatabaseUnavailable
-from shared.messaging import Message, take_messages
+from shared.messages.messaging import Message, take_messages
+from shared.observing import metrics
 
 if TYPE_CHECKING:
     from shared.settings import Settings

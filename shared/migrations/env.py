@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared import registry
+from shared import slices as registry
 from shared.db.base import Base
 from shared.db.models import Job
 from shared.settings import get_settings

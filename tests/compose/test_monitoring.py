@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.check_alerts import MONITORING, list_dashboard_expressions
 from compose.local import ROOT
-from shared import metrics
 from shared.db.models import JobStatus
+from shared.observing import metrics
 from tests.factories import Factory
 
 OF_PROMETHEUS = {"job", "instance", "pid", "le"}

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
+
 SLICE = "features/added"
 FILES = {
     f"{SLICE}/__init__.py": '"""A slice that no contract names."""\n',
@@ -21,7 +22,7 @@ FILES = {
 }
 VIOLATIONS = {
     "a slice imports no other slice": {f"{SLICE}/service.py": "import features.jobs.queries\n"},
-    "shared knows no slice": {"shared/storage.py": "import features.jobs\n"},
+    "shared knows no slice": {"shared/jobs/storage.py": "import features.jobs\n"},
     "in a slice: router | tasks, then queries, then schemas, then models (queries)": {f"{SLICE}/queries.py": "import features.added.router\n"},
     "in a slice: router | tasks, then queries, then schemas, then models (schemas)": {f"{SLICE}/schemas.py": "import features.added.queries\n"},
     "in a slice: router | tasks, then queries, then schemas, then models (siblings)": {f"{SLICE}/router.py": "import features.added.tasks\n"},
@@ -31,7 +32,7 @@ VIOLATIONS = {
     "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy": {f"{SLICE}/router.py": "import sqlalchemy\n"},
     "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy (deep)": {f"{SLICE}/service.py": "from sqlalchemy.orm import Session\n"},
     "readers and checks know no web, no database, no Celery": {"features/processing/readers/base.py": "import sqlalchemy\n"},
-    "readers and checks know no web, no database, no Celery (indirect)": {"features/processing/checks/infer.py": "import shared.job_state\n"},
+    "readers and checks know no web, no database, no Celery (indirect)": {"features/processing/inference/infer.py": "import shared.jobs.job_state\n"},
 }
 
 

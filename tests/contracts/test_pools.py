@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from compose.services import MAX_CONNECTIONS
-from shared.broker import create_celery
 from shared.db.session import open_database
-from shared.runtime import CHILD_POOL, DISPATCHER_POOL
+from shared.messages.broker import create_celery
 from shared.settings import Settings
+from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL
 from tests.factories import Factory
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 WORKERS = 3
 """As `docker compose up --scale worker=3` has them."""
 RESERVED = 3

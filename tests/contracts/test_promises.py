@@ -19,10 +19,10 @@ from features.webhooks import queries as webhook_queries
 from features.webhooks import tasks as webhook_tasks
 from features.webhooks.messages import SendDelivery
 from features.webhooks.models import Delivery, DeliveryStatus
-from shared import job_state
 from shared.db.models import JobStatus
-from shared.job_state import Progress
-from shared.messaging import Message, TaskContext
+from shared.jobs import job_state
+from shared.jobs.job_state import Progress
+from shared.messages.messaging import Message, TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming
@@ -84,7 +84,7 @@ async def test_unknown_path_with_a_trailing_slash_is_a_problem(client: httpx.Asy
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_traceback_in_the_log_shows_no_secret(settings: Settings, capfd: pytest.CaptureFixture[str], form: str) -> None:
-    from shared.logging import configure_logging
+    from shared.observing.logging import configure_logging
 
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -131,7 +131,7 @@ async def test_slow_name_server_of_webhooks_does_not_hold_up_other_uploads(clien
 
 async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskContext, database: Any, sent: list[Message]) -> None:
     from features.retry.tasks import ring_again
-    from shared.messaging import Nothing
+    from shared.messages.messaging import Nothing
 
     async with database.unit_of_work() as session:
         await session.execute(
@@ -148,9 +148,9 @@ async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskCo
 async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskContext, database: Any, factory: Factory) -> None:
     """The broker refuses while it is rung again: its memory must not be marked as whole."""
     from features.retry.tasks import MEMORY_KEY, ring_again
-    from shared.broker import Broker, create_celery
     from shared.db.session import Database
-    from shared.messaging import Nothing
+    from shared.messages.broker import Broker, create_celery
+    from shared.messages.messaging import Nothing
 
     await factory.job(next_ring_at=datetime.now(UTC) + timedelta(seconds=600))
     broken = Broker(create_celery(context.settings), context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
@@ -273,7 +273,7 @@ async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
 
 async def test_expired_lease_is_taken_back_from_a_worker_that_hangs_in_its_transaction(context: TaskContext, database: Any, factory: Factory) -> None:
     from features.retry.tasks import take_back
-    from shared.messaging import Nothing
+    from shared.messages.messaging import Nothing
 
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=datetime.now(UTC) - timedelta(seconds=60))
     lease = TaskContext(settings=context.settings.model_copy(update={"job_lease_s": 0.001}), database=context.database, redis=context.redis)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent
+from tests.paths import ROOT
+
 ROOMS = ("router.py", "schemas.py", "queries.py", "tasks.py")
 ROUTER = """
 from fastapi import APIRouter
@@ -23,7 +24,7 @@ async def show_added() -> dict[str, str]:
 """
 TASKS = """
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
 
 ADDED = TaskRef("added.run", MAINTENANCE_QUEUE, Nothing)
 

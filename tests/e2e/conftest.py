@@ -19,9 +19,9 @@ import pytest
 
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_PROTOCOL, free_port
+from tests.paths import ROOT
 from tests.services import Servers
 
-ROOT = Path(__file__).parent.parent.parent
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from compose.processes import wait_until
-from shared.http_protocol import HEAD_TIMEOUT_S, MOST_HEAD_BYTES
+from shared.web.http_protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
 from tests.e2e.conftest import Api, running_api
 from tests.services import Servers
 
@@ -231,7 +231,7 @@ def test_part_with_a_header_of_1_mb_is_refused(api: Api, jobs: int) -> None:
     assert_left(api, jobs)
 
 
-@pytest.mark.parametrize("size", [MOST_HEAD_BYTES + 1, 2**20])
+@pytest.mark.parametrize("size", [MAX_HEAD_BYTES + 1, 2**20])
 @pytest.mark.parametrize("ended", [True, False])
 def test_request_with_a_huge_head_is_refused(api: Api, size: int, ended: bool) -> None:
     with connect(api) as connection:

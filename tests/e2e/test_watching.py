@@ -20,8 +20,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.processes import Child, wait_until
 from compose.services import HTTP_PROTOCOL, free_port
-from shared.runtime import DISPATCHER_POOL
-from tests.e2e.conftest import ROOT, command, new_database
+from shared.worker.runtime import DISPATCHER_POOL
+from tests.e2e.conftest import command, new_database
+from tests.paths import ROOT
 from tests.services import Servers
 
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
@@ -88,7 +89,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "REDIS_URL": servers.redis_url.removesuffix("/0") + "/2",
         "UPLOAD_DIR": str(folder / "uploads"),
         "MIN_FREE_DISK_BYTES": "0",
-        "UVICORN_LOG_CONFIG": "shared/uvicorn_logging.json",
+        "UVICORN_LOG_CONFIG": "shared/observing/uvicorn_logging.json",
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=common, check=True, timeout=60)

@@ -27,7 +27,8 @@ HANG = "hang.csv"
 def hurry(_: str) -> None:
     """Sweeps come every second, and what they wait for is shorter, as is a silent broker's time: for tests that are to wait less."""
     from features.retry import suspects
-    from shared import broker, job_state, messaging
+    from shared.jobs import job_state
+    from shared.messages import broker, messaging
 
     often_s = 5.0
     declare, create_celery = messaging.task, broker.create_celery
@@ -42,7 +43,7 @@ def hurry(_: str) -> None:
 
     setattr(messaging, "task", declare_often)  # noqa: B010  # a function of another signature
     broker.create_celery = create_impatient
-    job_state.RING_AGAIN_S = 3.0
+    job_state.FIRST_RING_INTERVAL_S = 3.0
     suspects.MARGIN_S = 0.5
 
 
@@ -97,7 +98,7 @@ def poison(_: str) -> None:
 
 def hang(limit_margin_s: str) -> None:
     """A file whose name ends in `HANG` is checked for ever, in a thread that nobody can cancel; a child is killed so much later than a job's time is over."""
-    from shared import broker
+    from shared.messages import broker
 
     _before_each_report(lambda name, number: time.sleep(3600 if name.endswith(HANG) and number == 30 else 0))
     from features.processing import tasks  # takes hold of what is altered above
@@ -160,7 +161,7 @@ def die_before_commit(_: str) -> None:
 
 def die_before_message(_: str) -> None:
     """The process is killed when something is committed and its message not sent."""
-    from shared.broker import Broker
+    from shared.messages.broker import Broker
 
     Broker.send = die  # type: ignore[assignment]
 
@@ -170,8 +171,8 @@ def commit_slowly(seconds: str) -> None:
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 
-    from shared import messaging
     from shared.db.session import SENT
+    from shared.messages import messaging
 
     def wait(session: Session) -> None:
         if session.info.keys() & {messaging._MESSAGES, SENT}:
@@ -184,8 +185,8 @@ def drop_fence(_: str) -> None:
     """Protection taken out: a worker may write whatever its attempt is."""
     from sqlalchemy import and_
 
-    from shared import job_state
     from shared.db.models import Job, JobStatus
+    from shared.jobs import job_state
 
     job_state._is_held = lambda job_id, attempt: and_(Job.id == job_id, Job.status == JobStatus.PROCESSING)
 
@@ -194,8 +195,8 @@ def drop_lease_check(_: str) -> None:
     """Protection taken out: the sweep takes every running job for one whose lease is over."""
     from sqlalchemy import select
 
-    from shared import job_state
     from shared.db.models import Job, JobStatus
+    from shared.jobs import job_state
 
     long_ago = dt.datetime.fromtimestamp(0, dt.UTC)
 
@@ -212,7 +213,7 @@ def drop_lease_check(_: str) -> None:
 
 def drop_take_back(_: str) -> None:
     """Protection taken out: no lease is ever found to be over."""
-    from shared import job_state
+    from shared.jobs import job_state
 
     async def list_none(session: Any, *, limit: int = 1000) -> Sequence[job_state.ExpiredLease]:
         return []
@@ -223,7 +224,7 @@ def drop_take_back(_: str) -> None:
 def send_before_commit(_: str) -> None:
     """Protection taken out: messages leave while what they speak of is not committed."""
     from shared.db.session import SENT, Database
-    from shared.messaging import take_messages
+    from shared.messages.messaging import take_messages
 
     @asynccontextmanager
     async def unit_of_work(self: Database) -> AsyncIterator[Any]:

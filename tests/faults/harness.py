@@ -24,12 +24,12 @@ import httpx
 
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
-from shared.broker import create_celery
+from shared.messages.broker import create_celery
 from shared.settings import Settings
 from tests.faults.watching import ProgressWatch, WebhookReceiver
 from tests.faults.wire import Wire
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 IS_LONG = "FAULT_SEEDS" in os.environ
 """Whether this is `make faults`, and not the short form within `make test`."""
 SEED = int(os.environ.get("FAULT_SEED", "1"))

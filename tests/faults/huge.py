@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.features.processing.readers.workbooks import sheet_xml, write_package
+from tests.features.processing.readers.excel.workbooks import sheet_xml, write_package
 
 HUGE_ROWS = 2002
 HUGE_ERRORS = frozenset({(1002, None, "row-too-long", None), (2003, 1, "type-error", "x")})

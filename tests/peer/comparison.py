@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from bench.truth import collect_errors
 from features.processing.engine import inspect_file
-from shared.table_dialect import parse_table_dialect
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_dialect import parse_table_dialect
+from shared.descriptors.table_schema import parse_table_schema
 from tests.peer.case import Case
 
 FIXTURE = Path(__file__).with_name("frictionless.json")

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from shared.auth import parse_api_keys
 from shared.settings import Settings
+from shared.web.auth import parse_api_keys
+from tests.paths import ROOT
 from tests.shared.settings_table import render_rows
 
-ROOT = Path(__file__).parent.parent.parent
 GOOD: dict[str, Any] = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://h:6379/0", "upload_dir": "/tmp/u"}
 
 

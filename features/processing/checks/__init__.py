@@ -6,9 +6,9 @@ A check is one small file in this folder; it is found by itself, and nothing els
 
     import pyarrow.compute as pc
 
-    from features.processing.checks.column import Column, as_mask
-    from features.processing.checks.registry import CheckContext, ColumnRule, column_check
-    from shared.table_schema import Field
+    from features.processing.column import Column, as_mask
+    from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
+    from shared.descriptors.table_schema import Field
 
     @column_check("trimmed", error_type="trimmed-error")
     def build(field: Field, context: CheckContext) -> ColumnRule | None:

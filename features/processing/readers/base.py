@@ -1,4 +1,4 @@
-"""What every reader gives: a table that is read once, from its first record to its last, in chunks.
+"""What every reader gives: a table that is read once, from its first row to its last, in chunks.
 
 Readers know structure (rows, cells, encodings, sheets) and report what is wrong with it; they know nothing of types, constraints,
 the web, the database or Celery.
@@ -7,22 +7,15 @@ the web, the database or Celery.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
-
-SPACE, ASCII_END = 0x20, 0x80
-SPACE_STARTS = np.zeros(256, dtype=np.bool_)
-"""The first bytes of every character that `str.isspace` knows, in UTF-8."""
-SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
 
 
 class FileUnreadable(Exception):
@@ -57,7 +50,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one rule found at one place (a column, or whole rows) of one chunk: an error record for each row number."""
+    """What one rule found at one place (a column, or whole rows) of one chunk: an error§row for each row number."""
 
     error_type: str
     row_numbers: RowNumbers
@@ -73,18 +66,29 @@ class Finding:
     def __len__(self) -> int:
         return len(self.row_numbers)
 
+    def slice(self, start: int, stop: int) -> Finding:
+        """The errors from index `start` up to, not with, `stop`; nothing is copied."""
+        if start <= 0 and stop >= len(self):
+            return self
+        return replace(
+            self,
+            row_numbers=self.row_numbers[start:stop],
+            message=self.message if isinstance(self.message, str) else self.message.slice(start, stop - start),
+            raw_values=None if self.raw_values is None else self.raw_values.slice(start, stop - start),
+        )
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Chunk:
-    """Up to `chunk_rows` records as columns of text.
+    """Up to `chunk_rows` rows as columns of text.
 
     A null in `columns` means: nothing to check here, the cell is absent or was already reported by the reader; `""` is a cell that is there and empty.
     """
 
     columns: Sequence[pa.StringArray]
-    """One for each column of the header (of the first record, where there is no header), each `len(row_numbers)` long."""
+    """One for each column of the header (of the first row, where there is no header), each `len(row_numbers)` long."""
     row_numbers: RowNumbers
-    """The records' places in the file or sheet, from 1, ascending, with gaps where rows were blank, comments or too long."""
+    """The rows' places in the file or sheet, from 1, ascending, with gaps where rows were blank, comments or too long."""
     findings: Sequence[Finding] = field(default_factory=tuple)
     """What the reader itself found (structure and encoding), also of rows that are not among `row_numbers`."""
     rows_lost: int = 0
@@ -92,18 +96,9 @@ class Chunk:
     bytes_read: int = 0
     """How far the reader is in its input after this chunk; with `Table.bytes_total` an estimate of the progress."""
 
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        """The same cells as a DataFrame of Arrow-backed strings, columns 1…n, indexed by `row_number`; nothing is copied."""
-        table = pa.table(list(self.columns), names=[str(n) for n in range(1, len(self.columns) + 1)])
-        frame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        frame.columns = pd.RangeIndex(1, len(self.columns) + 1)
-        frame.index = pd.Index(self.row_numbers, name="row_number")
-        return frame
-
 
 class Table(Protocol):
-    """One table of one file, opened: its source and labels are known, its records are not read yet."""
+    """One table of one file, opened: its source and labels are known, its rows are not read yet."""
 
     source: Source
     labels: Sequence[str] | None
@@ -112,7 +107,7 @@ class Table(Protocol):
     """The whole of what `Chunk.bytes_read` counts towards."""
 
     def chunks(self) -> Iterator[Chunk]:
-        """The records in their order, once.
+        """The rows in their order, once.
 
         Raises `FileUnreadable` where the file breaks off or passes a limit of its format.
         """

@@ -13,7 +13,7 @@ from sqlalchemy import event, select, text, update
 
 from shared.db.models import ErrorPiece, Job, make_record_id
 from shared.db.session import Database
-from shared.pagination import encode_cursor
+from shared.web.pagination import encode_cursor
 from tests.factories import Factory
 
 TYPES = ["type-error", "required-error", "enum-error"]

@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from features.errors import tasks
-from shared import job_state
 from shared.contracts import PurgeJob
 from shared.db.models import JobStatus
-from shared.messaging import Nothing, TaskContext
+from shared.jobs import job_state
+from shared.jobs.storage import stored_path
+from shared.messages.messaging import Nothing, TaskContext
 from shared.settings import Settings
-from shared.storage import stored_path
 from tests.factories import Factory
 
 

@@ -12,9 +12,9 @@ from sqlalchemy import event, text
 from features.health import queries
 from shared.db.models import JobStatus
 from shared.db.session import Database
-from shared.presence import GONE_AFTER_S, Presence, make_key
-from shared.redis_client import open_redis
+from shared.messages.redis_client import open_redis
 from shared.settings import Settings
+from shared.worker.presence import GONE_AFTER_S, Presence, make_key
 from tests.factories import Factory
 
 

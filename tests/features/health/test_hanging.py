@@ -15,9 +15,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from features.health import checks, gauges
+from features.health import gauges
+from features.health import parts as checks
 from shared.db.session import Database, open_database
-from shared.redis_client import open_redis
+from shared.messages.redis_client import open_redis
 from shared.settings import Settings
 from tests.faults.wire import Wire
 

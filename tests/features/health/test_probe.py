@@ -6,14 +6,12 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from features.health import heartbeat
-from shared.messaging import TaskContext
-
-ROOT = Path(__file__).parent.parent.parent.parent
+from shared.messages.messaging import TaskContext
+from tests.paths import ROOT
 
 
 def ask(redis_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:

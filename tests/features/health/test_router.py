@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import time
 import tomllib
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,10 +10,11 @@ from fastapi import FastAPI
 from features.health import tasks
 from shared.db import migration_level
 from shared.db.session import open_database
-from shared.messaging import Message, Nothing, TaskContext
-from shared.redis_client import open_redis
+from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.redis_client import open_redis
 from shared.settings import Settings
 from shared.version import VERSION
+from tests.paths import ROOT
 
 
 async def _send(messages: object) -> bool:
@@ -46,7 +46,7 @@ def test_level_of_the_database_is_judged_by_what_this_code_knows(level: str | No
 
 
 def test_version_is_the_one_of_the_project() -> None:
-    project = tomllib.loads((Path(__file__).parent.parent.parent.parent / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["version"] == VERSION
 
 

@@ -17,13 +17,13 @@ from sqlalchemy import event, func, select, text
 
 from features.jobs import queries, tasks
 from features.jobs.schemas import JobFilter
-from shared import job_state
-from shared.auth import Viewer, parse_api_keys
 from shared.db.models import Job, JobCount, JobStatus
 from shared.db.session import Database
-from shared.job_state import Progress
-from shared.messaging import Nothing, TaskContext
+from shared.jobs import job_state
+from shared.jobs.job_state import Progress
+from shared.messages.messaging import Nothing, TaskContext
 from shared.settings import Settings
+from shared.web.auth import Viewer, parse_api_keys
 from tests.factories import Factory
 
 EVERYBODY = Viewer(name=None, sees_all=True)

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from shared.db.models import JobStatus
-from shared.messaging import Message
+from shared.jobs.storage import stored_path
+from shared.messages.messaging import Message
 from shared.settings import Settings
-from shared.storage import stored_path
 from tests.factories import Factory
 
 JOB_FIELDS = {

@@ -6,7 +6,7 @@ import pytest
 
 from features.jobs import tasks
 from shared.db.models import JobStatus
-from shared.messaging import Message, Nothing, TaskContext
+from shared.messages.messaging import Message, Nothing, TaskContext
 from tests.factories import Factory
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import xlsxwriter
 
-from tests.features.processing.readers import test_xls, test_xlsx_hostile
-from tests.features.processing.readers.workbooks import sheet_xml, write_package
+from tests.features.processing.readers.excel import test_xls, test_xlsx_hostile
+from tests.features.processing.readers.excel.workbooks import sheet_xml, write_package
 
 Make = Callable[[Path], object]
 MIB = 2**20

@@ -15,9 +15,9 @@ import xlwt
 
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
-from features.processing.records import findings_to_table
-from shared.table_dialect import parse_table_dialect
-from shared.table_schema import parse_table_schema
+from features.processing.recording.findings import findings_to_table
+from shared.descriptors.table_dialect import parse_table_dialect
+from shared.descriptors.table_schema import parse_table_schema
 
 SCHEMA = {"fields": [{"name": "id", "type": "integer", "constraints": {"required": True}}, {"name": "name", "type": "string", "constraints": {"maxLength": 3}}]}
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from features.processing.engine import inspect_file
 from features.processing.readers.base import ReadLimits
-from shared.table_dialect import parse_table_dialect
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_dialect import parse_table_dialect
+from shared.descriptors.table_schema import parse_table_schema
 from tests.features.processing.cases import cases
 from tests.features.processing.oracle import Error, check_table
-from tests.features.processing.readers import csv_oracle
+from tests.features.processing.readers.csv import oracle as csv_oracle
 
 _FORMS: list[dict[str, Any]] = [
     {"delimiter": ",", "quoteChar": '"'},

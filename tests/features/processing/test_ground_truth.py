@@ -12,7 +12,7 @@ from bench.truth import collect_errors, compare
 from bench.workbooks import make_xls, make_xlsx
 from features.processing.engine import inspect_file
 from features.processing.readers.base import ReadLimits
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_schema import parse_table_schema
 
 
 def assert_exact(file: BenchFile, limits: ReadLimits | None = None) -> None:

@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.features.processing.hostile import corpus
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 MAX_PEAK_MIB = 350
 """A worker may take 384; its connections and tasks need some of that."""
 

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from features.processing.__main__ import main
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.fixture

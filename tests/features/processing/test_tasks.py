@@ -11,10 +11,11 @@ import pytest
 from features.processing import run, tasks
 from features.processing.engine import ChunkReport, inspect_file
 from features.processing.readers.base import FileUnreadable
-from shared import job_state, shutdown
 from shared.contracts import ProcessJob
 from shared.db.models import Job, JobStatus
-from shared.messaging import Message, TaskContext
+from shared.jobs import job_state
+from shared.messages.messaging import Message, TaskContext
+from shared.worker import shutdown
 from tests.factories import Factory
 
 ROWS = b"id,name,age\n" + b"".join(b"%d,Name %d,%d\n" % (n, n, n % 90) for n in range(1, 101)) + b"oops,Bad,12\n101,,13\n102,Short\n\n103,Long,14,extra\n"

@@ -7,10 +7,10 @@ import pytest
 
 from features.retry import tasks
 from features.retry.suspects import Suspects
-from shared import job_state
 from shared.db.models import JobStatus
-from shared.messaging import Message, Nothing, TaskContext
-from shared.redis_client import open_redis
+from shared.jobs import job_state
+from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.redis_client import open_redis
 from tests.factories import Factory
 
 PAST = datetime.now(UTC) - timedelta(seconds=5)
@@ -120,8 +120,8 @@ async def test_unanswered_job_is_rung_again_at_growing_intervals(context: TaskCo
         await factory.set(due.id, next_ring_at=PAST)
     assert [message.payload for message in sent] == [{"job_id": str(due.id)}] * 8
     assert waits == sorted(waits)
-    assert waits[0] == 2 * job_state.RING_AGAIN_S
-    assert waits[-1] == job_state.RING_AT_MOST_S
+    assert waits[0] == 2 * job_state.FIRST_RING_INTERVAL_S
+    assert waits[-1] == job_state.MAX_RING_INTERVAL_S
 
 
 async def test_broker_that_forgot_everything_has_every_waiting_job_rung(context: TaskContext, factory: Factory, sent: list[Message]) -> None:

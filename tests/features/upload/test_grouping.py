@@ -15,7 +15,7 @@ import pytest
 from features.upload import grouping, queries
 from features.upload.disk import FileWriter, complete_files
 from features.upload.grouping import Grouping
-from shared.messaging import Message
+from shared.messages.messaging import Message
 from shared.settings import Settings
 from tests.factories import CSV, Factory
 
@@ -45,7 +45,7 @@ async def begin(group: Grouping[int, int], *items: int) -> Sequence[asyncio.Task
 
 async def test_who_asks_meanwhile_is_served_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grouping, "PATIENCE_S", 60.0)
-    monkeypatch.setattr(grouping, "MOST_IN_GROUP", 3)
+    monkeypatch.setattr(grouping, "MAX_IN_GROUP", 3)
     of_a_request.set("this one")
     work = Work()
     group = Grouping(work)

@@ -17,7 +17,7 @@ from features.upload import disk
 from features.upload.disk import FileWriter, complete_files
 from features.upload.grouping import Grouping
 from shared.db.models import JobStatus
-from shared.messaging import Message
+from shared.messages.messaging import Message
 from shared.settings import Settings
 from tests.factories import CSV, Factory
 
@@ -369,8 +369,8 @@ async def test_database_away_is_a_503_and_leaves_no_file(app: FastAPI, client: h
 
 
 async def test_broker_away_does_not_fail_an_upload(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
-    from shared.broker import Broker, create_celery
     from shared.db.session import Database
+    from shared.messages.broker import Broker, create_celery
 
     gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     broker = Broker(create_celery(gone), gone)

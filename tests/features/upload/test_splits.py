@@ -16,8 +16,8 @@ from features.upload.disk import complete_files
 from features.upload.form import FormParser, Part
 from features.upload.grouping import Grouping
 from features.upload.receive import receive_file
+from shared.jobs.storage import stored_path
 from shared.settings import Settings
-from shared.storage import stored_path
 
 BOUNDARY = "bound-ary"
 DELIMITER = f"\r\n--{BOUNDARY}".encode()

@@ -15,7 +15,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from shared import webhook_address
+from shared.web import webhook_address
 
 Addresses = Sequence[str] | None
 """IPv4 addresses; empty: the name does not exist; None: silence."""

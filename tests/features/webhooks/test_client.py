@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,13 +19,13 @@ import trustme
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from features.webhooks import client
-from features.webhooks.client import MOST_RETRY_AFTER_S, parse_retry_after, post
+from features.webhooks.client import MAX_RETRY_AFTER_S, parse_retry_after, post
 from features.webhooks.deliver import ATTEMPT_S
 from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure
 from shared.settings import Settings
 from tests.features.webhooks.name_server import naming
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent.parent
 SLACK_S = 1.0
 """What a slow machine may add to a time of the contract."""
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -212,15 +211,15 @@ async def test_unknown_authority_is_refused_without_any_setting(receivers: Recei
 
 async def test_retry_after_is_recorded_as_seconds_and_as_a_date(receivers: Receivers) -> None:
     assert (await send(receivers.get_url("wait"))).retry_after_s == 7
-    assert (await send(receivers.get_url("wait-until"))).retry_after_s == MOST_RETRY_AFTER_S
+    assert (await send(receivers.get_url("wait-until"))).retry_after_s == MAX_RETRY_AFTER_S
     assert (await send(receivers.get_url("answer"))).retry_after_s is None
 
 
 @pytest.mark.parametrize(
     ("value", "wanted_s"),
     [
-        ("0", 0), ("3", 3), ("99999999999999999999", MOST_RETRY_AFTER_S), ("Tue, 24 Nov 2026 12:00:04 GMT", 4), ("Tuesday, 24-Nov-26 12:00:04 GMT", 4),
-        ("Tue Nov 24 12:00:04 2026", 4), ("Tue, 24 Nov 2026 11:00:00 GMT", 0), ("Tue, 24 Nov 9999 12:00:00 GMT", MOST_RETRY_AFTER_S),
+        ("0", 0), ("3", 3), ("99999999999999999999", MAX_RETRY_AFTER_S), ("Tue, 24 Nov 2026 12:00:04 GMT", 4), ("Tuesday, 24-Nov-26 12:00:04 GMT", 4),
+        ("Tue Nov 24 12:00:04 2026", 4), ("Tue, 24 Nov 2026 11:00:00 GMT", 0), ("Tue, 24 Nov 9999 12:00:00 GMT", MAX_RETRY_AFTER_S),
         (None, None), ("", None), ("-1", None), ("1.5", None), ("soon", None), ("²", None), ("Tue, 99 Nov 2026 12:00:04 GMT", None),
     ],
 )  # fmt: skip

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from features.webhooks.ledger import MOST_AT_ONCE, Batcher
+from features.webhooks.ledger import MAX_AT_ONCE, Batcher
 
 
 class Work:
@@ -35,8 +35,8 @@ async def test_what_is_asked_during_a_batch_is_the_next_batch() -> None:
 async def test_batch_has_a_largest_size() -> None:
     work = Work()
     batcher = Batcher(work.square)
-    assert await asyncio.gather(*(batcher.ask(number) for number in range(100, 2 * MOST_AT_ONCE + 200))) == [n * n for n in range(100, 2 * MOST_AT_ONCE + 200)]
-    assert [len(batch) for batch in work.batches] == [MOST_AT_ONCE, MOST_AT_ONCE, 100]
+    assert await asyncio.gather(*(batcher.ask(number) for number in range(100, 2 * MAX_AT_ONCE + 200))) == [n * n for n in range(100, 2 * MAX_AT_ONCE + 200)]
+    assert [len(batch) for batch in work.batches] == [MAX_AT_ONCE, MAX_AT_ONCE, 100]
 
 
 async def test_same_key_asked_for_together_is_answered_once() -> None:

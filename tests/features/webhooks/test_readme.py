@@ -9,14 +9,14 @@ import subprocess
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features.webhooks.client import sign
+from tests.paths import ROOT
 
-README = (Path(__file__).parent.parent.parent.parent / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 SECRET, NEXT, OTHER = "whsec_" + "A" * 32, "B" * 32, "whsec_" + "C" * 32
 BODY = '{"type":"job.completed","filename":"b\u00fccher \U0001f4da.csv"}'
 Case = tuple[str, dict[str, str], str]

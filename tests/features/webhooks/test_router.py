@@ -8,7 +8,7 @@ import pytest
 from features.webhooks import tasks
 from features.webhooks.messages import SendDelivery
 from shared.db.models import JobStatus
-from shared.messaging import Message, TaskContext
+from shared.messages.messaging import Message, TaskContext
 from tests.factories import Factory
 from tests.features.webhooks.receiver import receiving, status
 

@@ -19,11 +19,11 @@ from features.webhooks import queries, tasks
 from features.webhooks.messages import SendDelivery
 from features.webhooks.models import Delivery, DeliveryStatus
 from features.webhooks.schemas import AttemptResult, Outcome
-from shared import job_state
 from shared.db.models import Job, JobStatus
-from shared.job_state import Progress
-from shared.messaging import Message, Nothing, TaskContext
-from shared.webhook_address import choose_address, parse_webhook_url
+from shared.jobs import job_state
+from shared.jobs.job_state import Progress
+from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.web.webhook_address import choose_address, parse_webhook_url
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import Receiver, receiving, status

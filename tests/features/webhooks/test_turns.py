@@ -99,7 +99,7 @@ async def test_receiver_that_answers_again_is_like_the_others() -> None:
 
 
 async def test_no_more_receivers_than_some_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns_module, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(turns_module, "MAX_REMEMBERED", 2)
     queue = Queue(at_once=2, per_receiver=2)
     for receiver in "abc":
         queue.turns.note(receiver, hangs=True)

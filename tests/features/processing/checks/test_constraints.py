@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.processing.checks.compile import Checker, CheckResult
+from features.processing.checking.checker import Checker, CheckResult
 from features.processing.readers.base import Chunk, ReadLimits
-from shared.table_schema import parse_table_schema
+from shared.descriptors.table_schema import parse_table_schema
 from tests.features.processing.oracle import check_table
 
 

@@ -1,0 +1,216 @@
+"""A Table Schema made into rules for the columns of one file, and the loop that holds each chunk against them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.checking.declarations import (
+    CheckContext,
+    ColumnCheck,
+    ColumnRule,
+    KeyRule,
+    LateFinding,
+    TypedChunk,
+    column_checks,
+    key_checks,
+    messages_for,
+)
+from features.processing.checking.labels import find_misfits, match_columns, printable_label
+from features.processing.checking.type_rule import Typed, TypeRule
+from features.processing.column import Column, Indices, Mask, TextSet
+from features.processing.keys.key_set import KeySpace
+from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from shared.descriptors.table_schema import Field, TableSchema
+
+_TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
+_REQUIRED_MESSAGE = "This cell must not be empty."
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What was found in one piece of the file."""
+
+    findings: Sequence[Finding]
+    """The reader's and the checks', for rows in no order between findings."""
+    rows_failed: int
+    """Distinct rows with at least one error that were not counted before."""
+
+
+class Checker:
+    """Holds the rows of one file against a schema, chunk by chunk, in the order of the rows."""
+
+    def __init__(self, table_schema: TableSchema, *, labels: Sequence[str] | None, header_row: int | None, limits: ReadLimits) -> None:
+        self._match = match_columns(table_schema, labels, header_row)
+        self._labels = labels
+        self._table_schema = table_schema
+        self._context = CheckContext(limits=limits, keys=KeySpace(limits))
+        names = self._match.fields
+        self._names = {index: self._name_of(index) for index in range(max(len(labels or ()), max(names, default=-1) + 1))}
+        self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in names.items()}
+        self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
+
+    def check_header(self) -> Sequence[Finding]:
+        """Problems of the labels; they are no failed rows."""
+        return self._match.findings
+
+    def check(self, chunk: Chunk) -> CheckResult:
+        """Check the next chunk."""
+        findings = [self._renamed(finding) for finding in chunk.findings]
+        failed = _rows_with(chunk.findings, chunk.row_numbers)
+        if self._labels is None and len(chunk.row_numbers):
+            misfits = find_misfits(self._table_schema, chunk)
+            findings += misfits
+            failed |= _rows_with(misfits, chunk.row_numbers)
+        columns: dict[str, Typed] = {}
+        missing: dict[str, Mask] = {}
+        for index, plan in self._columns.items():
+            if index < len(chunk.columns) and len(chunk.row_numbers):
+                name = self._names[index]
+                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, name)
+                findings += judged.findings
+                failed |= judged.failed
+                columns[plan.field.name], missing[plan.field.name] = judged.typed, judged.missing
+        # Rows that a row rule refuses are failed for the rules after it as well: each row is counted once.
+        for error_type, rule in self._key_rules if len(chunk.row_numbers) else ():
+            typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns=columns, missing=missing, failed=failed)
+            for found in rule.find_bad(typed_chunk):
+                failed[found.rows] = True
+                findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
+        return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost)
+
+    def finish(self) -> Iterator[CheckResult]:
+        """Say what is only known after the last chunk, in pieces of bounded size."""
+        waiting = [(error_type, rule.finish()) for error_type, rule in self._key_rules]
+        heads = [(error_type, rest, next(rest, None)) for error_type, rest in waiting]
+        while any(head is not None for _, _, head in heads):
+            # Rows up to the first end of a piece are complete in all rules, so each row can be counted once.
+            end = min(int(head.row_numbers[-1]) for _, _, head in heads if head is not None)
+            findings: list[Finding] = []
+            fresh: list[RowNumbers] = []
+            later: list[tuple[str, Iterator[LateFinding], LateFinding | None]] = []
+            for error_type, rest, head in heads:
+                if head is None:
+                    continue
+                count = int(np.searchsorted(head.row_numbers, end, side="right"))
+                if count:
+                    findings.append(Finding(error_type=error_type, row_numbers=head.row_numbers[:count], message=head.message))
+                    fresh.append(head.row_numbers[:count][~head.had_failed[:count]])
+                later.append((error_type, rest, _rest_of(head, count) if count < len(head.row_numbers) else next(rest, None)))
+            heads = later
+            yield CheckResult(findings, len(np.unique(np.concatenate(fresh))))
+
+    def close(self) -> None:
+        """Give files and processes back; may be called twice."""
+        for plan in self._columns.values():
+            plan.close()
+        for _, rule in self._key_rules:
+            rule.close()
+        self._context.keys.close()
+
+    def _name_of(self, index: int) -> str | None:
+        """The label as it stands in the file; where it is blank or there is none, the field's name."""
+        label = printable_label(self._labels[index]) if self._labels is not None and index < len(self._labels) else ""
+        if label.strip():
+            return label
+        field = self._match.fields.get(index)
+        return field.name if field is not None else None
+
+    def _renamed(self, finding: Finding) -> Finding:
+        """The reader's finding under the name that all errors of its column bear."""
+        if finding.column_number is None or finding.column_number - 1 not in self._names or finding.error_type == "extra-cell":
+            return finding
+        name = self._names[finding.column_number - 1]
+        return finding if name == finding.column_name else replace(finding, column_name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    findings: list[Finding]
+    failed: Mask
+    typed: Typed
+    missing: Mask
+
+
+class _ColumnPlan:
+    """The rules of one field."""
+
+    def __init__(self, table_schema: TableSchema, field: Field, context: CheckContext) -> None:
+        self.field = field
+        self._type_rule = TypeRule(field)
+        given = table_schema.missing_values if field.missing_values is None else field.missing_values
+        # A cell of only white space counts as "", so such a missing value does too.
+        texts = {text if text.strip() else "" for text in given}
+        self._empty_is_missing = "" in texts
+        self._missing_texts = TextSet(sorted(texts - {""}))
+        built = ((check, check.build(field, context)) for check in column_checks())
+        self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
+
+    def check(self, text: pa.StringArray, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
+        raw = Column(text)
+        column = raw if self._empty_is_missing else raw.blanks_emptied()
+        fast = self._type_rule.parse_fast(column)
+        if not self._empty_is_missing:
+            missing = np.zeros(len(raw), np.bool_)
+        elif self.field.type in _TYPES_WITH_BLANK_VALUES:
+            missing = raw.blank
+        else:
+            # A blank cell is a value of text types only.
+            missing = raw.blank_among(np.flatnonzero(~fast.accepted))
+        if len(self._missing_texts):
+            missing = missing | self._missing_texts.find_in(raw)
+        candidates = raw.present & ~missing
+        typed = self._type_rule.judge(column, candidates, fast)
+        findings: list[Finding] = []
+        failed = np.zeros(len(raw), np.bool_)
+
+        def report(error_type: str, bad: Mask, message: str | ColumnRule) -> None:
+            if bool(bad.any()):
+                rows = np.flatnonzero(bad)
+                said = message if isinstance(message, str) else messages_for(message, column, rows)
+                findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
+                np.logical_or(failed, bad, out=failed)
+
+        report("type-error", candidates & ~typed.ok, self._type_rule.message)
+        if self.field.constraints.required:
+            report("required-error", missing, _REQUIRED_MESSAGE)
+        for check, rule in self._rules:
+            bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
+            if bool(bad.any()):
+                report(check.error_type, bad & typed.ok & ~failed, rule)
+        return _Judged(findings, failed, typed, missing)
+
+    def close(self) -> None:
+        for _, rule in self._rules:
+            if rule.close is not None:
+                rule.close()
+
+
+def _finding(
+    error_type: str, column: Column, rows: Indices, row_numbers: RowNumbers, message: str | pa.StringArray, column_number: int, column_name: str | None
+) -> Finding:
+    return Finding(
+        error_type=error_type,
+        row_numbers=row_numbers[rows],
+        message=message,
+        raw_values=column.text.take(pa.array(rows)),
+        column_number=column_number,
+        column_name=column_name,
+    )
+
+
+def _rows_with(findings: Sequence[Finding], row_numbers: RowNumbers) -> Mask:
+    """Which of a chunk's own rows something was found in."""
+    failed = np.zeros(len(row_numbers), np.bool_)
+    if len(failed):
+        for finding in findings:
+            places = np.minimum(np.searchsorted(row_numbers, finding.row_numbers), len(failed) - 1)
+            failed[places[row_numbers[places] == finding.row_numbers]] = True
+    return failed
+
+
+def _rest_of(finding: LateFinding, count: int) -> LateFinding:
+    return replace(finding, row_numbers=finding.row_numbers[count:], had_failed=finding.had_failed[count:])

@@ -1,0 +1,166 @@
+"""Which column belongs to which field, and what is wrong with the labels of the header."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.column import Column
+from features.processing.readers.base import Chunk, Finding
+from shared.descriptors.table_schema import Field, TableSchema
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnMatch:
+    """Columns matched with fields."""
+
+    fields: dict[int, Field] = field(default_factory=dict)
+    """The field of each column (from 0) that has one."""
+    findings: tuple[Finding, ...] = ()
+    """Problems of the header, one for each label."""
+
+
+def printable_label(label: str) -> str:
+    r"""Return a label as it can be stored and sent: NUL, which no database takes, is shown as `\x00`."""
+    return label.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
+    """Match as `fieldsMatch` says; without a header by position."""
+    if labels is None:
+        return ColumnMatch(fields=dict(enumerate(table_schema.fields)))
+    header = _Header(labels, header_row or 1)
+    match = _match_by_position if table_schema.fields_match == "exact" else _match_by_name
+    fields = match(table_schema, header)
+    return ColumnMatch(fields=fields, findings=tuple(header.findings))
+
+
+class _Header:
+    """The labels, and which of them have a problem of their own already."""
+
+    def __init__(self, labels: Sequence[str], row_number: int) -> None:
+        self.labels = [printable_label(label) for label in labels]
+        self._raw = labels
+        self._row_number = row_number
+        self.findings: list[Finding] = []
+        self.first: dict[str, int] = {}
+        """Where each label stands first; blank ones are no labels."""
+        self.broken: set[int] = set()
+        for index, label in enumerate(self.labels):
+            if not label.strip():
+                self.add("blank-label", index, "This column has no name in the header.")
+            elif label in self.first:
+                self.add("duplicate-label", index, f"The column name {label} is used more than once; it stands first in column {self.first[label] + 1}.")
+            else:
+                self.first[label] = index
+        self.broken = {finding.column_number - 1 for finding in self.findings if finding.column_number is not None}
+
+    def add(self, error_type: str, index: int, message: str) -> None:
+        """Note a problem with one label."""
+        label = self.labels[index]
+        self._append(error_type, message, raw=self._raw[index], column_number=index + 1, column_name=label if label.strip() else None)
+
+    def add_missing(self, name: str, column_number: int | None) -> None:
+        """Note that a label is not there."""
+        self._append("missing-label", f"The column {name} is missing in the header.", raw="", column_number=column_number, column_name=name)
+
+    def _append(self, error_type: str, message: str, *, raw: str, column_number: int | None, column_name: str | None) -> None:
+        self.findings.append(
+            Finding(
+                error_type=error_type,
+                row_numbers=np.array([self._row_number], np.int64),
+                message=message,
+                raw_values=pa.array([raw], pa.string()),
+                column_number=column_number,
+                column_name=column_name,
+            ),
+        )
+
+
+def _match_by_position(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
+    for index, label in enumerate(header.labels):
+        if index in header.broken:
+            continue
+        if index >= len(table_schema.fields):
+            header.add("extra-label", index, f"The column {label} is not expected: the schema has {len(table_schema.fields)} columns.")
+        elif label != table_schema.fields[index].name:
+            header.add("incorrect-label", index, f"This column must be named {table_schema.fields[index].name}.")
+    for index in range(len(header.labels), len(table_schema.fields)):
+        header.add_missing(table_schema.fields[index].name, index + 1)
+    return dict(zip(range(len(header.labels)), table_schema.fields, strict=False))
+
+
+def _match_by_name(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
+    by_name = {table_field.name: table_field for table_field in table_schema.fields}
+    fields = {index: by_name[label] for label, index in header.first.items() if label in by_name}
+    if table_schema.fields_match in ("equal", "superset"):
+        for label, index in header.first.items():
+            if label not in by_name:
+                header.add("extra-label", index, f"The column {label} is not expected: the schema does not name it.")
+    for name in _names_missing(table_schema, header, found=bool(fields)):
+        header.add_missing(name, None)
+    return fields
+
+
+def _names_missing(table_schema: TableSchema, header: _Header, *, found: bool) -> list[str]:
+    """Fields that should have a column and have none."""
+    if table_schema.fields_match in ("equal", "subset") or (table_schema.fields_match == "partial" and not found):
+        needed = [each.name for each in table_schema.fields]
+    else:
+        # A column may be left out where it may be empty.
+        needed = [each.name for each in table_schema.fields if each.constraints.required or each.name in table_schema.primary_key]
+    return [name for name in needed if name not in header.first]
+
+
+def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
+    """Return what a table without a header has too few or too many of: one error for each cell, as there are no labels to bear it."""
+    findings: list[Finding] = []
+    width, expected = len(chunk.columns), len(table_schema.fields)
+    if table_schema.fields_match in ("exact", "equal", "subset"):
+        findings += [
+            Finding(
+                error_type="missing-cell",
+                row_numbers=chunk.row_numbers,
+                message=f"This row ends before this column: the schema has {expected} columns, this row has {width}.",
+                raw_values=pa.array([""] * len(chunk.row_numbers), pa.string()),
+                column_number=index + 1,
+                column_name=table_schema.fields[index].name,
+            )
+            for index in range(width, expected)
+        ]
+    if table_schema.fields_match in ("exact", "equal", "superset"):
+        for index in range(expected, width):
+            rows = np.flatnonzero(Column(chunk.columns[index]).present)
+            if len(rows):
+                findings.append(
+                    Finding(
+                        error_type="extra-cell",
+                        row_numbers=chunk.row_numbers[rows],
+                        message=f"This cell is one too many: the schema has {expected} columns.",
+                        raw_values=chunk.columns[index].take(pa.array(rows)),
+                        column_number=index + 1,
+                    ),
+                )
+    return findings
+
+
+def usable_names(labels: Sequence[str]) -> list[str]:
+    """Return a name for the field of each label: the label itself, or a free one where it is blank or was used before."""
+    printable = [printable_label(label) for label in labels]
+    taken = Counter(label for label in printable if label.strip())
+    names: list[str] = []
+    used: set[str] = set()
+    for index, label in enumerate(printable):
+        name = label if label not in used else f"{label}_{index + 1}"
+        if not label.strip():
+            name = f"column_{index + 1}"
+        suffix = 2
+        while name in used or (name != label and name in taken):
+            name, suffix = f"{name.rsplit('~', 1)[0]}~{suffix}", suffix + 1
+        used.add(name)
+        names.append(name)
+    return names

@@ -1,0 +1,52 @@
+"""A rule that refuses a key that an earlier row has: `primaryKey` and `uniqueKeys`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from features.processing.checking.declarations import CheckContext, LateFinding, RowFinding, TypedChunk
+from features.processing.checking.value_keys import make_row_keys
+from shared.descriptors.table_schema import TableSchema
+
+
+class UniqueKeyRule:
+    """The keys of the rows read so far; a primary key must be complete as well."""
+
+    def __init__(self, table_schema: TableSchema, names: tuple[str, ...], context: CheckContext, *, is_primary: bool) -> None:
+        fields = {field.name: field for field in table_schema.fields}
+        self._fields = [fields[name] for name in names]
+        self._keys = context.keys
+        self._set = context.keys.create_set()
+        self._is_primary = is_primary
+        listed = ", ".join(names)
+        self._empty_message = f"This row needs a value in each column of the primary key ({listed})."
+        kind = "primary key" if is_primary else "combination of values"
+        self._repeated_message = f"An earlier row has the same {kind} ({listed})."
+
+    def find_bad(self, chunk: TypedChunk) -> list[RowFinding]:
+        """See `KeyRule`."""
+        if any(field.name not in chunk.columns for field in self._fields):
+            return []
+        findings = []
+        complete = np.logical_and.reduce([chunk.columns[field.name].ok for field in self._fields])
+        if self._is_primary:
+            empty = np.flatnonzero(np.logical_or.reduce([chunk.missing[field.name] for field in self._fields]))
+            if len(empty):
+                findings.append(RowFinding(rows=empty, message=self._empty_message))
+        rows = np.flatnonzero(complete)
+        if len(rows):
+            keys = make_row_keys(chunk, self._fields, rows, self._keys)
+            repeated = rows[self._set.add(keys)]
+            if len(repeated):
+                findings.append(RowFinding(rows=repeated, message=self._repeated_message))
+        return findings
+
+    def finish(self) -> Iterator[LateFinding]:
+        """Everything was known in its chunk."""
+        return iter(())
+
+    def close(self) -> None:
+        """See `KeyRule`."""
+        self._set.close()

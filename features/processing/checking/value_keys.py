@@ -1,0 +1,72 @@
+"""PackedKeys of logical values: equal if the values are equal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from features.processing.checking.declarations import TypedChunk
+from features.processing.checking.type_rule import Typed, is_compared_as_text
+from features.processing.column import Indices
+from features.processing.keys.key_set import KeySpace
+from features.processing.keys.packed_keys import PackedKeys, empty_keys
+from shared.descriptors.table_schema import Field
+
+_INT64_DIGITS = 19
+_INT64_END = 2**63
+
+
+def make_row_keys(chunk: TypedChunk, fields: Sequence[Field], rows: Indices, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
+    """Return one key for each of some rows, all of whose parts are values."""
+    return space.combined_keys([make_keys(chunk.columns[field.name], rows, field, space, as_text=as_text) for field in fields])
+
+
+def make_keys(typed: Typed, rows: Indices, field: Field, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
+    """Return keys of some values, equal where the logical values are; with `as_text` where the texts are."""
+    if as_text or is_compared_as_text(field):
+        return space.text_keys(typed.column, rows)
+    numbered = typed.numbered[rows]
+    if bool(numbered.all()):
+        return space.number_keys(np.ascontiguousarray(typed.numbers[rows]))
+    keys = empty_keys(len(rows))
+    if bool(numbered.any()):
+        known = space.number_keys(np.ascontiguousarray(typed.numbers[rows[numbered]]))
+        keys.high[numbered], keys.low[numbered] = known
+    others = np.flatnonzero(~numbered)
+    found = typed.identities(rows[others])
+    numbers = [_whole_number(value, typed.scale) for value in found]
+    whole = [index for index, number in enumerate(numbers) if number is not None]
+    if whole:
+        known = space.number_keys(np.array([numbers[index] for index in whole], np.int64))
+        keys.high[others[whole]], keys.low[others[whole]] = known
+    rest = [index for index, number in enumerate(numbers) if number is None]
+    if rest:
+        known = space.value_keys([_canonical(found[index]) for index in rest], len(rest))
+        keys.high[others[rest]], keys.low[others[rest]] = known
+    return keys
+
+
+def _whole_number(value: object, scale: int) -> int | None:
+    """`value * scale` where that is a whole number of 64 bits, as the fast parser has it."""
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _INT64_DIGITS:
+        scaled = value * scale
+        value, scale = (int(scaled), 1) if scaled == scaled.to_integral_value() else (value, scale)
+    if isinstance(value, int) and abs(value * scale) < _INT64_END:
+        return value * scale
+    return None
+
+
+def _canonical(value: object) -> object:
+    """Something whose repr is the same for equal identities."""
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        text = "".join(map(str, digits)).lstrip("0")
+        stripped = text.rstrip("0")
+        return (sign, stripped, exponent + len(text) - len(stripped)) if isinstance(exponent, int) and stripped else (sign, text, str(exponent))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, frozenset):
+        return sorted(repr(_canonical(item)) for item in value)
+    return tuple(_canonical(item) for item in value) if isinstance(value, tuple) else value

@@ -1,0 +1,42 @@
+"""A rule that allows only listed values: `enum` and `categories`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.processing.checking.declarations import ColumnRule
+from features.processing.checking.type_rule import Typed, is_compared_as_text
+from features.processing.column import Mask, TextSet
+from shared.descriptors.table_schema import Field, constraint_value, identity_of
+
+_SHOWN_VALUES = 10
+
+
+def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule | None:
+    """The rule for the values in `given`; None if there is no list."""
+    if given is None:
+        return None
+    allowed = frozenset(identity_of(constraint_value(field, item)) for item in given)
+    texts = [item if isinstance(item, str) else json.dumps(item) for item in given]
+    message = f"This value must be one of {_list_values(texts)}."
+    is_text = is_compared_as_text(field)
+    # Text that is allowed as it stands; text of other types may say the same value in other words (01 for 1).
+    known = texts if is_text or field.type in ("integer", "number") else [item for item in given if isinstance(item, str)]
+    value_set = TextSet(known)
+
+    def find_bad(typed: Typed) -> Mask:
+        bad = ~value_set.find_in(typed.column)
+        if not is_text:
+            doubtful = np.flatnonzero(bad & typed.ok)
+            bad[doubtful] = [identity_of(value) not in allowed for value in typed.values(doubtful)]
+        return bad
+
+    return ColumnRule(message=message, find_bad_values=find_bad)
+
+
+def _list_values(texts: Sequence[str]) -> str:
+    shown = ", ".join(texts[:_SHOWN_VALUES])
+    return f"{shown} and {len(texts) - _SHOWN_VALUES} more" if len(texts) > _SHOWN_VALUES else shown

@@ -1,0 +1,15 @@
+"""`uniqueKeys`: a combination of values must not stand in an earlier row too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features.processing.checking.declarations import CheckContext, KeyRule, key_check
+from features.processing.checking.unique_key_rule import UniqueKeyRule
+from shared.descriptors.table_schema import TableSchema
+
+
+@key_check("unique_key", error_type="unique-key-error")
+def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]:
+    """Refuse rows whose unique key an earlier row has already; keys with an empty part are not compared."""
+    return [UniqueKeyRule(table_schema, key, context, is_primary=False) for key in table_schema.unique_keys]

@@ -1,0 +1,1 @@
+"""Infers a Table Schema for a file that came without one."""

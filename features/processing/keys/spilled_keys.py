@@ -1,0 +1,104 @@
+"""PackedKeys on disk: sorted, in a file of 64 KB blocks that are found through one key in memory for each, behind a Bloom filter."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+import numpy as np
+
+from features.processing.column import Indices, Mask
+from features.processing.keys.packed_keys import PackedKeys, Words, empty_keys, search_pairs
+from features.processing.readers.base import ReadLimits
+
+BLOCK_KEYS = 4096
+_KEY_BYTES = 16
+
+
+class Bloom:
+    """May a key be on disk? False answers are certain."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._bits = np.zeros(1 << (size_bytes - 1).bit_length(), np.uint8)
+        self._mask = np.uint64(len(self._bits) * 8 - 1)
+
+    def add(self, keys: PackedKeys) -> None:
+        """Note that the keys are on disk."""
+        for place in self._places(keys):
+            np.bitwise_or.at(self._bits, place >> np.uint64(3), (np.uint64(1) << (place & np.uint64(7))).astype(np.uint8))
+
+    def may_contain(self, keys: PackedKeys) -> Mask:
+        """Which keys may be there; the others are not."""
+        result = np.ones(len(keys.high), np.bool_)
+        for place in self._places(keys):
+            result &= (self._bits[place >> np.uint64(3)] >> (place & np.uint64(7)).astype(np.uint8)) & np.uint8(1) == 1
+        return result
+
+    def _places(self, keys: PackedKeys) -> tuple[Words, Words]:
+        mixed = (keys.low ^ (keys.high * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xD6E8FEB86659FD93)
+        mixed ^= mixed >> np.uint64(32)
+        mixed *= np.uint64(0xD6E8FEB86659FD93)
+        return mixed & self._mask, (mixed >> np.uint64(29)) & self._mask
+
+
+class SpilledRun:
+    """Sorted keys in a file that has no name any more; one key of each block stays in memory."""
+
+    def __init__(self, pieces: Iterable[PackedKeys], limits: ReadLimits) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
+        self.size = 0
+        fences = [empty_keys(0)]
+        for keys in _in_blocks(pieces):
+            fences.append(keys.take(np.arange(1)))
+            self._file.write(keys.high.tobytes() + keys.low.tobytes())
+            self.size += len(keys.high)
+        self._fences = PackedKeys(np.concatenate([keys.high for keys in fences]), np.concatenate([keys.low for keys in fences]))
+        self._file.flush()
+
+    def contains(self, keys: PackedKeys) -> Mask:
+        """Which keys are in the file; each block is read once."""
+        found = np.zeros(len(keys.high), np.bool_)
+        blocks = _last_not_greater(self._fences, keys)
+        order = np.argsort(blocks, kind="stable")
+        edges = np.flatnonzero(np.diff(blocks[order], prepend=-2, append=-2))
+        for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            rows = order[start:end]
+            if blocks[rows[0]] >= 0:
+                found[rows] = search_pairs(self._read_block(int(blocks[rows[0]])), keys.take(rows))
+        return found
+
+    def close(self) -> None:
+        """Delete the file; may be called twice."""
+        self._file.close()
+
+    def _read_block(self, block: int) -> PackedKeys:
+        count = min(BLOCK_KEYS, self.size - block * BLOCK_KEYS)
+        self._file.seek(block * BLOCK_KEYS * _KEY_BYTES)
+        words = np.frombuffer(self._file.read(count * _KEY_BYTES), np.uint64)
+        return PackedKeys(words[:count], words[count:])
+
+
+def _in_blocks(pieces: Iterable[PackedKeys]) -> Iterator[PackedKeys]:
+    """The same keys in blocks of one size; the last may be smaller."""
+    rest = empty_keys(0)
+    for piece in pieces:
+        keys = PackedKeys(np.concatenate([rest.high, piece.high]), np.concatenate([rest.low, piece.low])) if len(rest.high) else piece
+        whole = len(keys.high) - len(keys.high) % BLOCK_KEYS
+        for start in range(0, whole, BLOCK_KEYS):
+            yield PackedKeys(keys.high[start : start + BLOCK_KEYS], keys.low[start : start + BLOCK_KEYS])
+        rest = PackedKeys(keys.high[whole:], keys.low[whole:])
+    if len(rest.high):
+        yield rest
+
+
+def _last_not_greater(fences: PackedKeys, keys: PackedKeys) -> Indices:
+    """The last fence that is not greater than each key; -1 where all are."""
+    low_end = np.zeros(len(keys.high), np.int64)
+    high_end = np.full(len(keys.high), len(fences.high), np.int64)
+    while bool((low_end < high_end).any()):
+        middle = np.minimum((low_end + high_end) // 2, len(fences.high) - 1)
+        high, low = fences.high[middle], fences.low[middle]
+        not_greater = (low_end < high_end) & ((high < keys.high) | ((high == keys.high) & (low <= keys.low)))
+        low_end, high_end = np.where(not_greater, middle + 1, low_end), np.where(~not_greater & (low_end < high_end), middle, high_end)
+    return low_end - 1

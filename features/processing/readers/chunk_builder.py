@@ -1,0 +1,156 @@
+"""Blocks of cells, cut by bytes, become chunks, cut by rows; runs of blank rows become one error each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind, RowKinds
+
+_NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
+_MAX_FINDINGS = 200_000
+"""A chunk that has more errors ends with the block that brought them."""
+_MAX_ARRAYS = 20_000
+"""A chunk of a very wide table ends where the pieces of its columns become too many: each costs some hundred bytes."""
+
+
+class ChunkBuilder:
+    """Takes the blocks of one file in their order. The chunks are the same wherever the borders of the blocks fall."""
+
+    def __init__(self, limits: ReadLimits, *, width: int) -> None:
+        self._limits, self._width = limits, width
+        self._columns: list[list[pa.StringArray]] = []
+        self._row_numbers: list[RowNumbers] = []
+        self._findings: list[Finding] = []
+        self._rows = self._bytes = self._found = self._rows_lost = 0
+        self._blank_from = self._blank_rows = 0
+        self._bytes_read = 0
+
+    def add(self, block: CellBlock) -> Iterator[Chunk]:
+        """The chunks that `block` completes."""
+        lost_at, lost_kinds, lost_rows = self._find_lost(block)
+        # A slice keeps the whole block in memory, so a chunk that has any of its rows counts all of its bytes.
+        size_bytes = sum(column.nbytes for column in block.columns)
+        if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
+            yield self._cut()
+        self._bytes_read = block.bytes_read
+        total = len(block.row_numbers)
+        first = 0
+        while True:
+            last = min(total, first + self._limits.chunk_rows - self._rows)
+            # The next row's number bounds what belongs to the rows up to here.
+            before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
+            after = block.row_numbers[first] if first else 0
+            self._take(block, first, last, size_bytes)
+            self._take_findings(block.findings, after, before)
+            chosen = slice(int(np.searchsorted(lost_at, after)), int(np.searchsorted(lost_at, before)))
+            self._take_lost(lost_at[chosen], lost_kinds[chosen], lost_rows[chosen])
+            first = last
+            if first < total or self._is_full():
+                yield self._cut()
+            if first >= total:
+                return
+
+    def finish(self) -> Iterator[Chunk]:
+        """The last chunk, if there is anything left; blank rows at the end are nothing."""
+        if self._rows or self._findings or self._rows_lost:
+            yield self._cut()
+
+    def _is_full(self) -> bool:
+        return (
+            self._rows >= self._limits.chunk_rows
+            or self._bytes >= self._limits.chunk_bytes
+            or self._found >= _MAX_FINDINGS
+            or len(self._columns) * self._width >= _MAX_ARRAYS
+        )
+
+    def _take(self, block: CellBlock, first: int, last: int, size_bytes: int) -> None:
+        if first == last:
+            return
+        self._columns.append([column.slice(first, last - first) for column in block.columns])
+        self._row_numbers.append(block.row_numbers[first:last])
+        self._rows += last - first
+        self._bytes += size_bytes
+
+    def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
+        for finding in findings:
+            start, stop = (int(place) for place in np.searchsorted(finding.row_numbers, [after, before]))
+            if start == stop:
+                continue
+            self._findings.append(finding.slice(start, stop))
+            self._found += stop - start
+
+    def _take_lost(self, at: RowNumbers, kinds: RowKinds, rows: npt.NDArray[np.int64]) -> None:
+        if not len(at):
+            return
+        for kind, error_type, message in (
+            (RowKind.UNCLOSED_QUOTE, "unclosed-quote", "A quotation mark opens a cell in this row and is never closed, so the row cannot be split into cells."),
+            (
+                RowKind.TOO_LONG,
+                "row-too-long",
+                f"This row is too long to be read: more than {_describe_bytes(self._limits.max_row_bytes)} or {MAX_COLUMNS:,} cells.",
+            ),
+        ):
+            if (places := at[kinds == kind]).size:
+                self._findings.append(Finding(error_type=error_type, row_numbers=places, message=message))
+        blank = kinds == RowKind.BLANK
+        if blank.any():
+            messages = ["This row is empty." if count == 1 else f"This row and the rows after it, {count} in all, are empty." for count in rows[blank].tolist()]
+            self._findings.append(Finding(error_type="blank-row", row_numbers=at[blank], message=pa.array(messages, type=pa.string())))
+        self._found += len(at)
+        self._rows_lost += int(rows.sum())
+
+    def _find_lost(self, block: CellBlock) -> tuple[RowNumbers, RowKinds, npt.NDArray[np.int64]]:
+        """Rows without cells, one entry for a run of blank rows that a row ends; a run at the block's end waits for what follows."""
+        if not self._blank_rows and not block.kinds.any():
+            return _NO_ROWS, np.empty(0, dtype=np.uint8), _NO_ROWS
+        kept = np.flatnonzero(block.kinds != RowKind.COMMENT)
+        kinds = block.kinds[kept]
+        numbers = kept + block.first_row
+        blank = kinds == RowKind.BLANK
+        changes = np.flatnonzero(np.diff(blank)) + 1
+        firsts = np.concatenate([[0], changes]) if len(kept) else changes
+        lengths = np.diff(np.append(firsts, len(kept)))
+        runs = [(int(numbers[first]), int(length)) for first, length in zip(firsts, lengths, strict=True) if blank[first]]
+        if self._blank_rows and len(kept):
+            if blank[0]:
+                runs[0] = (self._blank_from, self._blank_rows + runs[0][1])
+            else:
+                runs.insert(0, (self._blank_from, self._blank_rows))
+            self._blank_rows = 0
+        if len(kept) and blank[-1]:
+            self._blank_from, self._blank_rows = runs.pop()
+        broken = kinds > RowKind.COMMENT
+        at = np.concatenate([numbers[broken], np.array([first for first, _ in runs], dtype=np.int64)])
+        lost_kinds = np.concatenate([kinds[broken], np.full(len(runs), RowKind.BLANK, dtype=np.uint8)])
+        rows = np.concatenate([np.ones(int(broken.sum()), dtype=np.int64), np.array([length for _, length in runs], dtype=np.int64)])
+        order = np.argsort(at, kind="stable")
+        return at[order], lost_kinds[order], rows[order]
+
+    def _cut(self) -> Chunk:
+        parts = self._columns
+        if not parts:
+            columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
+        elif len(parts) == 1:
+            columns = parts[0]
+        else:
+            # From the last to the first, each given up with the next: the parts are not in memory twice.
+            columns = [pa.concat_arrays([part.pop() for part in parts]) for _ in range(self._width)][::-1]
+        chunk = Chunk(
+            columns=columns,
+            row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,
+            findings=tuple(self._findings),
+            rows_lost=self._rows_lost,
+            bytes_read=self._bytes_read,
+        )
+        self._columns, self._row_numbers, self._findings = [], [], []
+        self._rows = self._bytes = self._found = self._rows_lost = 0
+        return chunk
+
+
+def _describe_bytes(size_bytes: int) -> str:
+    return f"{size_bytes // 2**20} MiB" if size_bytes % 2**20 == 0 else f"{size_bytes} bytes"

@@ -1,0 +1,73 @@
+"""What a CSV file does not say about its characters: its delimiter and its quote character."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter
+from features.processing.readers.csv.scan import scan_rows
+
+DELIMITERS = ("\t", "|", ";", ",")
+QUOTES = ('"', "'")
+_SAMPLE_ROWS = 1000
+_SAMPLE_CELLS = 10_000
+
+
+def detect_dialect(sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, skip_rows: int) -> CsvGrammar:
+    """`grammar` with the delimiter and the quote character that fit the sample best, where they are to be found.
+
+    The best delimiter gives the most columns to the header and as many to the rows below it. `skip_rows` rows above the header do not count.
+    """
+    candidates = [
+        replace(grammar, delimiter=delimiter, quote_char=_detect_quote(sample, delimiter) if find_quote else grammar.quote_char)
+        for delimiter in (DELIMITERS if find_delimiter else (grammar.delimiter,))
+        if delimiter not in (grammar.quote_char, grammar.escape_char)
+        and delimiter not in (grammar.comment_char or "")
+        # Where it is nowhere, there is one column; the comma stands for that.
+        and (not find_delimiter or delimiter == "," or delimiter.encode() in sample)
+    ]
+    scores = [_score(_sample_widths(sample, candidate)[skip_rows:]) for candidate in candidates]
+    # Of equals the one that is rarer in text; where there is one column only, the comma.
+    return candidates[scores.index(max(scores)) if max(scores) else -1] if candidates else grammar
+
+
+def _detect_quote(sample: bytes, delimiter: str) -> str:
+    """The double quote, unless cells are enclosed in single quotes only."""
+    double, single = QUOTES
+    return single if not _count_enclosed(sample, double, delimiter) and _count_enclosed(sample, single, delimiter) > 1 else double
+
+
+def _count_enclosed(sample: bytes, quote: str, delimiter: str) -> int:
+    """How many cells are enclosed in `quote`; 0 where more than half of the cells that begin with it do not end with it."""
+    if quote.encode() not in sample:
+        return 0
+    edge = re.escape(delimiter)
+    opened = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}".encode(), sample)
+    enclosed = re.findall(f"(?:^|(?<=[{edge}\r\n])){quote}[^{quote}\r\n]*{quote}(?=[{edge}\r\n]|$)".encode(), sample)
+    return len(enclosed) if len(enclosed) * 2 >= len(opened) else 0
+
+
+def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
+    """How many cells each of the first rows has; blank and comment rows count as places only."""
+    scan = scan_rows(sample, grammar, final=False)
+    if not len(scan.starts):
+        scan = scan_rows(sample, grammar, final=True)
+    splitter = RowSplitter(grammar, max_cells=_SAMPLE_CELLS)
+    widths = []
+    for start, stop in zip(scan.starts[:_SAMPLE_ROWS].tolist(), scan.stops[:_SAMPLE_ROWS].tolist(), strict=True):
+        text = sample[start:stop].decode("utf-8", "replace")
+        is_row = text.strip() and not (grammar.comment_char and text.startswith(grammar.comment_char))
+        widths.append(len(splitter.split(text)) if is_row else 0)
+    return widths
+
+
+def _score(widths: Sequence[int]) -> float:
+    """How well the rows agree with the first one, and how many columns that makes; 0 for one column."""
+    filled = [width for width in widths if width]
+    if not filled or filled[0] == 1:
+        return 0.0
+    header, rows = filled[0], filled[1:]
+    share = sum(width == header for width in rows) / len(rows) if rows else 1.0
+    return share * (1 + min(header, 100) / 100) + header / _SAMPLE_CELLS

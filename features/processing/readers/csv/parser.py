@@ -1,0 +1,207 @@
+"""From blocks of rows to columns of text: Arrow's parser for what it reads as `grammar` says; every other row is found, and left as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from features.processing.column import ASCII_END, Mask
+from features.processing.readers.cell_block import RowKind, RowKinds
+from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
+from features.processing.readers.csv.scan import Positions
+
+BOM = b"\xef\xbb\xbf"
+
+_MAX_CELLS_PER_STEP = 400_000
+"""Bounds the memory of one step where a table has thousands of columns, or a block millions of rows."""
+_FEW_COLUMNS = 64
+"""A regular block is parsed in one step where its table has no more."""
+_MAX_ARROW_COLUMNS = 2_000
+"""Each column of a call costs Arrow some 10 KB that it does not give back; the rows of a wider table are left as text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedBlock:
+    """The rows of one block: most as cells, the others as they stand in the file."""
+
+    kinds: RowKinds
+    """What is known yet; ROW where it is not."""
+    plain: Positions
+    """Which rows are in `columns`."""
+    columns: list[pa.StringArray]
+    """Given away to who reads the block."""
+    unparsed: Sequence[tuple[int, str]]
+    """Which other rows there are (not counting those that hold no cells), each with its place in the block and its text, by their places."""
+    first_row: int
+    bytes_read: int
+
+
+class BlockParser:
+    """Parses the blocks of one file in their order, once the width of its table is known. It needs few steps of Python, so that it can run beside others."""
+
+    def __init__(self, grammar: CsvGrammar, *, width: int, comment_rows: Sequence[int], undecodable: str, first_row: int, is_valid_utf8: bool) -> None:
+        self._grammar, self._width = grammar, width
+        self._comment_rows = np.array(sorted(comment_rows), dtype=np.int64)
+        self._undecodable = undecodable
+        self._next_row = first_row
+        self._is_valid_utf8 = is_valid_utf8
+        self._names = [str(number) for number in range(1, width + 1)]
+        self._convert_options = arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False)
+
+    def parse(self, block: RawBlock) -> Iterator[ParsedBlock]:
+        """The block's rows, in parts where the table is wide; nothing for a block without rows."""
+        if self._width > _FEW_COLUMNS or not block.is_regular:
+            step = max(1, _MAX_CELLS_PER_STEP // self._width)
+            for first in range(0, len(block), step):
+                yield self._parse_part(block.part(first, min(first + step, len(block))))
+        elif block.begin < block.end:
+            yield self._parse_part(block)
+
+    def _parse_part(self, block: RawBlock) -> ParsedBlock:
+        parsed = self._parse_regular(block) if self._is_plain(block) else self._parse_any(block)
+        self._next_row += len(parsed.kinds)
+        return parsed
+
+    def _is_plain(self, block: RawBlock) -> bool:
+        """Whether Arrow reads every row as it is to be read, or says that its width is wrong; then nobody needs to know where the rows are."""
+        return (
+            block.is_regular
+            and self._width <= _MAX_ARROW_COLUMNS
+            and not (len(self._comment_rows) and self._comment_rows[-1] >= self._next_row)
+            and not block.data.startswith(BOM, block.begin)
+            and (self._is_valid_utf8 or is_utf8(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)))
+        )
+
+    def _parse_regular(self, block: RawBlock) -> ParsedBlock:
+        columns, ragged = self._read_csv(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin))
+        kinds = np.zeros(len(columns[0]) + len(ragged), dtype=np.uint8)
+        plain = np.arange(len(kinds))
+        if ragged:
+            plain = np.delete(plain, [index for index, _ in ragged])
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _parse_any(self, block: RawBlock) -> ParsedBlock:
+        kinds = self._classify(block)
+        exact = self._find_unparsed(block, kinds)
+        plain = np.flatnonzero((kinds == RowKind.ROW) & ~exact)
+        columns = [pa.array([], type=pa.string())] * self._width
+        if len(plain):
+            columns, ragged = self._read_csv(_join_rows(block, plain))
+            places = [index for index, _ in ragged]
+            exact[plain[places]] = True
+            plain = np.delete(plain, places)
+        unparsed = [(index, block.row(index).decode("utf-8", self._undecodable)) for index in np.flatnonzero(exact).tolist()]
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=unparsed, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _classify(self, block: RawBlock) -> RowKinds:
+        kinds = np.zeros(len(block), dtype=np.uint8)
+        rows = block.spans
+        kinds[rows.starts == rows.stops] = RowKind.BLANK
+        kinds[rows.trouble == RowTrouble.UNCLOSED_QUOTE] = RowKind.UNCLOSED_QUOTE
+        kinds[rows.trouble == RowTrouble.TOO_LONG] = RowKind.TOO_LONG
+        comments = find_comments(block, self._grammar)
+        kinds[comments] = RowKind.COMMENT
+        if len(self._comment_rows):
+            first = np.searchsorted(self._comment_rows, self._next_row)
+            last = np.searchsorted(self._comment_rows, self._next_row + len(block))
+            kinds[self._comment_rows[first:last] - self._next_row] = RowKind.COMMENT
+        return kinds
+
+    def _find_unparsed(self, block: RawBlock, kinds: RowKinds) -> Mask:
+        """The rows that Arrow would read otherwise, or cannot read."""
+        rows: Mask = kinds == RowKind.ROW
+        if self._grammar.skip_initial_space or self._width > _MAX_ARROW_COLUMNS:
+            return rows
+        exact: Mask = np.zeros(len(block), dtype=np.bool_)
+        exact[_find_undecodable(block)] = True
+        # Arrow takes these three bytes at the head of its input for a byte order mark.
+        starts, stops = block.spans.starts, block.spans.stops
+        starting_with_bom = np.frombuffer(block.data, dtype=np.uint8)[np.minimum(starts, len(block.data) - 1)] == BOM[0]
+        if starting_with_bom.any():
+            for index in np.flatnonzero(starting_with_bom):
+                exact[index] |= block.data.startswith(BOM, int(starts[index]))
+        escape = self._grammar.escape_char
+        if escape is not None and block.end == stops[-1]:
+            # An escape character at the very end of the file has nothing to stand before.
+            exact[-1] |= self._grammar.mask_escapes(block.row(-1)).endswith(escape.encode())
+        exact &= rows
+        return exact
+
+    def _read_csv(self, data: pa.Buffer) -> tuple[list[pa.StringArray], list[tuple[int, str]]]:
+        """The columns of the rows in `data`; those that have too many or too few cells are left out, and given as (place, text)."""
+        ragged: list[tuple[int, str]] = []
+
+        def skip_ragged(row: arrow_csv.InvalidRow) -> str:
+            ragged.append((row.number - 1, row.text.removesuffix("\n").removesuffix("\r")))
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=self._grammar.delimiter,
+                quote_char=self._grammar.quote_char or False,
+                double_quote=self._grammar.double_quote,
+                escape_char=self._grammar.escape_char or False,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip_ragged,
+            ),
+            convert_options=self._convert_options,
+        )
+        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns], ragged
+
+
+def find_comments(block: RawBlock, grammar: CsvGrammar) -> list[int]:
+    """Indices of the rows that are comments."""
+    if grammar.comment_char is None:
+        return []
+    comment = grammar.comment_char.encode()
+    if comment not in block.data:
+        return []
+    starts = block.spans.starts
+    first_bytes = np.frombuffer(block.data, dtype=np.uint8)[np.minimum(starts, len(block.data) - 1)]
+    return [index for index in np.flatnonzero(first_bytes == comment[0]).tolist() if block.data.startswith(comment, int(starts[index]))]
+
+
+def _find_undecodable(block: RawBlock) -> list[int]:
+    """Indices of the rows that are not UTF-8."""
+    codes = np.frombuffer(block.data, dtype=np.uint8)[block.begin : block.end]
+    if not len(codes) or codes.max() < ASCII_END or is_utf8(pa.py_buffer(block.data).slice(block.begin, len(codes))):
+        return []
+    rows = np.unique(np.searchsorted(block.spans.starts, np.flatnonzero(codes >= ASCII_END) + block.begin, side="right") - 1)
+    found = []
+    for index in rows.tolist():
+        try:
+            block.row(index).decode()
+        except UnicodeDecodeError:
+            found.append(index)
+    return found
+
+
+def is_utf8(data: pa.Buffer) -> bool:
+    """Whether the bytes are valid UTF-8, at the speed of memory."""
+    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32))
+    try:
+        pa.StringArray.from_buffers(1, offsets, data).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _join_rows(block: RawBlock, indices: Positions) -> pa.Buffer:
+    """The bytes of the rows at `indices`, with their line breaks."""
+    if len(indices) == len(block):
+        return pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)
+    breaks = np.flatnonzero(np.diff(indices) > 1)
+    firsts = np.concatenate([indices[:1], indices[breaks + 1]])
+    lasts = np.concatenate([indices[breaks], indices[-1:]])
+    starts = block.spans.starts
+    ends = np.append(starts[1:], block.end)
+    view = memoryview(block.data)
+    return pa.py_buffer(b"".join([view[start:end] for start, end in zip(starts[firsts].tolist(), ends[lasts].tolist(), strict=True)]))

@@ -1,0 +1,178 @@
+"""A CSV file as blocks of whole spans, whatever the size of the file or of a row, and wherever the borders of the blocks fall."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.scan import Positions, Scan, find_close, find_regular_end, scan_line, scan_rows, shorten_row
+from features.processing.readers.csv.source import ByteSource
+
+LINE_BREAK_BYTES = 2
+_FIRST_BLOCK_BYTES = 2**16
+
+
+class RowTrouble(IntEnum):
+    """What keeps a row from being read as cells."""
+
+    NONE = 0
+    UNCLOSED_QUOTE = 1
+    TOO_LONG = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RowSpans:
+    """Where the spans of a block are."""
+
+    starts: Positions
+    stops: Positions
+    """A row is `data[start:stop]`, without its line break."""
+    trouble: npt.NDArray[np.uint8]
+    """A `RowTrouble` for each row; the bytes of a row that is too long may be absent."""
+
+    def part(self, first: int, last: int) -> RowSpans:
+        """The spans from index `first` up to, not with, `last`."""
+        return RowSpans(self.starts[first:last], self.stops[first:last], self.trouble[first:last])
+
+
+class RawBlock:
+    """Whole spans that follow each other in the file."""
+
+    def __init__(
+        self, data: bytes, *, begin: int, end: int, bytes_read: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, is_regular: bool = False
+    ) -> None:
+        self.data = data
+        self.begin, self.end = begin, end
+        """Where the first row begins, and where the last one's line break ends."""
+        self.bytes_read = bytes_read
+        self.is_regular = is_regular
+        """Read by any reader of RFC 4180 as `grammar` says (see `find_regular_end`); nothing is in trouble."""
+        self._spans = spans
+
+    @cached_property
+    def spans(self) -> RowSpans:
+        """Where they are; for a regular block found when it is asked for."""
+        return self._spans if isinstance(self._spans, RowSpans) else self._spans(self)
+
+    def __len__(self) -> int:
+        return len(self.spans.starts)
+
+    def row(self, index: int) -> bytes:
+        """One row, without its line break."""
+        return self.data[self.spans.starts[index] : self.spans.stops[index]]
+
+    def part(self, first: int, last: int) -> RawBlock:
+        """The spans from index `first` up to, not with, `last`."""
+        starts = self.spans.starts
+        return RawBlock(
+            self.data,
+            begin=int(starts[first]) if first < len(self) else self.end,
+            end=int(starts[last]) if last < len(self) else self.end,
+            bytes_read=self.bytes_read,
+            spans=self.spans.part(first, last),
+            is_regular=self.is_regular,
+        )
+
+
+class RawBlockReader:
+    """Cuts a source into blocks of whole spans. It holds at most about two rows of the longest length that is allowed."""
+
+    def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int) -> None:
+        self._source, self._grammar = source, grammar
+        self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
+        self._rest = b""
+        self._is_too_long = False
+        """`_rest` begins with a row that is too long: a few bytes that stand for it."""
+        self._skips_line = False
+        """It ends with the line that it is in: a quote in it is never closed."""
+        self._never_closed = -1
+
+    def __iter__(self) -> Iterator[RawBlock]:
+        """All blocks, once."""
+        final = False
+        # Of the first block, which has the header, it is always asked where its spans are; and whoever waits for the second has nothing else to do yet.
+        size_bytes = min(self._block_bytes, _FIRST_BLOCK_BYTES)
+        while not final:
+            if self._never_closed < 0:
+                # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
+                known_bytes = len(self._rest)
+                self._rest = self._read_on(max(size_bytes, known_bytes // 2))
+                size_bytes = min(self._block_bytes, 8 * size_bytes)
+                final = len(self._rest) == known_bytes
+            if not self._rest:
+                continue
+            end = find_regular_end(self._rest, self._grammar, final=final) if self._may_be_regular() else None
+            if end is not None:
+                yield self._cut(end, self._find_spans, is_regular=True)
+                continue
+            scan = self._scan(final=final)
+            if len(scan.starts):
+                yield self._cut(scan.end, self._judge(scan))
+            if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
+                self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
+
+    def _read_on(self, size_bytes: int) -> bytes:
+        # What stands for a row that is too long does not stand so in the file.
+        return self._rest + self._source.read(size_bytes) if self._is_too_long else self._source.read_after(self._rest, size_bytes)
+
+    def _may_be_regular(self) -> bool:
+        """Whether `_rest` is worth a look, and too short for a row that is too long."""
+        return self._never_closed < 0 and not self._is_too_long and len(self._rest) <= min(self._max_row_bytes, 2 * self._block_bytes)
+
+    def _scan(self, *, final: bool) -> Scan:
+        if self._skips_line:
+            return scan_line(self._rest, self._grammar, final=final)
+        never_closed, self._never_closed = self._never_closed, -1
+        return scan_rows(self._rest, self._grammar, final=final, never_closed=never_closed)
+
+    def _find_spans(self, block: RawBlock) -> RowSpans:
+        scan = scan_rows(block.data[block.begin : block.end], self._grammar, final=True)
+        return RowSpans(scan.starts + block.begin, scan.stops + block.begin, np.zeros(len(scan.starts), dtype=np.uint8))
+
+    def _judge(self, scan: Scan) -> RowSpans:
+        trouble = np.zeros(len(scan.starts), dtype=np.uint8)
+        trouble[scan.unclosed] = RowTrouble.UNCLOSED_QUOTE
+        trouble[scan.stops - scan.starts > self._max_row_bytes] = RowTrouble.TOO_LONG
+        if self._is_too_long:
+            trouble[0] = RowTrouble.TOO_LONG
+        return RowSpans(scan.starts, scan.stops, trouble)
+
+    def _cut(self, end: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, *, is_regular: bool = False) -> RawBlock:
+        """`_rest` up to `end`; what is behind it is kept."""
+        block = RawBlock(self._rest, begin=0, end=end, bytes_read=self._source.bytes_read, spans=spans, is_regular=is_regular)
+        self._rest = self._rest[end:]
+        self._is_too_long = self._skips_line = False
+        return block
+
+    def _drop_row(self, scan: Scan, *, open_quote: int) -> None:
+        """Keep of the unfinished row, which is too long, only the state that it is in."""
+        known_to_close = self._is_too_long and open_quote == 0
+        if open_quote >= 0 and not known_to_close and not self._closes_later(open_quote):
+            self._never_closed = open_quote
+            return
+        self._skips_line = scan.open_line
+        self._rest = shorten_row(self._rest, self._grammar, open_quote=open_quote)
+        self._is_too_long = True
+
+    def _closes_later(self, open_quote: int) -> bool:
+        """Read ahead, on a second handle, whether the quote that is open at the end of `_rest` is ever closed."""
+        ahead = self._source.fork()
+        try:
+            rest, final = self._rest[open_quote:], False
+            while not final:
+                rest = shorten_row(rest, self._grammar, open_quote=0)
+                block = ahead.read(self._block_bytes)
+                final = not block
+                rest += block
+                close = find_close(self._grammar.mask_escapes(rest), 0, self._grammar, final=final)
+                if close is not None:
+                    return close >= 0
+            return False
+        finally:
+            ahead.close()

@@ -1,0 +1,1 @@
+"""Reads Excel workbooks: what both formats share, and a package for each."""

@@ -1,0 +1,1 @@
+"""Reads XLS workbooks (BIFF, Excel 97 to 2003)."""

@@ -1,0 +1,92 @@
+"""Reads XLS workbooks: xlrd does it, in a process of its own with limits on memory and time, and the rows become chunks here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.excel.cell_text import SheetRow
+from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
+from shared.descriptors.table_dialect import TableDialect
+
+_CHILD = "features.processing.readers.excel.xls.child"
+_ROOT = Path(__file__).parents[5]
+_TOO_SLOW = "The workbook cannot be read: it takes longer than any real workbook of its kind. It is probably damaged."
+_BROKEN = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> XlsTable:
+    """The table in a sheet of an XLS workbook. Raises `FileUnreadable` where there is none, and for workbooks that break their reader."""
+    return XlsTable(path, dialect=dialect, limits=limits)
+
+
+class XlsTable:
+    """An XLS workbook, opened at one sheet: see `base.Table`."""
+
+    def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
+        self._child = _start_child(path, dialect)
+        try:
+            opened = self._read_line()
+            self.bytes_total: int = opened["rows"]
+            self._reader = SheetReader(self._read_batches(), dialect=dialect, limits=limits)
+        except BaseException:
+            self.close()
+            raise
+        self.labels: Sequence[str] | None = self._reader.labels
+        self.source = Source(sheet=opened["sheet"], header_row=self._reader.header_row)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """See `base.Table`."""
+        return self._reader.chunks()
+
+    def close(self) -> None:
+        """See `base.Table`."""
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _read_batches(self) -> Iterator[RowBatch]:
+        while isinstance(rows := self._read_line(), list):
+            yield RowBatch([_read_row(number, cells) for number, cells in rows], rows[-1][0])
+
+    def _read_line(self) -> Any:  # noqa: ANN401 - JSON
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise FileUnreadable(_TOO_SLOW if self._child.wait() == -signal.SIGXCPU else _BROKEN)
+        value = json.loads(line)
+        if isinstance(value, Mapping) and "unreadable" in value:
+            raise FileUnreadable(value["unreadable"])
+        return value
+
+
+def _start_child(path: Path, dialect: TableDialect | None) -> subprocess.Popen[bytes]:
+    """A process that reads `path`; it ends when its standard input does, and with it when this process ends in any way."""
+    wanted = {"name": dialect.sheet_name, "number": dialect.sheet_number} if dialect is not None else {}
+    # One arena: each further one counts 64 MiB of addresses towards the child's limit.
+    environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+    with path.open("rb") as file:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", _CHILD, str(file.fileno()), json.dumps(wanted)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[file.fileno()],
+            cwd=_ROOT,
+            env=environment,
+        )
+
+
+def _read_row(number: int, cells: list[str | list[str]]) -> SheetRow:
+    texts = [cell if isinstance(cell, str) else "" for cell in cells]
+    errors = [(column, cell[0]) for column, cell in enumerate(cells) if not isinstance(cell, str)]
+    return SheetRow(number, texts, None, errors or None)

@@ -1,0 +1,1 @@
+"""Reads XLSX workbooks (Office Open XML)."""

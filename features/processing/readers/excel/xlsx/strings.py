@@ -1,0 +1,212 @@
+"""The shared strings of a workbook: in memory while they are few, in a file of their own past a limit."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol, cast
+from xml.parsers.expat import XMLParserType
+
+from features.processing.readers.base import FileUnreadable
+from features.processing.readers.excel.cell_text import unescape_text
+from features.processing.readers.excel.xlsx.package import DAMAGED
+from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
+
+MAX_TEXT_CHARS = 2**18
+"""Eight times what a cell of Excel can hold."""
+
+_OBJECT_BYTES = 56
+"""What a text costs in memory beside its characters."""
+_PAGE_TEXTS = 64
+_CACHE_CHARS = 2**23
+# No XML text holds this character.
+_SEPARATOR = "\0"
+
+
+class Texts(Protocol):
+    """Texts by their number."""
+
+    def __getitem__(self, index: int, /) -> str:
+        """The text of a number from 0; raises IndexError past the last."""
+        ...
+
+
+class StringTable:
+    """The shared strings of one workbook."""
+
+    def __init__(self, filed: FiledStrings | None = None) -> None:
+        self._filed = filed
+        self.texts: Texts = filed if filed is not None else []
+
+    def close(self) -> None:
+        """Give the memory or the file back; may be called twice."""
+        self.texts = []
+        if self._filed is not None:
+            self._filed.close()
+
+
+class FiledStrings:
+    """Texts in a file without a name, which goes when it is closed: pages of 64 texts, those read last kept in memory."""
+
+    def __init__(self, *, spill_dir: Path | None) -> None:
+        self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=spill_dir, prefix="strings-"))  # noqa: SIM115 - closed by close()
+        self._page_starts = array("Q", [0])
+        self._filling: list[str] = []
+        self._cache: dict[int, list[str]] = {}
+        self._cached_chars = 0
+
+    def append(self, text: str) -> None:
+        """Add a text, as it stands in the XML, behind the others."""
+        self._filling.append(text)
+        if len(self._filling) == _PAGE_TEXTS:
+            data = _SEPARATOR.join(self._filling).encode()
+            self._file.write(data)
+            self._page_starts.append(self._page_starts[-1] + len(data))
+            self._filling = []
+
+    def finish(self) -> None:
+        """Make what was written readable."""
+        self._file.flush()
+        self._filling = [unescape_text(text) for text in self._filling]
+
+    def __len__(self) -> int:
+        return (len(self._page_starts) - 1) * _PAGE_TEXTS + len(self._filling)
+
+    def __getitem__(self, index: int, /) -> str:
+        number, place = divmod(index, _PAGE_TEXTS)
+        page = self._cache.get(number)
+        return (page or self._load(number))[place]
+
+    def close(self) -> None:
+        """Give the file back; may be called twice."""
+        self._cache = {}
+        self._file.close()
+
+    def _load(self, number: int) -> list[str]:
+        if number >= len(self._page_starts) - 1:
+            if number >= len(self._page_starts):
+                raise IndexError(number)
+            return self._filling
+        start, stop = self._page_starts[number], self._page_starts[number + 1]
+        data = os.pread(self._file.fileno(), stop - start, start).decode()
+        page = [unescape_text(text) for text in data.split(_SEPARATOR)] if "_x" in data else data.split(_SEPARATOR)
+        self._cache[number] = page
+        self._cached_chars += _weigh(page)
+        while self._cached_chars > _CACHE_CHARS and len(self._cache) > 1:
+            self._cached_chars -= _weigh(self._cache.pop(next(iter(self._cache))))
+        return page
+
+
+def _weigh(page: Sequence[str]) -> int:
+    return sum(map(len, page)) + _OBJECT_BYTES * len(page)
+
+
+class _TableBuilder:
+    """Takes texts and moves them to a file when they become too many."""
+
+    def __init__(self, *, spill_dir: Path | None, threshold_bytes: int) -> None:
+        self._spill_dir, self._threshold_bytes = spill_dir, threshold_bytes
+        self._kept: list[str] = []
+        self._size_bytes = 0
+        self._filed: FiledStrings | None = None
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add texts behind the others."""
+        if self._filed is None:
+            self._kept += texts
+            self._size_bytes += _weigh(texts)
+            if self._size_bytes <= self._threshold_bytes:
+                return
+            self._filed = FiledStrings(spill_dir=self._spill_dir)
+            texts, self._kept = self._kept, []
+        for text in texts:
+            self._filed.append(text)
+
+    def finish(self) -> StringTable:
+        table = StringTable(self._filed)
+        if self._filed is None:
+            table.texts = [unescape_text(text) for text in self._kept]
+        else:
+            self._filed.finish()
+        return table
+
+    def discard(self) -> None:
+        if self._filed is not None:
+            self._filed.close()
+
+
+def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, threshold_bytes: int) -> StringTable:
+    """The texts of the part `sharedStrings.xml` in their order: plain or rich, without phonetic readings, escapes put in.
+
+    Raises `FileUnreadable` where the part is damaged.
+    """
+    builder = _TableBuilder(spill_dir=spill_dir, threshold_bytes=threshold_bytes)
+    handlers = _Handlers()
+    parser = PartParser(handlers.install)
+    try:
+        for block in blocks:
+            parser.feed(block)
+            builder.extend(handlers.take())
+        parser.finish()
+        return builder.finish()
+    except BaseException:
+        builder.discard()
+        raise
+
+
+class _Handlers:
+    """Gathers the texts of one part."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+        self._runs: list[str] = []
+        """The runs, so far, of the text that is being read."""
+        self._parts: list[str] = []
+
+    def take(self) -> list[str]:
+        """The texts that are complete and were not taken yet. Raises `FileUnreadable` for one that is longer than any cell."""
+        if sum(map(len, self._parts)) + sum(map(len, self._runs)) > MAX_TEXT_CHARS or max(map(len, self._texts), default=0) > MAX_TEXT_CHARS:
+            raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")
+        taken = self._texts.copy()
+        self._texts.clear()
+        return taken
+
+    def install(self, expat: XMLParserType, root: str) -> None:
+        """Set the handlers."""
+        if local_name(root) != "sst":
+            raise FileUnreadable(DAMAGED)
+        prefix = prefix_of(root)
+        item_tag, text_tag, phonetic_tag = (prefix + name for name in ("si", "t", "rPh"))
+        texts, runs, parts = self._texts, self._runs, self._parts
+        depth = 0
+        is_phonetic = False
+
+        def start(name: str, _: object) -> None:
+            nonlocal depth, is_phonetic
+            depth += 1
+            # What stands between tags is no text.
+            parts.clear()
+            if name == phonetic_tag:
+                is_phonetic = True
+            elif depth > MAX_DEPTH:
+                raise FileUnreadable(DAMAGED)
+
+        def end(name: str) -> None:
+            nonlocal depth, is_phonetic
+            depth -= 1
+            if name == text_tag:
+                if not is_phonetic:
+                    runs.extend(parts)
+            elif name == item_tag:
+                texts.append(runs[0] if len(runs) == 1 else "".join(runs))
+                runs.clear()
+            elif name == phonetic_tag:
+                is_phonetic = False
+            parts.clear()
+
+        expat.StartElementHandler = start
+        expat.EndElementHandler = end
+        expat.CharacterDataHandler = parts.append

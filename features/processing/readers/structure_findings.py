@@ -1,0 +1,113 @@
+"""The errors of cells that a CSV reader finds: bytes that are no text, and rows with too few or too many cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.readers.base import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ExactRow:
+    """A row that was read cell by cell."""
+
+    index: int
+    """Its place in its block, from 0."""
+    cells: list[str | None]
+    """As many as the row has; None where the cell was reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StructureFindings:
+    """Makes the findings of one table."""
+
+    width: int
+    labels: Sequence[str] | None
+    encoding: str
+
+    def of_undecodable(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
+        """One finding for each column (index from 0) with its row numbers and the cells as they are shown."""
+        return [
+            Finding(
+                error_type="encoding-error",
+                row_numbers=np.array([row_number for row_number, _ in cells[column]], dtype=np.int64),
+                message=f"This cell holds characters that cannot be read as {self.encoding.upper()} text; they are shown as \\x and two digits each.",
+                raw_values=pa.array([text for _, text in cells[column]], type=pa.string()),
+                column_number=column + 1,
+                column_name=self._name(column),
+            )
+            for column in sorted(cells)
+        ]
+
+    def of_missing_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
+        """One finding for each column that some rows end before."""
+        short = [row for row in rows if len(row.cells) < self.width]
+        findings: list[Finding] = []
+        counts = np.searchsorted(np.sort([len(row.cells) for row in short]), np.arange(self.width), side="right").tolist()
+        for column in range(min((len(row.cells) for row in short), default=self.width), self.width):
+            if findings and counts[column] == counts[column - 1]:
+                # The same rows as in the column before: what is said of them is kept once.
+                findings.append(replace(findings[-1], column_number=column + 1, column_name=self._name(column)))
+                continue
+            at_fault = [row for row in short if len(row.cells) <= column]
+            messages = [f"This row ends before this column: {self._measure} has {_columns(self.width)}, this row has {len(row.cells)}." for row in at_fault]
+            findings.append(
+                Finding(
+                    error_type="missing-cell",
+                    row_numbers=np.array([row.index + first_row for row in at_fault], dtype=np.int64),
+                    message=pa.array(messages, type=pa.string()),
+                    raw_values=pa.nulls(len(at_fault), type=pa.string()),
+                    column_number=column + 1,
+                    column_name=self._name(column),
+                )
+            )
+        return findings
+
+    def of_extra_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
+        """One finding for each place behind the last column; cells that were reported already are left out."""
+        long = [row for row in rows if len(row.cells) > self.width]
+        findings = []
+        for column in range(self.width, max((len(row.cells) for row in long), default=self.width)):
+            at_fault = [row for row in long if len(row.cells) > column and row.cells[column] is not None]
+            if at_fault:
+                findings.append(
+                    Finding(
+                        error_type="extra-cell",
+                        row_numbers=np.array([row.index + first_row for row in at_fault], dtype=np.int64),
+                        message=f"This cell is outside the table: {self._measure} has only {_columns(self.width)}.",
+                        raw_values=pa.array([row.cells[column] for row in at_fault], type=pa.string()),
+                        column_number=column + 1,
+                    )
+                )
+        return findings
+
+    def _name(self, column: int) -> str | None:
+        return self.labels[column] if self.labels is not None and column < len(self.labels) else None
+
+    @property
+    def _measure(self) -> str:
+        return "the first row" if self.labels is None else "the header"
+
+
+def show_undecodable(text: str) -> str:
+    r"""`text` with each undecodable byte, a lone surrogate so far, as `\x81`."""
+    return "".join(f"\\x{ord(character) - 0xDC00:02x}" if "\udc00" <= character <= "\udcff" else character for character in text)
+
+
+def is_encodable(text: str) -> bool:
+    """Whether `text` holds no undecodable bytes."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _columns(count: int) -> str:
+    return "1 column" if count == 1 else f"{count} columns"

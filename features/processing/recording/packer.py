@@ -1,0 +1,177 @@
+"""From reports to what is written of them: everything that storing errors takes time for, in the thread that reads and checks.
+
+A thread of its own, or one of a pool, would only wait with the others for Python's lock: the same two million errors took a fifth more of the
+processor's time, and some 50 MB more of memory, in the arenas of those threads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from features.processing.engine import ChunkReport
+from features.processing.metrics import count_report, measured
+from features.processing.readers.base import FileUnreadable, Finding
+from features.processing.recording.copy_format import encode_rows
+from features.processing.recording.findings import count_raw_bytes, split_rows, take_findings
+from features.processing.recording.pieces import BYTES_PER_PIECE, RECORDS_PER_PIECE, ErrorRecords, Place, cut_records, make_records, merge_records
+from features.processing.recording.tally import ErrorTally
+from features.processing.types import Hold
+from shared.jobs.job_state import Progress
+
+RECORDS_AT_ONCE = 25_000
+"""About so many, of whole rows, are packed at a time: what that takes memory for is in proportion to them."""
+BATCH_BYTES = 4 * 2**20
+"""Of packed records; a batch holds at most as many more as are packed at a time. One of each 25,000 records would be a statement of its own for each."""
+WAITING_RECORDS = 50_000
+"""When so many wait, they are packed: the records of some chunks together take less time than those of each."""
+WAITING_BYTES = 8 * 2**20
+"""Of raw values: where they are long, fewer records wait."""
+SILENCE_S = 0.1
+"""After so long without anything to write there is an empty batch: whoever writes them looks whether the job is still theirs. Each look, though it is
+short, takes Python's lock from the thread that reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """ErrorRecords that are ready to be written."""
+
+    late: ErrorRecords
+    """Those that belong among what was written before."""
+    rows: list[bytes]
+    """The pieces of all others, as COPY takes them, in parts; given away to who writes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What there is to write after some chunks of rows, or after a part of one; batches come in the order of the rows."""
+
+    packed: Packed | None = None
+    checkpoint: Progress | None = None
+    """Given when it is time: all that was found up to here is in this batch or one before it, and may be committed with these figures."""
+
+
+class Packer:
+    """Packs the reports of one attempt."""
+
+    def __init__(self, hold: Hold, *, interval_s: float, max_stored: int) -> None:
+        self._interval_s, self._max_stored = interval_s, max_stored
+        self._pieces = PiecePacker(hold)
+        self._tally = ErrorTally()
+        self._rows_processed = self._rows_failed = self._percent = 0
+        self._waiting: list[Finding] = []
+        self._waiting_records = self._waiting_bytes = 0
+
+    @property
+    def progress(self) -> Progress:
+        """The figures of all reports that were packed."""
+        return Progress(
+            percent=self._percent,
+            rows_processed=self._rows_processed,
+            rows_failed=self._rows_failed,
+            total_rows=None,
+            error_count=self._tally.error_count,
+            errors_stored=self._tally.stored_count,
+            error_tally=self._tally.to_json(),
+        )
+
+    def pack(self, reports: Iterable[ChunkReport]) -> Iterator[Batch]:
+        """Batches with what was found, one at least every `SILENCE_S` or for each report where that takes longer, and one with all that is left.
+
+        Raises `FileUnreadable` where `reports` does, after the batch with what was found until there.
+        """
+        told_at = checkpoint_at = time.monotonic()
+        unreadable: FileUnreadable | None = None
+        try:
+            for report in reports:
+                count_report(report)
+                self._take(report)
+                # Not to be held while the next one is made.
+                del report
+                now = time.monotonic()
+                is_checkpoint = now - checkpoint_at >= self._interval_s
+                if is_checkpoint or self._waiting_records >= WAITING_RECORDS or self._waiting_bytes >= WAITING_BYTES:
+                    yield from self._pack_waiting()
+                    told_at = now
+                if is_checkpoint:
+                    yield Batch(packed=self._pack(()), checkpoint=self.progress)
+                    checkpoint_at = time.monotonic()
+                elif now - told_at >= SILENCE_S:
+                    yield Batch()
+                    told_at = now
+        except FileUnreadable as error:
+            unreadable = error
+        yield from self._pack_waiting()
+        yield Batch(packed=self._pack(()))
+        if unreadable is not None:
+            raise unreadable
+
+    def _take(self, report: ChunkReport) -> None:
+        stored = self._choose_stored(report.findings)
+        self._tally.add(report.findings, stored=stored)
+        self._rows_processed += report.rows_processed
+        self._rows_failed += report.rows_failed
+        self._percent = max(self._percent, min(99, int(report.fraction_read * 100)))
+        self._waiting += stored
+        self._waiting_records += sum(map(len, stored))
+        self._waiting_bytes += sum(count_raw_bytes(finding) for finding in stored)
+
+    def _pack_waiting(self) -> Iterator[Batch]:
+        waiting, self._waiting = self._waiting, []
+        self._waiting_records = self._waiting_bytes = 0
+        joined: Packed | None = None
+        for findings in split_rows(waiting, RECORDS_AT_ONCE) if waiting else ():
+            packed = self._pack(findings)
+            if joined is None or packed is None:
+                joined = packed or joined
+            # What is late belongs among what was written before it.
+            elif len(packed.late) or sum(map(len, joined.rows)) >= BATCH_BYTES:
+                yield Batch(packed=joined)
+                joined = packed
+            else:
+                joined.rows.extend(packed.rows)
+        if joined is not None:
+            yield Batch(packed=joined)
+
+    def _choose_stored(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        if self._max_stored == 0:
+            return findings
+        return take_findings(findings, self._max_stored - self._tally.stored_count)
+
+    def _pack(self, findings: Sequence[Finding]) -> Packed | None:
+        with measured("packing"):
+            return self._pieces.pack(findings) if findings else self._pieces.pack_rest()
+
+
+class PiecePacker:
+    """Puts the records of one attempt into pieces: findings mostly come in page order, and those that do not are told apart."""
+
+    def __init__(self, hold: Hold, *, records_per_piece: int = RECORDS_PER_PIECE) -> None:
+        self._hold = hold
+        self._records_per_piece = records_per_piece
+        self._waiting: list[ErrorRecords] = []
+        self._last: Place | None = None
+
+    def pack(self, findings: Sequence[Finding]) -> Packed | None:
+        """The findings' records with all that wait; None: they wait with them, until there are as many as fill a piece."""
+        self._waiting.append(make_records(findings))
+        is_full = sum(map(len, self._waiting)) >= self._records_per_piece or sum(each.raw_values.nbytes for each in self._waiting) >= BYTES_PER_PIECE
+        return self.pack_rest() if is_full else None
+
+    def pack_rest(self) -> Packed | None:
+        """All that waits; None where nothing does."""
+        if not any(map(len, self._waiting)):
+            return None
+        records = self._waiting[0] if len(self._waiting) == 1 else merge_records(self._waiting)
+        self._waiting = []
+        late_count = 0 if self._last is None else records.count_before(Place(self._last.row_number, self._last.column_number + 1))
+        if late_count == len(records):
+            return Packed(records, [])
+        self._last = records.place(-1)
+        return Packed(records[:late_count], [encode_pieces(records[late_count:], self._hold, max_records=self._records_per_piece)])
+
+
+def encode_pieces(records: ErrorRecords, hold: Hold, *, max_records: int = RECORDS_PER_PIECE) -> bytes:
+    """The pieces of `records`, as rows that COPY takes."""
+    return encode_rows(cut_records(records, max_records=max_records), job_id=hold.job_id, attempt=hold.attempt)

@@ -1,0 +1,15 @@
+"""Internal data types of the slice."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A claim on a job: what every write of its worker is fenced with."""
+
+    job_id: uuid.UUID
+    attempt: int
+    lease_s: float

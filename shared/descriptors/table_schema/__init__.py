@@ -1,0 +1,27 @@
+"""Table Schema: what a table's columns are and what their values must fulfil.
+
+Source: https://datapackage.org/standard/table-schema/ (v2; v1 descriptors are accepted). `parse_*` refuse a descriptor with a pointer for each
+problem; `value_parser` is the one definition of what a value of a type is, for constraints in descriptors and for cells alike.
+"""
+
+from shared.descriptors.problems import DescriptorInvalid, DescriptorProblem
+from shared.descriptors.table_schema.model import Constraints, Field, ForeignKey, TableSchema
+from shared.descriptors.table_schema.parse import MAX_FIELDS, parse_table_schema, parse_table_schema_json
+from shared.descriptors.table_schema.temporal import NotOfTypeError
+from shared.descriptors.table_schema.values import constraint_value, identity_of, value_parser
+
+__all__ = [
+    "MAX_FIELDS",
+    "Constraints",
+    "DescriptorInvalid",
+    "DescriptorProblem",
+    "Field",
+    "ForeignKey",
+    "NotOfTypeError",
+    "TableSchema",
+    "constraint_value",
+    "identity_of",
+    "parse_table_schema",
+    "parse_table_schema_json",
+    "value_parser",
+]

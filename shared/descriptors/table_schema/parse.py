@@ -1,0 +1,181 @@
+"""A Table Schema descriptor: read once, refused with a pointer for each problem."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from shared.descriptors.problems import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
+from shared.descriptors.table_schema.model import Field, ForeignKey, TableSchema
+from shared.descriptors.table_schema.parse_field import FIELD_ONLY, parse_field, read_missing_values
+
+ROOT = "/schema"
+MAX_FIELDS = 16_384
+FIELDS_MATCH = ("exact", "equal", "subset", "superset", "partial")
+_PROPERTIES = ("fields", "fieldsMatch", "missingValues", "primaryKey", "uniqueKeys", "foreignKeys")
+_REFERENCE_PROPERTIES = frozenset({"fields", "resource"})
+
+
+def parse_table_schema_json(text: str | bytes) -> TableSchema:
+    """The schema in a form field. Raises `DescriptorInvalid` with every problem; pointers start at `/schema`."""
+    return parse_table_schema(decode_descriptor(text, root=ROOT))
+
+
+def parse_table_schema(descriptor: object) -> TableSchema:
+    """The same for a decoded JSON object."""
+    descriptor = require_object(descriptor, root=ROOT, noun="schema")
+    problems = ProblemList()
+    _refuse_misplaced(descriptor, problems)
+    fields = _parse_fields(descriptor, problems)
+    # Names are known even where a field is refused, so keys are judged in the same go.
+    names = _names_in(descriptor)
+    missing_values = read_missing_values(descriptor["missingValues"], f"{ROOT}/missingValues", problems) if "missingValues" in descriptor else ("",)
+    fields_match = _read_fields_match(descriptor["fieldsMatch"], problems) if "fieldsMatch" in descriptor else "exact"
+    primary_key = _read_key(descriptor["primaryKey"], f"{ROOT}/primaryKey", names, problems) if "primaryKey" in descriptor else ()
+    unique_keys = _read_unique_keys(descriptor["uniqueKeys"], names, problems) if "uniqueKeys" in descriptor else ()
+    foreign_keys = _read_foreign_keys(descriptor["foreignKeys"], names, problems) if "foreignKeys" in descriptor else ()
+    problems.raise_if_any()
+    return TableSchema(
+        fields=fields,
+        missing_values=missing_values,
+        primary_key=primary_key,
+        unique_keys=unique_keys,
+        foreign_keys=foreign_keys,
+        fields_match=fields_match,
+        descriptor=descriptor,
+    )
+
+
+def _refuse_misplaced(descriptor: Mapping[str, object], problems: ProblemList) -> None:
+    known = {name.casefold(): name for name in _PROPERTIES}
+    for name in descriptor:
+        right = known.get(name.casefold().replace("_", "").replace("-", ""))
+        if right is not None and name != right:
+            problems.add(join_pointer(ROOT, name), f"The property {name} is not part of Table Schema. Did you mean {right}?")
+        elif name in FIELD_ONLY:
+            problems.add(join_pointer(ROOT, name), f"The property {name} belongs to a field, not to the schema.")
+
+
+def _parse_fields(descriptor: Mapping[str, object], problems: ProblemList) -> tuple[Field, ...]:
+    pointer = f"{ROOT}/fields"
+    if "fields" not in descriptor:
+        problems.add(pointer, "A schema must have fields.")
+        return ()
+    given = descriptor["fields"]
+    if not isinstance(given, list):
+        problems.add(pointer, f"The fields must be a list, not {describe_json_type(given)}.")
+        return ()
+    if not 1 <= len(given) <= MAX_FIELDS:
+        problems.add(pointer, f"A schema must have between 1 and {MAX_FIELDS} fields.")
+        return ()
+    fields: list[Field] = []
+    seen: dict[str, int] = {}
+    for index, item in enumerate(given):
+        field_pointer = join_pointer(pointer, index)
+        field = parse_field(item, field_pointer, problems)
+        name = item.get("name") if isinstance(item, dict) else None
+        if isinstance(name, str):
+            if name in seen:
+                problems.add(f"{field_pointer}/name", f"The field at place {seen[name] + 1} has this name too; names must be unique.")
+            seen.setdefault(name, index)
+        if field is not None:
+            fields.append(field)
+    return tuple(fields)
+
+
+def _names_in(descriptor: Mapping[str, object]) -> frozenset[str]:
+    fields = descriptor.get("fields")
+    items: Sequence[object] = fields if isinstance(fields, list) else ()
+    return frozenset(item["name"] for item in items if isinstance(item, dict) and isinstance(item.get("name"), str))
+
+
+def _read_fields_match(value: object, problems: ProblemList) -> str:
+    pointer = f"{ROOT}/fieldsMatch"
+    # v2's text says a string, its published profile an array; both are in use.
+    if isinstance(value, list):
+        if len(value) != 1:
+            problems.add(pointer, "This list must hold one value.")
+            return "exact"
+        pointer, value = f"{pointer}/0", value[0]
+    if not isinstance(value, str) or value not in FIELDS_MATCH:
+        problems.add(pointer, f"This must be one of {', '.join(FIELDS_MATCH)}.")
+        return "exact"
+    return value
+
+
+def _read_key(value: object, pointer: str, names: frozenset[str], problems: ProblemList) -> tuple[str, ...]:
+    if isinstance(value, str):
+        if value not in names:
+            problems.add(pointer, f"There is no field {value}.")
+        return (value,)
+    if not isinstance(value, list) or not value:
+        problems.add(pointer, f"This must be a list of field names, not {'an empty list' if value == [] else describe_json_type(value)}.")
+        return ()
+    seen: set[str] = set()
+    for index, name in enumerate(value):
+        item_pointer = join_pointer(pointer, index)
+        if not isinstance(name, str):
+            problems.add(item_pointer, f"This must be a field name, not {describe_json_type(name)}.")
+        elif name not in names:
+            problems.add(item_pointer, f"There is no field {name}.")
+        elif name in seen:
+            problems.add(item_pointer, f"The field {name} is named twice.")
+        else:
+            seen.add(name)
+    return tuple(name for name in value if isinstance(name, str))
+
+
+def _read_unique_keys(value: object, names: frozenset[str], problems: ProblemList) -> tuple[tuple[str, ...], ...]:
+    pointer = f"{ROOT}/uniqueKeys"
+    if not isinstance(value, list) or not value:
+        problems.add(pointer, f"This must be a list of keys, not {'an empty list' if value == [] else describe_json_type(value)}.")
+        return ()
+    keys: list[tuple[str, ...]] = []
+    for index, item in enumerate(value):
+        item_pointer = join_pointer(pointer, index)
+        if isinstance(item, str):
+            problems.add(item_pointer, "Each unique key must be a list of field names.")
+            continue
+        key = _read_key(item, item_pointer, names, problems)
+        if key and set(key) in [set(other) for other in keys]:
+            problems.add(item_pointer, "This key is given twice.")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _read_foreign_keys(value: object, names: frozenset[str], problems: ProblemList) -> tuple[ForeignKey, ...]:
+    pointer = f"{ROOT}/foreignKeys"
+    if not isinstance(value, list):
+        problems.add(pointer, f"This must be a list of foreign keys, not {describe_json_type(value)}.")
+        return ()
+    keys = [_read_foreign_key(item, join_pointer(pointer, index), names, problems) for index, item in enumerate(value)]
+    return tuple(key for key in keys if key is not None)
+
+
+def _read_foreign_key(value: object, pointer: str, names: frozenset[str], problems: ProblemList) -> ForeignKey | None:
+    if not isinstance(value, dict):
+        problems.add(pointer, f"A foreign key must be an object, not {describe_json_type(value)}.")
+        return None
+    fields: tuple[str, ...] = ()
+    if "fields" in value:
+        fields = _read_key(value["fields"], f"{pointer}/fields", names, problems)
+    else:
+        problems.add(f"{pointer}/fields", "A foreign key must name its fields.")
+    reference = value.get("reference")
+    if not isinstance(reference, dict):
+        problems.add(f"{pointer}/reference", "A foreign key must have a reference, which is an object.")
+        return None
+    for name in reference:
+        if name not in _REFERENCE_PROPERTIES:
+            problems.add(join_pointer(pointer, "reference", name), f"The property {name} is not part of a reference.")
+    resource = reference.get("resource", "")
+    # v0 wrote "self", v1 "", v2 leaves it out.
+    if resource not in ("", "self"):
+        problems.add(f"{pointer}/reference/resource", "Only references within the same file can be checked: leave this out.")
+        return None
+    if "fields" not in reference:
+        problems.add(f"{pointer}/reference/fields", "A reference must name its fields.")
+        return None
+    reference_fields = _read_key(reference["fields"], f"{pointer}/reference/fields", names, problems)
+    if fields and reference_fields and len(fields) != len(reference_fields):
+        problems.add(f"{pointer}/reference/fields", f"This must name as many fields as the key has: {len(fields)}.")
+    return ForeignKey(fields=fields, reference_fields=reference_fields)

@@ -1,0 +1,223 @@
+"""Dates, times, datetimes, years, yearmonths and durations: strict text to exact numbers.
+
+Source: https://datapackage.org/standard/table-schema/#date and the XML Schema forms that it names (https://www.w3.org/TR/xmlschema-2/).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import total_ordering
+from typing import TypeVar
+
+from shared.descriptors.table_schema.model import Field
+
+_Value = TypeVar("_Value")
+
+_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
+_ZONE = r"(Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))?"
+_DATETIME = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})T(24|[01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(\.[0-9]+)?{_ZONE}")
+_YEAR = re.compile(rf"(-?(?:[0-9]{{4}}|[1-9][0-9]{{4,17}})){_ZONE}")
+_YEARMONTH = re.compile(rf"(-?(?:[0-9]{{4}}|[1-9][0-9]{{4,17}}))-(0[1-9]|1[0-2]){_ZONE}")
+_DURATION = re.compile(
+    r"(-)?P(?=[0-9T])(?:([0-9]{1,18})Y)?(?:([0-9]{1,18})M)?(?:([0-9]{1,18})D)?"
+    r"(?:T(?=[0-9])(?:([0-9]{1,18})H)?(?:([0-9]{1,18})M)?(?:([0-9]{1,18}(?:\.[0-9]+)?)S)?)?",
+)
+_DAY_S = 86_400
+# The four instants at which XML Schema compares durations (section 3.2.6.2).
+_REFERENCE_MONTHS = ((1696, 9), (1697, 2), (1903, 3), (1903, 7))
+
+# `any` leaves the reading to us. These forms read one way only; 03/04/2024 does not, so it is not among them.
+_ANY_DATES = ("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
+_ANY_TIMES = ("%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
+_ANY_DATETIMES = tuple(
+    f"{date}{separator}{time}" for date in ("%Y-%m-%d", *_ANY_DATES) for separator in (" ", "T") for time in ("%H:%M:%S", *_ANY_TIMES, "%H:%M:%S%z")
+)
+
+
+class NotOfTypeError(ValueError):
+    """The text is no value of the field's type and format."""
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, eq=True)
+class Duration:
+    """Months and seconds. One is less than another where it is at each of XML Schema's four reference instants; where they disagree neither is."""
+
+    months: int
+    seconds: Decimal
+
+    def _lengths(self) -> list[Decimal]:
+        lengths = []
+        for year, month in _REFERENCE_MONTHS:
+            start = year * 12 + month - 1
+            lengths.append((_day_of_month(start + self.months) - _day_of_month(start)) * _DAY_S + self.seconds)
+        return lengths
+
+    def __lt__(self, other: Duration) -> bool:
+        return all(mine < theirs for mine, theirs in zip(self._lengths(), other._lengths(), strict=True))
+
+    def __le__(self, other: Duration) -> bool:
+        return all(mine <= theirs for mine, theirs in zip(self._lengths(), other._lengths(), strict=True))
+
+    def __gt__(self, other: Duration) -> bool:
+        return other < self
+
+    def __ge__(self, other: Duration) -> bool:
+        return other <= self
+
+
+def date_parser(field: Field) -> Callable[[str], int]:
+    """Text to the day's number, 1 for 0001-01-01."""
+    if field.format == "default":
+        return parse_date
+    if field.format == "any":
+        return _first_of(parse_date, *(_pattern_parser(pattern, _day_of) for pattern in _ANY_DATES))
+    return _pattern_parser(field.format, _day_of)
+
+
+def time_parser(field: Field) -> Callable[[str], int]:
+    """Text to microseconds since midnight."""
+    if field.format == "default":
+        return parse_time
+    if field.format == "any":
+        return _first_of(parse_time, *(_pattern_parser(pattern, _microseconds_of) for pattern in _ANY_TIMES))
+    return _pattern_parser(field.format, _microseconds_of)
+
+
+def datetime_parser(field: Field) -> Callable[[str], Decimal]:
+    """Text to seconds since 0001-01-01T00:00:00Z."""
+    if field.format == "default":
+        return parse_datetime
+    if field.format == "any":
+        return _first_of(parse_datetime, *(_pattern_parser(pattern, _seconds_of) for pattern in _ANY_DATETIMES))
+    return _pattern_parser(field.format, _seconds_of)
+
+
+def parse_date(text: str) -> int:
+    """`yyyy-mm-dd` to the day's number."""
+    match = _DATE.fullmatch(text)
+    if match is None:
+        raise NotOfTypeError
+    try:
+        return dt.date(int(match[1]), int(match[2]), int(match[3])).toordinal()
+    except ValueError as error:
+        raise NotOfTypeError from error
+
+
+def parse_time(text: str) -> int:
+    """`hh:mm:ss` to microseconds since midnight."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise NotOfTypeError
+    return (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])) * 1_000_000
+
+
+def parse_datetime(text: str) -> Decimal:
+    """XML Schema's `dateTime`, years 0001 to 9999, to seconds."""
+    match = _DATETIME.fullmatch(text)
+    if match is None:
+        raise NotOfTypeError
+    hour, minute, second = int(match[2]), int(match[3]), int(match[4])
+    fraction = Decimal(match[5] or 0)
+    if hour == 24 and (minute or second or fraction):  # noqa: PLR2004 - the midnight that ends a day
+        raise NotOfTypeError
+    seconds = parse_date(match[1]) * _DAY_S + hour * 3600 + minute * 60 + second - _zone_s(match[6])
+    return seconds + fraction if len(fraction.as_tuple().digits) < 15 else Decimal(f"{seconds}{match[5]}")  # noqa: PLR2004 - within the context's 28 digits
+
+
+def parse_year(text: str) -> int:
+    """XML Schema's `gYear`; there is no year 0."""
+    match = _YEAR.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise NotOfTypeError
+    return int(match[1])
+
+
+def parse_yearmonth(text: str) -> int:
+    """XML Schema's `gYearMonth` to a number of months."""
+    match = _YEARMONTH.fullmatch(text)
+    if match is None or int(match[1]) == 0:
+        raise NotOfTypeError
+    return int(match[1]) * 12 + int(match[2]) - 1
+
+
+def parse_duration(text: str) -> Duration:
+    """XML Schema's `duration`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise NotOfTypeError
+    years, months, days, hours, minutes = (int(match[index] or 0) for index in range(2, 7))
+    seconds = days * _DAY_S + hours * 3600 + minutes * 60 + Decimal(match[7] or 0)
+    return Duration(-(years * 12 + months), -seconds) if match[1] else Duration(years * 12 + months, Decimal(seconds))
+
+
+def check_strptime_pattern(pattern: str) -> str | None:
+    """What is wrong with a date or time pattern, as one sentence; None where it can be used."""
+    if "%" not in pattern:
+        return 'This is neither "default" nor "any" nor a pattern with % directives.'
+    try:
+        # Compiles the pattern; the text need not fit, and the message tells the two failures apart.
+        dt.datetime.strptime("", pattern)  # noqa: DTZ007 - only the pattern matters
+    except (ValueError, IndexError, KeyError, re.error) as error:
+        if "does not match format" not in str(error):
+            return "This pattern has a directive that strptime does not know."
+    return None
+
+
+def _pattern_parser(pattern: str, value_of: Callable[[dt.datetime], _Value]) -> Callable[[str], _Value]:
+    def parse(text: str) -> _Value:
+        # strptime's \d takes the digits of every script.
+        if not text.isascii() and any(character.isdecimal() and character > "9" for character in text):
+            raise NotOfTypeError
+        try:
+            return value_of(dt.datetime.strptime(text, pattern))  # noqa: DTZ007 - text without a zone has none
+        except (ValueError, OverflowError) as error:
+            raise NotOfTypeError from error
+
+    return parse
+
+
+def _first_of(*parsers: Callable[[str], _Value]) -> Callable[[str], _Value]:
+    def parse(text: str) -> _Value:
+        for parser in parsers:
+            try:
+                return parser(text)
+            except NotOfTypeError:
+                continue
+        raise NotOfTypeError
+
+    return parse
+
+
+def _day_of(moment: dt.datetime) -> int:
+    return moment.toordinal()
+
+
+def _microseconds_of(moment: dt.datetime) -> int:
+    offset = moment.utcoffset() or dt.timedelta()
+    time = dt.timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second, microseconds=moment.microsecond)
+    return (time - offset) // dt.timedelta(microseconds=1)
+
+
+def _seconds_of(moment: dt.datetime) -> Decimal:
+    return moment.toordinal() * _DAY_S + Decimal(_microseconds_of(moment)) / 1_000_000
+
+
+def _zone_s(zone: str | None) -> int:
+    if zone is None or zone == "Z":
+        return 0
+    seconds = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+def _day_of_month(months: int) -> int:
+    """The number of the first day of a month counted from year 0, in the Gregorian calendar without end in either direction."""
+    years, month = divmod(months, 12)
+    if month < 2:  # noqa: PLR2004 - the year begins in March, so that leap days come last
+        years, month = years - 1, month + 12
+    return 365 * years + years // 4 - years // 100 + years // 400 + (153 * (month - 2) + 2) // 5

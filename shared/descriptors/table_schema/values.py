@@ -1,0 +1,326 @@
+"""The one definition of what a value of each type is: from the text of a cell to its logical value, strictly.
+
+Logical values are comparable and exact: integers are `int` (`Decimal` past 4,000 digits), numbers `Decimal`, dates day numbers, times
+microseconds, datetimes seconds (`Decimal`, UTC; without a zone they count as UTC), years and yearmonths whole numbers, durations `Duration`,
+JSON types what `json` makes of them, all others text. Source: https://datapackage.org/standard/table-schema/#field-types.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Hashable
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from shared.descriptors.table_schema.geo import is_geojson, is_topojson
+from shared.descriptors.table_schema.model import Field
+from shared.descriptors.table_schema.temporal import (
+    Duration,
+    NotOfTypeError,
+    date_parser,
+    datetime_parser,
+    parse_duration,
+    parse_year,
+    parse_yearmonth,
+    time_parser,
+)
+
+ValueParser: TypeAlias = Callable[[str], Any]
+
+_MAX_INT_DIGITS = 4000
+_MAX_LONGITUDE, _MAX_LATITUDE = 180, 90
+_ITEM_TYPES = ("string", "integer", "boolean", "number", "datetime", "date", "time")
+
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_SPECIAL_NUMBERS = {"nan": Decimal("NaN"), "inf": Decimal("Infinity"), "-inf": Decimal("-Infinity")}
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+# RFC 5322's dot-atom before the @, host names with at least one dot behind it; letters beyond ASCII as RFC 6531 allows them.
+_ATOM = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
+_LABEL = r"[a-zA-Z0-9\u0080-\U0010ffff](?:[a-zA-Z0-9\u0080-\U0010ffff-]{0,61}[a-zA-Z0-9\u0080-\U0010ffff])?"
+EMAIL_PATTERN = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+"
+_EMAIL = re.compile(EMAIL_PATTERN)
+_MAX_EMAIL, _MAX_EMAIL_LOCAL = 254, 64
+# RFC 3986: a scheme, then only characters that a URI may hold, % only before two hexadecimal digits; http, https and ftp name a host.
+_URI = re.compile(
+    r"(?!(?:https?|ftp):(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
+    r"(?:#(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def value_parser(field: Field) -> ValueParser:
+    """A function from a cell's text to its logical value; it raises `NotOfTypeError` for text that is no value of the field's type and format."""
+    return _PARSER_MAKERS[field.type](field)
+
+
+def constraint_value(field: Field, given: object) -> Any:  # noqa: ANN401 - a logical value of any type
+    """The logical value of something given in the descriptor: JSON of the field's kind, or text as it would stand in a cell.
+
+    Raises `NotOfTypeError`.
+    """
+    if isinstance(given, str):
+        return value_parser(field)(given)
+    native = _JSON_KINDS.get(field.type, ())
+    if given is None or not isinstance(given, native) or (isinstance(given, bool) and bool not in native):
+        raise NotOfTypeError
+    if field.type in ("boolean", "any"):
+        return given if field.type == "boolean" else json.dumps(given)
+    if field.type in ("integer", "year"):
+        return given if field.type == "integer" else parse_year(f"{given:04}")
+    if field.type == "number":
+        return Decimal(repr(given))
+    if field.type == "list":
+        assert isinstance(given, list)
+        item = Field(name=field.name, type=field.item_type)
+        return tuple(constraint_value(item, part) for part in given)
+    return value_parser(field)(json.dumps(given))
+
+
+def identity_of(value: object) -> Hashable:
+    """What two values share exactly where they are equal, NaN with itself too; for `enum`, `categories`, `unique` and keys."""
+    if isinstance(value, Decimal) and value.is_nan():
+        return "NaN"
+    if isinstance(value, dict | list):
+        return _json_identity(value)
+    if isinstance(value, tuple):
+        return tuple(identity_of(item) for item in value)
+    if isinstance(value, Duration):
+        return (value.months, value.seconds)
+    assert isinstance(value, Hashable)
+    return value
+
+
+def _json_identity(value: object) -> Hashable:
+    if isinstance(value, dict):
+        return ("object", frozenset((key, _json_identity(item)) for key, item in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(_json_identity(item) for item in value))
+    # 1 and true are equal for Python, not for JSON.
+    return ("boolean", value) if isinstance(value, bool) else ("scalar", value if isinstance(value, Hashable) else str(value))
+
+
+def number_cleaner(field: Field) -> Callable[[str], str] | None:
+    """How a number's text is brought to digits with a point, before its form is judged; None where it already is.
+
+    Raises `NotOfTypeError` where group characters stand elsewhere than between digits of the whole part.
+    """
+    decimal_char = field.decimal_char if field.type == "number" else "."
+    group, bare = field.group_char, field.bare_number
+    if bare and not group and decimal_char == ".":
+        return None
+    grouped = re.compile(rf"([+-]?[0-9]+)((?:{re.escape(group)}[0-9]+)+)(?![0-9])") if group else None
+
+    def clean(text: str) -> str:
+        if not bare:
+            text = _strip_bare(text, decimal_char)
+        if grouped is not None and group in text:
+            match = grouped.match(text)
+            if match is None or group in text[match.end() :]:
+                raise NotOfTypeError
+            text = match.group().replace(group, "") + text[match.end() :]
+        if decimal_char != "." and text.lower() not in _SPECIAL_NUMBERS:
+            if "." in text:
+                raise NotOfTypeError
+            text = text.replace(decimal_char, ".")
+        return text
+
+    return clean
+
+
+def _strip_bare(text: str, decimal_char: str) -> str:
+    """`text` without what stands before and behind its number: from the first digit (with the sign and the point before it) to the last digit."""
+    if text.strip().lower() in _SPECIAL_NUMBERS:
+        return text.strip()
+    first = re.search(r"[0-9]", text)
+    if first is None:
+        raise NotOfTypeError
+    end = max(index for index in range(len(text)) if text[index] in "0123456789") + 1
+    start = first.start()
+    if text[:start].endswith(decimal_char):
+        start -= len(decimal_char)
+    sign = re.search(r"[+-]", text[:start])
+    return ("-" if sign is not None and sign.group() == "-" else "") + text[start:end]
+
+
+def _make_string(field: Field) -> ValueParser:
+    return _STRING_FORMATS[field.format]
+
+
+def _parse_any(text: str) -> str:
+    return text
+
+
+def _parse_email(text: str) -> str:
+    if len(text) > _MAX_EMAIL or text.find("@") > _MAX_EMAIL_LOCAL or _EMAIL.fullmatch(text) is None or any(map(str.isspace, text)):
+        raise NotOfTypeError
+    return text
+
+
+def _parse_uri(text: str) -> str:
+    if _URI.fullmatch(text) is None:
+        raise NotOfTypeError
+    return text
+
+
+def _parse_binary(text: str) -> str:
+    try:
+        base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise NotOfTypeError from error
+    return text
+
+
+def _parse_uuid(text: str) -> str:
+    if _UUID.fullmatch(text) is None:
+        raise NotOfTypeError
+    return text.lower()
+
+
+def _parse_integer(text: str) -> int | Decimal:
+    if _INTEGER.fullmatch(text) is None:
+        raise NotOfTypeError
+    # int() refuses more than 4,300 digits and takes quadratic time; Decimal is exact and linear.
+    return int(text) if len(text) <= _MAX_INT_DIGITS else Decimal(text)
+
+
+def _parse_number(text: str) -> Decimal:
+    if _NUMBER.fullmatch(text) is None:
+        special = _SPECIAL_NUMBERS.get(text.lower())
+        if special is None:
+            raise NotOfTypeError
+        return special
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        # An exponent of more than 18 digits.
+        raise NotOfTypeError from error
+
+
+def _cleaned(field: Field, parse: ValueParser) -> ValueParser:
+    clean = number_cleaner(field)
+    return parse if clean is None else lambda text: parse(clean(text))
+
+
+def _make_boolean(field: Field) -> ValueParser:
+    values = dict.fromkeys(field.true_values, True) | dict.fromkeys(field.false_values, False)
+
+    def parse(text: str) -> bool:
+        try:
+            return values[text]
+        except KeyError as error:
+            raise NotOfTypeError from error
+
+    return parse
+
+
+def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value in a cell, numbers exact where floats would not be; raises `NotOfTypeError` (also for NaN and for too deep nesting)."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer)
+    except (ValueError, RecursionError) as error:
+        raise NotOfTypeError from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _make_json(kind: type) -> Callable[[Field], ValueParser]:
+    def parse(text: str) -> Any:  # noqa: ANN401 - a JSON object or array
+        value = load_json(text)
+        if not isinstance(value, kind):
+            raise NotOfTypeError
+        return value
+
+    return lambda _field: parse
+
+
+def _make_geojson(field: Field) -> ValueParser:
+    is_valid = is_topojson if field.format == "topojson" else is_geojson
+
+    def parse(text: str) -> Any:  # noqa: ANN401 - a JSON object
+        value = load_json(text)
+        try:
+            valid = is_valid(value)
+        except RecursionError as error:
+            raise NotOfTypeError from error
+        if not valid:
+            raise NotOfTypeError
+        return value
+
+    return parse
+
+
+def _make_geopoint(field: Field) -> ValueParser:
+    def parse(text: str) -> tuple[Decimal, Decimal]:
+        if field.format == "default":
+            parts = text.split(",")
+            pair = [_parse_number(part) for part in (parts[0], parts[1].removeprefix(" "))] if len(parts) == 2 else []  # noqa: PLR2004
+        else:
+            value = load_json(text)
+            if field.format == "object":
+                value = [value["lon"], value["lat"]] if isinstance(value, dict) and value.keys() == {"lon", "lat"} else []
+            items = value if isinstance(value, list) else []
+            pair = [Decimal(repr(item)) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+            if len(pair) != len(items):
+                raise NotOfTypeError
+        # Chained comparisons are false for NaN only where the signal is not trapped, hence is_finite first.
+        if len(pair) != 2 or not all(part.is_finite() for part in pair) or abs(pair[0]) > _MAX_LONGITUDE or abs(pair[1]) > _MAX_LATITUDE:  # noqa: PLR2004
+            raise NotOfTypeError
+        return pair[0], pair[1]
+
+    return parse
+
+
+def _make_list(field: Field) -> ValueParser:
+    parse_item = value_parser(Field(name=field.name, type=field.item_type))
+
+    def parse(text: str) -> tuple[Any, ...]:
+        return tuple(parse_item(item) for item in text.split(field.delimiter))
+
+    return parse
+
+
+_STRING_FORMATS: dict[str, ValueParser] = {
+    "default": _parse_any,
+    "email": _parse_email,
+    "uri": _parse_uri,
+    "binary": _parse_binary,
+    "uuid": _parse_uuid,
+}
+
+_PARSER_MAKERS: dict[str, Callable[[Field], ValueParser]] = {
+    "string": _make_string,
+    "number": lambda field: _cleaned(field, _parse_number),
+    "integer": lambda field: _cleaned(field, _parse_integer),
+    "boolean": _make_boolean,
+    "object": _make_json(dict),
+    "array": _make_json(list),
+    "list": _make_list,
+    "datetime": datetime_parser,
+    "date": date_parser,
+    "time": time_parser,
+    "year": lambda _field: parse_year,
+    "yearmonth": lambda _field: parse_yearmonth,
+    "duration": lambda _field: parse_duration,
+    "geopoint": _make_geopoint,
+    "geojson": _make_geojson,
+    "any": lambda _field: _parse_any,
+}
+
+_JSON_KINDS: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "year": (int,),
+    "number": (int, float),
+    "any": (bool, int, float),
+    "object": (dict,),
+    "array": (list,),
+    "list": (list,),
+    "geojson": (dict,),
+    "geopoint": (list, dict),
+}

@@ -1,0 +1,329 @@
+"""Every change of a job's status, and nothing else that changes it.
+
+Each function is one guarded `UPDATE … WHERE id AND status … [AND attempt] RETURNING`, on the database's clock. Whoever's commit is first wins; no row
+returned means "not yours any more: stop". What ends an attempt also publishes `JobFinished`, and what makes a job QUEUED also sends its message, in the
+same transaction. The table of transitions stands in docs/job-states.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Interval, and_, case, cast, func, literal, select, text, update
+from sqlalchemy.orm import undefer
+
+from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
+from shared.db.models import ENDED, Job, JobStatus
+from shared.messages.messaging import enqueue, publish
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+RENEWALS_PER_LEASE = 3
+"""How often a worker renews within the time of one lease."""
+FIRST_RING_INTERVAL_S = 15.0
+"""How long a message may stay unanswered before the first repeat; doubled each time, up to `MAX_RING_INTERVAL_S`."""
+MAX_RING_INTERVAL_S = 600.0
+
+_EVENT_OF: dict[JobStatus, EventName] = {
+    JobStatus.COMPLETED: "job.completed",
+    JobStatus.FAILED: "job.failed",
+    JobStatus.CANCELLED: "job.cancelled",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What of a job has been read and recorded up to one point of its rows; all of it is committed together."""
+
+    percent: int
+    rows_processed: int
+    rows_failed: int
+    total_rows: int | None
+    error_count: int
+    errors_stored: int
+    error_tally: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenBack:
+    """A job whose worker went silent."""
+
+    job_id: uuid.UUID
+    status: JobStatus
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredLease:
+    """A lease that is over: nobody has renewed it yet."""
+
+    job_id: uuid.UUID
+    attempt: int
+    expired_at: datetime
+
+
+# Rows are locked FOR NO KEY UPDATE (`key_share`): a worker's open transaction holds KEY SHARE on its job, by the foreign key of its errors.
+# Leases and ends are set on clock_timestamp(): now() is the start of the transaction, and the recorder's is seconds old when it commits.
+def _seconds(value: float) -> ColumnElement[timedelta]:
+    return literal(timedelta(seconds=value), Interval)
+
+
+def _lease_until(lease_s: float) -> ColumnElement[datetime]:
+    return func.clock_timestamp() + _seconds(lease_s)
+
+
+def _reset() -> dict[str, Any]:
+    """The columns of a job that starts at row 1 again. Errors of the older attempt are out of sight at once and purged behind."""
+    return {
+        "progress": 0,
+        "rows_processed": 0,
+        "rows_failed": 0,
+        "total_rows": None,
+        "error_count": 0,
+        "errors_stored": 0,
+        "error_tally": [],
+        "error_message": None,
+        "started_at": None,
+        "completed_at": None,
+        "lease_expires_at": None,
+        "attempt": Job.attempt + 1,
+        "rings": 0,
+        "next_ring_at": func.clock_timestamp() + _seconds(FIRST_RING_INTERVAL_S),
+        "purge_due_at": case((Job.errors_stored > 0, func.now()), else_=Job.purge_due_at),
+    }
+
+
+def _is_held(job_id: uuid.UUID, attempt: int) -> ColumnElement[bool]:
+    return and_(Job.id == job_id, Job.status == JobStatus.PROCESSING, Job.attempt == attempt)
+
+
+def _figures(progress: Progress) -> dict[str, Any]:
+    return {
+        "progress": progress.percent,
+        "rows_processed": progress.rows_processed,
+        "rows_failed": progress.rows_failed,
+        "total_rows": progress.total_rows,
+        "error_count": progress.error_count,
+        "errors_stored": progress.errors_stored,
+        "error_tally": progress.error_tally,
+    }
+
+
+async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> Job | None:
+    """QUEUED → PROCESSING, by a worker that got a message. The returned `attempt` is its fence; None: nothing to do."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
+        .values(
+            status=JobStatus.PROCESSING,
+            attempt=Job.attempt + 1,
+            started_at=func.now(),
+            lease_expires_at=_lease_until(lease_s),
+            next_ring_at=None,
+            source=None,
+        )
+        .returning(Job)
+        .options(undefer(Job.schema_given), undefer(Job.dialect))
+    )
+    return (await session.scalars(statement)).one_or_none()
+
+
+async def is_held(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> bool:
+    """Whether the job still runs under this claim; asked by the worker between chunks, some times a second. False: cancelled, taken back or gone."""
+    return (await session.scalars(select(Job.id).where(_is_held(job_id, attempt)))).one_or_none() is not None
+
+
+async def renew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> bool:
+    """Hold PROCESSING for another `lease_s`, by the worker that claimed it. False: it is lost."""
+    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s)).returning(Job.id)
+    return (await session.scalars(statement)).one_or_none() is not None
+
+
+async def describe(
+    session: AsyncSession,
+    *,
+    job_id: uuid.UUID,
+    attempt: int,
+    source: dict[str, Any],
+    schema_inferred: dict[str, Any] | None,
+) -> bool:
+    """Record what was found when the file was opened, by the worker that claimed it. False: it is lost."""
+    statement = update(Job).where(_is_held(job_id, attempt)).values(source=source, schema_inferred=schema_inferred).returning(Job.id)
+    return (await session.scalars(statement)).one_or_none() is not None
+
+
+async def checkpoint(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, progress: Progress, lease_s: float) -> bool:
+    """Record progress within PROCESSING, in the transaction that holds the errors found so far. False: it is lost, roll back."""
+    statement = update(Job).where(_is_held(job_id, attempt)).values(**_figures(progress), lease_expires_at=_lease_until(lease_s)).returning(Job.id)
+    return (await session.scalars(statement)).one_or_none() is not None
+
+
+async def finish(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, progress: Progress) -> bool:
+    """PROCESSING → COMPLETED, by the worker that claimed it, after its last row. False: it is lost, roll back."""
+    figures = _figures(progress) | {"progress": 100, "total_rows": progress.rows_processed}
+    return await _end(session, _is_held(job_id, attempt), JobStatus.COMPLETED, figures)
+
+
+async def fail(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, message: str, progress: Progress | None) -> bool:
+    """PROCESSING → FAILED, by the worker that claimed it: the file cannot be read to its end. False: it is lost, roll back."""
+    figures = _figures(progress) if progress is not None else {}
+    return await _end(session, _is_held(job_id, attempt), JobStatus.FAILED, figures | {"error_message": message})
+
+
+async def cancel(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
+    """PROCESSING → CANCELLED, by a client; the worker notices at its next chunk. False: the job was not running."""
+    return await _end(session, and_(Job.id == job_id, Job.status == JobStatus.PROCESSING, Job.deleted_at.is_(None)), JobStatus.CANCELLED, {})
+
+
+async def _end(session: AsyncSession, guard: ColumnElement[bool], status: JobStatus, values: dict[str, Any]) -> bool:
+    statement = (
+        update(Job).where(guard).values(**values, status=status, completed_at=func.clock_timestamp(), lease_expires_at=None).returning(Job.id, Job.attempt)
+    )
+    row = (await session.execute(statement)).one_or_none()
+    if row is None:
+        return False
+    await publish(session, JobFinished(job_id=row.id, attempt=row.attempt, name=_EVENT_OF[status]))
+    return True
+
+
+async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> bool:
+    """PROCESSING → QUEUED, by the worker that claimed it and shuts down, or whose database was away; no crash is counted."""
+    statement = update(Job).where(_is_held(job_id, attempt)).values(**_reset(), status=JobStatus.QUEUED).returning(Job.id)
+    return _ring_for(session, (await session.scalars(statement)).all()) > 0
+
+
+async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
+    """FAILED or CANCELLED → QUEUED, by a client; crashes are counted anew. False: the job is in another status."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
+        .values(**_reset(), status=JobStatus.QUEUED, crashes=0)
+        .returning(Job.id)
+    )
+    return _ring_for(session, (await session.scalars(statement)).all()) > 0
+
+
+async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, max_crashes: int) -> TakenBack | None:
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the worker that claimed it and met an unexpected exception."""
+    taken = await _take_back(session, _is_held(job_id, attempt), max_crashes)
+    return taken[0] if taken else None
+
+
+async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[ExpiredLease]:
+    """Running jobs whose lease is over, the longest first; asked by the sweep."""
+    statement = (
+        select(Job.id, Job.attempt, Job.lease_expires_at)
+        .where(Job.status == JobStatus.PROCESSING, Job.lease_expires_at < func.now())
+        .order_by(Job.lease_expires_at)
+        .limit(limit)
+    )
+    return [ExpiredLease(job_id=row.id, attempt=row.attempt, expired_at=row.lease_expires_at) for row in await session.execute(statement)]
+
+
+async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes: int) -> TakenBack | None:
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, for a worker that has been silent since; None: it was heard again."""
+    guard = and_(_is_held(expired.job_id, expired.attempt), Job.lease_expires_at == expired.expired_at)
+    taken = await _take_back(session, guard, max_crashes)
+    return taken[0] if taken else None
+
+
+async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_crashes: int) -> Sequence[TakenBack]:
+    gives_up = Job.crashes + 1 >= max_crashes
+    message = f"Processing this file stopped unexpectedly {max_crashes} times. Please check the file, or send it again; retry starts the count anew."
+    failed = (
+        update(Job)
+        .where(guard, gives_up)
+        .values(
+            status=JobStatus.FAILED,
+            crashes=Job.crashes + 1,
+            error_message=message,
+            completed_at=func.clock_timestamp(),
+            lease_expires_at=None,
+        )
+        .returning(Job.id, Job.status, Job.crashes, Job.attempt)
+    )
+    requeued = (
+        update(Job)
+        .where(guard, ~gives_up)
+        .values(**_reset(), status=JobStatus.QUEUED, crashes=Job.crashes + 1)
+        .returning(Job.id, Job.status, Job.crashes, Job.attempt)
+    )
+    ended = (await session.execute(failed)).all()
+    for row in ended:
+        await publish(session, JobFinished(job_id=row.id, attempt=row.attempt, name=_EVENT_OF[JobStatus.FAILED]))
+    back = (await session.execute(requeued)).all()
+    _ring_for(session, [row.id for row in back])
+    return [TakenBack(job_id=row.id, status=row.status, crashes=row.crashes) for row in (*ended, *back)]
+
+
+async def forget_rings(session: AsyncSession) -> int:
+    """Make the message of every QUEUED job due, by the sweep: the broker has lost its memory. Returns of how many."""
+    statement = (
+        update(Job)
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
+        .values(rings=0, next_ring_at=func.now())
+        .returning(Job.id)
+    )
+    return len((await session.scalars(statement)).all())
+
+
+async def ring_again(session: AsyncSession, *, limit: int) -> int:
+    """Send the message of jobs that are QUEUED and unanswered once more, by the sweep; returns how many, at most `limit`.
+
+    Their intervals grow from `FIRST_RING_INTERVAL_S` to `MAX_RING_INTERVAL_S`.
+    """
+    due = (
+        select(Job.id)
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at <= func.now())
+        .order_by(Job.next_ring_at, Job.created_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    pause = func.least(MAX_RING_INTERVAL_S, FIRST_RING_INTERVAL_S * func.power(2.0, func.least(Job.rings + 1, 10)))
+    statement = (
+        update(Job)
+        .where(Job.id.in_(due))
+        .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval))
+        .returning(Job.id)
+    )
+    return _ring_for(session, (await session.scalars(statement)).all())
+
+
+def _ring_for(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> int:
+    for job_id in job_ids:
+        enqueue(session, PROCESS_JOB, ProcessJob(job_id=job_id))
+    return len(job_ids)
+
+
+async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
+    """Take a job that does not run out of every client's sight; row, errors and file are removed behind. False: it is running, or gone."""
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.status != JobStatus.PROCESSING, Job.deleted_at.is_(None))
+        .values(deleted_at=func.now(), purge_due_at=func.now())
+        .returning(Job.id)
+    )
+    if (await session.scalars(statement)).one_or_none() is None:
+        return False
+    enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
+    return True
+
+
+async def hide_ended_before(session: AsyncSession, *, moment: datetime, limit: int) -> int:
+    """Take jobs that ended before `moment` out of sight, by retention; returns how many, at most `limit`."""
+    old = (
+        select(Job.id)
+        .where(Job.status.in_(ENDED), Job.completed_at < moment, Job.deleted_at.is_(None))
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    statement = update(Job).where(Job.id.in_(old)).values(deleted_at=func.now(), purge_due_at=func.now()).returning(Job.id)
+    hidden = (await session.scalars(statement)).all()
+    for job_id in hidden:
+        enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
+    return len(hidden)

@@ -1,0 +1,121 @@
+"""The Celery app's settings, and sending one message within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+import uuid
+from collections.abc import Sequence
+
+import structlog
+from celery import Celery
+from kombu import Exchange, Queue
+
+from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
+from shared.messages.messaging import Message
+from shared.messages.redis_client import explain, open_redis
+from shared.observing import metrics
+from shared.settings import Settings
+
+HARD_LIMIT_MARGIN_S = 60.0
+PAUSE_AFTER_FAILURE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def create_celery(settings: Settings) -> Celery:
+    """The Celery app. Its defaults lose or repeat jobs; each of these settings has a reason in docs/adr/0004-celery-on-redis.md."""
+    app = Celery("rowgate", broker=settings.redis_url, backend=settings.redis_url)
+    app.conf.update(
+        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (PROCESSING_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)],
+        task_default_queue=MAINTENANCE_QUEUE,
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        result_expires=3600,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        worker_concurrency=4,
+        worker_max_tasks_per_child=10,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": int(settings.job_time_limit_s * 2 + 600),
+            "socket_timeout": 10.0,
+            "socket_connect_timeout": settings.redis_timeout_s,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+        redis_socket_timeout=settings.redis_timeout_s,
+        redis_socket_connect_timeout=settings.redis_timeout_s,
+        beat_max_loop_interval=1.0,
+        # In memory: what runs every few seconds needs no file that a crash can damage.
+        beat_scheduler="celery.beat:Scheduler",
+        timezone="UTC",
+    )
+    return app
+
+
+class Broker:
+    """Sends messages from one process, within bounds. What cannot be sent is logged and left to the periodic ring.
+
+    Celery makes the message, and it is put into its queue as kombu does it (message protocol 2, https://docs.celeryq.dev/en/stable/internals/protocol.html),
+    but without kombu's thread, its look-up of bindings before each message and its declarations: those took a third of an upload's time.
+    """
+
+    def __init__(self, app: Celery, settings: Settings) -> None:
+        self._app = app
+        self._redis = open_redis(settings)
+        self._timeout_s = settings.redis_timeout_s
+        self._paused_until = 0.0
+
+    async def send(self, messages: Sequence[Message]) -> bool:
+        """Send all of them, or say in the log why not and return False; takes at most twice the Redis timeout."""
+        if time.monotonic() < self._paused_until:
+            metrics.MESSAGES_UNSENT.inc(len(messages))
+            log.warning("messages left to the periodic ring: the broker failed a moment ago", messages=len(messages))
+            return False
+        packed: dict[str, list[str]] = {}
+        for message in messages:
+            packed.setdefault(message.queue, []).append(self._pack(message))
+        try:
+            async with asyncio.timeout(2 * self._timeout_s):
+                for queue, texts in packed.items():
+                    await self._redis.lpush(queue, *texts)
+        except Exception as error:  # noqa: BLE001  # whatever the broker's trouble is: the rows are the outbox
+            metrics.MESSAGES_UNSENT.inc(len(messages))
+            self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
+            log.warning("messages left to the periodic ring: the broker did not take them", messages=len(messages), reason=explain(error))
+            return False
+        return True
+
+    def _pack(self, message: Message) -> str:
+        """The message as it lies in its queue."""
+        task_id = str(uuid.uuid4())
+        task = self._app.amqp.as_task_v2(task_id, message.task, kwargs=dict(message.payload), expires=message.expires_s, ignore_result=True)
+        envelope = {
+            "body": base64.b64encode(json.dumps(task.body).encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": task.headers | ({"request_id": message.request_id} if message.request_id else {}),
+            "properties": {
+                **task.properties,
+                "body_encoding": "base64",
+                "delivery_info": {"exchange": message.queue, "routing_key": message.queue},
+                "delivery_mode": 2,
+                "delivery_tag": str(uuid.uuid4()),
+                "priority": 0,
+            },
+        }
+        return json.dumps(envelope)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._redis.aclose()

@@ -1,0 +1,170 @@
+"""uvicorn's HTTP/1.1 with an end to a request's head, and large reads: `uvicorn main:app --http shared.web.http_protocol:GuardedProtocol`.
+
+uvicorn reads a head of any size for any time, answers what is no HTTP in plain text, and copies a body four times on its way to the application.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from asyncio import BufferedProtocol, Transport
+from asyncio.events import TimerHandle
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from shared.web.problems import MEDIA_TYPE, ProblemRead
+
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request line with its headers; proxies allow 8 to 32 KiB."""
+HEAD_TIMEOUT_S = 10.0
+"""From the connection, or the first byte of the next request on it, to the end of the head."""
+MAX_READ_BYTES = 512 * 1024
+MIN_READ_BYTES = 64 * 1024
+READ_BYTES_OF_ALL = 12 * 2**20
+"""Shared out among the connections: each holds about what was last read of it, and the fewer pieces a body has, the less work it makes."""
+
+
+class _Buffer(threading.local):
+    """Of the event loop in this thread: what has been read is handed on before anything else is read."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(MAX_READ_BYTES))
+
+
+_buffer = _Buffer()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """Answers 431 to a head that is too large (RFC 6585), 408 to one that does not end, 400 to what is no HTTP; each is a problem (RFC 9457)."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401  # uvicorn's own
+        super().__init__(*arguments, **named)
+        self._head_bytes = 0
+        self._head_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
+        """A head is expected."""
+        super().connection_made(transport)
+        transport.set_protocol(_BufferedReads(self))
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is expected any more."""
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and refuse a head that has no end yet and is too large already."""
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse_large_head()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        if self._head_timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Hand the request to the application, unless its head is too large."""
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            self._refuse_large_head()
+            raise _HeadRefused
+        self._forget_head()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on as it is where there is none before it: uvicorn copies it into a buffer, and the buffer into its message."""
+        before = self.cycle.body
+        if not before and not self.cycle.response_complete:
+            self.cycle.body, body = body, b""  # type: ignore[assignment]  # it becomes bytes, which is what a message has
+        elif isinstance(before, bytes):
+            self.cycle.body = bytearray(before)  # to which many small pieces can be added
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says where it cannot parse, be it a head or, in chunks, a body."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", msg)
+
+    def _expect_head(self) -> None:
+        self._head_bytes = 0
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse_late_head)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse_large_head(self) -> None:
+        detail = f"The request line and its headers are larger than {MAX_HEAD_BYTES:,} bytes; send fewer or shorter headers."
+        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large", detail)
+
+    def _refuse_late_head(self) -> None:
+        self._head_timer = None
+        if self._is_answering():
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse_late_head)
+            return
+        if self._head_bytes == 0:
+            self.transport.close()  # a connection that was opened ahead of its first request
+            return
+        detail = f"The request's headers did not end within {HEAD_TIMEOUT_S:g} seconds; send it again over a steadier connection."
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "client-too-slow", "Client too slow", detail)
+
+    def _refuse(self, status: HTTPStatus, slug: str, title: str, detail: str) -> None:
+        """Answer in the application's place and close; where an answer has begun, or is due to the request before this head, only close."""
+        is_due_to_another = self._head_timer is not None and self._is_answering()
+        has_begun = self._is_answering() and self.cycle.response_started
+        self._forget_head()
+        if self.transport.is_closing():
+            return
+        if not has_begun and not is_due_to_another:
+            body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=detail, errors=None)
+            content = json.dumps(body.model_dump(exclude_none=True)).encode()
+            head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head.encode() + content)
+        self.transport.close()
+
+    def _is_answering(self) -> bool:
+        """Whether a request before this one has not got its whole answer yet."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+
+class _HeadRefused(Exception):  # it ends the parsing
+    """The head was answered with a refusal."""
+
+
+class _BufferedReads(BufferedProtocol):
+    """What the transport talks to in the place of `protocol`: reads into the one buffer, where a transport otherwise makes a copy of every 256 KB."""
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's own
+        """Where to read to."""
+        share = READ_BYTES_OF_ALL // max(1, len(self._protocol.connections))
+        return _buffer.view[: min(MAX_READ_BYTES, max(MIN_READ_BYTES, share))]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read; the parser copies what it hands on."""
+        self._protocol.data_received(_buffer.view[:nbytes])  # type: ignore[arg-type]  # as good as bytes
+
+    def eof_received(self) -> None:
+        """The client sends nothing more."""
+        self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has read enough."""
+        self._protocol.resume_writing()

@@ -1,0 +1,152 @@
+"""Around every request: an id in and out, a deadline for what is behind us, a measurement."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import FastAPI
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
+
+from shared.observing import metrics
+from shared.web.pausing_timeout import PausingTimeout
+from shared.web.problems import BodyTooLarge, describe_unexpected
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DEADLINE_S = 9.0
+UPLOAD_PATH = "/api/files/upload"
+"""Where bodies are large; the endpoint has limits of its own."""
+MAX_BODY_BYTES = 64 * 1024
+"""Of a request to any other endpoint."""
+DOCS_FILES = "/docs-files"
+"""Where the page at /docs has its scripts from: without the internet."""
+_PAGES = ("/docs", DOCS_FILES)
+_SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_POLICY_OF_PAGES = (
+    "default-src 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data:; frame-ancestors 'none';"
+    " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
+)
+_METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+log = structlog.get_logger(__name__)
+
+
+def drop_empty_parameters(query: bytes) -> bytes:
+    """The query without parameters that have no value: they count as absent."""
+    return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
+
+
+def read_length(scope: Scope) -> int:
+    """The request's Content-Length; 0 where it has none. What comes without a length is never read by an endpoint that takes no body."""
+    value = Headers(scope=scope).get("content-length", "")
+    return int(value) if value.isdecimal() else 0
+
+
+class GuardMiddleware:
+    """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
+
+    Time spent waiting for the client (its body, its reading) does not count towards the deadline.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, or answer in its place."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if scope["path"] != UPLOAD_PATH and read_length(scope) > MAX_BODY_BYTES:
+            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
+            return
+        scope["query_string"] = drop_empty_parameters(scope["query_string"])
+        started = False
+        try:
+            async with PausingTimeout(DEADLINE_S) as deadline:
+
+                async def receive_without_clock() -> Message:
+                    deadline.stop()
+                    message = await receive()
+                    deadline.start()
+                    return message
+
+                async def send_without_clock(message: Message) -> None:
+                    nonlocal started
+                    started = True
+                    deadline.stop()
+                    await send(message)
+
+                await self._app(scope, receive_without_clock, send_without_clock)
+        except ClientDisconnect:
+            log.info("client went away", path=scope["path"])
+        except Exception as error:
+            if started:
+                raise
+            await describe_unexpected(error, path=scope["path"])(scope, receive, send)
+
+
+class RequestMiddleware:
+    """Gives each request an id (the client's `X-Request-ID` where it sent a sensible one), logs and measures it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application and say how it went."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        start, status = time.perf_counter(), 500
+        metrics.HTTP_IN_PROGRESS.inc()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in _SECURITY_HEADERS.items():
+                    headers[name] = value
+                is_page = scope["path"].startswith(_PAGES)
+                headers["Content-Security-Policy"] = _POLICY_OF_PAGES if is_page else _POLICY
+                headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            duration_s = time.perf_counter() - start
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # whatever a client invents
+            metrics.HTTP_IN_PROGRESS.dec()
+            metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
+            if not route.startswith(("/api/health", "/metrics")):
+                log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
+
+
+def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str]) -> None:
+    """Wrap `app`: the request's id outside, the guard inside; between them the leave of other origins' pages, where any has it."""
+    app.add_middleware(GuardMiddleware)
+    if allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["X-API-Key", "Authorization", "Idempotency-Key", "X-Request-ID"],
+            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(RequestMiddleware)

@@ -1,0 +1,172 @@
+"""Which addresses a webhook may go to: upload asks early, the sender obeys.
+
+Only globally reachable unicast addresses (the IANA special-purpose registries, RFC 6890, as `ipaddress.is_global` has them), also when they are wrapped
+in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo (RFC 4380) and NAT64 (RFC 6052).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import urlsplit
+
+import aiodns
+
+IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_URL_CHARACTERS = 500
+_SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
+"""Special-purpose networks that `is_global` of some Python versions takes for public."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_MAX_PORT = 65535
+_TRY_TIMEOUT_S, _TRIES = 0.6, 2
+"""A question or its answer may be lost once: c-ares doubles the time for the second try. Who asks waits no longer than it wants to."""
+name_servers: Sequence[str] = ()
+"""Who is asked, as `address:port`; none: those of the system."""
+
+
+class WebhookAddressRefused(Exception):  # read as a sentence where it is raised
+    """The URL may not be called; the message says why."""
+
+
+class HostNotFound(Exception):  # a finding, not a mistake of ours
+    """The host does not resolve now; it may later."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookTarget:
+    """A URL, taken apart."""
+
+    url: str
+    scheme: str
+    host: str
+    """In ASCII (IDNA), an IPv6 address without its brackets."""
+    port: int
+
+
+def parse_webhook_url(url: str) -> WebhookTarget:
+    """The parts of `url`. Raises `WebhookAddressRefused` unless it is a plain http or https URL of at most 500 characters."""
+    if len(url) > MAX_URL_CHARACTERS:
+        raise WebhookAddressRefused(f"The URL has {len(url)} characters; at most {MAX_URL_CHARACTERS} are allowed.")
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise WebhookAddressRefused("The URL must not contain spaces or control characters.")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise WebhookAddressRefused(f"This is not a valid URL: {error}.") from error
+    if parts.scheme not in {"http", "https"}:
+        raise WebhookAddressRefused("The URL must begin with http:// or https://.")
+    if not host or "\\" in parts.netloc:
+        raise WebhookAddressRefused("The URL has no host.")
+    if parts.username is not None or parts.password is not None:
+        raise WebhookAddressRefused("The URL must not contain a user name or password.")
+    if port is not None and not 0 < port <= _MAX_PORT:
+        raise WebhookAddressRefused("The URL's port must be between 1 and 65535.")
+    try:
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise WebhookAddressRefused("The URL's host is not a valid name.") from error
+    return WebhookTarget(url=url, scheme=parts.scheme, host=host, port=port or (443 if parts.scheme == "https" else 80))
+
+
+def is_public(address: IpAddress) -> bool:
+    """Whether `address`, and the IPv4 address it wraps, if any, is globally reachable unicast."""
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        wrapped = _unwrap(address)
+        if wrapped is not None:
+            return is_public(wrapped)
+        if address in _NAT64:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _unwrap(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    if address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if address.teredo is not None:
+        return address.teredo[1]
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
+def is_allowed(host: str, allowed_hosts: Sequence[str]) -> bool:
+    """Whether `host` is in the list, or below one that is in it as `*.…`; an empty list allows every host."""
+    name = host.lower().rstrip(".")
+    return not allowed_hosts or any(name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:])) for allowed in allowed_hosts)
+
+
+def require_allowed(target: WebhookTarget, *, allowed_hosts: Sequence[str]) -> None:
+    """Raises `WebhookAddressRefused` where there is a list of hosts and the target's is not in it."""
+    if not is_allowed(target.host, allowed_hosts):
+        raise WebhookAddressRefused(f"{target.host} is not among the hosts that webhooks may go to here.")
+
+
+async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
+    """The addresses of the target's host, the best to connect to first (RFC 6724); decimal, octal and short forms are read as the system reads them.
+
+    Raises `HostNotFound` where there are none within `timeout_s`. An address needs no look-up; look-ups wait for nobody else's.
+    """
+    written = _read_address(target.host)
+    if written is not None:
+        return [written]
+    try:
+        async with asyncio.timeout(timeout_s):
+            found = await _get_resolver().getaddrinfo(target.host, type=socket.SOCK_STREAM)
+    except (aiodns.error.DNSError, UnicodeError, TimeoutError) as error:
+        raise HostNotFound(f"The host {target.host} cannot be found.") from error
+    addresses = [ipaddress.ip_address(node.addr[0].decode("ascii").partition("%")[0]) for node in found.nodes]
+    return list(dict.fromkeys(addresses))
+
+
+class _Own(threading.local):
+    """The resolver of a thread's event loop. It is a few sockets, asked by as many as want to, and keeps answers for as long as they say."""
+
+    resolver: aiodns.DNSResolver | None = None
+
+
+_own = _Own()
+
+
+def _get_resolver() -> aiodns.DNSResolver:
+    """c-ares: it reads /etc/hosts and /etc/resolv.conf (Docker's name server stands there), and a look-up that hangs costs no thread."""
+    loop = asyncio.get_running_loop()
+    if _own.resolver is None or _own.resolver.loop is not loop:
+        _own.resolver = aiodns.DNSResolver(nameservers=list(name_servers) or None, loop=loop, timeout=_TRY_TIMEOUT_S, tries=_TRIES)
+    return _own.resolver
+
+
+def _read_address(host: str) -> IpAddress | None:
+    """`host` where it is an address, also in the forms that the system takes for one (`2130706433`, `0x7f.1`, `017700000001`); None for a name."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.partition("%")[0])
+    with suppress(OSError):
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    return None
+
+
+async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
+    """The addresses that may be connected to, the best first, and no others.
+
+    Raises `HostNotFound`, or `WebhookAddressRefused` where any of the host's addresses is not public (unless `allow_private`).
+    """
+    addresses = await resolve(target, timeout_s=timeout_s)
+    if not allow_private and not all(is_public(address) for address in addresses):
+        raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
+    return addresses
+
+
+async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
+    """The best of `choose_addresses`."""
+    return (await choose_addresses(target, allow_private=allow_private, timeout_s=timeout_s))[0]

@@ -1,0 +1,51 @@
+"""A new check is one file: declared, found, ordered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import features.processing.checks as checks_package
+from features.processing.checking import declarations as registry
+from features.processing.checking.checker import Checker
+from features.processing.readers.base import Chunk, ReadLimits
+from shared.descriptors.table_schema import parse_table_schema
+
+
+def _example() -> str:
+    """The program in the package's docstring, as a reader would copy it."""
+    lines = (checks_package.__doc__ or "").split("\n")
+    return "\n".join(line[4:] for line in lines if line.startswith("    ") or not line)
+
+
+def test_check_of_the_documentation_works_as_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.column_checks()
+    (tmp_path / "trimmed_example.py").write_text(_example())
+    monkeypatch.setattr(checks_package, "__path__", [*checks_package.__path__, str(tmp_path)])
+    monkeypatch.setattr(registry, "_column_checks", dict(registry._column_checks))
+    registry.import_all.cache_clear()
+    try:
+        schema = parse_table_schema({"fields": [{"name": "a", "type": "string", "trimmed": True}, {"name": "b", "type": "string"}]})
+        checker = Checker(schema, labels=["a", "b"], header_row=1, limits=ReadLimits())
+        result = checker.check(Chunk(columns=[pa.array(["x", " x", ""])] * 2, row_numbers=np.array([2, 3, 4])))
+        checker.close()
+    finally:
+        sys.modules.pop(f"{checks_package.__name__}.trimmed_example", None)
+        registry.import_all.cache_clear()
+    assert [(finding.error_type, finding.row_numbers.tolist(), finding.column_number) for finding in result.findings] == [("trimmed-error", [3], 1)]
+    assert result.findings[0].message == "This value must not begin or end with blanks."
+
+
+def test_checks_run_in_the_order_of_the_contract() -> None:
+    order = [check.error_type for check in registry.column_checks()] + [check.error_type for check in registry.key_checks()]
+    assert order == [error_type for error_type in registry.ERROR_ORDER if error_type != "required-error"]
+
+
+def test_second_check_with_the_same_name_is_refused() -> None:
+    registry.column_checks()
+    with pytest.raises(ValueError, match="two checks"):
+        registry.column_check("enum", error_type="enum-error")(lambda _field, _context: None)

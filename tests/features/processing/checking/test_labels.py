@@ -1,0 +1,89 @@
+"""Labels are matched with fields as `fieldsMatch` says, with one error for each label at most."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from features.processing.checking.checker import Checker, CheckResult
+from features.processing.readers.base import Chunk, Finding, ReadLimits
+from shared.descriptors.table_schema import parse_table_schema
+
+
+def _check(
+    fields_match: object, names: list[str], labels: list[str] | None, row: list[str], **extra: object
+) -> tuple[list[tuple[str, int | None, str | None]], CheckResult]:
+    fields = [{"name": name, "type": "integer"} for name in names]
+    schema = parse_table_schema({"fields": fields, "fieldsMatch": fields_match, **extra})
+    checker = Checker(schema, labels=labels, header_row=None if labels is None else 3, limits=ReadLimits())
+    header = checker.check_header()
+    assert all(finding.row_numbers.tolist() == [3] for finding in header)
+    result = checker.check(Chunk(columns=[pa.array([cell]) for cell in row], row_numbers=np.array([4])))
+    checker.close()
+    return [(finding.error_type, finding.column_number, finding.column_name) for finding in header], result
+
+
+def _bad_columns(result: CheckResult) -> list[tuple[str, int | None, str | None]]:
+    return [(finding.error_type, finding.column_number, finding.column_name) for finding in result.findings]
+
+
+@pytest.mark.parametrize(
+    ("fields_match", "labels", "header", "typed"),
+    [
+        ("exact", ["a", "b"], [], [1, 2]),
+        ("exact", ["b", "a"], [("incorrect-label", 1, "b"), ("incorrect-label", 2, "a")], [1, 2]),
+        ("exact", ["a"], [("missing-label", 2, "b")], [1]),
+        ("exact", ["a", "b", "c"], [("extra-label", 3, "c")], [1, 2]),
+        ("exact", ["a", " "], [("blank-label", 2, None)], [1, 2]),
+        ("exact", ["a", "a"], [("duplicate-label", 2, "a")], [1, 2]),
+        ("exact", ["a", "B"], [("incorrect-label", 2, "B")], [1, 2]),
+        ("equal", ["b", "a"], [], [1, 2]),
+        (["equal"], ["b", "c"], [("extra-label", 2, "c"), ("missing-label", None, "a")], [1]),
+        ("subset", ["x", "b", "a"], [], [2, 3]),
+        ("subset", ["x", "b"], [("missing-label", None, "a")], [2]),
+        ("superset", ["b"], [], [1]),
+        ("superset", ["b", "x"], [("extra-label", 2, "x")], [1]),
+        ("partial", ["x", "b"], [], [2]),
+        ("partial", ["x"], [("missing-label", None, "a"), ("missing-label", None, "b")], []),
+    ],
+)
+def test_fields_match_decides_labels_and_columns(fields_match: object, labels: list[str], header: list[object], typed: list[int]) -> None:
+    found, result = _check(fields_match, ["a", "b"], labels, ["x"] * len(labels))
+    assert found == header
+    assert [finding.column_number for finding in result.findings] == typed
+
+
+def test_required_field_without_a_column_is_a_missing_label_where_fields_may_be_absent() -> None:
+    found, result = _check("superset", ["a", "b"], ["a"], ["1"], primaryKey="b")
+    assert found == [("missing-label", None, "b")]
+    assert result.rows_failed == 0
+
+
+def test_table_without_header_is_matched_by_position() -> None:
+    found, result = _check("exact", ["a", "b"], None, ["1", "x"])
+    assert found == []
+    assert _bad_columns(result) == [("type-error", 2, "b")]
+
+
+def test_table_without_header_that_is_too_narrow_lacks_a_cell_in_each_row() -> None:
+    _, result = _check("exact", ["a", "b"], None, ["1"])
+    assert _bad_columns(result) == [("missing-cell", 2, "b")]
+    assert result.rows_failed == 1
+
+
+def test_table_without_header_that_is_too_wide_has_an_extra_cell_in_each_row() -> None:
+    _, result = _check("exact", ["a"], None, ["1", "2"])
+    assert _bad_columns(result) == [("extra-cell", 2, None)]
+
+
+def test_findings_of_the_reader_bear_the_names_of_the_checks_and_count_once() -> None:
+    schema = parse_table_schema({"fields": [{"name": "a", "type": "integer"}, {"name": "b"}]})
+    checker = Checker(schema, labels=["a", ""], header_row=1, limits=ReadLimits())
+    reader = Finding(error_type="encoding-error", row_numbers=np.array([2]), message="m", raw_values=pa.array(["\\x81"]), column_number=2, column_name="")
+    lost = Finding(error_type="blank-row", row_numbers=np.array([3]), message="m")
+    chunk = Chunk(columns=[pa.array(["x", "1"]), pa.array([None, "y"], pa.string())], row_numbers=np.array([2, 5]), findings=[reader, lost], rows_lost=2)
+    result = checker.check(chunk)
+    checker.close()
+    assert [(finding.error_type, finding.column_name) for finding in result.findings] == [("encoding-error", "b"), ("blank-row", None), ("type-error", "a")]
+    assert result.rows_failed == 3

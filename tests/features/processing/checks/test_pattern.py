@@ -1,0 +1,171 @@
+"""Patterns mean what `re.fullmatch` makes of them, whichever engine decides, and none of them hangs."""
+
+from __future__ import annotations
+
+import re
+import time
+import warnings
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from features.processing.checking.checker import Checker
+from features.processing.checking.limited_judge import MAX_TOO_SLOW, LimitedJudge, Verdict
+from features.processing.readers.base import Chunk, ReadLimits
+from shared.descriptors.table_schema import DescriptorInvalid, parse_table_schema
+from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
+
+
+def _bad_cells(constraints: dict[str, object], cells: list[str], kind: str = "string") -> dict[int, str]:
+    schema = parse_table_schema({"fields": [{"name": "a", "type": kind, "constraints": constraints}], "missingValues": []})
+    checker = Checker(schema, labels=["a"], header_row=1, limits=ReadLimits())
+    try:
+        findings = checker.check(Chunk(columns=[pa.array(cells, pa.string())], row_numbers=np.arange(len(cells)))).findings
+    finally:
+        checker.close()
+    found: dict[int, str] = {}
+    for finding in findings:
+        messages = finding.message.to_pylist() if not isinstance(finding.message, str) else [finding.message] * len(finding)
+        found |= dict(zip(finding.row_numbers.tolist(), messages, strict=True))
+    return found
+
+
+_PIECES = st.sampled_from(
+    [
+        "a",
+        "b",
+        "é",
+        ".",
+        r"\d",
+        r"\w",
+        r"\s",
+        r"\b",
+        "^",
+        "$",
+        "[ab]",
+        "[^a]",
+        "(a|b)",
+        "(?:ab)",
+        "*",
+        "+",
+        "?",
+        "{1,2}",
+        "{,2}",
+        "|",
+        r"\.",
+        "(?i:A)",
+        r"\S",
+        "-",
+        r"\n",
+        "[a-é]",
+        "[[:alpha:]]",
+    ],
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(_PIECES, min_size=1, max_size=6).map("".join),
+    st.lists(st.text("abAé1 \n\v\x1c.-ß", max_size=5).filter(lambda text: text == "" or not text.isspace()), max_size=8),
+)
+def test_any_pattern_matches_what_re_fullmatch_matches(pattern: str, cells: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compiled = re.compile(pattern)
+        except re.error:
+            assume(condition=False)
+            return
+    assume("[:alpha:]" not in pattern)
+    bad = _bad_cells({"pattern": pattern}, cells)
+    assert set(bad) == {index for index, cell in enumerate(cells) if compiled.fullmatch(cell) is None}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(_PIECES.filter(lambda piece: piece not in ("[[:alpha:]]", r"\b", "^", "$")), min_size=1, max_size=4).map("".join),
+    st.lists(st.text("abA1 .-", max_size=4).filter(lambda text: text == "" or not text.isspace()), min_size=1, max_size=30),
+)
+def test_column_in_which_all_or_all_but_one_match_is_judged_cell_by_cell(pattern: str, texts: list[str]) -> None:
+    try:
+        compiled = re.compile(pattern)
+    except re.error:
+        assume(condition=False)
+        return
+    good = [text for text in texts if compiled.fullmatch(text) is not None]
+    assert _bad_cells({"pattern": pattern}, good) == {}
+    for text in texts:
+        if text not in good:
+            assert set(_bad_cells({"pattern": pattern}, [*good, text, *good])) == {len(good)}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "bad"),
+    [
+        *((pattern, {0, 1}) for pattern in ("a.*b", r"a\sb", r"a\Wb", "(?s:a.b)", r"a\nb", r"a\x0ab", "a\nb", r"a[\n]b")),
+        *((pattern, set()) for pattern in ("[^x]+", r"[\t-z]+", "[[:space:]ab]+")),
+    ],
+)
+def test_cells_that_match_only_when_put_together_are_bad(pattern: str, bad: set[int]) -> None:
+    assert set(_bad_cells({"pattern": pattern}, ["a", "b"])) == bad
+
+
+def test_pattern_too_large_to_be_joined_is_judged_cell_by_cell() -> None:
+    pattern = "(?:[a-ü]{100}){10}" * 70
+    plan = plan_pattern(pattern)
+    assert plan.re2_pattern is not None
+    assert plan.re2_lines is None
+    assert set(_bad_cells({"pattern": pattern}, ["a" * 70_000, "a" * 69_999])) == {1}
+
+
+def test_pattern_with_look_around_is_decided_by_python() -> None:
+    assert set(_bad_cells({"pattern": r"(?=.*\d)(?=.*[a-z]).{4,}"}, ["abc1", "abcd", "1234", "a1"])) == {1, 2, 3}
+
+
+def test_pattern_with_unicode_property_is_decided_by_re2() -> None:
+    assert set(_bad_cells({"pattern": r"\p{Lu}\p{Ll}+"}, ["Äpfel", "apfel"])) == {1}
+
+
+def test_pattern_that_hangs_ends_and_says_so() -> None:
+    start = time.monotonic()
+    bad = _bad_cells({"pattern": r"(a+)+(?!x)$"}, ["aaa", "a" * 60 + "!", "b"])
+    assert set(bad) == {1, 2}
+    assert "too long" in bad[1]
+    assert "must match" in bad[2]
+    assert time.monotonic() - start < 20
+
+
+def test_column_with_many_hanging_cells_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.processing.checking.limited_judge.CELL_LIMIT_S", 0.05)
+    judge = LimitedJudge("pattern", r"(a+)+(?!x)$")
+    try:
+        verdicts = judge.judge(["aa", *["a" * 60 + "!"] * (MAX_TOO_SLOW + 1), "aa"])
+    finally:
+        judge.close()
+    assert verdicts == [Verdict.GOOD, *[Verdict.TOO_SLOW] * (MAX_TOO_SLOW + 2)]
+
+
+def test_json_schema_is_applied_to_objects() -> None:
+    schema = {"type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
+    bad = _bad_cells({"jsonSchema": schema}, ['{"value": 1}', '{"value": "x"}', "{}", "nonsense"], "object")
+    assert set(bad) == {1, 2, 3}
+    assert "JSON object" in bad[3]
+
+
+def test_json_schema_whose_pattern_hangs_ends() -> None:
+    schema = {"properties": {"a": {"pattern": "^(a+)+$"}}}
+    bad = _bad_cells({"jsonSchema": schema}, ['{"a": "aa"}', '{"a": "' + "a" * 60 + '!"}'], "object")
+    assert set(bad) == {1}
+    assert "too long" in bad[1]
+
+
+@pytest.mark.parametrize("pattern", ["(", "[z-a]", "[a-z-[aeiou]]", r"\i\c*", "a" * 10_001, "(?<=a+)b"])
+def test_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
+    with pytest.raises(PatternInvalidError):
+        plan_pattern(pattern)
+    with pytest.raises(DescriptorInvalid) as caught:
+        parse_table_schema({"fields": [{"name": "a", "type": "string", "constraints": {"pattern": pattern}}]})
+    assert [problem.pointer for problem in caught.value.problems] == ["/schema/fields/0/constraints/pattern"]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from structlog.testing import capture_logs
+
+from compose.services import free_port
+from shared.messages.broker import Broker, create_celery
+from shared.messages.messaging import Message
+from shared.settings import Settings
+
+MESSAGE = Message(task="processing.process_job", queue="processing", payload={"job_id": "1"})
+
+
+async def send_to(port: int, settings: Settings) -> tuple[bool, float, str]:
+    """Whether a message was taken by what listens there, how long that took, and the reason that was logged."""
+    elsewhere = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0", "redis_timeout_s": 0.5})
+    sender = Broker(create_celery(elsewhere), elsewhere)
+    start = asyncio.get_running_loop().time()
+    with capture_logs() as logs:
+        taken = await sender.send([MESSAGE])
+    await sender.aclose()
+    return taken, asyncio.get_running_loop().time() - start, logs[-1]["reason"]
+
+
+async def test_broker_that_is_down_is_an_answer_at_once_and_the_log_says_why(settings: Settings) -> None:
+    taken, took_s, reason = await send_to(free_port(), settings)
+    assert not taken
+    assert took_s < 2
+    assert "connect" in reason.lower()
+
+
+async def test_broker_that_says_nothing_costs_bounded_time(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        taken, took_s, reason = await send_to(silent.getsockname()[1], settings)
+    assert not taken
+    assert took_s < 2
+    assert "Timeout" in reason
