@@ -14,10 +14,11 @@ import structlog
 from celery import Celery, signals
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
-from shared import slices as registry
+from shared import slices
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.messages.broker import HARD_LIMIT_MARGIN_S, create_celery
-from shared.messages.messaging import Nothing, TaskContext, TaskDeclaration, declared_tasks
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext, TaskDeclaration, declared_tasks
 from shared.observing.logging import configure_logging, is_text
 from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
@@ -135,7 +136,8 @@ def _close_runtime(**_: Any) -> None:  # noqa: ANN401
 
 
 app.conf.beat_schedule = {}
-registry.load("features", "tasks")
+slices.load_declarations("features")
+slices.load("features", "tasks")
 for _declaration in declared_tasks():
     if _declaration.every_s is not None and _declaration.ref.payload is not Nothing:
         raise TypeError(f"{_declaration.ref.name}: a periodic task takes Nothing")

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
-from shared import slices as registry
+from shared import slices
 from shared.db.session import open_database
 from shared.messages.broker import Broker, create_celery
 from shared.messages.redis_client import open_redis
@@ -20,6 +21,7 @@ from shared.observing.logging import configure_logging
 from shared.settings import Settings, get_settings
 from shared.version import VERSION
 from shared.web.auth import parse_api_keys
+from shared.web.body_limit import MAX_BODY_BYTES, require_short_body
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_problem_handlers
@@ -44,11 +46,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.settings = settings
     app.state.api_keys = parse_api_keys(settings.api_keys)
     install_problem_handlers(app)
-    add_middleware(app, allowed_origins=settings.allowed_origins)
-    # Subscribers live beside the tasks: a slice is heard in every process, whether its tasks run there or not.
-    registry.load("features", "tasks")
-    for module in registry.load("features", "router"):
-        app.include_router(module.router)
+    slices.load_declarations("features")
+    routers = [module.router for module in slices.load("features", "router")]
+    for router in routers:
+        app.include_router(router, max_body_size=MAX_BODY_BYTES, dependencies=[Depends(require_short_body)])
+    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
+    add_middleware(app, allowed_origins=settings.allowed_origins, routes=routes)
     install_openapi(app)
     return app
 

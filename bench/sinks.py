@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request, UploadFile
 from sqlalchemy import text
 
 from shared.db.session import SessionDep, open_database
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 
 CHUNK_BYTES = 8192

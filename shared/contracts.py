@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.messages.messaging import Payload, TaskRef
+from shared.messages.refs import Payload, TaskRef
 
 PROCESSING_QUEUE = "processing"
 WEBHOOKS_QUEUE = "webhooks"

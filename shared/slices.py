@@ -29,3 +29,13 @@ def load(package: str, module: str) -> Sequence[ModuleType]:
         if importlib.util.find_spec(name) is not None:
             loaded.append(importlib.import_module(name))
     return loaded
+
+
+DECLARATIONS = ("formats", "events", "metrics")
+"""Rooms of a slice that every process loads, whether it serves HTTP or runs tasks: light modules that declare something."""
+
+
+def load_declarations(package: str) -> None:
+    """Import what every slice declares: the file formats it reads, the events it hears, the metrics it counts."""
+    for module in DECLARATIONS:
+        load(package, module)

@@ -14,10 +14,12 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
-from shared import slices as registry
+from shared import slices
 from shared.db.session import Database, open_database
-from shared.messages.messaging import Message, TaskContext
+from shared.messages.broker import Broker
+from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
+from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
 from tests.paths import ROOT
@@ -78,14 +80,14 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
     await opened.close()
 
 
-@pytest.fixture
-def subscribers() -> None:
-    """Every slice hears the events, as in every process of the service."""
-    registry.load("features", "tasks")
+@pytest.fixture(autouse=True, scope="session")
+def declarations() -> None:
+    """Every slice has declared its formats, events and metrics, as in every process of the service."""
+    slices.load_declarations("features")
 
 
 @pytest.fixture
-async def context(settings: Settings, database: Database, subscribers: None) -> AsyncIterator[TaskContext]:
+async def context(settings: Settings, database: Database) -> AsyncIterator[TaskContext]:
     redis = open_redis(settings)
     yield TaskContext(settings=settings, database=database, redis=redis)
     await redis.aclose()
@@ -106,9 +108,14 @@ def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 
 @pytest.fixture
-async def client(app: FastAPI, clean: None, database: Database) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: FastAPI, clean: None, database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application in this process; what its transactions send is found in `sent`."""
-    async with app.router.lifespan_context(app):
-        app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=database.send)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://rowgate") as opened:
-            yield opened
+    import main
+
+    class CollectingBroker(Broker):
+        async def send(self, messages: Sequence[Message]) -> bool:
+            return await database.send(messages)
+
+    monkeypatch.setattr(main, "Broker", CollectingBroker)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://rowgate") as opened:
+        yield opened

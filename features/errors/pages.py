@@ -6,7 +6,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from features.errors import queries
-from features.errors.schemas import ColumnCount, ErrorFilter, ErrorList, ErrorPlace, ErrorRead, ErrorStart, ErrorSummary, TypeCount
+from features.errors.schemas import ColumnCount, ErrorList, ErrorRead, ErrorSummary, TypeCount
+from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
 from shared.jobs.error_counts import count_by_column, count_by_type
 from shared.web.pagination import MAX_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text, and_, case, cast, column, func, join, or_, select, true, tuple_
 
-from features.errors.schemas import ErrorFilter, ErrorPlace, ErrorRead, ErrorStart
+from features.errors.schemas import ErrorRead
+from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
 from shared.db.models import ErrorPiece, Job, make_record_id, split_record_id
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from features.errors import queries
 from shared.contracts import MAINTENANCE_QUEUE, PURGE_JOB, PurgeJob
 from shared.db import purge
 from shared.jobs.storage import remove_file, stored_path
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 PURGE_DUE = TaskRef("errors.purge_due", MAINTENANCE_QUEUE, Nothing)
 BATCH_PIECES = 100

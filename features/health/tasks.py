@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from features.health import heartbeat, queries
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, enqueue, task
+from shared.messages.outbox import enqueue
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 BEAT = TaskRef("health.beat", MAINTENANCE_QUEUE, Nothing)
 ANSWER_BEAT = TaskRef("health.answer_beat", PROCESSING_QUEUE, Nothing)

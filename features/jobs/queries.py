@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import BigInteger, cast, func, select, text
 from sqlalchemy.orm import undefer
 
-from features.jobs.schemas import JobFilter
+from features.jobs.types import JobFilter
 from shared.db.jobs import is_visible
 from shared.db.models import Job, JobCount
 from shared.web.pagination import count_skipped

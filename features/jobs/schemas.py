@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-
-from pydantic import BaseModel, Field
-
-from shared.db.models import JobStatus
-from shared.web.schemas import JobRead, Read
+from shared.jobs.schemas import JobRead
+from shared.web.schemas import Read
 
 
 class JobList(Read):
@@ -19,40 +14,3 @@ class JobList(Read):
     page_size: int
     total_pages: int
     jobs: list[JobRead]
-
-
-@dataclass(frozen=True, slots=True)
-class Moments:
-    """A stretch of time, both ends included."""
-
-    first: datetime
-    last: datetime
-
-
-def parse_moments(text: str) -> Moments:
-    """A date stands for its whole day in UTC, a date-time for itself; one without a zone is in UTC. Raises `ValueError`."""
-    text = text.strip()
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        pass
-    else:
-        start = datetime.combine(day, time.min, UTC)
-        return Moments(first=start, last=datetime.combine(day, time.max, UTC))
-    try:
-        # A plus sign that was not percent-encoded in the query arrives as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError("must be a date (2026-11-23) or a date-time (2026-11-23T10:00:00Z)") from error
-    return Moments(first=moment, last=moment)
-
-
-class JobFilter(BaseModel):
-    """Which jobs are listed."""
-
-    status: JobStatus | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    page: int = Field(ge=1)
-    page_size: int = Field(ge=1)

@@ -9,7 +9,8 @@ import structlog
 from features.jobs import queries
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.jobs import job_state
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
 FOLD_COUNTS = TaskRef("jobs.fold_counts", MAINTENANCE_QUEUE, Nothing)

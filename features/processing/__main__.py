@@ -24,6 +24,7 @@ from features.processing.recording.tally import ErrorTally
 from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import TableDialect, parse_table_dialect_json
 from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
+from shared.formats import list_extensions
 
 EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
 
@@ -74,13 +75,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m features.processing", description="Read and check every row of a CSV or Excel file.")
-    parser.add_argument("file", type=Path, metavar="FILE", help="a .csv, .xlsx or .xls file")
+    parser.add_argument("file", type=Path, metavar="FILE", help=f"a file named {_list_extensions()}")
     parser.add_argument("--schema", type=Path, help="a file with a Table Schema (JSON); without it one is inferred")
     parser.add_argument("--dialect", type=Path, help="a file with a Table Dialect (JSON); without it it is detected")
     parser.add_argument("--encoding", help="the file's encoding; without it it is detected")
     parser.add_argument("--format", choices=sorted(_FORMATS), default="table", help="how the result is printed (default: table)")
     parser.add_argument("--errors", type=_count, default=100, metavar="N", help="list at most N errors (default: 100; 0: none); all are counted")
     return parser.parse_args(arguments)
+
+
+def _list_extensions() -> str:
+    *rest, last = (f".{extension}" for extension in list_extensions())
+    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def _count(text: str) -> int:

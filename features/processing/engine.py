@@ -11,21 +11,21 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import features.processing.formats  # noqa: F401  # registers them
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import import_all
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
-from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table
-from features.processing.readers.csv.table import open_csv
-from features.processing.readers.excel.xls.table import open_xls
-from features.processing.readers.excel.xlsx.table import open_xlsx
+from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table, TableOpener
 from features.processing.tuning import tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
+from shared.formats import FileFormat, find_format, list_formats
 
+# All of them here and not when they are needed: a worker imports this module before it forks, so that its children share what they import.
 import_all()
+_openers: dict[FileFormat, TableOpener] = {file_format: file_format.load_opener() for file_format in list_formats()}
 
-ZIP_MAGIC = b"PK"
-OLE2_MAGIC = bytes.fromhex("D0CF11E0A1B11AE1")
+_HEAD_BYTES = 64
 MAX_SAMPLE_BYTES = 24 * 2**20
 """Rows that wait for the schema to be inferred; where the first 10,000 rows are larger, those that fit must do."""
 
@@ -110,7 +110,7 @@ def inspect_file(
     encoding: str | None = None,
     limits: ReadLimits | None = None,
 ) -> Inspection:
-    """Open `path` and say what it is by its contents (`.xls` and `.xlsx` are told apart by their first bytes).
+    """Open `path`; its first bytes say what it is, its extension only if they do not.
 
     Raises `FileUnreadable` where there is nothing to read: corrupt, encrypted, no such sheet, no header.
     """
@@ -126,13 +126,9 @@ def inspect_file(
 
 def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
     with path.open("rb") as file:
-        head = file.read(len(OLE2_MAGIC))
-    suffix = path.suffix.lower()
-    if head.startswith(ZIP_MAGIC + b"\x03\x04") or (suffix == ".xlsx" and head != OLE2_MAGIC):
-        return open_xlsx(path, dialect=dialect, limits=limits)
-    if head == OLE2_MAGIC or suffix == ".xls":
-        return open_xls(path, dialect=dialect, limits=limits)
-    return open_csv(path, dialect=dialect, encoding=encoding, limits=limits)
+        head = file.read(_HEAD_BYTES)
+    opener = _openers[find_format(path.name, head)]
+    return opener(path, dialect=dialect, encoding=encoding, limits=limits)
 
 
 def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:

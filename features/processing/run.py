@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import uuid
 
     from shared.db.models import Job
-    from shared.messages.messaging import TaskContext
+    from shared.messages.tasks import TaskContext
     from shared.settings import Settings
 
 DATABASE_PAUSE_S = 1.0

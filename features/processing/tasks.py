@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from features.processing.run import run_job
 from shared.contracts import PROCESS_JOB, ProcessJob
-from shared.messages.messaging import TaskContext, task
+from shared.messages.tasks import TaskContext, task
 
 ENDING_S = 60.0
 """What a job may take beyond its time limit to be ended properly."""

@@ -7,9 +7,9 @@ import uuid
 from fastapi import APIRouter
 
 from features.retry.problems import FileGone, NotRetryable
-from features.retry.schemas import JobRead
 from features.retry.service import retry_job
 from shared.db.session import SessionDep
+from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 

@@ -7,13 +7,14 @@ import time
 import structlog
 from redis.exceptions import RedisError
 
+from features.retry import metrics
 from features.retry.suspects import Suspects
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.db.session import SENT
 from shared.jobs import job_state
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
 from shared.messages.redis_client import explain
-from shared.observing import metrics
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)

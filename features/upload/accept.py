@@ -7,21 +7,21 @@ import hashlib
 import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from features.upload import queries
+from features.upload import metrics, queries
 from features.upload.disk import FileWriter, complete_files
-from features.upload.grouping import Grouping
 from features.upload.problems import KeyReused
 from features.upload.receive import ReceivedFile
-from features.upload.schemas import AcceptedJob, JobCreate
+from features.upload.schemas import JobCreate
+from features.upload.types import AcceptedJob
+from shared.concurrency.grouping import Grouping
 from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.db.errors import is_database_unavailable
 from shared.jobs.storage import remove_file, stored_path
-from shared.messages.messaging import enqueue, get_request_id
-from shared.observing import metrics
+from shared.messages.outbox import enqueue, get_request_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,13 +40,23 @@ class Insertion:
     has_begun: bool = False
 
 
+MAX_IN_GROUP = 32
+PATIENCE_S = 0.05
+"""How long a group of small files, or of jobs, waits for the group before it."""
+
+
 class Intake:
     """What the uploads of one application share: the groups in which small files, and jobs without a key, become durable."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.small_files: Grouping[FileWriter, None] = Grouping(complete_files)
-        self.insertions: Grouping[Insertion, AcceptedJob] = Grouping(partial(insert_together, database))
+        self.small_files: Grouping[FileWriter, None] = Grouping(complete_files, max_items=MAX_IN_GROUP, patience_s=PATIENCE_S)
+        self.insertions: Grouping[Insertion, AcceptedJob] = Grouping(partial(insert_together, database), max_items=MAX_IN_GROUP, patience_s=PATIENCE_S)
+
+    async def aclose(self) -> None:
+        """Wait for the groups that are under way."""
+        await self.small_files.aclose()
+        await self.insertions.aclose()
 
 
 async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[AcceptedJob, bool]:
@@ -135,5 +145,5 @@ async def _remove_files(insertions: Sequence[Insertion]) -> None:
 
 def _fingerprint(received: ReceivedFile) -> str:
     """The same for the same file and fields (draft-ietf-httpapi-idempotency-key-header, "Idempotency Fingerprint")."""
-    payload = [received.sha256, received.filename, asdict(received.options)]
+    payload = [received.sha256, received.filename, received.options.model_dump()]
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-FILE_TYPES = ("csv", "xlsx", "xls")
+from shared.formats import find_by_contents, find_by_extension
 
-_ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_OLE2 = (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",)
-_BARE_BIFF = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"\x09\x08\x08\x00", b"\x09\x08\x10\x00")
-_NO_TEXT = {
-    **dict.fromkeys(_ZIP, "a ZIP archive or an .xlsx workbook"),
-    **dict.fromkeys((*_OLE2, *_BARE_BIFF), "an .xls workbook"),
+_FOREIGN = {
     b"%PDF-": "a PDF document",
     b"\x1f\x8b": "a gzip archive",
     b"BZh": "a bzip2 archive",
@@ -22,24 +17,20 @@ _NO_TEXT = {
     b"PAR1": "a Parquet file",
     b"\x7fELF": "a program",
 }
+"""First bytes of files that no format reads, and that are no text."""
 
 
-def get_file_type(filename: str) -> str | None:
-    """The extension, in lower case, where it is one that is read."""
-    extension = filename.rpartition(".")[2].lower() if "." in filename else ""
-    return extension if extension in FILE_TYPES else None
+def describe_mismatch(extension: str, head: bytes) -> str | None:
+    """Why a file that begins with `head` cannot be what its extension says; None if it can.
 
-
-def describe_mismatch(file_type: str, head: bytes) -> str | None:
-    """Why a file that begins with `head` cannot be of `file_type`; None where it can.
-
-    A workbook may carry either of the two workbook extensions: it is read as what it is.
+    Formats of one family may carry each other's extension (`FileFormat.family`).
     """
-    if file_type == "csv":
-        for magic, what in _NO_TEXT.items():
-            if head.startswith(magic):
-                return f"The file is named .csv and its contents are {what}. Export it as CSV, or give it its real extension."
-        return None
-    if head.startswith((*_ZIP, *_OLE2)) or (file_type == "xls" and head.startswith(_BARE_BIFF)):
-        return None
-    return f"The file is named .{file_type} and its contents are no Excel workbook. Save it from Excel again, or give it its real extension."
+    claimed, found = find_by_extension(extension), find_by_contents(head)
+    assert claimed is not None
+    if found is not None:
+        what = None if found.family == claimed.family else found.description
+    elif claimed.signatures:
+        what = f"no {claimed.family}"
+    else:
+        what = next((name for magic, name in _FOREIGN.items() if head.startswith(magic)), None)
+    return None if what is None else f"The file is named .{extension} and its contents are {what}. {claimed.remedy}, or give it its real extension."

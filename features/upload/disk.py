@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from features.upload.grouping import Grouping
 from features.upload.problems import DiskFull
+from shared.concurrency.grouping import Grouping
 
 BATCH_BYTES = 256 * 1024
 """Written at a time, or a little more: what is in the queue then and what is being written are the memory of one upload."""

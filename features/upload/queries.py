@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import String, Text, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
-from features.upload.schemas import AcceptedJob, JobCreate
+from features.upload.schemas import JobCreate
+from features.upload.types import AcceptedJob
 from shared.db.models import Job
 from shared.jobs.job_state import FIRST_RING_INTERVAL_S
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = [getattr(Job, field.name) for field in fields(AcceptedJob)]
 _OPTIONS = {"webhook_url": "webhook_url", "schema_given": "table_schema", "dialect": "dialect", "encoding": "encoding"}
-_GIVEN = [field.name for field in fields(JobCreate) if field.name != "options"] + [*_OPTIONS]
+_GIVEN = [name for name in JobCreate.model_fields if name != "options"] + [*_OPTIONS]
 
 
 def _array_of(name: str) -> ARRAY[Any]:

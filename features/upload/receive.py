@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from features.upload.contents import FILE_TYPES, describe_mismatch, get_file_type
+from features.upload.contents import describe_mismatch
 from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
-from features.upload.grouping import Grouping
 from features.upload.options import check_options, find_wrong_names
 from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
+from shared.concurrency.grouping import Grouping
+from shared.concurrency.pausing_timeout import PausingTimeout
+from shared.formats import get_extension, list_extensions
 from shared.jobs.storage import stored_path
-from shared.web.pausing_timeout import PausingTimeout
 from shared.web.problems import InvalidPart
 
 if TYPE_CHECKING:
@@ -84,9 +85,9 @@ class _Upload:
         if self.files > 1:
             raise _invalid(InvalidPart(field=FILE_FIELD, message="Send exactly one file in an upload."))
         self.filename = part.filename or ""
-        self.file_type = get_file_type(self.filename)
+        self.file_type = get_extension(self.filename)
         if self.file_type is None:
-            accepted = ", ".join(f".{name}" for name in FILE_TYPES)
+            accepted = ", ".join(f".{extension}" for extension in list_extensions())
             name = self.filename or "without a name"
             raise _invalid(InvalidPart(field=FILE_FIELD, message=f"A file {name!r} is not accepted; the name must end in one of {accepted}."))
         self.writer = FileWriter(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from features.upload.accept import Intake, accept_file
@@ -20,11 +22,22 @@ from features.upload.problems import (
 )
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
 from features.upload.schemas import FORM_OPENAPI, UploadRead
-from shared.db.session import DatabaseDep
 from shared.web.auth import SettingsDep, ViewerDep
+from shared.web.body_limit import BOUNDED_BY_ROUTE
 from shared.web.problems import NotAuthenticated, Problem, responses
 
-router = APIRouter(prefix="/api/files", tags=["upload"])
+
+@asynccontextmanager
+async def open_intake(app: FastAPI) -> AsyncIterator[None]:
+    """Keep one `Intake` for as long as the application runs; at the end, wait for what is under way."""
+    app.state.intake = Intake(app.state.database)
+    try:
+        yield
+    finally:
+        await app.state.intake.aclose()
+
+
+router = APIRouter(prefix="/api/files", tags=["upload"], lifespan=open_intake)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -32,17 +45,16 @@ IdempotencyKey = Annotated[
 ]
 
 
-async def get_intake(request: Request, database: DatabaseDep) -> Intake:
-    """The application's, made with its first upload."""
-    intake: Intake | None = getattr(request.app.state, "intake", None)
-    if intake is None or intake.database is not database:
-        intake = request.app.state.intake = Intake(database)
+async def get_intake(request: Request) -> Intake:
+    """The application's."""
+    intake: Intake = request.app.state.intake
     return intake
 
 
 @router.post(
     "/upload",
     status_code=202,
+    max_body_size=BOUNDED_BY_ROUTE,
     response_model=UploadRead,
     openapi_extra=FORM_OPENAPI,
     responses={

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.models import JobStatus
+from shared.formats import list_extensions, list_formats
 from shared.web.schemas import Read, UtcTime
 
 
@@ -24,9 +23,10 @@ class UploadRead(Read):
     created_at: UtcTime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadOptions:
+class UploadOptions(BaseModel):
     """The form fields beside the file, checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     webhook_url: str | None = None
     table_schema: dict[str, Any] | None = None
@@ -34,9 +34,10 @@ class UploadOptions:
     encoding: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobCreate:
-    """A file that lies on disk, and what is to be done with it."""
+class JobCreate(BaseModel):
+    """A job to be inserted: a file that lies on disk, and what is to be done with it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
     id: uuid.UUID
     filename: str
@@ -49,21 +50,12 @@ class JobCreate:
     fingerprint: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AcceptedJob:
-    """Of a job that was committed, what its client is told, and the fingerprint of the request that made it."""
-
-    id: uuid.UUID
-    status: JobStatus
-    filename: str
-    file_size: int
-    file_type: str
-    created_at: datetime
-    fingerprint: str | None
-
-
 _FORM_FIELDS: dict[str, dict[str, Any]] = {
-    "file": {"type": "string", "format": "binary", "description": "A .csv, .xlsx or .xls file; exactly one"},
+    "file": {
+        "type": "string",
+        "format": "binary",
+        "description": f"Exactly one file, named {' or '.join(f'.{extension}' for extension in list_extensions())}",
+    },
     "webhook_url": {
         "type": "string",
         "format": "uri",
@@ -92,7 +84,7 @@ FORM_OPENAPI: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": {"type": "object", "title": "Upload", "required": ["file"], "additionalProperties": False, "properties": _FORM_FIELDS},
-                "encoding": {"file": {"contentType": "text/csv, application/vnd.openxmlformats-officedocument.spreadsheetml.sheet, application/vnd.ms-excel"}},
+                "encoding": {"file": {"contentType": ", ".join(name for file_format in list_formats() for name in file_format.media_types)}},
             },
         },
     },

@@ -10,7 +10,8 @@ import structlog
 from features.upload import queries
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.jobs.storage import list_job_files, remove_file
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 SWEEP_FILES = TaskRef("upload.sweep_files", MAINTENANCE_QUEUE, Nothing)
 UNTOUCHED_S = 900.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 from standardwebhooks import Webhook
 
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure
+from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
 from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
 
 if TYPE_CHECKING:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from features.webhooks import metrics
 from features.webhooks.client import post
 from features.webhooks.ledger import Ledger
 from features.webhooks.models import DeliveryStatus
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure, Outcome
 from features.webhooks.turns import Turns
-from shared.observing import metrics
+from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure, Outcome
 from shared.web.webhook_address import WebhookAddressRefused, parse_webhook_url
 
 if TYPE_CHECKING:
-    from shared.messages.messaging import TaskContext
+    from shared.messages.tasks import TaskContext
 
 ROUND_S = 10.0
 ATTEMPT_S = 1.5
@@ -140,12 +140,12 @@ def _count(outcome: Outcome) -> None:
     """Say in the log and in the metrics what became of an attempt, and of its delivery."""
     result = outcome.result
     if outcome.status is not DeliveryStatus.PENDING:
-        metrics.WEBHOOK_DELIVERIES.labels(outcome.status.value.lower()).inc()
+        metrics.DELIVERIES.labels(outcome.status.value.lower()).inc()
     if result is None:
         log.info("webhook given up: its time is over", delivery_id=str(outcome.claimed.id))
         return
-    metrics.WEBHOOK_ATTEMPTS.labels(str(result.failure or f"{(result.status_code or 0) // 100}xx")).inc()
-    metrics.WEBHOOK_ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
+    metrics.ATTEMPTS.labels(str(result.failure or f"{(result.status_code or 0) // 100}xx")).inc()
+    metrics.ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
     log.info(
         "webhook attempt",
         delivery_id=str(outcome.claimed.id),

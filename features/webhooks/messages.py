@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from shared.contracts import WEBHOOKS_QUEUE
-from shared.messages.messaging import Payload, TaskRef
+from shared.messages.refs import Payload, TaskRef
 
 
 class SendDelivery(Payload):

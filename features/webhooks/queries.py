@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import selectinload
 
 from features.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Outcome
+from features.webhooks.types import AttemptResult, ClaimedDelivery, Outcome
 from shared.db.base import Base
 from shared.db.models import Job
 

@@ -9,7 +9,7 @@ from features.webhooks import queries
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from features.webhooks.problems import NothingToRedeliver
 from shared.db.jobs import require_job
-from shared.messages.messaging import enqueue
+from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.db.errors import DatabaseUnavailable
-from shared.messages.messaging import Message, take_messages
+from shared.messages.outbox import Message, take_messages
 from shared.observing import metrics
 
 if TYPE_CHECKING:

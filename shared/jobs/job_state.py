@@ -18,7 +18,8 @@ from sqlalchemy.orm import undefer
 
 from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
 from shared.db.models import ENDED, Job, JobStatus
-from shared.messages.messaging import enqueue, publish
+from shared.messages.events import publish
+from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

@@ -14,7 +14,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.messages.redis_client import explain, open_redis
 from shared.observing import metrics
 from shared.settings import Settings

@@ -1,6 +1,7 @@
-"""The service's Prometheus metrics, declared in one place; names follow the Prometheus naming rules.
+"""Prometheus metrics: what counts in one process, how the processes of a service are added up, and the metrics of `shared` itself.
 
-What a slice alone knows it may declare in its own folder. What is asked for at each scrape (jobs by status, free disk …) is in `features/health/gauges.py`.
+A slice declares its metrics in its `metrics.py`, which every process loads, with the classes from here: importing this module decides where they
+keep their values, and that has to happen before the first metric is made. Names follow the Prometheus naming rules.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from prometheus_client.registry import Collector
 
 from shared.observing.process_slots import ProcessSlots
 
+__all__ = ["Counter", "Gauge", "Histogram", "ProcessesCollector", "make_registry", "render_metrics"]
+
 MULTIPROCESS_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 """Where the processes of one service keep their counts, so that any of them answers for all."""
 _slots = ProcessSlots(Path(MULTIPROCESS_FOLDER)) if MULTIPROCESS_FOLDER else None
 if _slots is not None:
     # Before the first metric: each of them asks it for its file.
     values.ValueClass = values.MultiProcessValue(_slots.own)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
-
-JOB_BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 HTTP_SECONDS = Histogram(
     "rowgate_http_request_duration_seconds",
@@ -32,44 +33,10 @@ HTTP_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 HTTP_IN_PROGRESS = Gauge("rowgate_http_requests_in_progress", "Requests that are being answered", multiprocess_mode="livesum")
-UPLOADED_BYTES = Counter("rowgate_uploaded_bytes", "Bytes of accepted files")
-UPLOADS = Counter("rowgate_uploads", "Accepted files", ["file_type"])
-WEBHOOK_ATTEMPTS = Counter(
-    "rowgate_webhook_attempts", "POSTs to webhooks by what came of them: 2xx … 5xx, timeout, refused, not_found, certificate, connection", ["outcome"]
-)
-WEBHOOK_ATTEMPT_SECONDS = Histogram(
-    "rowgate_webhook_attempt_duration_seconds",
-    "Time of one POST to a webhook, from the look-up of its host to the end of the answer",
-    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2),
-)
-WEBHOOK_DELIVERIES = Counter("rowgate_webhook_deliveries", "Webhooks that are over: delivered, rejected, exhausted", ["outcome"])
-
-WAIT_SECONDS = Histogram("rowgate_job_wait_seconds", "Time from a job's upload to its first attempt", buckets=JOB_BUCKETS)
-ATTEMPT_SECONDS = Histogram(
-    "rowgate_attempt_duration_seconds",
-    "Time from the claim of a job to the end of this attempt: completed, failed, released, lost or crashed",
-    ["outcome"],
-    buckets=JOB_BUCKETS,
-)
-ROWS = Counter("rowgate_rows_processed", "Rows that were checked, in every attempt")
-ROWS_FAILED = Counter("rowgate_rows_failed", "Rows in which errors were found")
-ROW_ERRORS = Counter("rowgate_row_errors", "Errors that were found in rows", ["error_type"])
-STAGE_SECONDS = Counter("rowgate_stage_seconds", "Time that jobs spent waiting for their reader, checking, packing errors, and recording", ["stage"])
-
-LEASES_TAKEN_BACK = Counter("rowgate_leases_taken_back", "Jobs that were taken back from a silent worker, by what became of them", ["status"])
-MESSAGES_SENT_AGAIN = Counter("rowgate_messages_sent_again", "Messages of QUEUED jobs that were sent again, because nobody had answered the first")
 MESSAGES_UNSENT = Counter("rowgate_messages_unsent", "Messages that the broker did not take; the periodic ring sends them")
 
 POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use, of each process", multiprocess_mode="liveall")
 POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Database connections that each process may have", multiprocess_mode="liveall")
-
-# A first increase is seen only where there was a 0 before it.
-for _stage in ("reading", "checking", "packing", "recording"):
-    STAGE_SECONDS.labels(_stage)
-for _status in ("QUEUED", "FAILED"):
-    LEASES_TAKEN_BACK.labels(_status)
-for _outcome in ("completed", "failed", "released", "lost", "crashed"):
-    ATTEMPT_SECONDS.labels(_outcome)
 
 
 class ProcessesCollector(Collector):

@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
+from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
-from shared.web.pausing_timeout import PausingTimeout
-from shared.web.problems import BodyTooLarge, describe_unexpected
+from shared.web.problems import describe_unexpected
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEADLINE_S = 9.0
-UPLOAD_PATH = "/api/files/upload"
-"""Where bodies are large; the endpoint has limits of its own."""
-MAX_BODY_BYTES = 64 * 1024
-"""Of a request to any other endpoint."""
 DOCS_FILES = "/docs-files"
 """Where the page at /docs has its scripts from: without the internet."""
 _PAGES = ("/docs", DOCS_FILES)
@@ -46,12 +43,6 @@ def drop_empty_parameters(query: bytes) -> bytes:
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
 
 
-def read_length(scope: Scope) -> int:
-    """The request's Content-Length; 0 where it has none. What comes without a length is never read by an endpoint that takes no body."""
-    value = Headers(scope=scope).get("content-length", "")
-    return int(value) if value.isdecimal() else 0
-
-
 class GuardMiddleware:
     """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
 
@@ -65,9 +56,6 @@ class GuardMiddleware:
         """Run the application, or answer in its place."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-            return
-        if scope["path"] != UPLOAD_PATH and read_length(scope) > MAX_BODY_BYTES:
-            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
             return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
@@ -138,15 +126,19 @@ class RequestMiddleware:
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
 
 
-def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str]) -> None:
-    """Wrap `app`: the request's id outside, the guard inside; between them the leave of other origins' pages, where any has it."""
+def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str], routes: Sequence[APIRoute]) -> None:
+    """Wrap `app`: the request's id outside, the guard inside, and between them CORS, if any other origin is allowed.
+
+    What a page of another origin may send is what `routes` declare: their methods, and the headers that they take.
+    """
     app.add_middleware(GuardMiddleware)
     if allowed_origins:
+        declared = {field.alias for route in routes for field in route.dependant.header_params}
         app.add_middleware(
             CORSMiddleware,
             allow_origins=allowed_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["X-API-Key", "Authorization", "Idempotency-Key", "X-Request-ID"],
+            allow_methods=sorted({method for route in routes for method in route.methods or ()}),
+            allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID"} | declared),
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(RequestMiddleware)

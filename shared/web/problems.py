@@ -148,6 +148,8 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return BodyTooLarge(headers={"Connection": "close"}).to_response()
     details = {
         HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
         HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not know this method; see the Allow header."),

@@ -1,14 +1,11 @@
-"""What more than one slice sends over the wire."""
+"""What all answers have in common: how they are read from rows, and how times look."""
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
-
-from shared.db.models import JobStatus
+from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 
 def format_time(moment: datetime) -> str:
@@ -23,41 +20,3 @@ class Read(BaseModel):
     """Base of every answer: read from rows, unknown attributes left out."""
 
     model_config = ConfigDict(from_attributes=True)
-
-
-class SourceRead(Read):
-    """What was found in the file; parts that its format does not have are null."""
-
-    encoding: str | None = Field(None, examples=["utf-8"])
-    delimiter: str | None = Field(None, examples=[","])
-    quote_char: str | None = Field(None, examples=['"'])
-    sheet: str | None = Field(None, examples=["Orders"])
-    header_row: int | None = Field(None, description="The header's place in the file or sheet, from 1", examples=[1])
-
-
-class JobRead(Read):
-    """A job, as it stands now."""
-
-    id: uuid.UUID
-    filename: str = Field(description="The name that the client gave", examples=["orders.csv"])
-    file_size: int = Field(description="Bytes", examples=[1048576])
-    file_type: str = Field(description="The file's extension: csv, xlsx or xls", examples=["csv"])
-    status: JobStatus
-    progress: int = Field(ge=0, le=100, description="Per cent; 100 only when COMPLETED")
-    rows_processed: int
-    rows_failed: int = Field(description="Rows with at least one error")
-    total_rows: int | None = Field(description="Null until known")
-    error_count: int = Field(description="Errors found, exact, also where not every one was stored")
-    errors_truncated: bool = Field(description="Whether some errors were counted and not stored")
-    error_message: str | None = Field(description="Why a FAILED job failed, for the uploader")
-    webhook_url: str | None
-    created_at: UtcTime
-    started_at: UtcTime | None
-    completed_at: UtcTime | None
-    source: SourceRead | None = Field(description="What was found in the file; null until processing began")
-    sha256: str = Field(description="Of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
-    table_schema: dict[str, Any] | None = Field(
-        serialization_alias="schema",
-        description="The Table Schema that is used, given or inferred; null while not known yet",
-    )
-    submitted_by: str | None = Field(description="Name of the API key that sent the file, where keys are configured")

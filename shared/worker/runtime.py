@@ -12,8 +12,8 @@ import structlog
 
 from shared.db.session import open_database
 from shared.messages.broker import Broker
-from shared.messages.messaging import TaskContext
 from shared.messages.redis_client import open_redis
+from shared.messages.tasks import TaskContext
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.check_alerts import MONITORING, list_dashboard_expressions
 from compose.local import ROOT
+from shared import slices
 from shared.db.models import JobStatus
 from shared.observing import metrics
 from tests.factories import Factory
@@ -39,11 +40,16 @@ async def known(client: httpx.AsyncClient, factory: Factory) -> dict[str, set[st
     for family in text_string_to_metric_families((await client.get("/metrics")).text):
         for suffix in SUFFIXES.get(family.type, ()):
             found.setdefault(f"{family.name}{suffix}", set()).update(*(sample.labels for sample in family.samples))
-    for metric in vars(metrics).values():
-        if hasattr(metric, "_labelnames"):
-            for suffix in SUFFIXES[metric._type]:
-                found[f"{metric._name}{suffix}"].update(metric._labelnames)
+    for metric in declared_metrics():
+        for suffix in SUFFIXES[metric._type]:
+            found[f"{metric._name}{suffix}"].update(metric._labelnames)
     return found
+
+
+def declared_metrics() -> list[Any]:
+    """Every metric that `shared` or a slice declares."""
+    modules = [metrics, *slices.load("features", "metrics")]
+    return [metric for module in modules for metric in vars(module).values() if hasattr(metric, "_labelnames") and not isinstance(metric, type)]
 
 
 def find_selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
@@ -70,7 +76,7 @@ def test_labels_that_are_grouped_by_exist(known: dict[str, set[str]]) -> None:
 def test_metrics_that_nobody_watches_are_few(known: dict[str, set[str]]) -> None:
     watched = {name for expression in EXPRESSIONS for name, _ in find_selectors(expression)}
     families = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in watched}
-    declared = {metric._name for metric in vars(metrics).values() if hasattr(metric, "_labelnames")}
+    declared = {metric._name for metric in declared_metrics()}
     assert declared <= families
 
 

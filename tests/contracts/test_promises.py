@@ -22,7 +22,8 @@ from features.webhooks.models import Delivery, DeliveryStatus
 from shared.db.models import JobStatus
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Message, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming
@@ -131,7 +132,7 @@ async def test_slow_name_server_of_webhooks_does_not_hold_up_other_uploads(clien
 
 async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskContext, database: Any, sent: list[Message]) -> None:
     from features.retry.tasks import ring_again
-    from shared.messages.messaging import Nothing
+    from shared.messages.refs import Nothing
 
     async with database.unit_of_work() as session:
         await session.execute(
@@ -150,7 +151,7 @@ async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskCont
     from features.retry.tasks import MEMORY_KEY, ring_again
     from shared.db.session import Database
     from shared.messages.broker import Broker, create_celery
-    from shared.messages.messaging import Nothing
+    from shared.messages.refs import Nothing
 
     await factory.job(next_ring_at=datetime.now(UTC) + timedelta(seconds=600))
     broken = Broker(create_celery(context.settings), context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
@@ -233,7 +234,7 @@ async def test_wrong_method_is_told_every_right_one(client: httpx.AsyncClient, f
 
 async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     """An attempt is under way when `redeliver` begins a new round: both attempts are recorded, and the old one does not end the new round."""
-    from features.webhooks.schemas import AttemptResult, Outcome
+    from features.webhooks.types import AttemptResult, Outcome
 
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
     async with context.database.unit_of_work() as session:
@@ -273,7 +274,7 @@ async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
 
 async def test_expired_lease_is_taken_back_from_a_worker_that_hangs_in_its_transaction(context: TaskContext, database: Any, factory: Factory) -> None:
     from features.retry.tasks import take_back
-    from shared.messages.messaging import Nothing
+    from shared.messages.refs import Nothing
 
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, lease_expires_at=datetime.now(UTC) - timedelta(seconds=60))
     lease = TaskContext(settings=context.settings.model_copy(update={"job_lease_s": 0.001}), database=context.database, redis=context.redis)

@@ -24,7 +24,8 @@ async def show_added() -> dict[str, str]:
 """
 TASKS = """
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.messages.messaging import Nothing, TaskContext, TaskRef, task
+from shared.messages.refs import Nothing, TaskRef
+from shared.messages.tasks import TaskContext, task
 
 ADDED = TaskRef("added.run", MAINTENANCE_QUEUE, Nothing)
 

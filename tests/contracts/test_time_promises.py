@@ -13,7 +13,7 @@ import pytest
 from features.processing import run
 from features.processing.engine import Inspection, inspect_file
 from shared.db.models import JobStatus
-from shared.messages.messaging import TaskContext
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 
 

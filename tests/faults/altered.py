@@ -28,10 +28,10 @@ def hurry(_: str) -> None:
     """Sweeps come every second, and what they wait for is shorter, as is a silent broker's time: for tests that are to wait less."""
     from features.retry import suspects
     from shared.jobs import job_state
-    from shared.messages import broker, messaging
+    from shared.messages import broker, tasks
 
     often_s = 5.0
-    declare, create_celery = messaging.task, broker.create_celery
+    declare, create_celery = tasks.task, broker.create_celery
 
     def declare_often(ref: Any, *, every_s: float | None = None, **rest: Any) -> Any:
         return declare(ref, every_s=1.0 if every_s is not None and every_s <= often_s else every_s, **rest)
@@ -41,7 +41,7 @@ def hurry(_: str) -> None:
         app.conf.broker_transport_options |= {"socket_timeout": 3.0, "health_check_interval": 3}
         return app
 
-    setattr(messaging, "task", declare_often)  # noqa: B010  # a function of another signature
+    setattr(tasks, "task", declare_often)  # noqa: B010  # a function of another signature
     broker.create_celery = create_impatient
     job_state.FIRST_RING_INTERVAL_S = 3.0
     suspects.MARGIN_S = 0.5
@@ -172,10 +172,10 @@ def commit_slowly(seconds: str) -> None:
     from sqlalchemy.orm import Session
 
     from shared.db.session import SENT
-    from shared.messages import messaging
+    from shared.messages import outbox
 
     def wait(session: Session) -> None:
-        if session.info.keys() & {messaging._MESSAGES, SENT}:
+        if session.info.keys() & {outbox._MESSAGES, SENT}:
             time.sleep(float(seconds))
 
     event.listen(Session, "before_commit", wait)
@@ -224,7 +224,7 @@ def drop_take_back(_: str) -> None:
 def send_before_commit(_: str) -> None:
     """Protection taken out: messages leave while what they speak of is not committed."""
     from shared.db.session import SENT, Database
-    from shared.messages.messaging import take_messages
+    from shared.messages.outbox import take_messages
 
     @asynccontextmanager
     async def unit_of_work(self: Database) -> AsyncIterator[Any]:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from shared.descriptors.table_dialect import TableDialect
+
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -115,4 +117,12 @@ class Table(Protocol):
 
     def close(self) -> None:
         """Give files, threads and processes back; may be called twice and while `chunks` is half-way."""
+        ...
+
+
+class TableOpener(Protocol):
+    """What a format's `opener` names."""
+
+    def __call__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
+        """The table in the file; `encoding` means nothing to formats that say their own. Raises `FileUnreadable`."""
         ...

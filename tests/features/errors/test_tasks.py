@@ -7,7 +7,8 @@ from shared.contracts import PurgeJob
 from shared.db.models import JobStatus
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
-from shared.messages.messaging import Nothing, TaskContext
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
 

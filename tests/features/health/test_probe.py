@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from features.health import heartbeat
-from shared.messages.messaging import TaskContext
+from shared.messages.tasks import TaskContext
 from tests.paths import ROOT
 
 

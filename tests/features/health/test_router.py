@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from features.health import tasks
 from shared.db import migration_level
 from shared.db.session import open_database
-from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from shared.version import VERSION
 from tests.paths import ROOT

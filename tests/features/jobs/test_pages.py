@@ -16,12 +16,13 @@ from fastapi import FastAPI
 from sqlalchemy import event, func, select, text
 
 from features.jobs import queries, tasks
-from features.jobs.schemas import JobFilter
+from features.jobs.types import JobFilter
 from shared.db.models import Job, JobCount, JobStatus
 from shared.db.session import Database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Nothing, TaskContext
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from shared.web.auth import Viewer, parse_api_keys
 from tests.factories import Factory

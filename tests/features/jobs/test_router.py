@@ -9,7 +9,7 @@ import pytest
 
 from shared.db.models import JobStatus
 from shared.jobs.storage import stored_path
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 from tests.factories import Factory
 

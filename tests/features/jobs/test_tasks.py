@@ -6,7 +6,9 @@ import pytest
 
 from features.jobs import tasks
 from shared.db.models import JobStatus
-from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 
 

@@ -14,7 +14,8 @@ from features.processing.readers.base import FileUnreadable
 from shared.contracts import ProcessJob
 from shared.db.models import Job, JobStatus
 from shared.jobs import job_state
-from shared.messages.messaging import Message, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.tasks import TaskContext
 from shared.worker import shutdown
 from tests.factories import Factory
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from shared.db.models import JobStatus
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from tests.factories import Factory
 
 

@@ -9,8 +9,10 @@ from features.retry import tasks
 from features.retry.suspects import Suspects
 from shared.db.models import JobStatus
 from shared.jobs import job_state
-from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 
 PAST = datetime.now(UTC) - timedelta(seconds=5)

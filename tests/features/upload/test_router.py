@@ -14,10 +14,11 @@ import pytest
 from fastapi import FastAPI
 
 from features.upload import disk
+from features.upload.accept import Intake
 from features.upload.disk import FileWriter, complete_files
-from features.upload.grouping import Grouping
+from shared.concurrency.grouping import Grouping
 from shared.db.models import JobStatus
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 from tests.factories import CSV, Factory
 
@@ -361,6 +362,7 @@ async def test_database_away_is_a_503_and_leaves_no_file(app: FastAPI, client: h
     gone = settings.model_copy(update={"database_url": "postgresql+asyncpg://postgres@127.0.0.1:1/none"})
     alive = app.state.database
     app.state.database = open_database(gone, send=send, application_name="t", pool_size=1, max_overflow=0)
+    app.state.intake = Intake(app.state.database)
     response = await client.post(URL, files={"file": ("a.csv", CSV)})
     assert_problem(response, 503, "unavailable")
     assert int(response.headers["retry-after"]) > 0
@@ -375,6 +377,7 @@ async def test_broker_away_does_not_fail_an_upload(app: FastAPI, client: httpx.A
     gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
     broker = Broker(create_celery(gone), gone)
     app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=broker.send)
+    app.state.intake = Intake(app.state.database)
     async with asyncio.timeout(3):
         response = await client.post(URL, files={"file": ("a.csv", CSV)})
     await broker.aclose()
@@ -402,7 +405,9 @@ async def test_bytes_are_written_in_chunks_of_the_configured_size(client: httpx.
 async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     real = os.writev
-    writer = FileWriter(settings.upload_dir / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=Grouping(complete_files))
+    writer = FileWriter(
+        settings.upload_dir / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=Grouping(complete_files, max_items=32, patience_s=None)
+    )
 
     def writev(descriptor: int, chunks: list[memoryview]) -> int:
         import time

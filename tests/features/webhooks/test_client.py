@@ -21,7 +21,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from features.webhooks import client
 from features.webhooks.client import MAX_RETRY_AFTER_S, parse_retry_after, post
 from features.webhooks.deliver import ATTEMPT_S
-from features.webhooks.schemas import AttemptResult, ClaimedDelivery, Failure
+from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
 from shared.settings import Settings
 from tests.features.webhooks.name_server import naming
 from tests.paths import ROOT

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from features.webhooks.deliver import ATTEMPT_S, BACKOFF_S, ROUND_S, SHORTEST_ATTEMPT_S, choose_delay, judge, name_receiver
 from features.webhooks.models import DeliveryStatus
-from features.webhooks.schemas import AttemptResult, Failure
+from features.webhooks.types import AttemptResult, Failure
 
 
 @given(

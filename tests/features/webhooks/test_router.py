@@ -8,7 +8,8 @@ import pytest
 from features.webhooks import tasks
 from features.webhooks.messages import SendDelivery
 from shared.db.models import JobStatus
-from shared.messages.messaging import Message, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 from tests.features.webhooks.receiver import receiving, status
 

@@ -18,11 +18,13 @@ from standardwebhooks import Webhook
 from features.webhooks import queries, tasks
 from features.webhooks.messages import SendDelivery
 from features.webhooks.models import Delivery, DeliveryStatus
-from features.webhooks.schemas import AttemptResult, Outcome
+from features.webhooks.types import AttemptResult, Outcome
 from shared.db.models import Job, JobStatus
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Message, Nothing, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.refs import Nothing
+from shared.messages.tasks import TaskContext
 from shared.web.webhook_address import choose_address, parse_webhook_url
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming

@@ -9,7 +9,7 @@ import pytest
 from shared.db.models import JobStatus
 from shared.db.session import SENT, Database
 from shared.jobs import job_state
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from tests.factories import Factory
 
 

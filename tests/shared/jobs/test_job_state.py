@@ -15,7 +15,8 @@ from shared.db.models import JobStatus
 from shared.db.session import Database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Message, TaskContext
+from shared.messages.outbox import Message
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 
 PROGRESS = Progress(percent=40, rows_processed=4, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[{"count": 1}])

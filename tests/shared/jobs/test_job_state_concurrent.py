@@ -18,7 +18,7 @@ from shared.db.models import Job, JobStatus
 from shared.db.session import Database, open_database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 from tests.factories import Factory
 
@@ -156,7 +156,7 @@ class Actors:
         return await getattr(job_state, act.name)(session, **named)
 
 
-@pytest.mark.usefixtures("clean", "subscribers")
+@pytest.mark.usefixtures("clean")
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(rounds=ROUNDS)
 def test_actors_at_the_same_moment_are_as_one_after_another(settings: Settings, rounds: list[list[Act]]) -> None:

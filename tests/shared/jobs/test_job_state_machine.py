@@ -19,7 +19,7 @@ from shared.db.models import Job, JobStatus
 from shared.db.session import open_database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 
 MAX_CRASHES = 3
@@ -152,7 +152,7 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
     return Machine
 
 
-@pytest.mark.usefixtures("clean", "subscribers")
+@pytest.mark.usefixtures("clean")
 def test_no_order_of_transitions_confuses_a_job(settings: Settings) -> None:
     run_state_machine_as_test(make_machine(settings), settings=EXAMPLES)
 

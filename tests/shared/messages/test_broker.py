@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from compose.services import free_port
 from shared.messages.broker import Broker, create_celery
-from shared.messages.messaging import Message
+from shared.messages.outbox import Message
 from shared.settings import Settings
 
 MESSAGE = Message(task="processing.process_job", queue="processing", payload={"job_id": "1"})

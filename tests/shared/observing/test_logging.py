@@ -22,7 +22,8 @@ from features.processing.engine import Inspection
 from features.processing.readers.prefetch import Prefetch
 from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.db.session import Database
-from shared.messages.messaging import Message, TaskContext, enqueue
+from shared.messages.outbox import Message, enqueue
+from shared.messages.tasks import TaskContext
 from shared.observing.logging import configure_logging, describe_frames, mask_credentials
 from shared.settings import Settings
 from tests.factories import Factory

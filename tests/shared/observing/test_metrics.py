@@ -34,7 +34,7 @@ def value(name):
     return [float(number) for number in found]
 
 def work(**_):
-    metrics.UPLOADED_BYTES.inc(10)
+    metrics.MESSAGES_UNSENT.inc(10)
     metrics.HTTP_SECONDS.labels(method="GET", route="/x", status="200").observe(0.02)
     metrics.HTTP_IN_PROGRESS.inc()
     metrics.POOL_CHECKED_OUT.set(3)
@@ -52,18 +52,18 @@ def test_living_processes_are_added_up_and_gauges_of_the_dead_are_gone(tmp_path:
         tmp_path,
         """
 children = [fork(work) for _ in range(4)]
-assert value("rowgate_uploaded_bytes_total") == [40]
+assert value("rowgate_messages_unsent_total") == [40]
 assert value('rowgate_http_request_duration_seconds_count{') == [4]
 assert value("rowgate_http_requests_in_progress") == [4]
 assert sorted(value("rowgate_db_pool_checked_out{")) == [0, 3, 3, 3, 3]  # the first is this process, the parent
 kill(children.pop())
-assert value("rowgate_uploaded_bytes_total") == [40]
+assert value("rowgate_messages_unsent_total") == [40]
 assert value('rowgate_http_request_duration_seconds_bucket{le="0.025"') == [4]
 assert value("rowgate_http_requests_in_progress") == [3]
 assert sorted(value("rowgate_db_pool_checked_out{")) == [0, 3, 3, 3]
 for child in children:
     kill(child)
-assert value("rowgate_uploaded_bytes_total") == [40]
+assert value("rowgate_messages_unsent_total") == [40]
 assert value("rowgate_http_requests_in_progress") == [0]
 """,
     )
@@ -78,7 +78,7 @@ files = sorted(path.name for path in folder.iterdir())
 for _ in range(30):
     kill(fork(work))
 assert sorted(path.name for path in folder.iterdir()) == files
-assert value("rowgate_uploaded_bytes_total") == [310]
+assert value("rowgate_messages_unsent_total") == [310]
 assert value('rowgate_http_request_duration_seconds_count{') == [31]
 """,
     )
@@ -89,8 +89,8 @@ def test_process_that_takes_over_a_number_begins_its_gauges_at_zero(tmp_path: Pa
         tmp_path,
         """
 kill(fork(work))
-child = fork(lambda: metrics.UPLOADED_BYTES.inc(1))
-assert value("rowgate_uploaded_bytes_total") == [11]
+child = fork(lambda: metrics.MESSAGES_UNSENT.inc(1))
+assert value("rowgate_messages_unsent_total") == [11]
 assert value("rowgate_http_requests_in_progress") == [0]
 kill(child)
 """,
@@ -99,7 +99,7 @@ kill(child)
 
 def test_counts_outlive_all_processes_of_the_service(tmp_path: Path) -> None:
     run(tmp_path, "work()")
-    run(tmp_path, 'assert value("rowgate_uploaded_bytes_total") == [10]; assert value("rowgate_http_requests_in_progress") == [0]')
+    run(tmp_path, 'assert value("rowgate_messages_unsent_total") == [10]; assert value("rowgate_http_requests_in_progress") == [0]')
 
 
 def test_processes_that_start_at_the_same_moment_share_no_number(tmp_path: Path) -> None:
@@ -108,11 +108,11 @@ def test_processes_that_start_at_the_same_moment_share_no_number(tmp_path: Path)
         """
 children = [pid for pid in (os.fork() for _ in range(3))]  # 8 processes
 for _ in range(200):
-    metrics.UPLOADED_BYTES.inc(1)
+    metrics.MESSAGES_UNSENT.inc(1)
 for pid in children:
     if pid:
         os.waitpid(pid, 0)
 if 0 not in children:
-    assert value("rowgate_uploaded_bytes_total") == [1600]
+    assert value("rowgate_messages_unsent_total") == [1600]
 """,
     )

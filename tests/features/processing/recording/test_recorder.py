@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from features.processing import queries
 from shared.db.models import ErrorPiece, JobStatus
-from shared.messages.messaging import TaskContext
+from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 from tests.features.processing.test_tasks import ROWS, change, get, process
 

@@ -23,8 +23,9 @@ _BROKEN = "The workbook is damaged and cannot be read. Open it in Excel, save it
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
-def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> XlsTable:
+def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsTable:
     """The table in a sheet of an XLS workbook. Raises `FileUnreadable` where there is none, and for workbooks that break their reader."""
+    del encoding  # a workbook says its own
     return XlsTable(path, dialect=dialect, limits=limits)
 
 

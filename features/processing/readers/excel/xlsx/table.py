@@ -16,8 +16,9 @@ from features.processing.readers.excel.xlsx.workbook import Sheet, Workbook, cho
 from shared.descriptors.table_dialect import TableDialect
 
 
-def open_xlsx(path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> XlsxTable:
+def open_xlsx(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsxTable:
     """The table in a sheet of an XLSX workbook. Raises `FileUnreadable` where there is none, and for workbooks that no Excel would write."""
+    del encoding  # a workbook says its own
     return XlsxTable(path, dialect=dialect, limits=limits)
 
 

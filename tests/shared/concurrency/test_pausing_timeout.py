@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shared.web.pausing_timeout import PausingTimeout
+from shared.concurrency.pausing_timeout import PausingTimeout
 
 
 async def test_block_that_hangs_ends_when_its_time_is_over() -> None:

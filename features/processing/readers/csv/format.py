@@ -1,0 +1,16 @@
+"""Declares the format CSV."""
+
+from __future__ import annotations
+
+from shared.formats import FileFormat, register_format
+
+register_format(
+    FileFormat(
+        extensions=("csv",),
+        media_types=("text/csv",),
+        description="a CSV file",
+        family="table as text",
+        remedy="Export it as CSV",
+        opener="features.processing.readers.csv.table:open_csv",
+    )
+)

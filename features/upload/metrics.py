@@ -1,0 +1,8 @@
+"""What the slice counts."""
+
+from __future__ import annotations
+
+from shared.observing.metrics import Counter
+
+UPLOADED_BYTES = Counter("rowgate_uploaded_bytes", "Bytes of accepted files")
+UPLOADS = Counter("rowgate_uploads", "Accepted files", ["file_type"])
