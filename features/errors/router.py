@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 
 from features.errors.pages import list_page, summarize
 from features.errors.schemas import ErrorList, ErrorSummary
-from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.db.session import ReadingDep
+from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.pagination import PageNumber, PageSize
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses

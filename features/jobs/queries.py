@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, cast, func, select, text
 from sqlalchemy.orm import undefer
 
 from features.jobs.types import JobFilter
-from shared.db.jobs import is_visible
 from shared.db.models import Job, JobCount
+from shared.jobs.queries import is_visible
 from shared.web.pagination import count_skipped
 
 FOLD_COUNTS = """

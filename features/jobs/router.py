@@ -12,9 +12,9 @@ from features.jobs import queries
 from features.jobs.schemas import JobList
 from features.jobs.service import delete_job
 from features.jobs.types import JobFilter, Moments, parse_moments
-from shared.db.jobs import require_job
 from shared.db.models import Job, JobStatus
 from shared.db.session import DatabaseDep, ReadingDep
+from shared.jobs.queries import require_job
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.pagination import PageNumber, PageSize, count_pages

@@ -6,8 +6,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.db.jobs import require_job
 from shared.jobs import job_state
+from shared.jobs.queries import require_job
 from shared.jobs.storage import remove_file, stored_path
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,16 +14,20 @@ import pyarrow.compute as pc
 
 import features.processing.formats  # noqa: F401  # registers them
 from features.processing.checking.checker import Checker
-from features.processing.checking.declarations import import_all
+from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table, TableOpener
-from features.processing.tuning import tune_process
+from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
 from shared.formats import FileFormat, find_format, list_formats
 
-# All of them here and not when they are needed: a worker imports this module before it forks, so that its children share what they import.
+# Here and not when they are needed: a worker imports this module before it forks, so its children share all that is imported with it.
 import_all()
+if row_checks():
+    importlib.import_module("features.processing.checking.frames")
+else:
+    keep_pandas_out()
 _openers: dict[FileFormat, TableOpener] = {file_format: file_format.load_opener() for file_format in list_formats()}
 
 _HEAD_BYTES = 64

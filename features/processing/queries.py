@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
 
-from features.processing.recording.copy_format import copy_parts
 from shared.db.models import ErrorPiece
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,16 +19,16 @@ if TYPE_CHECKING:
 _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
 
-async def copy_pieces(session: AsyncSession, *, rows: list[bytes], columns: Sequence[str]) -> None:
-    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format, and given away."""
+async def copy_pieces(session: AsyncSession, *, parts: Iterator[bytes], columns: Sequence[str]) -> None:
+    """Insert pieces with COPY, in the session's transaction, which must have run a statement already; `parts` are one COPY in the binary format."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
 
     async def source() -> AsyncIterator[bytes]:
-        # A file is read in threads, half a mebibyte at a time.
-        for part in copy_parts(rows):
+        # asyncpg reads a file in threads, half a mebibyte at a time; an asynchronous iterator costs neither.
+        for part in parts:
             yield part
 
     await driver.copy_to_table(ErrorPiece.__tablename__, source=source(), columns=list(columns), format="binary")

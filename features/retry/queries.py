@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from shared.db.jobs import is_visible
 from shared.db.models import Job
+from shared.jobs.queries import is_visible
 from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from features.retry import queries
 from features.retry.problems import FileGone, NotRetryable
-from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.jobs import job_state
+from shared.jobs.queries import require_job
 from shared.jobs.storage import file_exists, stored_path
 
 if TYPE_CHECKING:

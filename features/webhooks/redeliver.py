@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from features.webhooks import queries
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from features.webhooks.problems import NothingToRedeliver
-from shared.db.jobs import require_job
+from shared.jobs.queries import require_job
 from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from features.webhooks import queries
 from features.webhooks.problems import NothingToRedeliver
 from features.webhooks.redeliver import restart_delivery
 from features.webhooks.schemas import DeliveryList, DeliveryRead
-from shared.db.jobs import require_job
 from shared.db.session import ReadingDep, SessionDep
+from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 

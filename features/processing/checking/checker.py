@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,12 @@ from features.processing.checking.declarations import (
     ColumnRule,
     KeyRule,
     LateFinding,
+    RowRule,
     TypedChunk,
     column_checks,
     key_checks,
     messages_for,
+    row_checks,
 )
 from features.processing.checking.labels import find_misfits, match_columns, printable_label
 from features.processing.checking.type_rule import Typed, TypeRule
@@ -51,6 +53,7 @@ class Checker:
         names = self._match.fields
         self._names = {index: self._name_of(index) for index in range(max(len(labels or ()), max(names, default=-1) + 1))}
         self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in names.items()}
+        self._row_rules = _RowRules(table_schema, self._context)
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
 
     def check_header(self) -> Sequence[Finding]:
@@ -65,21 +68,23 @@ class Checker:
             misfits = find_misfits(self._table_schema, chunk)
             findings += misfits
             failed |= _rows_with(misfits, chunk.row_numbers)
-        columns: dict[str, Typed] = {}
-        missing: dict[str, Mask] = {}
+        typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
+        places: dict[str, _Place] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
                 name = self._names[index]
                 judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, name)
                 findings += judged.findings
                 failed |= judged.failed
-                columns[plan.field.name], missing[plan.field.name] = judged.typed, judged.missing
-        # Rows that a row rule refuses are failed for the rules after it as well: each row is counted once.
-        for error_type, rule in self._key_rules if len(chunk.row_numbers) else ():
-            typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns=columns, missing=missing, failed=failed)
-            for found in rule.find_bad(typed_chunk):
-                failed[found.rows] = True
-                findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
+                typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
+                places[plan.field.name] = _Place(index + 1, name, chunk.columns[index], judged.failed)
+        if len(chunk.row_numbers):
+            findings += self._row_rules.check(typed_chunk, places)
+            # Rows that a key rule refuses are failed for the rules after it as well, so each row is counted once.
+            for error_type, rule in self._key_rules:
+                for found in rule.find_bad(typed_chunk):
+                    failed[found.rows] = True
+                    findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
         return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost)
 
     def finish(self) -> Iterator[CheckResult]:
@@ -125,6 +130,51 @@ class Checker:
             return finding
         name = self._names[finding.column_number - 1]
         return finding if name == finding.column_name else replace(finding, column_name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the cells of a field are in a chunk."""
+
+    column_number: int
+    column_name: str | None
+    text: pa.StringArray
+    failed: Mask
+    """Cells that have an error already."""
+
+
+class _RowRules:
+    """The rules that span columns. pandas is imported only if there is one."""
+
+    def __init__(self, table_schema: TableSchema, context: CheckContext) -> None:
+        self._fields = {field.name: field for field in table_schema.fields}
+        self._rules: list[tuple[str, RowRule]] = [(check.error_type, rule) for check in row_checks() for rule in check.build(table_schema, context)]
+
+    def check(self, chunk: TypedChunk, places: Mapping[str, _Place]) -> list[Finding]:
+        """Judge one chunk, and mark in `chunk.failed` and in the cells' `failed` what was found."""
+        findings: list[Finding] = []
+        for error_type, rule in self._rules:
+            if all(name in places for name in (*rule.fields, *([rule.field] if rule.field is not None else []))):
+                finding = self._apply(error_type, rule, chunk, places)
+                if finding is not None:
+                    findings.append(finding)
+        return findings
+
+    def _apply(self, error_type: str, rule: RowRule, chunk: TypedChunk, places: Mapping[str, _Place]) -> Finding | None:
+        from features.processing.checking.frames import find_bad_rows  # noqa: PLC0415  # pandas, by need
+
+        rows, message = find_bad_rows(rule, chunk, self._fields)
+        place = places[rule.field] if rule.field is not None else None
+        if place is not None:
+            is_new = ~place.failed[rows]
+            rows, message = rows[is_new], message if isinstance(message, str) else message.filter(pa.array(is_new))
+        if not len(rows):
+            return None
+        chunk.failed[rows] = True
+        if place is None:
+            return Finding(error_type=error_type, row_numbers=chunk.row_numbers[rows], message=message)
+        place.failed[rows] = True
+        return _finding(error_type, Column(place.text), rows, chunk.row_numbers, message, place.column_number, place.column_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Where checks are found: every module of this folder that declares one is imported, and its checks run in the order of the error types."""
+"""How checks are declared and found: every module of `checks/` is imported, and its checks run in the order of their error types.
+
+Three kinds: `@column_check` judges single cells, a column of a chunk at a time; `@row_check` judges rules that span columns, on a typed pandas
+DataFrame; `@key_check` judges keys over the whole file.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,21 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import pyarrow as pa
 
-import features.processing.checks as checks_package
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Indices, Mask
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import ReadLimits, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHECKS = "features.processing.checks"
+"""The package of all checks: every module in it is imported."""
 ERROR_ORDER = (
     "required-error",
     "unique-error",
@@ -85,16 +93,33 @@ class TypedChunk:
     """A chunk whose types were judged."""
 
     row_numbers: RowNumbers
-    columns: Mapping[str, Typed]
+    columns: dict[str, Typed]
     """By the name of the field; fields without a column are absent."""
-    missing: Mapping[str, Mask]
+    missing: dict[str, Mask]
     """Empty cells, by the name of the field."""
     failed: Mask
     """Rows that have an error already."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRule:
+    """A rule that spans columns, as a function of a pandas DataFrame.
+
+    The frame has one column for each of `fields`, typed by the schema in use (see `frames.make_frame`), and is indexed by row number.
+    """
+
+    fields: tuple[str, ...]
+    """Names of the fields that the rule looks at. Chunks that lack the column of one of them are not checked."""
+    find_bad: Callable[[pd.DataFrame], pd.Series[bool]]
+    """Mark the rows that break the rule. A missing result (`<NA>`), as comparisons with an empty or invalid cell give it, is no error."""
+    message: str | Callable[[pd.DataFrame], Sequence[str]]
+    """One plain sentence, or one for each of the bad rows that it is given."""
+    field: str | None = None
+    """The field whose cell is at fault, and is reported unless it has an error already; None: the row as a whole."""
+
+
 class KeyRule(Protocol):
-    """One check of whole rows."""
+    """A rule about keys over the whole file."""
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:
         """Say which rows of the chunk are bad."""
@@ -110,6 +135,7 @@ class KeyRule(Protocol):
 
 
 ColumnCheckBuilder: TypeAlias = Callable[[Field, CheckContext], ColumnRule | None]
+RowCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[RowRule]]
 KeyCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[KeyRule]]
 
 
@@ -123,8 +149,17 @@ class ColumnCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyCheck:
+class RowCheck:
     """A check that was declared for rows."""
+
+    name: str
+    error_type: str
+    build: RowCheckBuilder
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCheck:
+    """A check that was declared for keys."""
 
     name: str
     error_type: str
@@ -132,6 +167,7 @@ class KeyCheck:
 
 
 _column_checks: dict[str, ColumnCheck] = {}
+_row_checks: dict[str, RowCheck] = {}
 _key_checks: dict[str, KeyCheck] = {}
 
 
@@ -146,8 +182,19 @@ def column_check(name: str, *, error_type: str) -> Callable[[ColumnCheckBuilder]
     return declare
 
 
+def row_check(name: str, *, error_type: str) -> Callable[[RowCheckBuilder], RowCheckBuilder]:
+    """Declare a check that spans the columns of a row; names are unique."""
+
+    def declare(build: RowCheckBuilder) -> RowCheckBuilder:
+        _refuse_second(name, build.__module__, _row_checks)
+        _row_checks[name] = RowCheck(name, error_type, build)
+        return build
+
+    return declare
+
+
 def key_check(name: str, *, error_type: str) -> Callable[[KeyCheckBuilder], KeyCheckBuilder]:
-    """Declare a check of whole rows; names are unique."""
+    """Declare a check of keys over the whole file; names are unique."""
 
     def declare(build: KeyCheckBuilder) -> KeyCheckBuilder:
         _refuse_second(name, build.__module__, _key_checks)
@@ -163,8 +210,14 @@ def column_checks() -> list[ColumnCheck]:
     return sorted(_column_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
+def row_checks() -> list[RowCheck]:
+    """All checks that span columns, in the order in which they apply: after those of cells."""
+    import_all()
+    return sorted(_row_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+
+
 def key_checks() -> list[KeyCheck]:
-    """All checks of rows in the order in which they apply."""
+    """All checks of keys, in the order in which they apply: last."""
     import_all()
     return sorted(_key_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
@@ -179,7 +232,7 @@ def _rank(error_type: str, name: str) -> tuple[int, str]:
     return (ERROR_ORDER.index(error_type) if error_type in ERROR_ORDER else len(ERROR_ORDER), name)
 
 
-def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Mapping[str, KeyCheck]) -> None:
+def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Mapping[str, RowCheck] | Mapping[str, KeyCheck]) -> None:
     # A module that is reloaded declares its checks anew; two modules must not share a name.
     if name in known and known[name].build.__module__ != module:
         raise ValueError(f"There are two checks with the name {name!r}.")
@@ -187,6 +240,8 @@ def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Ma
 
 @cache
 def import_all() -> None:
-    """Import every check: at the first look, or earlier where a process is about to fork."""
-    for module in pkgutil.iter_modules(checks_package.__path__):
-        importlib.import_module(f"{checks_package.__name__}.{module.name}")
+    """Import every check: when checks are first asked for, or earlier, in a process that is about to fork."""
+    # By name, since every check imports this module.
+    package = importlib.import_module(CHECKS)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{CHECKS}.{module.name}")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing import queries
-from features.processing.recording.copy_format import COLUMNS
+from features.processing.recording.copy_format import COLUMNS, copy_parts
 from features.processing.recording.packer import encode_pieces
 from features.processing.recording.pieces import RECORDS_PER_PIECE, ErrorRecords, Place, RecordRule, merge_records
 
@@ -44,7 +44,7 @@ class PieceWriter:
         if len(packed.late):
             await self._merge(session, packed.late)
         if packed.rows:
-            self._copying = asyncio.create_task(queries.copy_pieces(session, rows=packed.rows, columns=COLUMNS))
+            self._copying = asyncio.create_task(queries.copy_pieces(session, parts=copy_parts(packed.rows), columns=COLUMNS))
 
     async def settle(self) -> None:
         """Wait until all that was given to `write` is written; raises what went wrong with it."""
@@ -60,7 +60,7 @@ class PieceWriter:
             part = late if following is None else late[: late.count_before(Place(*following))]
             late = late[len(part) :]
             rows = await asyncio.to_thread(self._encode_merged, piece, part)
-            await queries.copy_pieces(session, rows=[rows], columns=COLUMNS)
+            await queries.copy_pieces(session, parts=copy_parts([rows]), columns=COLUMNS)
 
     def _encode_merged(self, piece: ErrorPiece | None, late: ErrorRecords) -> bytes:
         records = late if piece is None else merge_records([_read_piece(piece), late])
