@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -21,7 +21,6 @@ from shared.observing.logging import configure_logging
 from shared.settings import Settings, get_settings
 from shared.version import VERSION
 from shared.web.auth import parse_api_keys
-from shared.web.body_limit import MAX_BODY_BYTES, require_short_body
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_problem_handlers
@@ -49,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     slices.load_declarations("features")
     routers = [module.router for module in slices.load("features", "router")]
     for router in routers:
-        app.include_router(router, max_body_size=MAX_BODY_BYTES, dependencies=[Depends(require_short_body)])
+        app.include_router(router)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     add_middleware(app, allowed_origins=settings.allowed_origins, routes=routes)
     install_openapi(app)

@@ -23,7 +23,7 @@ from features.upload.problems import (
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
 from features.upload.schemas import FORM_OPENAPI, UploadRead
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.body_limit import BOUNDED_BY_ROUTE
+from shared.web.body_limit import BOUNDED_BY_ENDPOINT, accept_body
 from shared.web.problems import NotAuthenticated, Problem, responses
 
 
@@ -54,7 +54,6 @@ async def get_intake(request: Request) -> Intake:
 @router.post(
     "/upload",
     status_code=202,
-    max_body_size=BOUNDED_BY_ROUTE,
     response_model=UploadRead,
     openapi_extra=FORM_OPENAPI,
     responses={
@@ -63,6 +62,7 @@ async def get_intake(request: Request) -> Intake:
         **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, DiskFull),
     },
 )
+@accept_body(BOUNDED_BY_ENDPOINT)
 async def upload_file(
     request: Request,
     settings: SettingsDep,

@@ -6,18 +6,21 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
-from shared.web.problems import describe_unexpected
+from shared.web.body_limit import MAX_BODY_BYTES, BodyLimits
+from shared.web.problems import BodyTooLarge, describe_unexpected
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,23 +52,34 @@ class GuardMiddleware:
     Time spent waiting for the client (its body, its reading) does not count towards the deadline.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
         self._app = app
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, or answer in its place."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._limits.is_announced_too_large(scope):
+            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
+            return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
+        received_bytes, max_bytes = 0, MAX_BODY_BYTES
         try:
             async with PausingTimeout(DEADLINE_S) as deadline:
 
                 async def receive_without_clock() -> Message:
+                    nonlocal received_bytes, max_bytes
                     deadline.stop()
                     message = await receive()
                     deadline.start()
+                    received_bytes += len(message.get("body", b""))
+                    if received_bytes > max_bytes:
+                        max_bytes = self._limits.find(scope)
+                        if received_bytes > max_bytes:
+                            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # noqa: TRY301  # in the endpoint that reads
                     return message
 
                 async def send_without_clock(message: Message) -> None:
@@ -131,9 +145,9 @@ def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str], routes: Sequ
 
     What a page of another origin may send is what `routes` declare: their methods, and the headers that they take.
     """
-    app.add_middleware(GuardMiddleware)
+    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes))
     if allowed_origins:
-        declared = {field.alias for route in routes for field in route.dependant.header_params}
+        declared = {field.alias.replace("_", "-").title() for route in routes for field in route.dependant.header_params}
         app.add_middleware(
             CORSMiddleware,
             allow_origins=allowed_origins,
