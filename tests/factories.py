@@ -8,19 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, column, delete, select, table
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import undefer
 
-from shared.db.models import ErrorPiece, Job, JobStatus, make_record_id
+from shared.db.models import ErrorPiece, Job, JobStatus, ProcessingError, make_record_id
 from shared.db.session import Database
 from shared.jobs.storage import stored_path
 from shared.settings import Settings
 
-ERRORS = table(
-    "processing_errors",
-    *map(column, ("id", "job_id", "attempt", "row_number", "column_number", "column_name", "error_type", "error_message", "raw_value", "created_at")),
-)
-"""The view of error records one by one."""
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
 
 
@@ -55,8 +50,7 @@ class Factory:
         async with self._database.unit_of_work() as session:
             for _row, number, error_type in places:
                 tally[number, error_type] = tally.get((number, error_type), 0) + 1
-            before = await session.execute(select(ERRORS).where(ERRORS.c.job_id == job.id, ERRORS.c.attempt == attempt))
-            records = [(row.row_number, row.column_number, row.column_name, row.error_type) for row in before]
+            records = [record for piece in await session.scalars(_pieces_of(job.id, attempt)) for record in unpack(piece)]
             records += [(row, number, None if number is None else f"{column_name}{number}", error_type) for row, number, error_type in places]
             records.sort(key=lambda record: (record[0], record[1] or 0))
             await session.execute(delete(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == attempt))
@@ -78,11 +72,20 @@ class Factory:
             for name, value in values.items():
                 setattr(job, name, value)
 
-    async def list_errors(self, job_id: uuid.UUID) -> list[Row[Any]]:
-        """All error records of the job, as the view has them."""
+    async def list_errors(self, job_id: uuid.UUID) -> list[ProcessingError]:
+        """All error records that clients see, by row and column."""
         async with self._database.unit_of_work() as session:
-            statement = select(ERRORS).where(ERRORS.c.job_id == job_id).order_by(ERRORS.c.row_number, ERRORS.c.column_number)
-            return list((await session.execute(statement)).all())
+            statement = select(ProcessingError).where(ProcessingError.job_id == job_id).order_by(ProcessingError.row_number, ProcessingError.column_number)
+            return list((await session.scalars(statement)).all())
+
+    async def count_pieces(self, job_id: uuid.UUID) -> int:
+        """How many pieces of errors are stored for the job, of whatever attempt."""
+        async with self._database.unit_of_work() as session:
+            return (await session.scalars(select(func.count()).select_from(ErrorPiece).where(ErrorPiece.job_id == job_id))).one()
+
+
+def _pieces_of(job_id: uuid.UUID, attempt: int) -> Select[ErrorPiece]:
+    return select(ErrorPiece).where(ErrorPiece.job_id == job_id, ErrorPiece.attempt == attempt)
 
 
 Record = tuple[int, int | None, str | None, str]
@@ -98,6 +101,13 @@ def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
             piece = []
     if piece:
         yield piece
+
+
+def unpack(piece: ErrorPiece) -> Iterator[Record]:
+    """The records of a piece."""
+    for row_number, rule_number in zip(piece.row_numbers, piece.rule_numbers, strict=True):
+        rule = piece.rules[rule_number]
+        yield row_number, rule["column_number"], rule["column_name"], rule["error_type"]
 
 
 def make_piece(job: Job, attempt: int, records: list[Record]) -> ErrorPiece:

@@ -1,4 +1,4 @@
-"""GET /api/jobs, GET /api/jobs/{job_id}, DELETE /api/jobs/{job_id}."""
+"""GET /api/jobs, GET, PATCH and DELETE /api/jobs/{job_id}."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, WithJsonSchema
 
 from features.jobs import queries
-from features.jobs.schemas import JobList
-from features.jobs.service import delete_job
+from features.jobs.problems import JobEnded
+from features.jobs.schemas import JobList, JobUpdate
+from features.jobs.service import delete_job, update_job
 from features.jobs.types import JobFilter, Moments, parse_moments
 from shared.db.models import Job, JobStatus
 from shared.db.session import DatabaseDep, ReadingDep
@@ -62,6 +63,12 @@ async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) ->
     """One job, as it stands now."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
     return JobRead.model_validate(job)
+
+
+@router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated))
+async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
+    """Change the client's own id and labels of a job, and, until it has ended, its webhook_url."""
+    return JobRead.model_validate(await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings))
 
 
 @router.delete("/{job_id}", status_code=204, responses=responses(JobNotFound, NotAuthenticated))

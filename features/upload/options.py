@@ -14,9 +14,7 @@ from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
 from shared.settings import Settings
 from shared.web.problems import InvalidPart
-from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url, require_allowed
-
-RESOLVE_TIMEOUT_S = 0.3
+from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
 async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
@@ -59,14 +57,9 @@ async def _check_webhook_url(value: bytearray | None, settings: Settings, proble
         return None
     url = value.decode().strip()
     try:
-        target = parse_webhook_url(url)
-        require_allowed(target, allowed_hosts=settings.webhook_hosts)
-        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
+        await require_acceptable(url, settings=settings)
     except WebhookAddressRefused as refused:
         problems.append(InvalidPart(field="webhook_url", message=str(refused)))
-    except HostNotFound:
-        # A host that does not resolve yet is accepted: the check that counts is the one at sending.
-        return url
     return url
 
 

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, event, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base
@@ -26,6 +26,8 @@ class JobStatus(enum.StrEnum):
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
+IS_VIEW = "is_view"
+"""In the `info` of a table that is a view: migrations make it by hand."""
 _NEWEST_FIRST = (text("created_at DESC"), text("id DESC"))
 _SHOWN = text("deleted_at IS NULL")
 
@@ -72,6 +74,10 @@ class Job(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     fingerprint: Mapped[str | None] = mapped_column(String(64))
     """SHA-256 of file and fields of a request with an idempotency key."""
+    external_id: Mapped[str | None] = mapped_column(String(255))
+    """The client's own id of the job."""
+    labels: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
+    """The client's own words for it: up to 16 short strings by name."""
 
     status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"), default=JobStatus.QUEUED, server_default="QUEUED")
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
@@ -151,6 +157,36 @@ class ErrorPiece(Base):
     """Which of `rules`, for each record."""
     raw_values: Mapped[list[str | None]] = mapped_column(ARRAY(Text))
     """None for a record of a whole row."""
+
+
+class ProcessingError(Base):
+    """One error record of a job's present attempt, as clients see it: for whatever reads records one by one (tests, exports).
+
+    Mapped on the view of that name, which unpacks `error_pieces`, and read-only: whoever pages through a job's errors asks `features/errors`, which
+    opens only the pieces that it shows.
+    """
+
+    __tablename__ = "processing_errors"
+    __table_args__ = ({"info": {IS_VIEW: True}},)
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    row_number: Mapped[int]
+    """As a spreadsheet shows it: the header is row 1."""
+    column_name: Mapped[str | None] = mapped_column(Text)
+    column_number: Mapped[int | None]
+    """From 1; None for an error of the whole row, as is the name."""
+    error_type: Mapped[str] = mapped_column(Text)
+    error_message: Mapped[str] = mapped_column(Text)
+    raw_value: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+@event.listens_for(ProcessingError, "before_insert")
+@event.listens_for(ProcessingError, "before_update")
+@event.listens_for(ProcessingError, "before_delete")
+def _refuse_change(_mapper: object, _connection: object, _record: ProcessingError) -> None:
+    raise TypeError("ProcessingError is read-only: error records are stored as pieces, by the slice processing.")
 
 
 PLACE_BITS = 32

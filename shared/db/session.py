@@ -112,7 +112,7 @@ def open_database(
         hide_parameters=True,
     )
     _measure_pool(engine, limit=pool_size + max_overflow)
-    return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
+    return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False), send=send)
 
 
 def _measure_pool(engine: AsyncEngine, *, limit: int) -> None:

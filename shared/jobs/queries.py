@@ -1,15 +1,15 @@
-"""Finding one job, as every slice does it: only those that its viewer may see, and none that was deleted."""
+"""Find one job, as every slice does: only one that the viewer may see, and none that was deleted. And change what clients may change of it."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, select, true
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
-from shared.db.models import Job
+from shared.db.models import ENDED, Job
 from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:
@@ -31,3 +31,14 @@ async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewe
     if job is None:
         raise JobNotFound
     return job
+
+
+async def change_details(session: AsyncSession, *, job_id: uuid.UUID, values: Mapping[str, Any], until_ended: bool) -> bool:
+    """Change columns that say nothing about the job's state: `external_id`, `labels`, `webhook_url`. False if the job is gone.
+
+    With `until_ended` also if it has ended. The row is locked, so that the end of a job and a change of where it is told come one after the other.
+    """
+    statement = update(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).values(**values).returning(Job.id)
+    if until_ended:
+        statement = statement.where(Job.status.not_in(ENDED))
+    return (await session.scalars(statement, execution_options={"synchronize_session": False})).one_or_none() is not None

@@ -47,3 +47,5 @@ class JobRead(Read):
         description="The Table Schema that is used, given or inferred; null while not known yet",
     )
     submitted_by: str | None = Field(description="Name of the API key that sent the file, where keys are configured")
+    external_id: str | None = Field(description="The client's own id of the job", examples=["order-import-4711"])
+    labels: dict[str, str] = Field(description="The client's own words for the job", examples=[{"team": "sales"}])

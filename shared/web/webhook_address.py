@@ -18,9 +18,12 @@ from urllib.parse import urlsplit
 
 import aiodns
 
+from shared.settings import Settings
+
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_CHARACTERS = 500
+RESOLVE_TIMEOUT_S = 0.3
 _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
 """Special-purpose networks that `is_global` of some Python versions takes for public."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -170,3 +173,14 @@ async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeou
 async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
     """The best of `choose_addresses`."""
     return (await choose_addresses(target, allow_private=allow_private, timeout_s=timeout_s))[0]
+
+
+async def require_acceptable(url: str, *, settings: Settings) -> None:
+    """Raises `WebhookAddressRefused` for a URL that no webhook of this service may go to, as far as that is known before one is sent.
+
+    The host's look-up gets `RESOLVE_TIMEOUT_S`; a host that does not resolve yet is accepted: the check that counts is the one at sending.
+    """
+    target = parse_webhook_url(url)
+    require_allowed(target, allowed_hosts=settings.webhook_hosts)
+    with suppress(HostNotFound):
+        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
