@@ -1,4 +1,4 @@
-"""The processing slice's SQL: pieces of error records, in bulk and one at a time."""
+"""SQL of the processing slice: pieces of error records, in bulk and one at a time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
 
 async def copy_pieces(session: AsyncSession, *, rows: list[bytes], columns: Sequence[str]) -> None:
-    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format, and given away."""
+    """Insert pieces with COPY in the session's transaction, which must have run a statement already; empties `rows`, which are in the binary format."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
 
     async def source() -> AsyncIterator[bytes]:
-        # A file is read in threads, half a mebibyte at a time.
+        # The driver would read a file object in threads, 512 KiB at a time.
         for part in copy_parts(rows):
             yield part
 
@@ -36,7 +36,7 @@ async def copy_pieces(session: AsyncSession, *, rows: list[bytes], columns: Sequ
 
 
 async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:
-    """The first place of the next piece that begins behind `place` (row, column)."""
+    """Return the first place (row, column) of the next piece that begins after `place`; None if there is none."""
     statement = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place > tuple_(*place))
@@ -48,7 +48,7 @@ async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int
 
 
 async def take_piece(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> ErrorPiece | None:
-    """The piece that records at `place` (row, column) belong to, removed from the table: the last one that does not begin behind it."""
+    """Remove from the table, and return, the piece to which records at `place` (row, column) belong: the last one that does not begin after it."""
     found = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place <= tuple_(*place))
