@@ -1,4 +1,4 @@
-"""Rule whose cost depends on the schema (`pattern`, `jsonSchema`): each distinct text is judged in a child process under a time limit."""
+"""Rule whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under a time limit."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _SAMPLE_CELLS = 10_000
 
 
 def detect_dialect(sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, skip_rows: int) -> CsvGrammar:
-    """Return `grammar` with the delimiter and the quote character, if asked for, that fit the sample best.
+    """Return `grammar` with the delimiter and the quote character that fit the sample best; each is replaced only if it is to be found.
 
     The best delimiter splits the header into the most columns and the rows below it into just as many. The first `skip_rows` rows, above the header,
     do not count.

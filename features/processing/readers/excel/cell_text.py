@@ -38,7 +38,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 class FormatKind(IntEnum):
-    """What a number format shows a number as."""
+    """How a number format displays a number."""
 
     NUMBER = 0
     DATE = 1

@@ -42,7 +42,7 @@ class CellValues:
     """Converts the cells of one workbook to text."""
 
     def __init__(self, *, strings: StringTable, kinds: Mapping[str | None, FormatKind], is_1904: bool) -> None:
-        """Take in `kinds` the cell styles that do not show plain numbers, by style number as in the XML; None stands for cells without a style."""
+        """`kinds` are the cell styles that do not show plain numbers, by style number as in the XML; None stands for cells without a style."""
         self.strings, self.kinds = strings.texts, kinds
         self._is_1904 = is_1904
         self._show_dated = lru_cache(maxsize=_DATES_KEPT)(self._read_dated)

@@ -116,7 +116,7 @@ class _CountedPackage:
         self.bytes_read = 0
 
     def open(self, name: str) -> _CountedStream:
-        """Open a part, which is that of the sheet."""
+        """Open the part of the sheet, `name`."""
         return _CountedStream(self, self._package.open(name))
 
 
