@@ -1,4 +1,4 @@
-"""The processing slice's SQL: pieces of error records, in bulk and one at a time."""
+"""SQL of the processing slice: pieces of error records, in bulk and one at a time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def copy_pieces(session: AsyncSession, *, parts: Iterator[bytes], columns:
 
 
 async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:
-    """The first place of the next piece that begins behind `place` (row, column)."""
+    """Return the first place (row, column) of the next piece that begins after `place`; None if there is none."""
     statement = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place > tuple_(*place))
@@ -47,7 +47,7 @@ async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int
 
 
 async def take_piece(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> ErrorPiece | None:
-    """The piece that records at `place` (row, column) belong to, removed from the table: the last one that does not begin behind it."""
+    """Remove from the table, and return, the piece to which records at `place` (row, column) belong: the last one that does not begin after it."""
     found = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place <= tuple_(*place))

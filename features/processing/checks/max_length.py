@@ -1,4 +1,4 @@
-"""`maxLength`: a value must have at most so many characters, items or properties."""
+"""`maxLength`: a value must have at most a given number of characters, items or properties."""
 
 from __future__ import annotations
 

@@ -272,7 +272,7 @@ def _paused(reports: Iterator[ChunkReport], pause_s: float) -> Iterator[ChunkRep
 
 
 def break_off_after(monkeypatch: pytest.MonkeyPatch, chunks: int, error: Exception) -> None:
-    """Raise `error` in place of the chunk after the first `chunks`."""
+    """Raise `error` after the first `chunks` chunks."""
 
     def broken(reports: Iterator[ChunkReport]) -> Iterator[ChunkReport]:
         for number, report in enumerate(reports, start=1):

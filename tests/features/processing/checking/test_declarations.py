@@ -1,4 +1,4 @@
-"""A new check is one file: declared, found, ordered."""
+"""A new check is one file, which is found automatically and runs in the right order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.descriptors.table_schema import parse_table_schema
 
 
 def _example() -> str:
-    """The program in the package's docstring, as a reader would copy it."""
+    """Return the program in the docstring of the package, as a reader would copy it."""
     lines = (checks_package.__doc__ or "").split("\n")
     return "\n".join(line[4:] for line in lines if line.startswith("    ") or not line)
 

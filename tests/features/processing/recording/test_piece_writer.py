@@ -1,4 +1,4 @@
-"""What the database holds is every record once, in page order, in pieces that never overlap; also where findings come late."""
+"""The database holds every record once, in page order, in pieces that never overlap, even if findings come late."""
 
 from __future__ import annotations
 
