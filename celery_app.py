@@ -26,10 +26,12 @@ from shared.worker import shutdown
 from shared.worker.celery_repairs import repair_celery
 from shared.worker.presence import Presence
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
+from shared.worker.stoppable import StoppableWorker
 
 repair_celery()
 settings = get_settings()
 app: Celery = create_celery(settings)
+app.Worker = app.subclass_with_self(StoppableWorker, name="Worker")
 _runtime: Runtime | None = None
 _runtime_lock = threading.Lock()
 _pool_limits = CHILD_POOL
@@ -47,15 +49,17 @@ def get_runtime() -> Runtime:
 
 
 def _register(declaration: TaskDeclaration) -> None:
-    limit_s = declaration.time_limit_s(settings)
+    limit_s, ending_s = declaration.time_limit_s(settings), declaration.ending_s(settings)
 
     def run(**payload: Any) -> None:  # noqa: ANN401  # JSON of the payload's model, which checks it
         parsed = declaration.ref.payload.model_validate(payload)
         runtime = get_runtime()
-        work = runtime.start if declaration.detached else runtime.run
-        work(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+        if declaration.detached:
+            runtime.start(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+        else:
+            runtime.run(lambda context: _call(declaration, context, parsed), timeout_s=limit_s, ending_s=ending_s)
 
-    app.task(name=declaration.ref.name, time_limit=limit_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
+    app.task(name=declaration.ref.name, soft_time_limit=limit_s, time_limit=limit_s + ending_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
     if declaration.every_s is not None:
         app.conf.beat_schedule[declaration.ref.name] = {
             "task": declaration.ref.name,
@@ -119,7 +123,7 @@ def _forget_task(**_: Any) -> None:  # noqa: ANN401
 
 @signals.worker_shutting_down.connect
 def _tell_children(**_: Any) -> None:  # noqa: ANN401
-    shutdown.request_stop(grace_s=settings.worker_shutdown_timeout_s)
+    shutdown.request_stop(within_s=settings.worker_shutdown_timeout_s)
 
 
 @signals.worker_shutdown.connect

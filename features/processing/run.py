@@ -25,7 +25,7 @@ from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
 from shared.observing.logging import describe_frames
-from shared.worker import shutdown
+from shared.worker import shutdown, time_limit
 
 if TYPE_CHECKING:
     import uuid
@@ -199,9 +199,19 @@ async def _renew_lease(context: TaskContext, hold: Hold, over: asyncio.Event) ->
 
 
 async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
-    """End the job FAILED when its time is over, with the figures committed last, whatever its reader is doing: that finds it lost at its next chunk."""
+    """End the job FAILED when its time is over, with the figures that were committed last, whatever its reader is doing.
+
+    The reader finds the job lost at its next chunk; a reader that never comes to that is killed with its process (`ENDING_S`).
+    """
     limit_s = context.settings.job_time_limit_s
-    if await _is_over_within(over, limit_s):
+    reached = asyncio.create_task(time_limit.wait_until_reached(limit_s))
+    ended = asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        reached.cancel()
+        ended.cancel()
+    if over.is_set():
         return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
     while True:

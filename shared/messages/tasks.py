@@ -49,7 +49,9 @@ class TaskDeclaration:
     ref: TaskRef[Any]
     function: TaskFunction
     time_limit_s: SettingsValue
-    """After so long the coroutine is cancelled; the process is killed `HARD_LIMIT_MARGIN_S` later."""
+    """When it is reached, the task is told (`shared.worker.time_limit`) and has `ending_s` to end by itself."""
+    ending_s: SettingsValue
+    """After that the coroutine is cancelled; a process that does not come back is killed `HARD_LIMIT_MARGIN_S` later."""
     every_s: float | None
     detached: bool
     """It goes on beside others on the process's event loop and takes no slot of the worker."""
@@ -62,6 +64,7 @@ def task(
     ref: TaskRef[P],
     *,
     time_limit_s: float | SettingsValue = 60.0,
+    ending_s: float | SettingsValue = 0.0,
     every_s: float | None = None,
     detached: bool = False,
 ) -> Callable[[Callable[[TaskContext, P], Awaitable[None]]], Callable[[TaskContext, P], Awaitable[None]]]:
@@ -70,13 +73,17 @@ def task(
     `detached`: its message is acknowledged when it starts and it takes no slot while it waits; for work that the database remembers and that is
     looked for when its process has died.
     """
-    limit: SettingsValue = time_limit_s if callable(time_limit_s) else lambda _settings: time_limit_s
+
+    def as_function(value: float | SettingsValue) -> SettingsValue:
+        return value if callable(value) else lambda _settings: value
 
     def declare(function: Callable[[TaskContext, P], Awaitable[None]]) -> Callable[[TaskContext, P], Awaitable[None]]:
         known = _tasks.get(ref.name)
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"task {ref.name!r} is declared twice: in {known.function.__module__} and {function.__module__}")
-        _tasks[ref.name] = TaskDeclaration(ref=ref, function=function, time_limit_s=limit, every_s=every_s, detached=detached)
+        _tasks[ref.name] = TaskDeclaration(
+            ref=ref, function=function, time_limit_s=as_function(time_limit_s), ending_s=as_function(ending_s), every_s=every_s, detached=detached
+        )
         return function
 
     return declare

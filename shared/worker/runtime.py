@@ -9,11 +9,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 
 from shared.db.session import open_database
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
+from shared.worker import time_limit
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -65,14 +67,31 @@ class Runtime:
 
         asyncio.run_coroutine_threadsafe(logged(), self._loop)
 
-    def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
-        """Run one coroutine to its end, or cancel it after `timeout_s` and raise `TimeoutError`; nothing of it lives on."""
+    def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float, ending_s: float = 0.0) -> None:
+        """Run one coroutine to its end; nothing of it lives on. Raises what it raises, and `TimeoutError` if it was cancelled for its time.
+
+        Its time is over when Celery raises its soft limit here, or a moment after `timeout_s`, where Celery has none (in threads). It is told so
+        (`shared.worker.time_limit`), and cancelled `ending_s` later.
+        """
+        reached = asyncio.Event()
+        expires = _Expiry(reached, ending_s=ending_s)
 
         async def bounded() -> None:
-            async with asyncio.timeout(timeout_s):
-                await function(self.context)
+            time_limit.announce(reached)
+            clock = self._loop.call_later(timeout_s + time_limit.OWN_CLOCK_MARGIN_S, expires)
+            try:
+                async with expires.open_bound():
+                    await function(self.context)
+            finally:
+                clock.cancel()
 
-        asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
+        running = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
+        try:
+            running.result()
+        except SoftTimeLimitExceeded:
+            log.warning("task has reached its time limit", limit_s=timeout_s)
+            self._loop.call_soon_threadsafe(expires)
+            running.result()
 
     def close(self) -> None:
         """Close connections and end the loop."""
@@ -91,3 +110,23 @@ class Runtime:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=5)
+
+
+class _Expiry:
+    """What happens, once, when the time of a task is over; called on the event loop, perhaps before the task has begun."""
+
+    def __init__(self, reached: asyncio.Event, *, ending_s: float) -> None:
+        self._reached = reached
+        self._ending_s = ending_s
+        self._bound: asyncio.Timeout | None = None
+
+    def open_bound(self) -> asyncio.Timeout:
+        """The bound of the running task; it has none until its time is over."""
+        self._bound = asyncio.timeout(self._ending_s if self._reached.is_set() else None)
+        return self._bound
+
+    def __call__(self) -> None:
+        if not self._reached.is_set():
+            self._reached.set()
+            if self._bound is not None:
+                self._bound.reschedule(asyncio.get_running_loop().time() + self._ending_s)

@@ -1,4 +1,4 @@
-"""One word from a worker's main process to its children: stop by then."""
+"""Tells the children of a worker, through shared memory, when their jobs have to end or to be given back."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ import time
 
 _DEADLINE = struct.Struct("d")
 _page = mmap.mmap(-1, _DEADLINE.size)
-"""Anonymous shared memory, inherited by every child that is forked after this import; zero: nobody asked to stop."""
+"""Anonymous shared memory, inherited by every child that is forked after this import; zero if nobody asked to stop."""
 
 
-def request_stop(*, grace_s: float) -> None:
-    """Ask for an end of running jobs in `grace_s` seconds; the first request counts."""
+MAX_MARGIN_S = 2.0
+"""How long giving a job back may take: its reader ends its chunk, and the database answers."""
+_SHARE = 4
+
+
+def request_stop(*, within_s: float) -> None:
+    """Ask running jobs to end, or to be given back, within so many seconds; the first request counts."""
     if _DEADLINE.unpack_from(_page)[0] == 0.0:
-        _DEADLINE.pack_into(_page, 0, time.monotonic() + grace_s)
+        _DEADLINE.pack_into(_page, 0, time.monotonic() + within_s - min(MAX_MARGIN_S, within_s / _SHARE))
 
 
 def must_stop() -> bool:
-    """Whether the time that was left to running jobs is over (CLOCK_MONOTONIC is one clock for all processes of a machine)."""
+    """Whether running jobs have to be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
     deadline: float = _DEADLINE.unpack_from(_page)[0]
     return deadline != 0.0 and time.monotonic() >= deadline
 
 
 def withdraw_stop() -> None:
-    """Forget the request (a worker that starts in the same process, as tests do)."""
+    """Forget the request, for a worker that starts in the same process, as in tests."""
     _DEADLINE.pack_into(_page, 0, 0.0)

@@ -87,6 +87,49 @@ def test_file_that_is_checked_for_ever_fails_when_its_time_is_over_and_its_slot_
     stack.wait_until_alive("worker")
 
 
+def test_soft_limit_of_celery_fails_the_job_and_leaves_its_process_alone(stack: Stack) -> None:
+    """Celery keeps the time, the job ends by the transition that fits, and the process goes on with the next job."""
+    stack.stop_part("second")
+    stack.restart_part("worker", altered=["pause=0.2"], JOB_TIME_LIMIT_S="2")
+    stack.wait_until_alive("worker")
+    job_id = stack.upload(SAMPLE)
+    holder = stack.find_holder()
+    job = stack.wait_until_ended(job_id, timeout_s=20)
+    assert job["status"] == "FAILED"
+    assert "longer than the 2 seconds" in job["error_message"]
+    assert any("reached its time limit" in line and job_id in line for line in stack.read_log("worker").splitlines())
+    row = stack.row(job_id)
+    assert timedelta(seconds=2) <= row["completed_at"] - row["started_at"] < timedelta(seconds=4)
+    assert row["crashes"] == 0
+    assert holder in stack.children_of("worker")
+    stack.assert_completed(stack.upload(SMALL))
+    stack.restart_part("worker")
+    stack.wait_until_alive("worker")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+def test_worker_that_is_told_to_stop_finishes_or_gives_back_within_its_time(stack: Stack, number: signal.Signals) -> None:
+    """Celery's warm stop waits for its tasks, its cold stop `worker_soft_shutdown_timeout`; a short job ends in that time, a long one goes back."""
+    time_s = 4
+    stack.stop_part("second")
+    stack.restart_part("worker", altered=["pause=0.05"], WORKER_SHUTDOWN_TIMEOUT_S=str(time_s))
+    stack.wait_until_alive("worker")
+    long, short = stack.upload(SAMPLE), stack.upload(make_sample(3_000, seed=4))
+    for job_id in (long, short):
+        stack.wait_until_running(job_id)
+    told_at = time.monotonic()
+    stack.send("worker", number)
+    stack.wait_for_row(long, lambda row: row["status"] == "QUEUED", timeout_s=2 * time_s)
+    assert time.monotonic() - told_at < time_s
+    assert stack.job(short)["status"] == "COMPLETED"
+    assert wait_until(lambda: stack.parts["worker"].child.exit_status() is not None, timeout_s=time_s + 10)
+    assert (stack.row(long)["crashes"], stack.row(short)["attempt"]) == (0, 1)
+    stack.restart_part("worker")
+    stack.wait_until_alive("worker")
+    stack.assert_completed(long)
+    stack.assert_completed(short)
+
+
 def test_sigterm_gives_the_job_back_and_another_worker_runs_it_at_once(stack: Stack) -> None:
     job_id = stack.upload(SAMPLE)
     stack.wait_until_running(job_id)

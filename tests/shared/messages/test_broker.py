@@ -37,3 +37,11 @@ async def test_broker_that_says_nothing_costs_bounded_time(settings: Settings) -
     assert not taken
     assert took_s < 2
     assert "Timeout" in reason
+
+
+def test_celery_has_the_limits_of_the_settings(settings: Settings) -> None:
+    given = settings.model_copy(update={"job_time_limit_s": 100.0, "worker_shutdown_timeout_s": 7.0})
+    conf = create_celery(given).conf
+    assert (conf.task_soft_time_limit, conf.worker_soft_shutdown_timeout) == (100.0, 7.0)
+    assert conf.task_time_limit > conf.task_soft_time_limit
+    assert conf.broker_transport_options["visibility_timeout"] > conf.task_time_limit
