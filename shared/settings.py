@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
-    publish_address: str | None = Field(None, description="Where Compose publishes the API; unless on loopback, this needs `API_KEYS` and a `POSTGRES_PASSWORD`")
+    publish_address: str | None = Field(None, description="Where Compose publishes the API; unless on loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which a worker or dispatcher serves `/metrics`; 0 = off; the API uses its own port")
     metrics_host: str = Field("127.0.0.1", description="Address of the machine on which `METRICS_PORT` is opened")
 
