@@ -1,4 +1,4 @@
-"""Finding one job, as every slice does it: only those that its viewer may see, and none that was deleted."""
+"""Find one job, in the same way for every slice: only jobs that the viewer may see, and none that was deleted."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:
-    """The condition that a job exists for `viewer`."""
+    """Return the SQL condition that a job exists for `viewer`."""
     own = true() if viewer.sees_all else Job.submitted_by == viewer.name
     return Job.deleted_at.is_(None) & own
 
 
 async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, load: Sequence[InstrumentedAttribute[object]] = ()) -> Job:
-    """The job, with the large columns in `load` beside the others. Raises `JobNotFound`."""
+    """Return the job, with the deferred columns in `load` as well as the others. Raises `JobNotFound`."""
     statement = select(Job).where(Job.id == job_id, is_visible(viewer)).options(*(undefer(column) for column in load)).execution_options(populate_existing=True)
     job = (await session.scalars(statement)).one_or_none()
     if job is None:
