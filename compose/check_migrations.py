@@ -1,6 +1,6 @@
 """Check, in a temporary database, that the migrations lead to exactly the tables that the models describe.
 
-    python -m compose.check_migrations
+python -m compose.check_migrations
 """
 
 from __future__ import annotations
