@@ -1,8 +1,8 @@
-"""Make requirements.lock anew: the newest releases that the requirements and requirements-hold.txt allow, as one set of exact pins.
+"""Regenerate requirements.lock: the newest releases that the requirements and requirements-hold.txt allow, as one set of exact pins.
 
     python -m compose.lock
 
-Works in an environment of its own, beside the one in use.
+Works in a temporary environment and leaves the one in use alone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ SOURCES = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt")
 
 
 def wanted() -> list[str]:
-    """The lower bounds of all requirement files, without their references to the lock and to each other."""
+    """Return the lower bounds of all requirement files, without their references to the lock and to each other."""
     lines = [line.strip() for name in SOURCES for line in (ROOT / name).read_text().splitlines()]
     return [line for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def resolve() -> list[str]:
-    """Install the requirements in a fresh environment and list what came of it, as `name==version`."""
+    """Install the requirements in a fresh environment and list everything that was installed, as `name==version`."""
     with tempfile.TemporaryDirectory(prefix="rowgate-lock-") as folder:
         bounds = Path(folder) / "bounds.txt"
         bounds.write_text("\n".join(wanted()) + "\n")
@@ -39,9 +39,9 @@ def resolve() -> list[str]:
 
 
 def main() -> int:
-    """Write the lock file."""
+    """Write the lock file; return the exit code."""
     if sys.version_info[:2] != (3, 11):
-        oldest = "The lock must be made with Python 3.11, the oldest one that is supported: make lock PYTHON=/path/to/python3.11"
+        oldest = "The lock must be made with Python 3.11, the oldest supported version: make lock PYTHON=/path/to/python3.11"
         print(oldest, file=sys.stderr)  # noqa: T201  # a command's report
         return 1
     pins = sorted(resolve(), key=str.lower)

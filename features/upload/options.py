@@ -1,4 +1,4 @@
-"""The form fields beside the file, checked before anything is accepted: every problem is found, not only the first."""
+"""Check the form fields other than the file, before anything is accepted. Every problem is reported, not only the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
 async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
-    """The options of the form, and all that is wrong with it; an empty field counts as absent."""
+    """Return the form's options and every problem found; an empty field counts as absent."""
     problems = [*find_wrong_names(parts)]
     texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
     for name, value in list(texts.items()):
@@ -37,7 +37,7 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
 
 
 def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
-    """Fields that are unknown, sent more than once, or no field but the file."""
+    """Report fields that are unknown, fields sent more than once, and a `file` field that is not a file."""
     names = [part.name for part in parts]
     found = []
     for name in dict.fromkeys(names):
@@ -71,7 +71,7 @@ async def _check_descriptor(
     if value is None:
         return None
     try:
-        # In a thread: a schema may have thousands of fields.
+        # A schema may have thousands of fields, so it is parsed in a thread.
         return dict(await asyncio.to_thread(parse, bytes(value)))
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)

@@ -29,7 +29,7 @@ from shared.web.problems import NotAuthenticated, Problem, responses
 
 @asynccontextmanager
 async def open_intake(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one `Intake` for as long as the application runs; at the end, wait for what is under way."""
+    """Keep one `Intake` while the application runs; on shutdown, wait for the groups that are still running."""
     app.state.intake = Intake(app.state.database)
     try:
         yield
@@ -46,7 +46,7 @@ IdempotencyKey = Annotated[
 
 
 async def get_intake(request: Request) -> Intake:
-    """The application's."""
+    """Return the application's `Intake`."""
     intake: Intake = request.app.state.intake
     return intake
 
@@ -70,7 +70,7 @@ async def upload_file(
     viewer: ViewerDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Send a file to be checked; the answer is a job to follow."""
+    """Upload a file to be checked; the answer is the job to follow."""
     stream = BodyStream(request)
     try:
         require_acceptable_length(request.headers.get("content-length"), settings)

@@ -1,4 +1,4 @@
-"""Find one job, as every slice does: only one that the viewer may see, and none that was deleted. And change what clients may change of it."""
+"""Find one job, in the same way for every slice: only jobs that the viewer may see, and none that was deleted; and change its details."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:
-    """The condition that a job exists for `viewer`."""
+    """Return the SQL condition that a job exists for `viewer`."""
     own = true() if viewer.sees_all else Job.submitted_by == viewer.name
     return Job.deleted_at.is_(None) & own
 
 
 async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, load: Sequence[InstrumentedAttribute[object]] = ()) -> Job:
-    """The job, with the large columns in `load` beside the others. Raises `JobNotFound`."""
+    """Return the job, with the deferred columns in `load` as well as the others. Raises `JobNotFound`."""
     statement = select(Job).where(Job.id == job_id, is_visible(viewer)).options(*(undefer(column) for column in load)).execution_options(populate_existing=True)
     job = (await session.scalars(statement)).one_or_none()
     if job is None:
@@ -34,9 +34,10 @@ async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewe
 
 
 async def change_details(session: AsyncSession, *, job_id: uuid.UUID, values: Mapping[str, Any], until_ended: bool) -> bool:
-    """Change columns that say nothing about the job's state: `external_id`, `labels`, `webhook_url`. False if the job is gone.
+    """Change columns that say nothing about the job's state: `external_id`, `labels`, `webhook_url`. Returns False if the job is gone.
 
-    With `until_ended` also if it has ended. The row is locked, so that the end of a job and a change of where it is told come one after the other.
+    With `until_ended`, also returns False if the job has ended. The update locks the row, so the end of a job and a change of its webhook cannot
+    overlap.
     """
     statement = update(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).values(**values).returning(Job.id)
     if until_ended:

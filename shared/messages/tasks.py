@@ -1,6 +1,6 @@
-"""Task declarations: `@task` only collects them; `celery_app.py` makes Celery tasks of them.
+"""Task declarations: `@task` only collects them, and `celery_app.py` makes Celery tasks of them.
 
-So a test can call a task as the plain coroutine function that it is.
+A task stays a plain coroutine function, which a test can call directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What a running task is given beside its payload; one of each per process."""
+    """What a running task is given besides its payload; there is one of each per process."""
 
     settings: Settings
     database: Database
@@ -31,7 +31,7 @@ class TaskContext:
     kept: dict[type[Any], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def keep(self, kind: type[K], make: Callable[[], K]) -> K:
-        """The one `kind` of this process, made when it is first asked for: what tasks that run side by side share."""
+        """Return this process's only instance of `kind`, made by `make` on first use; concurrent tasks share it."""
         if kind not in self.kept:
             self.kept[kind] = make()
         kept: K = self.kept[kind]
@@ -54,7 +54,7 @@ class TaskDeclaration:
     """After that the coroutine is cancelled; a process that does not come back is killed `HARD_LIMIT_MARGIN_S` later."""
     every_s: float | None
     detached: bool
-    """It goes on beside others on the process's event loop and takes no slot of the worker."""
+    """Whether it runs beside other tasks on the process's event loop, without taking a worker slot."""
 
 
 _tasks: dict[str, TaskDeclaration] = {}
@@ -68,10 +68,11 @@ def task(
     every_s: float | None = None,
     detached: bool = False,
 ) -> Callable[[Callable[[TaskContext, P], Awaitable[None]]], Callable[[TaskContext, P], Awaitable[None]]]:
-    """Declare the decorated coroutine function as what runs `ref`; with `every_s` it is also run periodically (with `Nothing`), by one process at a time.
+    """Declare the decorated coroutine function as the task `ref`.
 
-    `detached`: its message is acknowledged when it starts and it takes no slot while it waits; for work that the database remembers and that is
-    looked for when its process has died.
+    With `every_s` it also runs periodically (with `Nothing`), in one process at a time. A `detached` task's message is acknowledged when it starts, and it
+    takes no worker slot while it waits; this is for work that is recorded in the database and found again after its process has died.
+    Raises `ValueError` if two modules declare the same task.
     """
 
     def as_function(value: float | SettingsValue) -> SettingsValue:
@@ -90,5 +91,5 @@ def task(
 
 
 def declared_tasks() -> Sequence[TaskDeclaration]:
-    """Every task of the slices that were loaded."""
+    """Return every declared task of the slices loaded so far."""
     return list(_tasks.values())

@@ -1,4 +1,4 @@
-"""Alembic's environment: the service's own engine, one migration at a time under an advisory lock."""
+"""Alembic's environment: connects as the service does, and lets only one migration run at a time, under an advisory lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.db.models import IS_VIEW, Job
 from shared.settings import get_settings
 
 MIGRATION_LOCK = 7_262_411_935
-"""Any number that is the same in every version of the service."""
+"""The advisory lock's key: an arbitrary number that must stay the same in every version of the service."""
 
 assert Job.metadata is Base.metadata
 slices.load("features", "models")
@@ -39,7 +39,7 @@ async def _run() -> None:
     url = get_settings().database_url
 
     async def connect() -> asyncpg.Connection:
-        # As the service does it: the URL's parameters (sslmode …) mean what they mean to PostgreSQL.
+        # Connects as the service does, so that the URL's parameters (such as sslmode) mean the same as to PostgreSQL.
         return await asyncpg.connect(dsn=url.replace("+asyncpg", "", 1), timeout=10)
 
     engine = create_async_engine(url, poolclass=NullPool, async_creator=connect)

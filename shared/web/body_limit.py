@@ -1,6 +1,6 @@
-"""How large a request's body may be: one limit for every endpoint, and a declaration for an endpoint that takes more.
+"""Limit the size of request bodies: a default for every endpoint, and a declaration for an endpoint that takes more.
 
-FastAPI's own `max_body_size` cannot be used: it answers with plain text where every failure is to be a problem (RFC 9457).
+FastAPI's own `max_body_size` cannot be used: it answers in plain text, and every failure here is a problem (RFC 9457).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from starlette.types import Scope
 
 MAX_BODY_BYTES = 64 * 1024
-"""For every endpoint that declares nothing else, and for paths that do not exist."""
+"""The limit of every endpoint that does not declare its own, and of paths that do not exist."""
 BOUNDED_BY_ENDPOINT = 2**63 - 1
-"""For an endpoint that reads the stream itself and bounds it on the way."""
+"""For an endpoint that reads the stream itself and limits it while reading."""
 _ATTRIBUTE = "max_body_bytes"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def accept_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
-    """Declare how large a body the decorated endpoint takes."""
+    """Declare how many bytes of body the decorated endpoint accepts."""
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ATTRIBUTE, max_bytes)

@@ -1,4 +1,4 @@
-"""How the virtual environment gets a pip where Python brings none."""
+"""How the virtual environment gets pip if Python comes without it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compose.bootstrap import CannotPrepare, configured_indexes, download_pip, f
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which it is served."""
+    """A folder and the URL at which it is served."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -28,7 +28,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def publish(folder: Path, version: str, *, sha256: str | None = None) -> str:
-    """Put a wheel beside the index; its link."""
+    """Put a wheel next to the index and return its link."""
     (folder / "pip").mkdir(exist_ok=True)
     name = f"pip-{version}-py3-none-any.whl"
     content = f"pip {version}".encode()

@@ -1,4 +1,4 @@
-"""The rules of the house are kept by import-linter: each is broken here on purpose, in a copy, and must be seen."""
+"""import-linter enforces the architecture's rules: each rule is broken here on purpose, in a copy, and must be reported."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ asyncio.run(ask())
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """The project by links, with a `features` folder of its own."""
+    """A copy of the project made of links, with its own `features` folder."""
     for name in ("main.py", "celery_app.py", "shared"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "features").mkdir()

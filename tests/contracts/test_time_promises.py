@@ -1,4 +1,4 @@
-"""Time limits and slow work, as the contract promises them."""
+"""Promised time limits, under slow work."""
 
 from __future__ import annotations
 

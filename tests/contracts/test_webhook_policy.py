@@ -1,4 +1,4 @@
-"""The address policy of webhooks from the outside: refused at upload with the reason, and never called where it only shows at sending."""
+"""The webhook address policy as clients see it: an address is refused at upload with the reason, or never called if it only turns out at sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service's own processes, by the commands of the README, against the session's PostgreSQL and Valkey."""
+"""Run the service's own processes with the README's commands, on the session's PostgreSQL and Valkey."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Api:
-    """One API process without a worker, and the folder that it writes to."""
+    """One API process without a worker, and its upload folder."""
 
     port: int
     uploads: Path
@@ -66,7 +66,7 @@ class Api:
 
 @contextmanager
 def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api]:
-    """An API with a database of its own."""
+    """Run an API with its own database."""
     port = free_port()
     environment = {
         **os.environ,
@@ -136,7 +136,7 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def new_database(database_url: str) -> str:
-    """A database of this module's own beside the session's, so that nobody empties it meanwhile."""
+    """Create a database for this module only, so that no other test empties it meanwhile; return its URL."""
     import asyncio
 
     name = f"service_{time.monotonic_ns()}"

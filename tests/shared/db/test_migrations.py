@@ -1,4 +1,4 @@
-"""Error records of the time before pieces come through the migration, there and back."""
+"""Error records stored before pieces existed survive the migration in both directions."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ MESSAGE = Message(task="processing.process_job", queue="processing", payload={"j
 
 
 async def send_to(port: int, settings: Settings) -> tuple[bool, float, str]:
-    """Whether a message was taken by what listens there, how long that took, and the reason that was logged."""
+    """Send a message to whatever listens on `port`; return whether it was taken, how long that took, and the logged reason."""
     elsewhere = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0", "redis_timeout_s": 0.5})
     sender = Broker(create_celery(elsewhere), elsewhere)
     start = asyncio.get_running_loop().time()
