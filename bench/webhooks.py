@@ -20,7 +20,7 @@ from sqlalchemy import select, text
 from bench.measure import ROOT, Plan, RunFailed, say
 from bench.report import Section, Verdict, describe_conditions
 from bench.stack import Stack, running_stack
-from shared import slices as registry
+from shared import slices
 from shared.db.models import Job
 from shared.db.session import Database, open_database
 from shared.jobs import job_state
@@ -101,7 +101,7 @@ def _run(stack: Stack, case: Case) -> Sequence[float]:
 
 async def _end_jobs(stack: Stack, case: Case, ports: Mapping[str, Sequence[int]]) -> Mapping[str, datetime]:
     """End all jobs and wait until every delivery is over; return when each job ended, for jobs whose receiver answers."""
-    registry.load("features", "tasks")  # loads the slices
+    slices.load_declarations("features")
     broker = Broker(create_celery(stack.settings), stack.settings)
     database = open_database(stack.settings, send=broker.send, application_name="rowgate-bench", pool_size=2, max_overflow=2)
     try:
