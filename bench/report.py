@@ -55,7 +55,7 @@ def at_most(what: str, measured: float, bound: float, unit: str = "x") -> Verdic
 def save_section(folder: Path, name: str, section: Section) -> None:
     """Store a section for the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(asdict(section)))
+    (folder / f"{name}.json").write_text(json.dumps(asdict(section), indent=1, ensure_ascii=False) + "\n")
 
 
 def load_section(folder: Path, name: str) -> Section | None:
