@@ -48,7 +48,7 @@ ERROR_ORDER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What a check may need besides its field or schema."""
+    """Objects that a check may need besides its field or schema."""
 
     limits: ReadLimits
     keys: KeySpace
