@@ -51,7 +51,7 @@ async def count_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter
 
 
 async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter) -> Sequence[Job]:
-    """Return one page of jobs, newest first; ties are ordered by id. Earlier jobs are skipped in the index, without being read."""
+    """Return one page of jobs, newest first; ties are ordered by id. Jobs of earlier pages are skipped in the index, without being read."""
     newest_first = Job.created_at.desc(), Job.id.desc()
     page = (
         select(Job.id)

@@ -1,4 +1,4 @@
-"""Delete a job (a running one is cancelled instead), or change the parts of it that are the client's."""
+"""Delete a job (a running one is cancelled instead), or change the details that belong to its client."""
 
 from __future__ import annotations
 
