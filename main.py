@@ -1,4 +1,4 @@
-"""The FastAPI application: lifespan, problem handlers, then every slice's router.
+"""The FastAPI application: its lifespan and problem handlers, then the routers of every slice.
 
 uvicorn main:app --http shared.web.http_protocol:GuardedProtocol --workers 4 --port 8000
 """
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application with every slice that `features/` holds."""
+    """Create the application with every slice in `features/`."""
     settings = settings or get_settings()
     configure_logging(settings)
     app = FastAPIOffline(
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         static_url=DOCS_FILES,
-        generate_unique_id_function=lambda route: route.name,  # what a generated client calls its functions
+        generate_unique_id_function=lambda route: route.name,  # the names of the functions in generated clients
     )
     app.state.settings = settings
     app.state.api_keys = parse_api_keys(settings.api_keys)
@@ -60,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     settings.upload_dir.mkdir(parents=True, exist_ok=True)
     if settings.publish_address is not None:
-        hint = "only this machine reaches it; PUBLISH_ADDRESS chooses another address" if settings.is_published_on_loopback else "with API keys"
+        hint = "reachable only from this machine; set PUBLISH_ADDRESS to publish it elsewhere" if settings.is_published_on_loopback else "with API keys"
         log.info("published", address=settings.publish_address, hint=hint)
     broker = Broker(create_celery(settings), settings)
     app.state.redis = open_redis(settings)

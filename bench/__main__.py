@@ -27,7 +27,7 @@ GROUPS: Mapping[str, str] = {
 }
 RESULTS = ROOT / "bench" / "RESULTS.md"
 SECTIONS = ROOT / "bench" / "results"
-"""Kept beside the page: a group that is not measured again keeps its figures, on whatever machine the next one is measured."""
+"""Kept next to the page, so that a group that is not measured again keeps its figures, whatever machine another group is measured on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

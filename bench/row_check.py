@@ -1,4 +1,4 @@
-"""Measure what a rule that spans columns costs: the engine with a `@row_check`, compared with the engine alone and with pandas alone."""
+"""Measure the cost of a rule that spans columns: the engine with a `@row_check`, compared with the engine alone and with pandas alone."""
 
 from __future__ import annotations
 

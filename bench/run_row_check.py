@@ -25,7 +25,7 @@ def find_bad(frame: pd.DataFrame) -> pd.Series[bool]:
 
 @row_check("future_account", error_type="future-account")
 def build(table_schema: TableSchema, context: CheckContext) -> Sequence[RowRule]:
-    """Refuse a balance of an active account that joined in the future."""
+    """Reject a balance of an active account that joined in the future."""
     del table_schema, context
     rule = RowRule(fields=("active", "joined", "balance"), field="balance", message="An account of the future must not have a balance.", find_bad=find_bad)
     return [rule]

@@ -1,4 +1,4 @@
-"""What slices know of each other: shared task references, their payloads, and events."""
+"""The contracts between slices: shared task references, their payloads, and events."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ class FileFormat:
     """In lower case, without the dot."""
     media_types: tuple[str, ...]
     description: str
-    """What such a file is, as part of a sentence: `an .xls workbook`."""
+    """A name for such a file, for use in a sentence: `an .xls workbook`."""
     family: str
-    """Files of one family may carry each other's extensions; a file is read as what its bytes say. Used in a sentence as `no {family}`."""
+    """Files of one family may carry each other's extensions; a file is read according to its bytes. Used in a sentence as `no {family}`."""
     remedy: str
     """What to do if a file has this format's extension but is something else: `Save it from Excel again`."""
     signatures: tuple[bytes, ...] = ()

@@ -1,4 +1,4 @@
-"""Rows for tests, as the service itself would have written them."""
+"""Create database rows for tests, as the service itself would have written them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Factory:
         self._settings = settings
 
     async def job(self, *, content: bytes | None = CSV, **values: Any) -> Job:
-        """A QUEUED job of a small CSV file; `content=None`: its file is gone."""
+        """Create a QUEUED job with a small CSV file; with `content=None` its file does not exist."""
         job = Job(**{"id": uuid.uuid4(), "filename": "people.csv", "file_type": "csv", "file_size": len(content or b""), "sha256": "0" * 64, **values})
         async with self._database.unit_of_work() as session:
             session.add(job)
@@ -44,7 +44,7 @@ class Factory:
     async def errors(
         self, job: Job, places: list[tuple[int, int | None, str]], *, column_name: str = "id", attempt: int | None = None, piece_size: int = 5000
     ) -> None:
-        """One error at each (row, column, type) beside those that the attempt has, in pieces, and the job's figures to match."""
+        """Add an error at each (row, column, type) to those of the attempt, stored in pieces, and make the job's figures match `places`."""
         tally: dict[tuple[int | None, str], int] = {}
         attempt = job.attempt if attempt is None else attempt
         async with self._database.unit_of_work() as session:
@@ -73,13 +73,13 @@ class Factory:
                 setattr(job, name, value)
 
     async def list_errors(self, job_id: uuid.UUID) -> list[ProcessingError]:
-        """All error records that clients see, by row and column."""
+        """Return all error records that clients see, ordered by row and column."""
         async with self._database.unit_of_work() as session:
             statement = select(ProcessingError).where(ProcessingError.job_id == job_id).order_by(ProcessingError.row_number, ProcessingError.column_number)
             return list((await session.scalars(statement)).all())
 
     async def count_pieces(self, job_id: uuid.UUID) -> int:
-        """How many pieces of errors are stored for the job, of whatever attempt."""
+        """Count the stored pieces of errors of the job, over all attempts."""
         async with self._database.unit_of_work() as session:
             return (await session.scalars(select(func.count()).select_from(ErrorPiece).where(ErrorPiece.job_id == job_id))).one()
 
@@ -92,7 +92,7 @@ Record = tuple[int, int | None, str | None, str]
 
 
 def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
-    """Pieces of at least `size` records; those of one place stay together."""
+    """Yield pieces of at least `size` records (the last may be smaller); records of one place stay together."""
     piece: list[Record] = []
     for _place, together in itertools.groupby(records, key=lambda record: record[:2]):
         piece += together
@@ -104,14 +104,14 @@ def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
 
 
 def unpack(piece: ErrorPiece) -> Iterator[Record]:
-    """The records of a piece."""
+    """Yield the records of a piece."""
     for row_number, rule_number in zip(piece.row_numbers, piece.rule_numbers, strict=True):
         rule = piece.rules[rule_number]
         yield row_number, rule["column_number"], rule["column_name"], rule["error_type"]
 
 
 def make_piece(job: Job, attempt: int, records: list[Record]) -> ErrorPiece:
-    """A piece of (row, column, column's name, type), which come by place."""
+    """Make a piece from records (row, column, column name, type), which must be ordered by place."""
     rules = list(dict.fromkeys(record[1:] for record in records))
     numbers = [rules.index(record[1:]) for record in records]
     return ErrorPiece(

@@ -1,6 +1,6 @@
 """Gauges that are measured at each scrape rather than counted: jobs by status, queues, workers, disk.
 
-The questions are small, are all asked at the same time, and are given one second.
+The queries are small, all run at the same time, and are given one second.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseState:
-    """What the database answered."""
+    """The answers of the database."""
 
     jobs: Mapping[JobStatus, int]
     oldest_wait_s: float
@@ -47,7 +47,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisState:
-    """What Redis answered."""
+    """The answers of Redis."""
 
     messages: Mapping[str, int]
     workers_alive: int
@@ -70,7 +70,7 @@ async def _ask_or_none(part: str, question: Coroutine[Any, Any, T]) -> T | None:
     try:
         return await ask(question, timeout_s=TIMEOUT_S)
     except Exception as error:  # noqa: BLE001  # whatever is wrong with one part, the other parts' metrics are still wanted
-        log.warning("a part has no metrics to give", part=part, reason=repr(error))
+        log.warning("a part did not provide its metrics", part=part, reason=repr(error))
         return None
 
 

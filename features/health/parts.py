@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Answers:
-    """What a part answered before its time ran out; the round trip is measured first."""
+    """The answers that a part gave before its time ran out; the round trip is measured first."""
 
     latency_ms: float | None = None
     version: str | None = None

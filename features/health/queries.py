@@ -1,4 +1,4 @@
-"""The health slice's SQL: small questions, answered from an index or a few rows."""
+"""SQL of the health slice: small queries, answered from an index or a few rows."""
 
 from __future__ import annotations
 

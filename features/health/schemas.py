@@ -42,7 +42,7 @@ class DiskHealth(Read):
 
 
 class HealthDetails(Read):
-    """What an operator asks next; values are null if no answer came in time."""
+    """Further details for operators; values are null if no answer came in time."""
 
     version: str = Field(description="Version of this service", examples=["0.1.0"])
     database_version: str | None = Field(None, examples=["17.2"])

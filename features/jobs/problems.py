@@ -1,4 +1,4 @@
-"""What can go wrong with a change of a job, as its client sees it."""
+"""Problems that a client can get when it changes a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.web.problems import Problem
 
 
 class JobEnded(Problem):
-    """This job has ended, and its webhook with it; the webhook_url can be changed until then."""
+    """This job has ended, and its webhook with it; the webhook_url can only be changed before that."""
 
     status = HTTPStatus.CONFLICT
     slug = "job-ended"

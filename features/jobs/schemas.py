@@ -1,4 +1,4 @@
-"""What goes over the wire of jobs: the list, and changes of one job."""
+"""Request and response bodies for jobs: the list, and changes to one job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.web.schemas import Read
 
 MAX_LABELS = 16
 _NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL's text and JSON cannot hold it."""
+"""PostgreSQL's text and JSON types cannot hold NUL."""
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
 LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=_NO_NUL)]
 
@@ -27,22 +27,22 @@ class JobList(Read):
 
 
 class JobUpdate(BaseModel):
-    """What a client may change of a job. A member that is absent stays as it is; null clears it."""
+    """Changes to a job. Absent members stay as they are; null clears a member."""
 
     model_config = ConfigDict(from_attributes=True, extra="forbid", json_schema_extra={"examples": [{"labels": {"team": "sales"}}]})
 
     external_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL)] | None = Field(
-        None, description="The client's own id of the job", examples=["order-import-4711"]
+        None, description="The client's own id for the job", examples=["order-import-4711"]
     )
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)] | None = Field(
-        None, description=f"Up to {MAX_LABELS} short strings by name; they replace those that the job has", examples=[{"team": "sales"}]
+        None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
     webhook_url: str | None = Field(
-        None, max_length=500, description="Where to tell of the end of the job, until it has ended", examples=["https://example.com/hooks/rowgate"]
+        None, max_length=500, description="URL to notify when the job ends; can only be changed before that", examples=["https://example.com/hooks/rowgate"]
     )
 
     @field_validator("webhook_url")
     @classmethod
     def _strip(cls, url: str | None) -> str | None:
-        """An empty URL is none, as in the form of an upload."""
+        """Treat an empty URL as none, like the upload form does."""
         return (url or "").strip() or None

@@ -1,4 +1,4 @@
-"""Deleting a job (one that runs is cancelled instead), and changing what its client may change."""
+"""Delete a job (a running one is cancelled instead), or change the details that belong to its client."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> None:
-    """Cancel the job if it is PROCESSING, else hide it and remove its file; its rows are purged behind. Raises `JobNotFound`."""
+    """Cancel the job if it is PROCESSING; otherwise hide it and remove its file, and its rows are purged later. Raises `JobNotFound`."""
     while True:
         async with database.unit_of_work() as session:
             job = await require_job(session, job_id=job_id, viewer=viewer)
             if await job_state.cancel(session, job_id=job_id):
                 return
-            # Between the two statements the job may have been claimed: then neither fits, and we look again.
+            # The job may have been claimed between the two statements. Then neither of them applies, and both are tried again.
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
             await remove_file(stored_path(upload_dir, job.id, job.filename))
@@ -36,9 +36,9 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
 
 
 async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, changes: JobUpdate, settings: Settings) -> Job:
-    """The job with the changes made, all or none.
+    """Make all of the changes or none, and return the changed job.
 
-    Raises `JobNotFound`, `JobEnded` for a new webhook_url after the job's end, or `BadRequest` for a webhook_url that may not be called.
+    Raises `JobNotFound`, `JobEnded` if a webhook_url is given after the job has ended, or `BadRequest` if the webhook_url may not be called.
     """
     given = changes.model_dump(exclude_unset=True)
     if "labels" in given:
@@ -49,9 +49,9 @@ async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, c
     async with database.unit_of_work() as session:
         await require_job(session, job_id=job_id, viewer=viewer)
         if given and not await change_details(session, job_id=job_id, values=given, until_ended="webhook_url" in given):
-            # It ended, or was deleted, in this moment or before.
+            # The job has ended or was deleted, perhaps since the statement above; if it was deleted, this raises `JobNotFound`.
             job = await require_job(session, job_id=job_id, viewer=viewer)
-            raise JobEnded(f"This job is {job.status.value}; its webhook_url can be changed until it has ended.")
+            raise JobEnded(f"This job is {job.status.value}; its webhook_url can only be changed before it ends.")
         return await require_job(session, job_id=job_id, viewer=viewer, load=load)
 
 

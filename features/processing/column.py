@@ -19,7 +19,7 @@ SPACE_STARTS = np.zeros(256, dtype=np.bool_)
 """The first UTF-8 byte of every character that counts as white space for `str.isspace`."""
 SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
 
-# One search in 10,000 cells takes as long as writing down the row of each of so many bytes.
+# Finding the row of one byte by a search in 10,000 cells takes as long as recording the rows of this many bytes.
 _BYTES_PER_SEARCH = 64
 _FEW_BLANKS = 4
 """If more than one in four cells must be examined, examining all cells at once takes less time."""
@@ -100,7 +100,7 @@ class Column:
         """Return the cell that contains each of the byte positions in `data`, which must be ascending."""
         if len(positions) * _BYTES_PER_SEARCH < len(self.data):
             return np.searchsorted(self.offsets[1:] - self.offsets[0], positions, side="right")
-        # Many searches cost more than writing down the row of every byte once.
+        # Many searches take longer than recording the row of every byte once.
         return self._row_of_byte[positions].astype(np.int64)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The one task: run a job."""
+"""The slice's only task: run a job."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.messages.tasks import TaskContext, task
 
 ENDING_S = 60.0
-"""How long a job whose time is over may take to end properly: its reader may be in the middle of a chunk."""
+"""How long a job may take to end properly after its time is over; its reader may be in the middle of a chunk."""
 
 
 @task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)

@@ -141,7 +141,7 @@ class FormParser:
         self._field_bytes += end - start
         if self._field_bytes > FORM_FIELDS_ALLOWANCE_BYTES:
             self._on_large_field(part)
-            raise FileTooLarge(f"The form fields beside the file are larger than {FORM_FIELDS_ALLOWANCE_BYTES:,} bytes.")
+            raise FileTooLarge(f"The form fields other than the file are larger than {FORM_FIELDS_ALLOWANCE_BYTES:,} bytes.")
         part.value += data[start:end]
 
     def _end(self) -> None:

@@ -81,7 +81,7 @@ def classify(error: Exception) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver answered."""
+    """The receiver's answer."""
 
     status_code: int
     excerpt: str

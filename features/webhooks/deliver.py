@@ -66,7 +66,7 @@ class Courier:
 
     async def _attempt_in_turn(self, delivery_id: uuid.UUID, receiver: str, *, is_retry: bool) -> float | None:
         """Make one attempt in its turn; return the seconds to wait before the next, or None if there is none or this process may not make it."""
-        if delivery_id in self._waiting:  # another message for it arrived meanwhile
+        if delivery_id in self._waiting:  # another message for it has arrived in the meantime
             return None
         self._waiting.add(delivery_id)
         try:

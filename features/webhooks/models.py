@@ -14,7 +14,7 @@ from shared.db.base import Base
 
 
 class DeliveryStatus(enum.StrEnum):
-    """What became of a delivery; PENDING means that it may still be attempted."""
+    """The state of a delivery; PENDING means that it may still be attempted."""
 
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"

@@ -171,7 +171,7 @@ async def finish(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, prog
 
 
 async def fail(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, message: str, progress: Progress | None) -> bool:
-    """PROCESSING → FAILED, by the worker that claimed it: the file cannot be read to its end. False: the job is lost, roll back."""
+    """PROCESSING → FAILED, by the worker that claimed it: the file cannot be read to its end, or the time is over. False: the job is lost, roll back."""
     figures = _figures(progress) if progress is not None else {}
     return await _end(session, _is_held(job_id, attempt), JobStatus.FAILED, figures | {"error_message": message})
 

@@ -1,4 +1,4 @@
-"""Find one job, in the same way for every slice: only jobs that the viewer may see, and none that was deleted; and change its details."""
+"""Find one job, or change its details, in the same way in every slice: only jobs that the viewer may see, and none that was deleted."""
 
 from __future__ import annotations
 

@@ -47,5 +47,5 @@ class JobRead(Read):
         description="The Table Schema that is used, given or inferred; null until known",
     )
     submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
-    external_id: str | None = Field(description="The client's own id of the job", examples=["order-import-4711"])
-    labels: dict[str, str] = Field(description="The client's own words for the job", examples=[{"team": "sales"}])
+    external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])
+    labels: dict[str, str] = Field(description="The client's own labels for the job: short strings by name", examples=[{"team": "sales"}])

@@ -23,7 +23,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What a running task is given besides its payload; there is one of each per process."""
+    """The objects that a running task gets besides its payload; there is one of each per process."""
 
     settings: Settings
     database: Database

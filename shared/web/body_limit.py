@@ -41,7 +41,7 @@ class BodyLimits:
         self._declared = [(route, limit) for route in routes if (limit := getattr(route.endpoint, _ATTRIBUTE, None)) is not None]
 
     def find(self, scope: Scope) -> int:
-        """The limit of the endpoint that answers this request, in bytes."""
+        """Return the limit, in bytes, of the endpoint that answers this request."""
         return next((limit for route, limit in self._declared if route.matches(scope)[0] is Match.FULL), MAX_BODY_BYTES)
 
     def is_announced_too_large(self, scope: Scope) -> bool:

@@ -89,7 +89,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer with a problem where uvicorn cannot parse a head or a chunked body."""
+        """Answer with a problem if uvicorn cannot parse a head or a chunked body."""
         self._refuse(HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", msg)
 
     def _expect_head(self) -> None:
@@ -117,7 +117,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "client-too-slow", "Client too slow", detail)
 
     def _refuse(self, status: HTTPStatus, slug: str, title: str, detail: str) -> None:
-        """Answer in place of the application and close; only close if an answer has begun, or if the previous request still awaits its answer."""
+        """Answer instead of the application and close; only close if an answer has begun, or if the previous request still awaits its answer."""
         is_due_to_another = self._head_timer is not None and self._is_answering()
         has_begun = self._is_answering() and self.cycle.response_started
         self._forget_head()

@@ -47,7 +47,7 @@ def drop_empty_parameters(query: bytes) -> bytes:
 
 
 class GuardMiddleware:
-    """Turns unhandled exceptions into problems, and ends a request after `DEADLINE_S` if something behind it hangs.
+    """Turns unhandled exceptions into problems, and ends a request after `DEADLINE_S` if something that it depends on hangs.
 
     Time spent waiting for the client, for its body or while it reads, does not count towards the deadline.
     """
@@ -57,7 +57,7 @@ class GuardMiddleware:
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or answer in its place if it fails."""
+        """Run the application, or answer on its behalf if it fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -79,7 +79,7 @@ class GuardMiddleware:
                     if received_bytes > max_bytes:
                         max_bytes = self._limits.find(scope)
                         if received_bytes > max_bytes:
-                            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # noqa: TRY301  # in the endpoint that reads
+                            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # noqa: TRY301  # raised inside the endpoint that reads the body
                     return message
 
                 async def send_without_clock(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Tells the children of a worker, through shared memory, when their jobs have to end or to be given back."""
+"""Tell a worker's children, through shared memory, by when their jobs must have ended or been given back."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _page = mmap.mmap(-1, _DEADLINE.size)
 
 
 MAX_MARGIN_S = 2.0
-"""How long giving a job back may take: its reader ends its chunk, and the database answers."""
+"""Time that giving a job back may take: its reader finishes its chunk, and the database answers."""
 _SHARE = 4
 
 
 def request_stop(*, within_s: float) -> None:
-    """Ask running jobs to end, or to be given back, within so many seconds; the first request counts."""
+    """Ask that running jobs end or are given back within `within_s` seconds; only the first request counts."""
     if _DEADLINE.unpack_from(_page)[0] == 0.0:
         _DEADLINE.pack_into(_page, 0, time.monotonic() + within_s - min(MAX_MARGIN_S, within_s / _SHARE))
 
 
 def must_stop() -> bool:
-    """Whether running jobs have to be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
+    """Return whether running jobs must be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
     deadline: float = _DEADLINE.unpack_from(_page)[0]
     return deadline != 0.0 and time.monotonic() >= deadline
 
 
 def withdraw_stop() -> None:
-    """Forget the request, for a worker that starts in the same process, as in tests."""
+    """Withdraw the request, for a worker that is started in the same process later, as in tests."""
     _DEADLINE.pack_into(_page, 0, 0.0)

@@ -8,13 +8,14 @@ from shared.worker import shutdown
 
 
 class StoppableWorker(Worker):  # type: ignore[misc]  # Celery is untyped
-    """SIGTERM is Celery's warm stop: it takes no more messages and waits for its tasks, which give their jobs back in time.
+    """Tells tasks about both of Celery's ways to stop.
 
-    SIGQUIT is its cold stop: it waits for `worker_soft_shutdown_timeout`, and then ends. It says nothing before it waits, so its tasks would not know.
+    SIGTERM is the warm stop: the worker takes no more messages and waits for its tasks, which give their jobs back in time. SIGQUIT is the cold stop: the
+    worker waits for `worker_soft_shutdown_timeout` and then ends; Celery announces nothing before it waits, so without this class tasks would not know.
     """
 
     def wait_for_soft_shutdown(self) -> None:
-        """Have jobs given back while Celery waits; do not wait again after a warm stop whose time is over."""
+        """Request that jobs are given back while Celery waits; do not wait again if a warm stop has already used up its time."""
         if shutdown.must_stop():
             return
         shutdown.request_stop(within_s=self.app.conf.worker_soft_shutdown_timeout)

@@ -1,4 +1,4 @@
-"""import-linter enforces the architecture's rules: each rule is broken here on purpose, in a copy, and must be reported."""
+"""import-linter enforces the rules of the architecture: each rule is broken on purpose in a copy of the code, and must be reported."""
 
 from __future__ import annotations
 

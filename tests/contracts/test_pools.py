@@ -1,4 +1,4 @@
-"""Connection pools fit: all processes together may open fewer connections than PostgreSQL allows, and waiting for one has a limit."""
+"""The connection pools fit: all processes together can open no more connections than PostgreSQL allows, and waiting for one has a time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.factories import Factory
 from tests.paths import ROOT
 
 WORKERS = 3
-"""As started by `docker compose up --scale worker=3`."""
+"""The number of workers that `docker compose up --scale worker=3` starts."""
 RESERVED = 3
 """PostgreSQL's own superuser_reserved_connections."""
 

@@ -1,4 +1,4 @@
-"""Promises that the service once broke: each violation was found by a review and fixed."""
+"""Promises that the service once broke; each violation was found in a review and fixed."""
 
 from __future__ import annotations
 

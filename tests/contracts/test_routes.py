@@ -1,4 +1,4 @@
-"""What holds for every route of every slice, present and future: found in the application, not listed here."""
+"""Rules for every present and future route of every slice; the routes are found in the application, not listed here."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from shared.web.auth import parse_api_keys
 from tests.factories import Factory
 
 OPEN = {"/api/health", "/api/health/live", "/metrics"}
-"""Routes that need no key, as the contract names them."""
+"""Routes that need no key, according to the contract."""
 KEYS = "ann:key-of-ann-0123456789,bob:key-of-bob-0123456789"
 
 
 def list_routes() -> Iterator[tuple[str, str]]:
-    """Each (method, path) of all slices."""
+    """Yield the (method, path) of every route of every slice."""
     for module in slices.load("features", "router"):
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
@@ -72,7 +72,7 @@ async def test_job_id_that_is_no_uuid_is_a_404(client: httpx.AsyncClient, method
 
 
 def body_for(method: str) -> dict[str, Any]:
-    """A body that a route which takes one accepts."""
+    """Return the arguments for a request body that is valid for every route that takes one."""
     return {"json": {}} if method in {"PATCH", "PUT"} else {}
 
 

@@ -116,7 +116,7 @@ asyncio.run(ask())
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the project made of links, with its own `features` folder."""
+    """A copy of the project, made of symbolic links, with its own `features` folder."""
     for name in ("main.py", "celery_app.py", "shared"):
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / "features").mkdir()
@@ -146,7 +146,7 @@ def add_slice(tree: Path, **files: str) -> None:
 
 
 def test_new_folder_is_live_without_another_edit(tree: Path) -> None:
-    """Its endpoints, tasks, subscribers and metrics, what it opens, how large a body it takes, and what other origins may send to it."""
+    """This covers its endpoints, tasks, subscribers and metrics, its lifespan, its body limit, and the requests that other origins may send to it."""
     add_slice(tree, router=ROUTER, tasks=TASKS, events=EVENTS, metrics=METRICS)
     result = run(tree, ASK)
     assert result.returncode == 0, result.stderr
@@ -180,7 +180,7 @@ def test_folder_without_an_init_is_not_passed_over_in_silence(tree: Path, room: 
 
 
 def test_the_api_does_not_carry_the_engine(tree: Path) -> None:
-    """Four processes of it would: pyarrow, pandas and openpyxl are 100 MiB and three seconds of each start."""
+    """There are four API processes; in each, pyarrow, pandas and openpyxl would take 100 MiB, and three seconds at every start."""
     heavy = ["pyarrow", "pandas", "openpyxl", "xlrd", "numpy", "features.processing.engine"]
     result = run(tree, f"import main, sys; print([name for name in {heavy} if name in sys.modules])")
     assert result.returncode == 0, result.stderr
@@ -192,7 +192,7 @@ SLICES = sorted(entry for entry in (ROOT / "features").iterdir() if (entry / "__
 
 @pytest.mark.parametrize("entry", SLICES, ids=[entry.name for entry in SLICES])
 def test_slice_says_what_it_writes_runs_and_hears(entry: Path) -> None:
-    """As far as it does so: a slice has the rooms that it needs."""
+    """Only what applies is required, because a slice has only the modules that it needs."""
     docstring = ast.get_docstring(ast.parse((entry / "__init__.py").read_text())) or ""
     assert docstring
     rooms = {path.stem: path.read_text() for path in entry.glob("*.py")}

@@ -1,4 +1,4 @@
-"""Promised time limits, under slow work."""
+"""Promised time limits hold even if the work is slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about transactions and states that imports cannot tell: who commits, who sets a status, and that no connection leaks."""
+"""Rules about transactions and states that imports cannot show: which code commits or sets a status, and that no connection leaks."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ MAY_SET_STATUS = {Path("shared/jobs/job_state.py")}
 
 
 def find_commits(tree: ast.AST) -> Iterator[int]:
-    """Lines that end or begin a transaction of their own: `….commit()`, `….begin()`."""
+    """Yield the lines that begin or end their own transaction: `….commit()`, `….begin()`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COMMITS:
             yield node.lineno
 
 
 def find_status_changes(tree: ast.AST) -> Iterator[int]:
-    """Lines that give a job another status: `update(Job)….values(status=…)`, `job.status = …`."""
+    """Yield the lines that change a job's status: `update(Job)….values(status=…)`, `job.status = …`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values":
             about_jobs = any(
@@ -78,7 +78,7 @@ def test_only_job_state_sets_a_status() -> None:
 
 
 async def test_session_that_outlives_its_request_is_an_error_and_leaks_no_connection(app: FastAPI, client: httpx.AsyncClient) -> None:
-    """The mistake that is easily made: a streamed answer reads with the request's session, which has been closed by then."""
+    """This is an easy mistake to make: a streamed answer reads with the request's session, which is closed by then."""
     router = APIRouter()
 
     @router.get("/leak")

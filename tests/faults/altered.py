@@ -134,7 +134,7 @@ def spill_early(size_bytes: str) -> None:
     """Make data go to disk when it outgrows `size_bytes` of memory."""
     from features.processing.readers import base
 
-    setattr(base, "ReadLimits", partial(base.ReadLimits, spill_threshold_bytes=int(size_bytes)))  # noqa: B010  # called, never asked for its type, by run.py
+    setattr(base, "ReadLimits", partial(base.ReadLimits, spill_threshold_bytes=int(size_bytes)))  # noqa: B010  # run.py only calls it
 
 
 def die(*_: object, **__: object) -> None:

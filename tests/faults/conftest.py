@@ -1,4 +1,7 @@
-"""One stack for each module of fault tests. After every test all accepted jobs must be settled; a failing test keeps its logs and says where."""
+"""Run one stack for each module of fault tests.
+
+After every test all accepted jobs must be settled. The logs of a failed test are kept, and their folder is printed.
+"""
 
 from __future__ import annotations
 

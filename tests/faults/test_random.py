@@ -32,7 +32,7 @@ def test_every_job_ends_with_exactly_its_errors(seed: int) -> None:
     folder.chmod(0o711)
     print(f"logs: {folder}/stack/logs")
     chance = random.Random(seed)
-    # Faults come faster here than a file could deserve: no job may be given up for them.
+    # Faults are so frequent here that a job crashes often through no fault of its file, so no job may be given up.
     with running_stack(folder / "stack", MAX_CRASHES="100") as stack:
         stack.start_worker("second")
         for number in range(JOBS):
@@ -53,7 +53,7 @@ def test_every_job_ends_with_exactly_its_errors(seed: int) -> None:
 
 
 def upload_until_taken(stack: Stack, sample: Sample, *, key: str) -> None:
-    """Send the file until it is accepted, always with the same key, as a client does that got no answer."""
+    """Send the file until it is accepted, always with the same key, like a client that got no answer."""
     for _ in range(60):
         with suppress(httpx.TransportError):
             response = stack.try_upload(sample, key=key)

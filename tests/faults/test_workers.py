@@ -88,7 +88,7 @@ def test_file_that_is_checked_for_ever_fails_when_its_time_is_over_and_its_slot_
 
 
 def test_soft_limit_of_celery_fails_the_job_and_leaves_its_process_alone(stack: Stack) -> None:
-    """Celery keeps the time, the job ends by the transition that fits, and the process goes on with the next job."""
+    """Celery keeps the time, the job ends by the right transition, and the process goes on with the next job."""
     stack.stop_part("second")
     stack.restart_part("worker", altered=["pause=0.2"], JOB_TIME_LIMIT_S="2")
     stack.wait_until_alive("worker")
@@ -109,7 +109,7 @@ def test_soft_limit_of_celery_fails_the_job_and_leaves_its_process_alone(stack: 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
 def test_worker_that_is_told_to_stop_finishes_or_gives_back_within_its_time(stack: Stack, number: signal.Signals) -> None:
-    """Celery's warm stop waits for its tasks, its cold stop `worker_soft_shutdown_timeout`; a short job ends in that time, a long one goes back."""
+    """Celery's warm stop waits for its tasks, its cold stop for `worker_soft_shutdown_timeout`; a short job ends in that time, a long one is given back."""
     time_s = 4
     stack.stop_part("second")
     stack.restart_part("worker", altered=["pause=0.05"], WORKER_SHUTDOWN_TIMEOUT_S=str(time_s))

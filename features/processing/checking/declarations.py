@@ -1,7 +1,7 @@
-"""How checks are declared and found: every module of `checks/` is imported, and its checks run in the order of their error types.
+"""Declare and find checks: every module of `checks/` is imported, and the checks run in the order of their error types.
 
-Three kinds: `@column_check` judges single cells, a column of a chunk at a time; `@row_check` judges rules that span columns, on a typed pandas
-DataFrame; `@key_check` judges keys over the whole file.
+There are three kinds: a `@column_check` checks single cells, one column of a chunk at a time; a `@row_check` applies rules that span columns to a typed
+pandas DataFrame; a `@key_check` checks keys over the whole file.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ ERROR_ORDER = (
     "unique-key-error",
     "foreign-key-error",
 )
-"""A cell gets the first error that applies; errors that are not named here come last, in the order of their names."""
+"""A cell gets the first error that applies. Error types that are not listed here come last, ordered by the name of the check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What a check may need besides its field."""
+    """Objects that a check may need besides its field or schema."""
 
     limits: ReadLimits
     keys: KeySpace
-    """Shared bookkeeping of what must be unique."""
+    """Shared bookkeeping of values that must be unique."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,37 +60,37 @@ class ColumnRule:
     """One check of one field."""
 
     message: str | Callable[[Column, Indices], str | Sequence[str]]
-    """One plain sentence, or what is said of some rows: one sentence for all, or one for each."""
+    """One plain sentence, or a function that returns one sentence for all of the given rows, or one for each."""
     find_bad: Callable[[Column], Mask] | None = None
-    """Marks cells of a column by their text. What it says of cells that are missing, of the wrong type or already in error is ignored."""
+    """Mark the bad cells of a column by their text. Marks on cells that are missing, have the wrong type or already have an error are ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None
-    """The same by their logical values; asked for all cells whose type is right, whatever other checks say of them. Give one of the two."""
+    """The same by logical values; called for all cells of the right type, whatever other checks found. Give one of the two functions."""
     close: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFinding:
-    """Rows of a chunk that one rule refuses."""
+    """Rows of a chunk that one rule rejects."""
 
     rows: Indices
-    """Places in the chunk, ascending."""
+    """Positions in the chunk, ascending."""
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFinding:
-    """Rows that a rule refuses after the last chunk."""
+    """Rows that a rule rejects after the last chunk."""
 
     row_numbers: RowNumbers
-    """Ascending, also over all findings of the rule."""
+    """Ascending, also from one finding of the rule to the next."""
     had_failed: Mask
-    """Rows that had an error already when they were read."""
+    """Rows that already had an error when they were read."""
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypedChunk:
-    """A chunk whose types were judged."""
+    """A chunk whose cells were checked for their types."""
 
     row_numbers: RowNumbers
     columns: dict[str, Typed]
@@ -98,7 +98,7 @@ class TypedChunk:
     missing: dict[str, Mask]
     """Empty cells, by the name of the field."""
     failed: Mask
-    """Rows that have an error already."""
+    """Rows that already have an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,28 +109,28 @@ class RowRule:
     """
 
     fields: tuple[str, ...]
-    """Names of the fields that the rule looks at. Chunks that lack the column of one of them are not checked."""
+    """Names of the fields that the rule uses. A chunk is not checked if any of their columns is absent."""
     find_bad: Callable[[pd.DataFrame], pd.Series[bool]]
-    """Mark the rows that break the rule. A missing result (`<NA>`), as comparisons with an empty or invalid cell give it, is no error."""
+    """Mark the rows that break the rule. A missing result (`<NA>`), such as that of a comparison with an empty or invalid cell, is not an error."""
     message: str | Callable[[pd.DataFrame], Sequence[str]]
-    """One plain sentence, or one for each of the bad rows that it is given."""
+    """One plain sentence, or a function that returns one for each of the bad rows that it is given."""
     field: str | None = None
-    """The field whose cell is at fault, and is reported unless it has an error already; None: the row as a whole."""
+    """The field whose cell is at fault; the cell is reported unless it already has an error. None reports the row as a whole."""
 
 
 class KeyRule(Protocol):
     """A rule about keys over the whole file."""
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:
-        """Say which rows of the chunk are bad."""
+        """Return the bad rows of the chunk."""
         ...
 
     def finish(self) -> Iterator[LateFinding]:
-        """Say what is only known after the last chunk, in pieces of bounded size, rows ascending."""
+        """Yield the bad rows that are only known after the last chunk, in parts of bounded size and in row order."""
         ...
 
     def close(self) -> None:
-        """Give back what was held; may be called twice."""
+        """Release what is held; may be called twice."""
         ...
 
 
@@ -141,7 +141,7 @@ KeyCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[KeyR
 
 @dataclass(frozen=True, slots=True)
 class ColumnCheck:
-    """A check that was declared for columns."""
+    """A declared check of single cells."""
 
     name: str
     error_type: str
@@ -150,7 +150,7 @@ class ColumnCheck:
 
 @dataclass(frozen=True, slots=True)
 class RowCheck:
-    """A check that was declared for rows."""
+    """A declared check that spans the columns of a row."""
 
     name: str
     error_type: str
@@ -159,7 +159,7 @@ class RowCheck:
 
 @dataclass(frozen=True, slots=True)
 class KeyCheck:
-    """A check that was declared for keys."""
+    """A declared check of keys."""
 
     name: str
     error_type: str
@@ -205,25 +205,25 @@ def key_check(name: str, *, error_type: str) -> Callable[[KeyCheckBuilder], KeyC
 
 
 def column_checks() -> list[ColumnCheck]:
-    """All checks of cells in the order in which they apply."""
+    """Return all checks of single cells in the order in which they apply."""
     import_all()
     return sorted(_column_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
 def row_checks() -> list[RowCheck]:
-    """All checks that span columns, in the order in which they apply: after those of cells."""
+    """Return all checks that span columns, in the order in which they apply; they come after those of single cells."""
     import_all()
     return sorted(_row_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
 def key_checks() -> list[KeyCheck]:
-    """All checks of keys, in the order in which they apply: last."""
+    """Return all checks of keys, in the order in which they apply; they come last."""
     import_all()
     return sorted(_key_checks.values(), key=lambda check: _rank(check.error_type, check.name))
 
 
 def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
-    """What a finding says of some rows: one sentence for all, or one for each."""
+    """Return the message of a finding: one sentence for all of `rows`, or one for each."""
     said = rule.message if isinstance(rule.message, str) else rule.message(column, rows)
     return said if isinstance(said, str) else pa.array(said, pa.string())
 
@@ -233,15 +233,15 @@ def _rank(error_type: str, name: str) -> tuple[int, str]:
 
 
 def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Mapping[str, RowCheck] | Mapping[str, KeyCheck]) -> None:
-    # A module that is reloaded declares its checks anew; two modules must not share a name.
+    # A reloaded module declares its checks again; two modules must not use the same name.
     if name in known and known[name].build.__module__ != module:
         raise ValueError(f"There are two checks with the name {name!r}.")
 
 
 @cache
 def import_all() -> None:
-    """Import every check: when checks are first asked for, or earlier, in a process that is about to fork."""
-    # By name, since every check imports this module.
+    """Import every check. Called when checks are first needed, or earlier in a process that is going to fork."""
+    # Imported by name, because every check imports this module.
     package = importlib.import_module(CHECKS)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{CHECKS}.{module.name}")

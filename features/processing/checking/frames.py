@@ -1,4 +1,4 @@
-"""Chunks as typed pandas DataFrames, for `@row_check`. Importing pandas costs a process 35 MiB and 0.9 s, so this module is loaded by need."""
+"""Chunks as typed pandas DataFrames, for `@row_check`. Importing pandas costs a process 35 MiB and 0.9 s, so this module is only imported if needed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from shared.descriptors.table_schema import Field
 
 
 def make_frame(chunk: TypedChunk, fields: Iterable[Field]) -> pd.DataFrame:
-    """The columns of `fields` by name, indexed by `row_number`, as Arrow-backed types: dates are dates, numbers numbers (see `make_typed_array`).
+    """Return a frame with a column for each of `fields`, indexed by `row_number`; its types are Arrow-backed: dates are dates, numbers are numbers.
 
-    A cell that is empty or no value of its type is `<NA>`.
+    See `make_typed_array` for the types. A cell that is empty or not a value of its type is `<NA>`.
     """
     columns = {field.name: make_typed_array(chunk.columns[field.name], field) for field in fields}
     frame: pd.DataFrame = pa.table(columns).to_pandas(types_mapper=pd.ArrowDtype)
@@ -26,7 +26,7 @@ def make_frame(chunk: TypedChunk, fields: Iterable[Field]) -> pd.DataFrame:
 
 
 def find_bad_rows(rule: RowRule, chunk: TypedChunk, fields: Mapping[str, Field]) -> tuple[Indices, str | pa.StringArray]:
-    """Places in the chunk of the rows that break the rule, and what is said of them: one sentence for all, or one for each.
+    """Return the positions in the chunk of the rows that break the rule, and the message: one sentence for all, or one for each.
 
     Raises `ValueError` if the rule does not give one answer for each row.
     """

@@ -21,7 +21,7 @@ from typing import Any
 CELL_LIMIT_S = 1.0
 """CPU time for one cell."""
 MAX_TOO_SLOW = 10
-"""After so many cells have exceeded the limit, the rest of the column counts as too slow without being judged: a column costs at most 10 s."""
+"""After this many cells have exceeded the limit, the rest of the column counts as too slow without being judged: a column costs at most 10 s."""
 _ANSWER_LIMIT_S = 60.0
 """Time within which at least one answer must come, in case the child is stopped instead of ended."""
 _BATCH_BYTES = 2**20

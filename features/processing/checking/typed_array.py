@@ -1,4 +1,7 @@
-"""Columns as Arrow arrays of their logical values, for whoever wants values and not text. Standard types only, so that pandas and Parquet know them."""
+"""Convert columns to Arrow arrays of logical values, for uses that need values rather than text.
+
+Only standard Arrow types are used, so that pandas and Parquet know them.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _DAY_US = 86_400_000_000
 _EPOCH_DAY = 719_163
 """The day number of 1970-01-01, counted from 1 for 0001-01-01."""
 
-# How a logical value (`shared.descriptors.table_schema.values`) becomes a whole number, and the Arrow type that this number stands for.
+# For each field type: the Arrow type, and the conversion of a logical value (`shared.descriptors.table_schema.values`) to the whole number that it stores.
 _WHOLE: dict[str, tuple[pa.DataType, Callable[[Any], int]]] = {
     "integer": (pa.int64(), int),
     "year": (pa.int64(), int),
@@ -28,7 +31,7 @@ _WHOLE: dict[str, tuple[pa.DataType, Callable[[Any], int]]] = {
 
 
 def make_typed_array(typed: Typed, field: Field) -> pa.Array:
-    """The values of a column, null for cells that are empty or no value of the field's type.
+    """Return the values of a column; cells that are empty or not a value of the field's type are null.
 
     integer, year: int64 (float64 if a value does not fit) · number: float64 · boolean: bool · date: date32 · time: time64[us] ·
     datetime: timestamp[us] in UTC; a datetime without a zone counts as UTC · every other type: the cell's text.
@@ -70,7 +73,7 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
 
 
 def _shift_numbers(typed: Typed, field: Field) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The numbers of the fast parser, in the unit and from the epoch of the Arrow type."""
+    """Return the fast parser's numbers, converted to the unit and epoch of the Arrow type."""
     assert typed.scale == 1
     if field.type == "date":
         return typed.numbers - _EPOCH_DAY

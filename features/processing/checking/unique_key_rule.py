@@ -1,4 +1,4 @@
-"""Rule that refuses keys that an earlier row already has, for `primaryKey` and `uniqueKeys`."""
+"""Rule that rejects keys that an earlier row already has, for `primaryKey` and `uniqueKeys`."""
 
 from __future__ import annotations
 

@@ -21,5 +21,6 @@ A check is one small file in this folder; it is found automatically, and nothing
 
 `build` runs once for each field and returns None if it has nothing to check; `find_bad` runs once for each chunk and marks bad cells. The caller
 leaves out cells that are missing, of the wrong type or already in error, so every cell gets at most one error. Checks run in the order of
-`ERROR_ORDER` in `checking/declarations.py`, then by name. A rule over whole rows is declared in the same way with `key_check` (see `unique_key.py`).
+`ERROR_ORDER` in `checking/declarations.py`, then by name. A rule that spans the columns of a row is declared in the same way with
+`row_check`, and a rule about keys with `key_check` (see `unique_key.py`).
 '''

@@ -1,4 +1,4 @@
-"""`foreignKeys`, within the same file: only the last row settles them, so rows whose key was not found yet wait, on disk if they are many."""
+"""`foreignKeys` within the same file: they are only settled after the last row, so rows whose key was not found yet wait, on disk if there are many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPOOL_BYTES = 2**22
 
 @key_check("foreign_key", error_type="foreign-key-error")
 def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]:
-    """Refuse rows whose key does not occur in the fields that it refers to; keys with an empty part refer to nothing."""
+    """Reject rows whose key does not occur in the fields that it refers to; keys with an empty part refer to nothing."""
     return [_ForeignKeyRule(table_schema, key, context) for key in table_schema.foreign_keys]
 
 

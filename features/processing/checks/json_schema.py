@@ -9,7 +9,7 @@ from shared.descriptors.table_schema import Field
 
 @column_check("json_schema", error_type="json-schema-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are not valid against the JSON Schema."""
+    """Reject values that are not valid against the JSON Schema."""
     del context
     schema = field.constraints.json_schema
     if schema is None:

@@ -11,7 +11,7 @@ from shared.descriptors.table_schema import Field
 
 @column_check("min_length", error_type="min-length-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are too short."""
+    """Reject values that are too short."""
     del context
     limit = field.constraints.min_length
     if limit is None:

@@ -21,7 +21,7 @@ _SHOWN_PATTERN = 200
 
 @column_check("pattern", error_type="pattern-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that the pattern does not match as a whole."""
+    """Reject values that the pattern does not match as a whole."""
     del context
     pattern = field.constraints.pattern
     if pattern is None:

@@ -21,12 +21,12 @@ from features.processing.types import Hold
 from shared.jobs.job_state import Progress
 
 RECORDS_AT_ONCE = 25_000
-"""About so many records, of whole rows, are packed at a time; the memory that packing takes is in proportion to this number."""
+"""About this many records, always of whole rows, are packed at a time; the memory that packing takes is in proportion to this number."""
 BATCH_BYTES = 4 * 2**20
 """Size of the packed records of a batch; it is exceeded by at most the records that are packed at a time. A batch for each 25,000 records would take
 a statement for each."""
 WAITING_RECORDS = 50_000
-"""When so many records wait, they are packed: packing the records of several chunks together takes less time than packing each chunk."""
+"""When this many records wait, they are packed: packing the records of several chunks together takes less time than packing each chunk."""
 WAITING_BYTES = 8 * 2**20
 """The same limit for the size of their raw values: if these are long, fewer records wait."""
 SILENCE_S = 0.1

@@ -1,4 +1,4 @@
-"""the client's own id and labels of a job
+"""the client's own id and labels for a job
 
 Revision: 0005. Revises: 0004.
 """

@@ -1,4 +1,4 @@
-"""PATCH /api/jobs/{job_id}: what a client may change of its job."""
+"""PATCH /api/jobs/{job_id}: the changes that a client may make to its job."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ async def test_job_that_is_not_there_is_a_404(client: httpx.AsyncClient, factory
 
 
 async def test_end_of_the_job_and_change_of_its_webhook_at_the_same_time_agree(client: httpx.AsyncClient, factory: Factory, database: Database) -> None:
-    """Either the end tells the new address, or the change is refused: nobody is promised a webhook that is never sent."""
+    """Either the webhook goes to the new address, or the change is refused: no client is promised a webhook that is never sent."""
     outcomes = set()
     for _ in range(15):
         job = await factory.job(status=JobStatus.PROCESSING, attempt=1)

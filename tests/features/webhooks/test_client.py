@@ -27,7 +27,7 @@ from tests.features.webhooks.name_server import naming
 from tests.paths import ROOT
 
 SLACK_S = 1.0
-"""What a slow machine may add to a promised time."""
+"""Time that a slow machine may take in addition to a promised time."""
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 

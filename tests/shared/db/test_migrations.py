@@ -62,7 +62,7 @@ async def test_error_records_become_pieces_and_records_again(empty_database: str
         await connection.execute(LONG_VALUES, JOBS[0])
         before = await read(connection)
         assert len(before) == 33_000
-        alembic(empty_database, "upgrade", "0005")  # from 0006 on the view has the present attempt only
+        alembic(empty_database, "upgrade", "0005")  # from 0006 on, the view shows only the present attempt
         assert await read(connection) == before
         assert await connection.fetchval("SELECT count(DISTINCT id) FROM processing_errors") == 33_000
         await assert_well_formed(connection)

@@ -1,4 +1,4 @@
-"""The mapped class of error records: exactly the record's fields, what clients see and nothing else, read-only."""
+"""The mapped class of error records is read-only, and has exactly the fields of a record and the records that clients see."""
 
 from __future__ import annotations
 

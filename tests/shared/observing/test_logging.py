@@ -1,4 +1,4 @@
-"""What log lines say, as JSON and as text, and what they never say."""
+"""The contents of log lines, as JSON and as text, and what they must never contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One coroutine for each task, bounded in time by Celery's soft limit or by a clock of its own."""
+"""Each task is one coroutine, limited in time by Celery's soft limit or by the process's own clock."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
 
 @pytest.fixture
 def soft_limit() -> Iterator[None]:
-    """Celery's soft limit after 0.2 s, as billiard raises it in a worker's child: by a signal, in the main thread."""
+    """Raise Celery's soft limit after 0.2 s as billiard does in a worker's child: by a signal, in the main thread."""
 
     def raise_limit(*_: object) -> None:
         raise SoftTimeLimitExceeded

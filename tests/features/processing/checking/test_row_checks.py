@@ -38,7 +38,7 @@ EARLY = RowRule(fields=("start", "end"), field="end", message="The end must not 
 
 @pytest.fixture(autouse=True)
 def own_row_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test declares is gone after it."""
+    """Remove the checks that a test declared after the test."""
     declarations.row_checks()
     monkeypatch.setattr(declarations, "_row_checks", {})
 

@@ -3,7 +3,7 @@
 Run as `python -m features.processing.readers.excel.xls.child FD SHEET`. FD is the descriptor of the open workbook; SHEET is a JSON object with the
 dialect's sheet `name` and `number`. The parent holds standard input open; the process ends when it closes. Each line on standard output is one
 JSON value: first `{"sheet": name, "rows": count}`, then lists of rows `[row number, [cell, …]]`, in which a cell is a text, or a list of one text
-if it is an error value; finally `{"end": true}`. In place of any line `{"unreadable": sentence}` may come, which is then the last line.
+if it is an error value; finally `{"end": true}`. Instead of any of these lines, `{"unreadable": sentence}` may come as the last one.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _decode(data: bytes, encoding: str) -> str:
 
 
 def _choose_sheet(workbook: book.Book, wanted: Mapping[str, Any]) -> int:
-    """Return the index of the wanted sheet among those with rows; without a wish, the first visible one."""
+    """Return the index of the wanted sheet among those with rows; the first visible one if none is requested."""
     names = workbook.sheet_names()
     listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")  # noqa: PLR2004
     name, number = wanted.get("name"), wanted.get("number")

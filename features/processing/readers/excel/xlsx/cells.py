@@ -31,7 +31,7 @@ LETTERS = tuple(get_column_letter(column) for column in range(1, MAX_SHEET_COLUM
 COLUMNS = {letters: column for column, letters in enumerate(LETTERS)}
 """The index of each column name, from 0."""
 MAX_EXACT_DIGITS = 18
-"""A whole number of at most so many digits, without a leading zero, is shown as it is in the XML."""
+"""A whole number of at most this many digits, without a leading zero, is shown as it is in the XML."""
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?[0-9]+", re.IGNORECASE | re.ASCII)
 _BOOLEANS = {"0": "false", "1": "true"}
 _MAX_FLOAT_CHARS = 32
