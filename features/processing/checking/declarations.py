@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -139,32 +139,21 @@ RowCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[RowR
 KeyCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[KeyRule]]
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnCheck:
-    """A declared check of single cells."""
-
-    name: str
-    error_type: str
-    build: ColumnCheckBuilder
+Builder = TypeVar("Builder", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
-class RowCheck:
-    """A declared check that spans the columns of a row."""
+class Check(Generic[Builder]):
+    """A declared check."""
 
     name: str
     error_type: str
-    build: RowCheckBuilder
+    build: Builder
 
 
-@dataclass(frozen=True, slots=True)
-class KeyCheck:
-    """A declared check of keys."""
-
-    name: str
-    error_type: str
-    build: KeyCheckBuilder
-
+ColumnCheck: TypeAlias = Check[ColumnCheckBuilder]
+RowCheck: TypeAlias = Check[RowCheckBuilder]
+KeyCheck: TypeAlias = Check[KeyCheckBuilder]
 
 _column_checks: dict[str, ColumnCheck] = {}
 _row_checks: dict[str, RowCheck] = {}
@@ -173,53 +162,32 @@ _key_checks: dict[str, KeyCheck] = {}
 
 def column_check(name: str, *, error_type: str) -> Callable[[ColumnCheckBuilder], ColumnCheckBuilder]:
     """Declare a check of single cells; names are unique."""
-
-    def declare(build: ColumnCheckBuilder) -> ColumnCheckBuilder:
-        _refuse_second(name, build.__module__, _column_checks)
-        _column_checks[name] = ColumnCheck(name, error_type, build)
-        return build
-
-    return declare
+    return _declare(_column_checks, name, error_type)
 
 
 def row_check(name: str, *, error_type: str) -> Callable[[RowCheckBuilder], RowCheckBuilder]:
     """Declare a check that spans the columns of a row; names are unique."""
-
-    def declare(build: RowCheckBuilder) -> RowCheckBuilder:
-        _refuse_second(name, build.__module__, _row_checks)
-        _row_checks[name] = RowCheck(name, error_type, build)
-        return build
-
-    return declare
+    return _declare(_row_checks, name, error_type)
 
 
 def key_check(name: str, *, error_type: str) -> Callable[[KeyCheckBuilder], KeyCheckBuilder]:
     """Declare a check of keys over the whole file; names are unique."""
-
-    def declare(build: KeyCheckBuilder) -> KeyCheckBuilder:
-        _refuse_second(name, build.__module__, _key_checks)
-        _key_checks[name] = KeyCheck(name, error_type, build)
-        return build
-
-    return declare
+    return _declare(_key_checks, name, error_type)
 
 
 def column_checks() -> list[ColumnCheck]:
     """Return all checks of single cells in the order in which they apply."""
-    import_all()
-    return sorted(_column_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+    return _in_order(_column_checks)
 
 
 def row_checks() -> list[RowCheck]:
     """Return all checks that span columns, in the order in which they apply; they come after those of single cells."""
-    import_all()
-    return sorted(_row_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+    return _in_order(_row_checks)
 
 
 def key_checks() -> list[KeyCheck]:
     """Return all checks of keys, in the order in which they apply; they come last."""
-    import_all()
-    return sorted(_key_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+    return _in_order(_key_checks)
 
 
 def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
@@ -228,14 +196,21 @@ def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.St
     return said if isinstance(said, str) else pa.array(said, pa.string())
 
 
-def _rank(error_type: str, name: str) -> tuple[int, str]:
-    return (ERROR_ORDER.index(error_type) if error_type in ERROR_ORDER else len(ERROR_ORDER), name)
+def _declare(known: dict[str, Check[Builder]], name: str, error_type: str) -> Callable[[Builder], Builder]:
+    def declare(build: Builder) -> Builder:
+        # A module that is reloaded declares its checks again; two modules must not share a name.
+        if name in known and known[name].build.__module__ != build.__module__:
+            raise ValueError(f"There are two checks with the name {name!r}.")
+        known[name] = Check(name, error_type, build)
+        return build
+
+    return declare
 
 
-def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Mapping[str, RowCheck] | Mapping[str, KeyCheck]) -> None:
-    # A reloaded module declares its checks again; two modules must not use the same name.
-    if name in known and known[name].build.__module__ != module:
-        raise ValueError(f"There are two checks with the name {name!r}.")
+def _in_order(known: Mapping[str, Check[Builder]]) -> list[Check[Builder]]:
+    import_all()
+    last = len(ERROR_ORDER)
+    return sorted(known.values(), key=lambda check: (ERROR_ORDER.index(check.error_type) if check.error_type in ERROR_ORDER else last, check.name))
 
 
 @cache
