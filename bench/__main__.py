@@ -23,6 +23,7 @@ GROUPS: Mapping[str, str] = {
     "upload_memory": "memory of an API process with 50 uploads",
     "small": "uploads of 1 KB, compared with an endpoint that inserts a row",
     "pages": "pages of a million errors and of a million jobs",
+    "start": "start of a process, compared with the frameworks alone",
     "webhooks": "a thousand webhooks at once, some to receivers that hang",
 }
 RESULTS = ROOT / "bench" / "RESULTS.md"
