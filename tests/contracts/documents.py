@@ -92,4 +92,6 @@ DOCUMENTS = [
     Document(path)
     for path in sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("tests/**/*.md"), *ROOT.glob(".github/**/*.md"), *ROOT.glob("bench/*.md")})
 ]
+PRESENT = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
+"""Those that say what is; a changelog also says what was."""
 README = Document(ROOT / "README.md")

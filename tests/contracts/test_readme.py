@@ -24,7 +24,7 @@ from compose.local import application_commands
 from features.webhooks.events import describe_end
 from shared.contracts import JobFinished
 from shared.db.models import Job, JobStatus
-from tests.contracts.documents import DOCUMENTS, README, Document
+from tests.contracts.documents import DOCUMENTS, PRESENT, README, Document
 from tests.paths import ROOT
 from tests.services import Servers
 from tests.shared.settings_table import render_rows
@@ -34,7 +34,7 @@ COPIED = ("features", "shared", "compose", "bench", "tests", "main.py", "celery_
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 SCALED = {"--scale"}
 """Options of Docker Compose in the documents that take a value."""
-every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+every_document = pytest.mark.parametrize("document", PRESENT, ids=lambda document: document.name)
 
 
 def run(tree: Path, *command: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -232,7 +232,7 @@ def list_services(words: Sequence[str]) -> list[str]:
     return names
 
 
-@every_document
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 def test_links_lead_somewhere(document: Document) -> None:
     broken = []
     for link in document.links():
