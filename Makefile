@@ -50,5 +50,5 @@ compose-test: env ## Build and prove the containers (skipped where there is no D
 alerts-test: env ## Check and test the alert rules and the dashboard (skipped where there is no promtool)
 	@$(BIN)/python -m compose.check_alerts
 
-lock: env ## Pin the newest releases that the requirements allow in requirements.lock
-	@$(BIN)/python -m compose.lock
+lock: env ## Pin the newest releases that the requirements allow, with hashes (KEEP=1: keep what is pinned)
+	@$(BIN)/python -m compose.lock $(if $(KEEP),--keep)
