@@ -11,6 +11,8 @@ import pytest
 
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 SLICE = "features/added"
 FILES = {
     f"{SLICE}/__init__.py": '"""A slice that no contract names."""\n',

@@ -99,6 +99,7 @@ def test_python_blocks_keep_the_import_contracts(tree: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_tests_of_the_readme_pass(tree: Path, servers: Servers) -> None:
     paths = [path for path in place_blocks() if path.startswith("tests/")]
     environment = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "PYTEST_ADDOPTS": ""}
@@ -107,6 +108,7 @@ def test_tests_of_the_readme_pass(tree: Path, servers: Servers) -> None:
     assert f"{len(paths)} passed" in result.stdout
 
 
+@pytest.mark.slow
 def test_slice_of_the_readme_is_live(tree: Path) -> None:
     environment = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1/0", "UPLOAD_DIR": str(tree)}
     result = run(tree, sys.executable, "-c", "import main, celery_app; assert 'archive.note' in celery_app.app.tasks", environment=environment)

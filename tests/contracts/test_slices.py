@@ -11,6 +11,8 @@ import pytest
 
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 ROOMS = ("router.py", "schemas.py", "queries.py", "tasks.py")
 ROUTER = """
 from fastapi import APIRouter
