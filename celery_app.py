@@ -1,4 +1,4 @@
-"""The Celery app: settings, then every slice's tasks and schedules.
+"""The Celery app: its settings, then the tasks and schedules of every slice.
 
 worker:     celery -A celery_app worker -Q processing -c 4
 dispatcher: celery -A celery_app worker -Q webhooks,maintenance -P threads -c 32 -B
@@ -26,10 +26,12 @@ from shared.worker import shutdown
 from shared.worker.celery_repairs import repair_celery
 from shared.worker.presence import Presence
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
+from shared.worker.stoppable import StoppableWorker
 
 repair_celery()
 settings = get_settings()
 app: Celery = create_celery(settings)
+app.Worker = app.subclass_with_self(StoppableWorker, name="Worker")
 _runtime: Runtime | None = None
 _runtime_lock = threading.Lock()
 _pool_limits = CHILD_POOL
@@ -38,8 +40,8 @@ _metrics_server = MetricsServer()
 
 
 def get_runtime() -> Runtime:
-    """This process's runtime, made at its first task."""
-    global _runtime  # noqa: PLW0603  # one for each process is the point
+    """Return this process's runtime, which is created at its first task."""
+    global _runtime  # noqa: PLW0603  # there is one for each process
     with _runtime_lock:
         if _runtime is None or _runtime.pid != os.getpid():
             _runtime = Runtime(app, settings, **_pool_limits)
@@ -47,15 +49,17 @@ def get_runtime() -> Runtime:
 
 
 def _register(declaration: TaskDeclaration) -> None:
-    limit_s = declaration.time_limit_s(settings)
+    limit_s, ending_s = declaration.time_limit_s(settings), declaration.ending_s(settings)
 
-    def run(**payload: Any) -> None:  # noqa: ANN401  # JSON of the payload's model, which checks it
+    def run(**payload: Any) -> None:  # noqa: ANN401  # JSON, validated by the payload's model
         parsed = declaration.ref.payload.model_validate(payload)
         runtime = get_runtime()
-        work = runtime.start if declaration.detached else runtime.run
-        work(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+        if declaration.detached:
+            runtime.start(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+        else:
+            runtime.run(lambda context: _call(declaration, context, parsed), timeout_s=limit_s, ending_s=ending_s)
 
-    app.task(name=declaration.ref.name, time_limit=limit_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
+    app.task(name=declaration.ref.name, soft_time_limit=limit_s, time_limit=limit_s + ending_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
     if declaration.every_s is not None:
         app.conf.beat_schedule[declaration.ref.name] = {
             "task": declaration.ref.name,
@@ -81,12 +85,12 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401
 @signals.celeryd_init.connect
 def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
     global _pool_limits, _presence  # noqa: PLW0603  # decided once, before the first task
-    configure_logging(settings)  # Celery warns before it asks for that
+    configure_logging(settings)  # Celery may log warnings before it sends setup_logging
     is_dispatcher = MAINTENANCE_QUEUE in str((options or {}).get("queues") or "")
     if is_dispatcher:
         _pool_limits = DISPATCHER_POOL
     _presence = Presence(settings, role="dispatcher" if is_dispatcher else "worker", name=sender)
-    instance.quiet = not is_text(settings)  # Celery's banner is no JSON
+    instance.quiet = not is_text(settings)  # Celery's banner is not JSON
 
 
 @signals.worker_ready.connect
@@ -107,7 +111,7 @@ def _announce(**_: Any) -> None:  # noqa: ANN401
 
 @signals.task_prerun.connect
 def _name_task(task: Any, kwargs: dict[str, Any], **_: Any) -> None:  # noqa: ANN401
-    """Have every line say what it is about, Celery's own as well; the coroutine on the event loop inherits it."""
+    """Name the task, job and request in every log line, including Celery's own; the coroutine on the event loop inherits this context."""
     known = {"task": task.name, "job_id": kwargs.get("job_id"), "request_id": task.request.get("request_id")}
     structlog.contextvars.bind_contextvars(**{name: value for name, value in known.items() if value is not None})
 
@@ -119,7 +123,7 @@ def _forget_task(**_: Any) -> None:  # noqa: ANN401
 
 @signals.worker_shutting_down.connect
 def _tell_children(**_: Any) -> None:  # noqa: ANN401
-    shutdown.request_stop(grace_s=settings.worker_shutdown_timeout_s)
+    shutdown.request_stop(within_s=settings.worker_shutdown_timeout_s)
 
 
 @signals.worker_shutdown.connect

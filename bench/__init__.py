@@ -1,3 +1,3 @@
-"""What is fast, measured beside what else a user could pick: `python -m bench`, or `make bench`."""
+"""Benchmarks that compare Rowgate with the tools that a user could choose instead: `python -m bench`, or `make bench`."""
 
-import features.processing  # noqa: F401  # the first to be imported, as in a worker: it has settings that Arrow reads when it is loaded
+import features.processing  # noqa: F401  # imported first, as in a worker: it sets values that Arrow reads when it is loaded

@@ -7,29 +7,32 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
-from bench.measure import DATA, ROOT, Plan, RunFailed, say
+from bench.measure import ROOT, Plan, RunFailed, say
 from bench.report import Section, load_section, save_section, write_page
 from compose.services import ServiceFailed
 
 GROUPS: Mapping[str, str] = {
-    "engine": "the engine alone, beside DuckDB",
-    "excel": "XLSX, beside openpyxl's own loop",
-    "job": "whole jobs with their errors stored, beside frictionless and COPY",
+    "engine": "the engine alone, compared with DuckDB",
+    "row_check": "a rule that spans columns, compared with none",
+    "excel": "XLSX, compared with openpyxl's own loop",
+    "job": "whole jobs with their errors stored, compared with frictionless and COPY",
     "memory": "peak memory of a worker child",
-    "upload": "uploads, beside a bare sink and UploadFile",
-    "answers": "the answer after the last byte, over the size of the upload",
+    "upload": "uploads, compared with a bare sink and UploadFile",
+    "answers": "the answer after the last byte, by size of the upload",
     "load": "GET of a job while 50 clients upload",
     "upload_memory": "memory of an API process with 50 uploads",
-    "small": "uploads of 1 KB, beside an endpoint that inserts a row",
+    "small": "uploads of 1 KB, compared with an endpoint that inserts a row",
     "pages": "pages of a million errors and of a million jobs",
+    "start": "start of a process, compared with the frameworks alone",
     "webhooks": "a thousand webhooks at once, some to receivers that hang",
 }
 RESULTS = ROOT / "bench" / "RESULTS.md"
-SECTIONS = DATA / "sections"
+SECTIONS = ROOT / "bench" / "results"
+"""Kept next to the page, so that a group that is not measured again keeps its figures, whatever machine another group is measured on."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the exit code is 1 where something could not be measured. A target that is missed is no failure: the page says so."""
+    """Measure and write the page; return 1 if something could not be measured. A missed target is not a failure; the page shows it."""
     options = _parse_arguments(arguments)
     plan = Plan(rows=options.rows, times=1 if options.quick else Plan.times)
     try:
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure_function(name: str) -> Callable[[Plan], Section]:
-    """A group's module is loaded only when it is measured."""
+    """Return a group's function; its module is loaded only when the group is measured."""
     function: Callable[[Plan], Section] = getattr(import_module(f"bench.{name}"), f"measure_{name}")
     return function
 
@@ -56,8 +59,8 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     groups = "\n".join(f"  {name:13} {what}" for name, what in GROUPS.items())
     parser = argparse.ArgumentParser(prog="python -m bench", description=f"Groups (none: all):\n{groups}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("groups", nargs="*", choices=[[], *GROUPS], metavar="GROUP", help="what to measure")
-    parser.add_argument("--quick", action="store_true", help="one run of each instead of five")
-    parser.add_argument("--rows", type=int, default=Plan.rows, help="rows of the usual file (default: %(default)s); the other sizes follow from it")
+    parser.add_argument("--quick", action="store_true", help="make one run of each instead of five")
+    parser.add_argument("--rows", type=int, default=Plan.rows, help="rows of the standard file (default: %(default)s); the other sizes are derived from it")
     return parser.parse_args(arguments)
 
 

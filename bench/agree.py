@@ -1,4 +1,4 @@
-"""`python -m bench.agree`: run frictionless over the cases of tests/peer, keep its verdicts there, and show where Rowgate's differ."""
+"""`python -m bench.agree`: run frictionless over the cases of tests/peer, store its verdicts there, and show where Rowgate's differ."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.peer.differences import REASONS
 
 
 def main() -> int:
-    """Compare; the exit code is 1 where a difference has no reason in tests/peer/differences.py, or a listed one is gone."""
+    """Compare; return 1 if a difference has no reason in tests/peer/differences.py, or if a listed one no longer exists."""
     try:
         ask_frictionless()
     except RunFailed as problem:
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def ask_frictionless() -> None:
-    """One child process validates all cases; its verdicts become the fixture."""
+    """Validate all cases with frictionless in one child process; its verdicts become the fixture. Raises `RunFailed`."""
     with tempfile.TemporaryDirectory(prefix="agree-") as name:
         folder = Path(name)
         manifest = [
@@ -38,7 +38,7 @@ def ask_frictionless() -> None:
 
 
 def show_comparison() -> int:
-    """Print the counts and what is not explained."""
+    """Print the counts and the unexplained differences; return the exit code."""
     fixture = load_fixture()
     rows = cells = ours = theirs = same = 0
     found: list[Difference] = []
@@ -57,7 +57,7 @@ def show_comparison() -> int:
     for reason, count in Counter(REASONS[difference] for difference in found if difference in REASONS).most_common():
         print(f"  {reason}: {count}")
     unlisted, gone = [difference for difference in found if difference not in REASONS], sorted(set(REASONS) - set(found), key=repr)
-    for title, differences in (("not explained", unlisted), ("listed, but no longer there", gone)):
+    for title, differences in (("not explained", unlisted), ("listed, but no longer found", gone)):
         print(f"{title}: {len(differences)}")
         for difference in differences:
             print(f"  {(difference.case, difference.row, difference.column, difference.ours, difference.theirs)},")

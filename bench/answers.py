@@ -1,4 +1,4 @@
-"""How long the answer takes after the last byte of an upload, and the whole upload, over its size."""
+"""Measure how long the answer takes after the last byte of an upload, and the whole upload, for various sizes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.stack import Stack, running_stack
 from bench.upload_files import make_upload, name_size, run_load
 
 UPLOADS = {1_000: 60, 100_000: 60, 1_000_000: 40, 10_000_000: 20, 100_000_000: 4, 500_000_000: 2}
-"""How many of each size (in bytes), for each of the plan's times."""
+"""Number of uploads of each size (in bytes), for each of the plan's times."""
 BATCH_BYTES, MAX_BATCH = 100_000_000, 100
-"""So much is sent before the disk is emptied."""
+"""Bytes and uploads sent before the uploaded files are removed."""
 LEAST_FOR_P99 = 100
 MAX_ANSWER_S = 0.5
 FULL_BUFFERS_BYTES = 10_000_000
-"""From here on an upload has filled every buffer on its way: the sockets', two batches, and the 8 MiB between two write-backs."""
+"""From this size on an upload fills every buffer on its way: those of the sockets, two batches, and the 8 MiB between two write-backs."""
 MAX_GROWTH = 2.0
 
 
@@ -33,7 +33,7 @@ class _Size:
 
     @property
     def worst(self) -> float:
-        """The 99th percentile of the answers; of a few, the slowest."""
+        """The 99th percentile of the answers; the slowest if there are only a few."""
         return percentile(self.answers, 0.99) if len(self.answers) >= LEAST_FOR_P99 else max(self.answers)
 
     @property
@@ -42,23 +42,23 @@ class _Size:
 
 
 def measure_answers(plan: Plan) -> Section:
-    """One upload at a time, to one API process."""
+    """Send one upload at a time to one API process."""
     sizes: list[_Size] = []
     with running_stack(plan) as stack:
         for usual_bytes, count in UPLOADS.items():
             sizes.append(_measure_size(stack, plan, round(usual_bytes * plan.rows / Plan.rows), count * plan.times))
     largest, full = sizes[-1], next((size for size in sizes if size.size_bytes >= FULL_BUFFERS_BYTES), sizes[-1])
     growth = at_most(
-        f"Median answer after {name_size(largest.size_bytes)} beside that after {name_size(full.size_bytes)}", largest.median / full.median, MAX_GROWTH
+        f"Median answer after {name_size(largest.size_bytes)} compared with that after {name_size(full.size_bytes)}", largest.median / full.median, MAX_GROWTH
     )
     return Section(
         title="The answer after the last byte",
         about=(
-            "One client, one upload after another over a connection that is kept, one uvicorn process; the answer leaves when file, folder and job are durable."
-            f" Its p99 where there were at least {LEAST_FOR_P99} uploads, else the slowest."
-            f" Growth is judged from {name_size(full.size_bytes)} on: a smaller file leaves buffers on the way empty, and the disk less to do, so its answer"
-            f" has less to wait for; from there a size {largest.size_bytes / full.size_bytes:g} times as large may not take more than {MAX_GROWTH:g} times"
-            " as long (medians: the slowest answers are the disk's)."
+            "One client, one upload after another over a kept connection, one uvicorn process; the answer is sent when file, folder and job are durable."
+            f" The p99 is given if there were at least {LEAST_FOR_P99} uploads, otherwise the slowest."
+            f" Growth is judged from {name_size(full.size_bytes)} on: a smaller file leaves buffers on the way empty and the disk less to do, so its answer"
+            f" has less to wait for; from there a file {largest.size_bytes / full.size_bytes:g} times as large may not take more than {MAX_GROWTH:g} times"
+            " as long (medians, because the slowest answers depend on the disk)."
         ),
         headings=("Upload", "Uploads", "Whole upload, median s", "MB/s", "Answer after the last byte: median ms", "p99 or slowest, ms"),
         rows=[_describe(size) for size in sizes],
@@ -66,7 +66,7 @@ def measure_answers(plan: Plan) -> Section:
             at_most("Answer after the last byte, p99 or slowest, of any size", max(size.worst for size in sizes) * 1000, MAX_ANSWER_S * 1000, " ms"),
             growth,
         ],
-        conditions=describe_run("every upload counted but the first of each size"),
+        conditions=describe_run("counting every upload except the first of each size"),
         figures=[draw_chart(plan, "answer-over-size", _make_chart(sizes))],
     )
 
@@ -95,7 +95,7 @@ def _describe(size: _Size) -> list[str]:
 def _make_chart(sizes: list[_Size]) -> Chart:
     x = [size.size_bytes / 1e6 for size in sizes]
     return Chart(
-        title="Uploads over their size",
+        title="Uploads by size",
         x_label="size of the file",
         y_label="ms",
         lines=[

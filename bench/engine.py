@@ -1,4 +1,4 @@
-"""The engine alone: exact on every cell, beside DuckDB, and as fast on a long file as on a short one."""
+"""Measure the engine alone: exactness on every cell, speed compared with DuckDB, and speed on a long file compared with a short one."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ OURS, PEER = "Rowgate's engine", "DuckDB"
 SHARES = (0.0, 0.01, 0.2)
 DUCKDB_TARGETS = {0.0: 2.0, 0.01: 1.1, 0.2: 2.5}
 LONG_FILE, SHORT_FILE = 5.0, 0.1
-"""Of the usual file's rows."""
+"""As shares of the standard file's rows."""
 MAX_SLOWDOWN = 1.1
 
 
 def measure_engine(plan: Plan) -> Section:
-    """Engine and DuckDB on the same files, then time per row on a short and on a long file."""
+    """Measure engine and DuckDB on the same files, then time per row on a short and on a long file."""
     python = prepare_peers()
     rows: list[list[str]] = []
     verdicts: list[Verdict] = []
     for share in SHARES:
         file = make_csv(plan.data, rows=plan.rows, bad_share=share)
         warm(file.path)
-        say(f"engine beside DuckDB, {share:.0%} bad cells")
+        say(f"engine compared with DuckDB, {share:.0%} bad cells")
         runs = alternate(
             {OURS: partial(run_engine, file.path), PEER: partial(run_child, "bench.run_duckdb", str(file.path), python=python)},
             times=plan.times,
@@ -39,17 +39,19 @@ def measure_engine(plan: Plan) -> Section:
             exactness = f"{missed:,} missed, {spurious:,} spurious" if name != PEER else "-"
             rows.append([f"{name}, {name_share(share)}", *_figures(run, plan.rows), f"{run.errors:,}", exactness])
         ratio = runs[PEER].wall_s / runs[OURS].wall_s
-        verdicts.append(at_least(f"Engine beside DuckDB, {name_share(share)}", ratio, DUCKDB_TARGETS[share]))
+        verdicts.append(at_least(f"Engine compared with DuckDB, {name_share(share)}", ratio, DUCKDB_TARGETS[share]))
         verdicts.append(Verdict(f"Errors missed or spurious, {name_share(share)}", "0", f"{missed + spurious:,}", missed + spurious == 0))
     short_run, long_run, long_rows = _measure_lengths(plan)
     rows.append([f"{OURS}, {long_rows:,} rows, 1% bad", *_figures(long_run, long_rows), f"{long_run.errors:,}", "-"])
-    verdicts.append(at_most(f"Time per row at {long_rows:,} rows beside {round(plan.rows * SHORT_FILE):,}", long_run.wall_s / short_run.wall_s, MAX_SLOWDOWN))
+    verdicts.append(
+        at_most(f"Time per row at {long_rows:,} rows compared with {round(plan.rows * SHORT_FILE):,}", long_run.wall_s / short_run.wall_s, MAX_SLOWDOWN)
+    )
     return Section(
         title="Reading and checking: the engine alone",
         about=(
             "One process for each run, from opening the file to its last error; 10 columns with types, patterns, an enum, bounds, lengths and a unique key,"
             " text with quotes, commas and line breaks. DuckDB: `read_csv(store_rejects)` with the same types, and the same constraints counted in SQL,"
-            " 1 thread; of a row that it rejects it sees nothing more. Exactness is on (row, column, error type, raw value)."
+            " 1 thread; it checks nothing more in a row that it rejects. Exactness compares (row, column, error type, raw value)."
         ),
         headings=("What", "Wall s", "CPU s", "krows/s", "Peak MiB", "Errors found", "Against the truth"),
         rows=rows,
@@ -60,23 +62,23 @@ def measure_engine(plan: Plan) -> Section:
 
 
 def run_engine(path: Path) -> Run:
-    """One run of the engine in a process of its own."""
+    """Run the engine once in a separate process."""
     return run_child("bench.run_engine", str(path))
 
 
 def name_share(share: float) -> str:
-    """How a file is called in a table."""
+    """Return a file's name in a table."""
     return f"{share:.0%} bad" if share else "clean"
 
 
 def _measure_lengths(plan: Plan) -> tuple[Run, Run, int]:
-    """Median runs on the short file, as often as it goes into the long one, and on the long one; the long one's rows."""
+    """Return the median runs on the short file (read as often as it fits into the long one) and on the long file, and the long file's rows."""
     short_rows, long_rows = round(plan.rows * SHORT_FILE), round(plan.rows * LONG_FILE)
     short = make_csv(plan.data, rows=short_rows, bad_share=0.01)
     long = make_csv(plan.data, rows=long_rows, bad_share=0.01, keep_truth=False)
     warm(short.path, long.path)
     say("a short and a long file")
-    # The short file is read many times in one process: what a process takes once to get going is no time of a row.
+    # The short file is read many times in one process, so that the process's start-up time does not count as time per row.
     repeats = str(round(LONG_FILE / SHORT_FILE))
     runs = alternate(
         {"short": lambda: run_child("bench.run_engine", str(short.path), repeats), "long": lambda: run_engine(long.path)},

@@ -1,6 +1,6 @@
-"""The files that are measured: ten columns of every kind, with a known share of bad cells, and the truth about each of them.
+"""Make the files to measure: ten columns of every kind, with a known share of bad cells, and the list of their true errors.
 
-Rows depend on seed, size and share alone, so a file is the same on every machine. It is made once, into a folder, and taken from there again.
+Rows depend only on seed, size and share, so a file is the same on every machine. A file is made once, into a folder, and reused from there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 SEED = 20_261_123
 BATCH_ROWS = 250_000
 RAGGED_SHARE = 0.004
-"""Half of them too short, half too long; only in files that have bad cells."""
+"""Share of ragged rows, half of them too short and half too long; only in files that have bad cells."""
 BLANK_SHARE = 0.001
 EXTRA_TEXT = "more"
 EARLIEST_DAY, LAST_DAY = np.datetime64("2000-01-01"), np.datetime64("2026-11-01")
@@ -115,49 +115,49 @@ TRUTH_SCHEMA = pa.schema([("row_number", pa.int64()), ("column_number", pa.int32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Some of a table's rows."""
+    """A batch of a table's rows."""
 
     columns: Sequence[pa.StringArray]
-    """The cells' text, also of those that a short row leaves out."""
+    """The text of the cells, including those that a short row leaves out."""
     bad: Sequence[Mask]
-    """For each column, which of its cells are bad."""
+    """For each column, a mask of its bad cells."""
     row_numbers: Ints
     widths: Ints
     """How many cells each row has: fewer than the table's columns, or more."""
     blank_rows: Ints
     """How many blank rows follow each row."""
     truth: pa.Table
-    """`TRUTH_SCHEMA`, by row, then column."""
+    """The true errors as `TRUTH_SCHEMA`, ordered by row, then column."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchFile:
-    """A file and what is true of it."""
+    """A file and the true counts of its rows and errors."""
 
     path: Path
     rows: int
-    """All rows that count, blank ones too."""
+    """All rows that count, including blank ones."""
     rows_failed: int
     error_count: int
 
     @property
     def truth_path(self) -> Path:
-        """Where the truth lies (Parquet, `TRUTH_SCHEMA`)."""
+        """The path of the true errors (Parquet, `TRUTH_SCHEMA`)."""
         return self.path.with_suffix(".truth.parquet")
 
     def read_truth(self) -> pa.Table:
-        """Every error of the file."""
+        """Read every true error of the file."""
         return pq.read_table(self.truth_path)
 
 
 def make_csv(folder: Path, *, rows: int, bad_share: float, keep_truth: bool = True) -> BenchFile:
-    """A CSV file of `rows` records, `bad_share` (0 to 1) of whose cells are bad; with any, some rows are ragged and some are blank."""
+    """Make a CSV file of `rows` rows with a share `bad_share` (0 to 1) of bad cells; unless it is 0, some rows are ragged and some are blank."""
     path = folder / f"{rows}x{bad_share:g}.csv"
     return load(path) or _write_csv(path, rows=rows, bad_share=bad_share, keep_truth=keep_truth)
 
 
 def make_batches(rows: int, bad_share: float, *, ragged: bool = True) -> Iterator[Batch]:
-    """The table's rows in their order; `ragged=False`: every row has all cells, as a workbook's rows have."""
+    """Yield the table's rows in order; with `ragged=False` every row has all cells, as in a workbook."""
     row_number = 2
     for first in range(0, rows, BATCH_ROWS):
         batch = _make_batch(first, min(BATCH_ROWS, rows - first), row_number, bad_share, ragged=ragged, is_last=first + BATCH_ROWS >= rows)
@@ -166,13 +166,13 @@ def make_batches(rows: int, bad_share: float, *, ragged: bool = True) -> Iterato
 
 
 def load(path: Path) -> BenchFile | None:
-    """The file that was made before; None where there is none."""
+    """Return the file if it was made before; None otherwise."""
     notes = path.with_suffix(path.suffix + ".json")
     return BenchFile(path=path, **json.loads(notes.read_text())) if path.exists() and notes.exists() else None
 
 
 def save(path: Path, batches: Sequence[Batch] | Iterator[Batch], *, keep_truth: bool) -> BenchFile:
-    """Write the truth of `batches` beside `path`, and what is asked of a file that was made before."""
+    """Write the true errors of `batches` next to `path`, and the counts that `load` needs; return the file."""
     tables: list[pa.Table] = []
     rows = rows_failed = errors = 0
     for batch in batches:
@@ -195,7 +195,7 @@ def _write_csv(path: Path, *, rows: int, bad_share: float, keep_truth: bool) -> 
         with path.open("wb") as file:
             file.write((",".join(COLUMNS) + "\n").encode())
             for batch in make_batches(rows, bad_share):
-                # One text after the other is the file itself.
+                # The texts of an Arrow array are stored one after another, so its data buffer is the file's content.
                 lines = _to_lines(batch).cast(pa.large_string())
                 file.write(lines.buffers()[2])
                 yield batch
@@ -233,7 +233,7 @@ def _make_batch(first: int, size: int, row_number: int, bad_share: float, *, rag
         chosen = np.flatnonzero(random.random(size) < BLANK_SHARE)
         blank_rows[chosen] = random.integers(1, 4, len(chosen))
         if is_last:
-            blank_rows[-1] = 0  # at the end of a file they would not count
+            blank_rows[-1] = 0  # blank rows at the end of a file do not count
     row_numbers = row_number + np.arange(size) + np.concatenate([[0], np.cumsum(blank_rows)[:-1]])
     bad: list[Mask] = []
     errors = [_structure_errors(row_numbers, widths, blank_rows)]
@@ -281,7 +281,7 @@ def _make_good_columns(random: np.random.Generator, ids: Ints) -> list[pa.String
 
 
 def _make_bad_cells(name: str, good: pa.StringArray, is_bad: Mask, kinds: Ints) -> tuple[pa.StringArray, pa.StringArray]:
-    """The error types and the texts of the bad cells of one column."""
+    """Return the error types and the texts of one column's bad cells."""
     choices = _BAD_CELLS[name]
     chosen = kinds[is_bad]
     texts = pa.array([text for _, text in choices]).take(pa.array(chosen))
@@ -294,11 +294,11 @@ def _make_bad_cells(name: str, good: pa.StringArray, is_bad: Mask, kinds: Ints) 
 
 
 _ID_TEXT, _ID_EMPTY, _ID_NEGATIVE, _ID_COPY = 0, 3, 4, 5
-"""Places in `_BAD_CELLS["id"]`."""
+"""Positions in `_BAD_CELLS["id"]`."""
 
 
 def _choose_id_kinds(kinds: Ints, is_bad: Mask, widths: Ints) -> Ints:
-    """The kinds, but no copy of a number that is bad itself, and no empty one in a short row, which could be blank then."""
+    """Return the kinds without copies of a number that is itself bad, and without empty cells in short rows, which could make the row blank."""
     lonely = np.concatenate([[True], is_bad[:-1]])
     unfit = ((kinds == _ID_COPY) & lonely) | ((kinds == _ID_EMPTY) & (widths < len(COLUMNS)))
     return np.where(unfit, _ID_TEXT, kinds)

@@ -1,4 +1,4 @@
-"""Whole jobs, from started_at to completed_at, every error stored; beside frictionless, the engine alone, and COPY alone."""
+"""Measure whole jobs, from started_at to completed_at with every error stored, compared with frictionless, the engine alone, and COPY alone."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from features.processing.recording.copy_format import COLUMNS
 FRICTIONLESS_TARGETS = {0.0: 40.0, 0.01: 30.0, 0.2: 60.0}
 SLOW_SHARE = 0.2
 SLOW_FILE = 0.1
-"""frictionless reads only so much of the file with many bad cells; its time is scaled."""
+"""Share of the file with many bad cells that frictionless reads; its time is scaled up."""
 MAX_SLOW_RUNS = 3
-"""So often is two million errors' way into the database measured."""
+"""How many times jobs with two million errors are measured."""
 MAX_OVERHEAD = 1.5
 
 
 def measure_job(plan: Plan) -> Section:
-    """Whole jobs on the usual files."""
+    """Measure whole jobs on the standard files."""
     python = prepare_peers()
     schema_file = plan.data / "schema.json"
     plan.data.mkdir(parents=True, exist_ok=True)
@@ -51,12 +51,14 @@ def measure_job(plan: Plan) -> Section:
                 errors = f"{run.errors:,}" if run.errors else "-"
                 rows.append([f"{name}, {name_share(share)}", f"{run.wall_s:.2f}", f"{plan.rows / run.wall_s / 1000:,.1f}", errors, remark.get(name, "")])
             whole, slower = runs[_WHOLE].wall_s, max(runs[_ENGINE].wall_s, runs[_COPY].wall_s)
-            verdicts.append(at_least(f"Whole job beside frictionless, {name_share(share)}", runs[_FRICTIONLESS].wall_s / whole, FRICTIONLESS_TARGETS[share]))
-            verdicts.append(at_most(f"Whole job beside the slower of engine and COPY, {name_share(share)}", whole / slower, MAX_OVERHEAD))
+            verdicts.append(
+                at_least(f"Whole job compared with frictionless, {name_share(share)}", runs[_FRICTIONLESS].wall_s / whole, FRICTIONLESS_TARGETS[share])
+            )
+            verdicts.append(at_most(f"Whole job compared with the slower of engine and COPY, {name_share(share)}", whole / slower, MAX_OVERHEAD))
     return Section(
         title="Whole jobs",
         about=(
-            "`started_at` to `completed_at` of a job in a worker process, every error stored in a durable PostgreSQL on the same machine."
+            "`started_at` to `completed_at` of a job in a worker process, with every error stored in a durable PostgreSQL on the same machine."
             " COPY alone: the same pieces of records, from a file, into the same table with the same indexes, in one transaction."
         ),
         headings=("What", "Wall s", "krows/s", "Errors", "Remark"),
@@ -73,7 +75,7 @@ _WHOLE, _ENGINE, _COPY, _FRICTIONLESS = "Whole job", "Engine alone", "COPY alone
 
 def _measure_parts(stack: Stack, file: BenchFile, *, times: int, records: Path, peers: Mapping[str, Callable[[], Run]]) -> dict[str, Run]:
     schema = json.dumps(TABLE_SCHEMA)
-    # The job of this run owns the records that are copied; its own come first, into a table that is as empty.
+    # This job owns the records that COPY inserts later. The table is cleared first, so that both find it equally empty.
     stack.clear()
     stack.run_job(file.path, table_schema=schema)
 

@@ -1,4 +1,4 @@
-"""`GET /api/jobs/{id}` while 50 clients upload: what somebody who looks at a job notices of it."""
+"""Measure `GET /api/jobs/{id}` while 50 clients upload, as a client that polls a job experiences it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ MAX_P99_S, AIM_P99_S = 0.1, 0.03
 
 @dataclass
 class _Phase:
-    """What the prober found in every round, and what went on beside it."""
+    """What the prober measured in every round, and the load during it."""
 
     rounds: list[tuple[float, list[Probe]]] = field(default_factory=list)
-    """When each began, and what was asked."""
+    """When each round began, and its requests."""
     loads: list[Mapping[str, Any]] = field(default_factory=list)
 
     def list_walls(self, *, is_new: bool | None = None) -> list[float]:
-        """Seconds of all requests, or of those on new connections, or on kept ones."""
+        """Return the seconds of all requests, or only of those on new or on kept connections."""
         return [probe.wall_s for _, probes in self.rounds for probe in probes if is_new in {None, probe.is_new}]
 
     def count_failed_uploads(self) -> int:
@@ -45,7 +45,7 @@ class _Phase:
 
 
 def measure_load(plan: Plan) -> Section:
-    """Rounds of nothing, paced uploads, and uploads as fast as they go."""
+    """Measure in rounds: with no uploads, with paced uploads, and with uploads as fast as they go."""
     file = make_upload(plan, round(FILE_BYTES * plan.rows / Plan.rows))
     size, rate = name_size(file.stat().st_size), f"{BYTES_PER_S / 1e6:g} MB/s"
     idle, paced, unpaced = "No uploads", f"{CLIENTS} uploads of {size}, {rate} in all", f"{CLIENTS} uploads of {size}, unpaced"
@@ -67,14 +67,14 @@ def measure_load(plan: Plan) -> Section:
     p99 = percentile(phases[paced].list_walls(), 0.99)
     asked = f"`GET /api/jobs/{{id}}`, {paced}"
     return Section(
-        title="A job is looked at while others upload",
+        title="Polling a job during uploads",
         about=(
-            f"`GET /api/jobs/{{id}}` {PER_SECOND} times a second, by the clock, half of them on new connections (opening counts) and half on"
+            f"`GET /api/jobs/{{id}}` {PER_SECOND} times a second, at fixed times, half of them on new connections (including opening) and half on"
             f" {KEPT_CONNECTIONS} kept ones; {API_PROCESSES} API processes, no worker, PostgreSQL, the senders' process and the prober's on the same machine."
-            f" The aim is {AIM_P99_S * 1000:g} ms. Prober's own: how late it came to send a request, p99; what it measures has as much of its own in it."
+            f" The aim is {AIM_P99_S * 1000:g} ms. Prober's own: how late it sent its requests, p99; its measurements include that delay."
         ),
         headings=(
-            "Beside",
+            "During",
             "Requests",
             "p50 ms",
             "p99 ms",
@@ -93,13 +93,13 @@ def measure_load(plan: Plan) -> Section:
             at_most(f"{asked}, failed", count_failed(phases[paced].list_probes()), 0, ""),
             *(at_most(f"{name}, failed", phases[name].count_failed_uploads(), 0, "") for name in (paced, unpaced)),
         ],
-        conditions=describe_run(f"the requests of all rounds together, of which there were {rounds}"),
+        conditions=describe_run(f"all requests of {rounds} rounds together"),
         figures=[draw_chart(plan, "latency-under-load", _make_chart(phases))],
     )
 
 
 def _warm_up(stack: Stack, plan: Plan, job_url: str) -> None:
-    """Every process gets its code and its connections ready."""
+    """Let every process load its code and open its connections."""
     with probing(job_url):
         run_load(f"{stack.url}/api/files/upload", Load(clients=CLIENTS, file=str(make_upload(plan, 1_000)), seconds=WARM_UP_S))
     stack.remove_uploads()
@@ -141,7 +141,7 @@ def _describe(name: str, phase: _Phase, file_bytes: int) -> list[str]:
 
 
 def _make_chart(phases: Mapping[str, _Phase]) -> Chart:
-    """The last round of each."""
+    """Chart the last round of each phase."""
     lines = []
     for name, phase in phases.items():
         begun, probes = phase.rounds[-1]

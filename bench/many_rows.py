@@ -1,4 +1,4 @@
-"""A job with very many errors, and very many jobs: put into the tables by the database itself, as the service would have left them."""
+"""Fill the tables with a job that has very many errors, and with very many jobs, as the service would have written them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from features.processing.recording.pieces import RECORDS_PER_PIECE
 
 COLUMNS = 10
 RARE_EVERY = 1_000
-"""One record in so many is of another type and in a column of its own."""
+"""One record in this many has another type and is in a column of its own."""
 COMMON_TYPE, RARE_TYPE, COMMON_COLUMN, RARE_COLUMN = "type-error", "enum-error", "column1", "rare"
 FILL_ERRORS = """
 INSERT INTO error_pieces (job_id, attempt, first_row, first_column, record_count, id, rules, row_numbers, rule_numbers, raw_values)
@@ -34,7 +34,10 @@ FROM generate_series(CAST(1 AS bigint), $1) AS n, LATERAL (SELECT TIMESTAMPTZ '2
 
 
 def fill_errors(stack: Stack, *, errors: int) -> str:
-    """The id of a new job, COMPLETED, with `errors` stored errors (a multiple of the records of a piece), one a row, in ten columns."""
+    """Insert a COMPLETED job with `errors` stored errors, one per row, in ten columns, and return its id.
+
+    `errors` must be a multiple of the records of a piece.
+    """
     job_id, pieces = str(uuid.uuid4()), errors // RECORDS_PER_PIECE
     kinds = [(f"column{number + 1}", COMMON_TYPE) for number in range(COLUMNS)] + [(RARE_COLUMN, RARE_TYPE)]
     counts = Counter(COLUMNS if n % RARE_EVERY == 0 else n % COLUMNS for n in range(1, RECORDS_PER_PIECE + 1))
@@ -52,7 +55,7 @@ def fill_errors(stack: Stack, *, errors: int) -> str:
 
 
 def fill_jobs(stack: Stack, *, jobs: int) -> None:
-    """So many jobs, one every ten seconds from 2026-01-01 on: 1% FAILED, 1% CANCELLED, 0.1% QUEUED, the others COMPLETED."""
+    """Insert `jobs` jobs, one every ten seconds from 2026-01-01 on: 1% FAILED, 1% CANCELLED, 0.1% QUEUED, the rest COMPLETED."""
     stack.query(FILL_JOBS, jobs)
     stack.query(FOLD_COUNTS)  # as the dispatcher does every 30 s
     stack.query("VACUUM (ANALYZE) jobs, job_counts")

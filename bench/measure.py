@@ -1,4 +1,4 @@
-"""Runs in processes of their own, side by side and in alternating order, and what they took."""
+"""Run contestants in separate processes, in alternating order, and collect their times and memory."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ DATA = ROOT / "bench" / ".data"
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How much is measured."""
+    """How much to measure."""
 
     rows: int = 1_000_000
-    """Rows of the usual file; the other sizes follow from it."""
+    """Rows of the standard file; the other sizes are derived from it."""
     times: int = 5
-    """Runs of each, of which the median counts."""
+    """Runs of each contestant; the median counts."""
     data: Path = DATA
-    """Where files that are made once lie."""
+    """Folder for files that are made once and reused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run."""
+    """The measurements of one run."""
 
     wall_s: float
     cpu_s: float = 0.0
@@ -40,16 +40,16 @@ class Run:
 
 
 class RunFailed(Exception):
-    """A process that was to be measured ended badly; the message holds its last words."""
+    """A measured process failed; the message has the end of its output."""
 
 
 def run_child(module: str, *arguments: str, python: str = sys.executable) -> Run:
-    """Run a module that ends in `probe.report_run`. Raises RunFailed."""
+    """Run a module that ends with `probe.report_run`. Raises `RunFailed`."""
     return to_run(run_json(module, *arguments, python=python))
 
 
 def run_json(module: str, *arguments: str, python: str = sys.executable) -> Mapping[str, Any]:
-    """Run a module that prints one JSON object. Raises RunFailed."""
+    """Run a module that prints one JSON object, and return it. Raises `RunFailed`."""
     done = subprocess.run([python, "-m", module, *arguments], cwd=ROOT, check=False, capture_output=True, text=True)
     if done.returncode:
         raise RunFailed(f"{module} {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr[-2000:]}")
@@ -57,12 +57,12 @@ def run_json(module: str, *arguments: str, python: str = sys.executable) -> Mapp
 
 
 def to_run(facts: Mapping[str, Any]) -> Run:
-    """What `probe.report_run` printed."""
+    """Turn what `probe.report_run` printed into a `Run`."""
     return Run(**{name: facts[name] for name in Run.__dataclass_fields__ if facts.get(name) is not None})
 
 
 def alternate(contestants: Mapping[str, Callable[[], Run]], *, times: int) -> Mapping[str, Run]:
-    """The median run (by wall time) of each; every second round goes the other way round."""
+    """Return each contestant's median run (by wall time); every second round runs them in reverse order."""
     runs: dict[str, list[Run]] = {name: [] for name in contestants}
     for number in range(times):
         order = list(contestants) if number % 2 == 0 else list(contestants)[::-1]
@@ -73,7 +73,7 @@ def alternate(contestants: Mapping[str, Callable[[], Run]], *, times: int) -> Ma
 
 
 def median_run(runs: Sequence[Run]) -> Run:
-    """The run whose wall time is the (lower) median, with the highest peak of all."""
+    """Return the run whose wall time is the (lower) median, with the highest peak of all runs."""
     middle = statistics.median_low(run.wall_s for run in runs)
     chosen = next(run for run in runs if run.wall_s == middle)
     peak = max(run.peak_mib for run in runs)
@@ -81,12 +81,12 @@ def median_run(runs: Sequence[Run]) -> Run:
 
 
 def percentile(values: Collection[float], share: float) -> float:
-    """The smallest of `values` that is not below `share` (0 to 1) of them: nearest rank."""
+    """Return the smallest of `values` that is not below a share `share` (0 to 1) of them (nearest rank)."""
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
 def warm(*paths: Path) -> None:
-    """Bring files into the page cache, so that the first run is no different."""
+    """Read files into the page cache, so that the first run is like the others."""
     for path in paths:
         with path.open("rb") as file:
             while file.read(2**20):
@@ -94,5 +94,5 @@ def warm(*paths: Path) -> None:
 
 
 def say(line: str) -> None:
-    """Tell whoever waits what goes on."""
+    """Print one line of progress."""
     print(line, file=sys.stderr, flush=True)

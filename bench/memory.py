@@ -1,4 +1,4 @@
-"""Peak memory of a worker child, a fresh one for each job: whatever the file's size, and however many of its cells are bad."""
+"""Measure the peak memory of a worker child, a fresh one for each job, for various file sizes and shares of bad cells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_SPREAD = 1.1
 
 
 def measure_memory(plan: Plan) -> Section:
-    """One job for each file."""
+    """Run one job for each file."""
     jobs: dict[str, Path] = {}
     for share in (0.0, 1.0):
         for rows in (plan.rows, plan.rows * LARGE_FILE):
@@ -39,17 +39,17 @@ def measure_memory(plan: Plan) -> Section:
     return Section(
         title="Memory of a worker child",
         about=(
-            "Peak resident memory (`VmHWM`) of the Celery child that ran the job, started anew for each."
+            "Peak resident memory (`VmHWM`) of the Celery child that ran the job; each job has a fresh child."
             f" The limit is {MAX_PEAK_MIB} MiB, the aim {AIM_MIB} MiB."
-            " Error records past 1,000,000 are counted and not stored, as by default."
+            " Error records beyond 1,000,000 are counted but not stored, as by default."
         ),
         headings=("Job", "Peak MiB", "Job s", "Rows", "Errors"),
         rows=rows_of_table,
         verdicts=[
             at_most("Peak memory of a worker child", max(peaks.values()), MAX_PEAK_MIB, " MiB"),
-            at_most("Peak memory for the large CSV beside the small one, 0% bad", large_good / small_good, MAX_SPREAD),
-            at_most("Peak memory for the large CSV beside the small one, 100% bad", large_bad / small_bad, MAX_SPREAD),
-            at_most("Highest peak of all files beside the lowest", max(peaks.values()) / min(peaks.values()), MAX_SPREAD),
+            at_most("Peak memory for the large CSV compared with the small one, 0% bad", large_good / small_good, MAX_SPREAD),
+            at_most("Peak memory for the large CSV compared with the small one, 100% bad", large_bad / small_bad, MAX_SPREAD),
+            at_most("Highest peak of all files compared with the lowest", max(peaks.values()) / min(peaks.values()), MAX_SPREAD),
         ],
         conditions=describe_conditions(times=1, rows=plan.rows),
     )

@@ -1,4 +1,4 @@
-"""Pages of a job with very many errors, and of very many jobs, near and deep, with and without filters."""
+"""Measure pages of a job with very many errors, and of very many jobs: near and deep, with and without filters."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bench.stack import Stack, running_stack
 
 PAGE_SIZE, DEEP_PAGE = 50, 10_000
 ERROR_ROUNDS, JOB_ROUNDS = 20, 3
-"""How often each page is read, for each of the plan's times."""
+"""How many times each page is read, for each of the plan's times."""
 MAX_DEEP = 1.5
 FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST, BY_CURSOR = "Errors, page 1", "Errors, page {page:,} by cursor"
 
 
 def measure_pages(plan: Plan) -> Section:
-    """One client, one page after another, from one API process."""
+    """Read one page after another with one client from one API process."""
     deep_page = max(2, round(DEEP_PAGE * plan.rows / Plan.rows))
     with running_stack(plan) as stack:
         say(f"a job with {plan.rows:,} errors")
@@ -41,14 +41,14 @@ def measure_pages(plan: Plan) -> Section:
         about=(
             f"Pages of {PAGE_SIZE}, read one after another over one connection from one API process. A job with {plan.rows:,} stored errors in ten columns,"
             f" 0.1% of them of another type and column ({RARE_TYPE}, {RARE_COLUMN}); then also {plan.rows:,} jobs, 98% of them COMPLETED."
-            " Both tables are vacuumed and analyzed. A page of jobs tells the exact total of its filter."
+            " Both tables are vacuumed and analyzed. A page of jobs includes the exact total of its filter."
         ),
         headings=("Page", "Median ms", "p99 or slowest of few, ms", "Status"),
         rows=[
             [name, f"{statistics.median(each['walls_s']) * 1000:.1f}", f"{percentile(each['walls_s'], 0.99) * 1000:.1f}", str(each["status"])]
             for name, each in {**errors, **jobs}.items()
         ],
-        verdicts=[at_most(f"{by_cursor} beside page 1", deep / near, MAX_DEEP)],
+        verdicts=[at_most(f"{by_cursor} compared with page 1", deep / near, MAX_DEEP)],
         conditions=describe_run(f"each page of errors {ERROR_ROUNDS * plan.times} times, each page of jobs {JOB_ROUNDS * plan.times} times, in turn"),
     )
 

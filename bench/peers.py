@@ -1,4 +1,4 @@
-"""The other tools, and what draws, in an environment of their own: none of their dependencies is one of ours."""
+"""A separate environment for the other tools and for drawing charts, so that Rowgate depends on none of their packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAMED = ("duckdb", "frictionless")
 
 
 def prepare_peers() -> str:
-    """The peers' interpreter; their environment is made where it is not what the requirements say."""
+    """Return the peers' interpreter; their environment is made or updated first if it does not match the requirements."""
     python, stamp = PEERS / "bin" / "python", PEERS / "requirements.txt"
     if not works(python):
         say("making bench/.peers")
@@ -29,5 +29,5 @@ def prepare_peers() -> str:
 
 
 def peer_versions(requirements: Path = REQUIREMENTS) -> list[str]:
-    """The pins of the tools that are compared, without those of what they need."""
+    """Return the pins of the compared tools, without those of their dependencies."""
     return [line for line in requirements.read_text().splitlines() if line.partition("==")[0] in NAMED]

@@ -1,4 +1,4 @@
-"""The prober's process, and what it found."""
+"""Run the prober's process and read its results."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ PATIENCE_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One request: when it was sent (the machine's monotonic clock), and what came of it."""
+    """One request: when it was sent (the machine's monotonic clock), and its result."""
 
     at: float
     wall_s: float
     is_new: bool
-    """Whether it came on a connection of its own."""
+    """Whether it used a new connection."""
     status: int
-    """0: there was no answer."""
+    """0 if there was no answer."""
     late_s: float
-    """How much later than planned the prober itself came to send it: its own part in what it measures."""
+    """How much later than planned the prober sent it; this delay is the prober's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probes:
-    """What was found, once the block of `probing` is over."""
+    """The results, available after the block of `probing`."""
 
     found: list[Probe] = field(default_factory=list)
 
 
 @contextmanager
 def probing(url: str) -> Iterator[Probes]:
-    """Ask `url` again and again for as long as the block takes. Raises RunFailed where the prober itself failed."""
+    """Request `url` again and again during the block. Raises `RunFailed` if the prober itself fails."""
     probes = Probes()
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.run_prober", url], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -59,5 +59,5 @@ def probing(url: str) -> Iterator[Probes]:
 
 
 def count_failed(probes: Collection[Probe]) -> int:
-    """How many were not answered with 200."""
+    """Count the requests that were not answered with 200."""
     return sum(probe.status != 200 for probe in probes)

@@ -1,4 +1,4 @@
-"""What was measured as one Markdown page; each group keeps its own section until it is measured again."""
+"""Write the measurements as one Markdown page; each group's section is kept until the group is measured again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("pyarrow", "pandas", "numpy", "openpyxl", "fastapi", "uvicorn", "cel
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A target and what came of it."""
+    """A target and whether it was met."""
 
     what: str
     target: str
@@ -26,40 +26,40 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """What one group measured."""
+    """The measurements of one group."""
 
     title: str
     about: str
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
-    """As many cells as headings."""
+    """Each row has as many cells as there are headings."""
     verdicts: Sequence[Verdict] = ()
     conditions: str = ""
     """How it was measured: when, how often, on how many rows."""
     peers: Sequence[str] = field(default_factory=tuple)
     """Versions of the peers, as `name==version`."""
     figures: Sequence[tuple[str, str]] = field(default_factory=tuple)
-    """Pictures beside the page: the name of the file, and what it shows."""
+    """Charts for the page: the file's name, and what it shows."""
 
 
 def at_least(what: str, measured: float, bound: float) -> Verdict:
-    """A ratio that must not be smaller."""
+    """Return the verdict on a ratio that must not be smaller than `bound`."""
     return Verdict(what, f"≥ {bound:g}x", f"{measured:.2f}x", measured >= bound)
 
 
 def at_most(what: str, measured: float, bound: float, unit: str = "x") -> Verdict:
-    """A figure that must not be larger."""
+    """Return the verdict on a figure that must not be larger than `bound`."""
     return Verdict(what, f"≤ {bound:g}{unit}", f"{measured:.2f}{unit}" if unit == "x" else f"{measured:.0f}{unit}", measured <= bound)
 
 
 def save_section(folder: Path, name: str, section: Section) -> None:
-    """Keep the section for the page."""
+    """Store a section for the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(asdict(section)))
+    (folder / f"{name}.json").write_text(json.dumps(asdict(section), indent=1, ensure_ascii=False) + "\n")
 
 
 def load_section(folder: Path, name: str) -> Section | None:
-    """The section that was kept last; None where its group was never measured."""
+    """Return the section that was stored last; None if its group was never measured."""
     path = folder / f"{name}.json"
     if not path.exists():
         return None
@@ -68,13 +68,13 @@ def load_section(folder: Path, name: str) -> Section | None:
 
 
 def write_page(path: Path, sections: Sequence[Section]) -> None:
-    """The whole page."""
+    """Write the whole page."""
     verdicts = [verdict for section in sections for verdict in section.verdicts]
     lines = [
-        "# What was measured",
+        "# Benchmark results",
         "",
         "Made by `make bench` (`python -m bench`); `python -m bench --help` lists the groups, which can be measured one by one, and `--quick`.",
-        "Peers run in an environment of their own, in the same run and in alternating order; a figure is the median of the runs that its section names.",
+        "Peers run in a separate environment, in the same run and in alternating order; a figure is the median of the runs that its section names.",
         "",
         *_table(("Machine", ""), _machine()),
         "",
@@ -96,18 +96,18 @@ def write_page(path: Path, sections: Sequence[Section]) -> None:
 
 
 def describe_conditions(*, times: int, rows: int) -> str:
-    """The line under a section."""
+    """Return the line under a section."""
     runs = "1 run of each" if times == 1 else f"medians of {times} runs"
-    return describe_run(f"{runs}, usual file of {rows:,} rows")
+    return describe_run(f"{runs}, standard file of {rows:,} rows")
 
 
 def describe_run(how: str) -> str:
-    """The line under a section that was measured in a way of its own."""
+    """Return the line under a section that describes its own way of measuring."""
     return f"Measured {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {how}."
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    # All but the first column are figures.
+    # All columns except the first hold figures.
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows)]
 

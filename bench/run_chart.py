@@ -14,7 +14,7 @@ INCHES, DOTS_PER_INCH = (9, 4.5), 90
 
 
 def draw(chart: dict[str, Any], picture: Path) -> None:
-    """Write the picture as a PNG."""
+    """Draw the chart and write it as a PNG."""
     figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     axes = figure.subplots()
     for line in chart["lines"]:

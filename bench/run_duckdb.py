@@ -1,4 +1,4 @@
-"""One run of DuckDB over a file, in a process and an environment of its own: types and width by `store_rejects`, the constraints counted in SQL."""
+"""Run DuckDB once over a file, in a separate process and environment: types and widths by `store_rejects`, constraints counted in SQL."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ BROKEN = {
     "phone pattern": r"NOT regexp_full_match(phone, '\+[0-9]{9,15}')",
     "comment length": "length(comment) > 60",
 }
-"""The constraints of `bench.files.TABLE_SCHEMA`."""
+"""SQL conditions for violations of the constraints in `bench.files.TABLE_SCHEMA`."""
 
 
 def count_errors(path: str) -> Mapping[str, Any]:
-    """How many errors DuckDB finds."""
+    """Count the rows and the errors that DuckDB finds."""
     database = duckdb.connect()
     database.execute("SET threads = 1")
     counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in BROKEN.values())

@@ -1,4 +1,4 @@
-"""Runs of the engine alone, in a process of their own: `python -m bench.run_engine FILE [TIMES]`."""
+"""Run the engine alone, in a separate process: `python -m bench.run_engine FILE [TIMES]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.descriptors.table_schema import parse_table_schema
 
 
 def inspect(path: Path, times: int) -> Mapping[str, Any]:
-    """How many rows and errors the engine finds in all."""
+    """Count the rows and errors that the engine finds in all runs together."""
     rows = errors = 0
     for _ in range(times):
         inspection = inspect_file(path, table_schema=parse_table_schema(dict(TABLE_SCHEMA)))

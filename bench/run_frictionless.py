@@ -1,4 +1,4 @@
-"""One run of frictionless over a file, in a process and an environment of its own: `python -m bench.run_frictionless FILE SCHEMA`."""
+"""Run frictionless once over a file, in a separate process and environment: `python -m bench.run_frictionless FILE SCHEMA`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ALL = 10**9
 
 
 def validate(path: str, schema: str) -> Mapping[str, Any]:
-    """How many errors frictionless finds."""
+    """Count the rows and the errors that frictionless finds."""
     with system.use_context(trusted=True):
         report = frictionless.validate(path, schema=schema, limit_errors=ALL)
     return {"rows": report.tasks[0].stats.get("rows"), "errors": report.stats["errors"]}

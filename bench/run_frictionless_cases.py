@@ -1,6 +1,6 @@
-"""frictionless's verdict on many files, in a process and an environment of its own: `python -m bench.run_frictionless_cases FOLDER`.
+"""Get frictionless's verdicts on many files, in a separate process and environment: `python -m bench.run_frictionless_cases FOLDER`.
 
-`FOLDER/cases.json` is a list of `{"name", "file", "schema", "dialect", "encoding"}`; printed is one JSON object with the version and the verdicts.
+`FOLDER/cases.json` is a list of `{"name", "file", "schema", "dialect", "encoding"}`. Prints one JSON object with the version and the verdicts.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _CONSTRAINT = re.compile(r'constraint "(\w+)"')
 
 
 def validate_case(case: Mapping[str, Any]) -> list[Error]:
-    """Row, column and type of every error in the order in which frictionless reports them; what stops it has neither row nor column."""
+    """Return row, column and type of every error, in frictionless's order; an error that stops it has neither row nor column."""
     descriptor = {"$schema": V2, "name": case["name"], "path": case["file"], "schema": case["schema"], "dialect": _to_dialect(case["dialect"] or {})}
     try:
         report = Resource.from_descriptor(descriptor | ({"encoding": case["encoding"]} if case["encoding"] else {})).validate(limit_errors=ALL)
     except FrictionlessException as exception:
         return [_to_error(error) for error in exception.reasons or [exception.error]]
-    except Exception as exception:  # noqa: BLE001 - that it breaks off, and how, is part of the verdict
+    except Exception as exception:  # noqa: BLE001 - whether and how it crashes is part of the verdict
         print(f"crash: {exception!r}", file=sys.stderr)
         return [(None, None, f"crash/{type(exception).__name__}")]
     return [_to_error(error) for error in (*report.errors, *report.tasks[0].errors)]
 
 
 def _to_dialect(dialect: Mapping[str, Any]) -> dict[str, Any]:
-    """The standard's dialect as frictionless takes it: it has the sheet under the name of its own parser."""
+    """Convert the standard's dialect to frictionless's form, in which the sheet is under the name of its own parser."""
     given = dict(dialect)
     sheet = given.pop("sheetName", None) or given.pop("sheetNumber", None)
     return given if sheet is None else given | {"excel": {"sheet": sheet}}
@@ -53,7 +53,7 @@ def _to_error(error: Any) -> Error:  # noqa: ANN401 - any of frictionless's erro
 
 
 def main(folder: Path) -> None:
-    """Validate every case of a folder."""
+    """Validate every case of a folder and print the verdicts."""
     os.chdir(folder)
     with system.use_context(trusted=True):
         verdicts = {}

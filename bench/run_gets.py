@@ -1,4 +1,7 @@
-"""GETs over one connection, in turn, from a process of its own: `python -m bench.run_gets URL FILE TIMES`, FILE being a JSON object of names and paths."""
+"""Send GETs one after another over one connection, in a separate process.
+
+`python -m bench.run_gets URL FILE TIMES`, where FILE is a JSON object of names and paths.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from urllib.parse import urlsplit
 
 
 def run_gets(url: str, paths: Mapping[str, str], times: int) -> Mapping[str, Any]:
-    """For each name: seconds to the whole answer of each time but a first one, and the last status. Every second round goes the other way round."""
+    """Return for each name the seconds to the whole answer of each round except the first, and the last status.
+
+    Every second round runs in reverse order.
+    """
     target = urlsplit(url)
     connection = http.client.HTTPConnection(str(target.hostname), target.port, timeout=60)
     found: dict[str, Any] = {name: {"walls_s": [], "status": 0} for name in paths}

@@ -1,6 +1,6 @@
-"""Requests of many clients at once, from a process of its own: `python -m bench.run_load URL LOAD`, LOAD being `Load` as JSON.
+"""Send requests of many clients at once, from a separate process: `python -m bench.run_load URL LOAD`, where LOAD is `Load` as JSON.
 
-Plain sockets on one event loop, and one body prepared for all: a client library would cost more than the server that is measured.
+It uses plain sockets on one event loop and one prepared request for all: a client library would cost more than the server that is measured.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ PIECE_BYTES = 128 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What is sent."""
+    """The load to send."""
 
     clients: int
-    """Each has one connection, which it keeps."""
+    """Number of clients; each keeps one connection."""
     file: str | None = None
-    """What each request uploads; None: requests without a body."""
+    """The file that each request uploads; None sends requests without a body."""
     bytes_per_s: float | None = None
-    """Of all clients together, evenly; None: as fast as the server takes them."""
+    """The rate of all clients together, shared evenly; None sends as fast as the server accepts."""
     requests: int = 1
-    """What each client sends at least, one after another."""
+    """The least number of requests that each client sends, one after another."""
     seconds: float = 0.0
-    """How long it goes on beginning another one."""
+    """How long each client keeps starting further requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class _Done:
 
 
 class _Refused(Exception):
-    """An answer that is no 202; the message has its status and its body."""
+    """An answer other than 202; the message has its status and body."""
 
 
 def prepare_request(url: str, load: Load) -> memoryview:
-    """Head and body of the one request that all clients send."""
+    """Return the head and body of the request that all clients send."""
     target = urlsplit(url)
     body, content_type = b"", "application/octet-stream"
     if load.file is not None:
@@ -60,7 +60,7 @@ def prepare_request(url: str, load: Load) -> memoryview:
 
 
 async def read_answer(connection: socket.socket) -> tuple[int, bytes]:
-    """Status and body of one answer, read to its end by its Content-Length."""
+    """Read one answer to the end of its Content-Length; return its status and body."""
     loop, received = asyncio.get_running_loop(), b""
     while (head := received.partition(b"\r\n\r\n"))[1] == b"" or len(head[2]) < _find_length(head[0]):
         data = await loop.sock_recv(connection, 65536)
@@ -76,7 +76,7 @@ def _find_length(head: bytes) -> int:
 
 
 async def open_connection(url: str) -> socket.socket:
-    """A connection that does not block, and sends at once."""
+    """Open a non-blocking connection that sends without delay (TCP_NODELAY)."""
     target = urlsplit(url)
     connection = socket.socket()
     connection.setblocking(False)
@@ -86,7 +86,7 @@ async def open_connection(url: str) -> socket.socket:
 
 
 async def send_load(url: str, load: Load) -> Mapping[str, Any]:
-    """How long it took, in all and for each request that was answered with 202, and what the others were told."""
+    """Send the load; return the times in total and for each request answered with 202, and the failures of the others with their counts."""
     request = prepare_request(url, load)
     begun = time.monotonic()
     done: list[_Done] = []
@@ -101,7 +101,7 @@ async def send_load(url: str, load: Load) -> Mapping[str, Any]:
                 try:
                     done.append(await _send_one(connection, request, load))
                 except (_Refused, ConnectionError) as failure:
-                    # The server closes a connection whose request it did not take; its client has to do without.
+                    # The server closes the connection of a request that it refused, so this client stops.
                     failures[f"{type(failure).__name__} {failure}"] += 1
                     return
 

@@ -1,4 +1,4 @@
-"""One run of openpyxl's read-only loop over a workbook: `python -m bench.run_openpyxl FILE`."""
+"""Run openpyxl's read-only loop once over a workbook: `python -m bench.run_openpyxl FILE`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.probe import report_run
 
 
 def walk(path: str) -> Mapping[str, Any]:
-    """How many rows there are."""
+    """Count the rows."""
     workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
     sheet = workbook.worksheets[0]
     sheet.reset_dimensions()

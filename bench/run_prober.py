@@ -1,8 +1,8 @@
-"""GET one URL again and again until standard input ends, from a process of its own: `python -m bench.run_prober URL`.
+"""GET one URL again and again until standard input ends, from a separate process: `python -m bench.run_prober URL`.
 
-Requests begin by the clock, whether earlier ones were answered or not: a server that stalls cannot hide how many would have waited.
-Every second one comes on a new connection, whose opening counts; the others take one that is kept and free, of several, so that
-each process of the server gets its share.
+Requests start at fixed times, whether or not earlier ones were answered, so a server that stalls cannot hide how many would have waited. Every second
+request uses a new connection, and opening it counts; the others use a free one of several kept connections, so that each process of the server gets its
+share.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class _Prober:
     url: str
     free: list[socket.socket] = field(default_factory=list)
     asked: list[tuple[float, float, bool, int, float]] = field(default_factory=list)
-    """Of each request: when it was sent, seconds to its whole answer, whether on a new connection, status, how late it was sent."""
+    """For each request: when it was sent, seconds to its whole answer, whether on a new connection, status, and how late it was sent."""
 
     async def ask(self, due: float, *, is_new: bool) -> None:
-        """One request; a failure has status 0."""
+        """Send one request and record it; a failure has status 0."""
         begun = time.monotonic()
         connection: socket.socket | None = self.free.pop(0) if self.free and not is_new else None
         status = 0
@@ -53,7 +53,7 @@ class _Prober:
 
 
 async def probe(url: str) -> Mapping[str, Any]:
-    """What was asked, and how long its answers took, in seconds of the machine's monotonic clock."""
+    """Send requests until standard input ends; return them as columns, with times in seconds of the machine's monotonic clock."""
     prober = _Prober(url)
     prober.free = [await open_connection(url) for _ in range(KEPT_CONNECTIONS)]
     stop = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

@@ -1,6 +1,6 @@
-"""Webhook receivers for the bench: `python -m bench.run_receiver ANSWERING HANGING` opens so many ports of each kind.
+"""Webhook receivers for the bench: `python -m bench.run_receiver ANSWERING HANGING` opens that many ports of each kind.
 
-Prints one line of JSON with the ports, then, when its input ends, one more: when each job was first heard of, as seconds of the clock.
+Prints one line of JSON with the ports, and another when its input ends: when each job's first webhook arrived, as a Unix timestamp.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ ANSWER = b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"
 
 
 class Receivers:
-    """Servers of this process, and what they heard."""
+    """The servers of this process, and when each job's first webhook arrived."""
 
     def __init__(self) -> None:
         self.heard: dict[str, float] = {}
         self._servers: list[asyncio.Server] = []
 
     async def open(self, count: int, *, hangs: bool) -> list[int]:
-        """The ports of `count` receivers more."""
+        """Open `count` more receivers and return their ports."""
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
@@ -44,7 +44,7 @@ class Receivers:
 
 
 async def main() -> None:
-    """Receive until the input ends."""
+    """Receive until standard input ends."""
     answering, hanging = (int(argument) for argument in sys.argv[1:])
     receivers = Receivers()
     ports = {"answering": await receivers.open(answering, hangs=False), "hanging": await receivers.open(hanging, hangs=True)}

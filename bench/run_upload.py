@@ -1,4 +1,4 @@
-"""One upload over loopback from a process of its own: `python -m bench.run_upload URL FILE`."""
+"""Send one upload over loopback from a separate process: `python -m bench.run_upload URL FILE`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BOUNDARY = "bench-boundary"
 
 
 def upload(url: str, path: Path) -> dict[str, float]:
-    """Seconds from the first byte sent to the whole answer, and from the last byte sent to it. Raises RuntimeError where it is no 202."""
+    """Return the seconds from the first byte sent, and from the last byte sent, to the whole answer. Raises `RuntimeError` if it is not a 202."""
     target = urlsplit(url)
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{path.name}"\r\nContent-Type: text/csv\r\n\r\n'
     tail = f"\r\n--{BOUNDARY}--\r\n"
@@ -25,7 +25,7 @@ def upload(url: str, path: Path) -> dict[str, float]:
     with socket.create_connection((str(target.hostname), int(target.port or 80))) as connection, path.open("rb") as file:
         begun = time.perf_counter()
         connection.sendall((request + head).encode())
-        # The kernel hands the file over: the sender costs next to nothing.
+        # The kernel sends the file, so the sender costs next to nothing.
         connection.sendfile(file)
         connection.sendall(tail.encode())
         sent = time.perf_counter()

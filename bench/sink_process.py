@@ -1,4 +1,4 @@
-"""The server of `bench.sinks` as a process, as ours is started."""
+"""Run the server of `bench.sinks` as a process, started in the same way as the service's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from compose.services import free_port
 
 
 class Sinks:
-    """Where it answers, where it keeps what it stores, and its process."""
+    """A running sink: its URL, the folder for the files it stores, and its process id."""
 
     def __init__(self, url: str, folder: Path, pid: int) -> None:
         self.url, self.folder, self.pid = url, folder, pid
@@ -25,7 +25,7 @@ class Sinks:
 
 @contextmanager
 def running_sinks(plan: Plan, **settings: str) -> Iterator[Sinks]:
-    """The server, its files in a folder of its own; `settings` are further variables of its environment."""
+    """Run the server with its own folder for files; `settings` are additional environment variables. Raises `RunFailed`."""
     folder, port = plan.data / "sink", free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command = Command(

@@ -1,6 +1,6 @@
-"""What an upload is measured beside, in a server of the same kind: `uvicorn bench.sinks:app`, with `SINK_DIR` in the environment.
+"""Endpoints that uploads are compared with, in a server of the same kind: `uvicorn bench.sinks:app`, with `SINK_DIR` in the environment.
 
-With the settings of the service (`DATABASE_URL` …) there is also a table to insert into, through the engine and the pool of an API process.
+With the service's settings (`DATABASE_URL` …) there is also a table to insert into, through the same engine and pool as in an API process.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ app = FastAPI(lifespan=_lifespan)
 
 @app.get("/")
 async def live() -> dict[str, str]:
-    """Say that the server is there."""
+    """Say that the server is running."""
     return {"status": "alive"}
 
 
 @app.post("/drop", status_code=202)
 async def drop_body(request: Request) -> dict[str, int]:
-    """Read the body and drop it: the floor."""
+    """Read the body and drop it: the least that any upload must do."""
     size = 0
     async for piece in request.stream():
         size += len(piece)
@@ -84,6 +84,6 @@ async def copy_upload(file: UploadFile) -> dict[str, int]:
 
 @app.post("/insert", status_code=202)
 async def insert_row(session: SessionDep) -> dict[str, str]:
-    """Insert one row, committed before the answer leaves: the floor of what ends in a database."""
+    """Insert one row, committed before the answer is sent: the least that any request with a database insert must do."""
     await session.execute(text(INSERT_ROW))
     return {"status": "inserted"}

@@ -1,4 +1,4 @@
-"""Uploads of 1 KB beside an endpoint that only inserts a row."""
+"""Measure uploads of 1 KB compared with an endpoint that only inserts a row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OURS, FLOOR = "Upload of 1 KB", "Insert a row"
 
 
 def measure_small(plan: Plan) -> Section:
-    """Both as fast as 16 clients get answers."""
+    """Measure both, as fast as 16 clients get answers."""
     file = str(make_upload(plan, FILE_BYTES))
     walls: dict[str, list[float]] = {OURS: [], FLOOR: []}
     with (
@@ -31,7 +31,7 @@ def measure_small(plan: Plan) -> Section:
         def run(name: str, pid: int, url: str, file: str | None, seconds: float) -> Run:
             before_s = cpu_seconds(pid)
             facts = run_load(url, Load(clients=CLIENTS, file=file, seconds=seconds))
-            # The files stay: for a minute ext4 passes over the inode of each file that was removed, one by one, when it makes another.
+            # The files are kept: for a minute after files are removed, ext4 skips each of their inodes one by one when it creates another file.
             os.sync()
             walls[name] += facts["walls_s"]
             count = len(facts["walls_s"])
@@ -50,9 +50,9 @@ def measure_small(plan: Plan) -> Section:
     return Section(
         title="Small uploads",
         about=(
-            f"{CLIENTS} clients, each with a connection that it keeps, send one request after another, {SECONDS:g} s at a time, to one uvicorn process each."
-            " An upload is durable with its file, its folder and its job; the other endpoint takes a request without a body and commits one INSERT into a table"
-            " of its own, through the same engine and pool, into the same PostgreSQL."
+            f"{CLIENTS} clients, each with a kept connection, send one request after another, for {SECONDS:g} s at a time, to one uvicorn process each."
+            " An upload is durable with its file, its folder and its job; the other endpoint takes a request without a body and commits one INSERT into its own"
+            " table, through the same engine and pool, into the same PostgreSQL."
         ),
         headings=("What", "Requests/s", "p50 ms", "p99 ms", "CPU of the server process for each, ms", "Requests"),
         rows=[
@@ -65,6 +65,6 @@ def measure_small(plan: Plan) -> Section:
             ]
             for name, rate in rates.items()
         ],
-        verdicts=[at_least("Rate of 1 KB uploads beside inserting a row", rates[OURS] / rates[FLOOR], MIN_RATE)],
+        verdicts=[at_least("Rate of 1 KB uploads compared with inserting a row", rates[OURS] / rates[FLOOR], MIN_RATE)],
         conditions=describe_run(f"rates are medians of {plan.times} runs, latencies those of all requests"),
     )

@@ -1,4 +1,4 @@
-"""The service's own processes for the bench, durable as `make run` has them: PostgreSQL, Valkey, API processes, one worker with one child."""
+"""Run the service's own processes for the bench, as durable as in `make run`: PostgreSQL, Valkey, API processes, one worker with one child."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from shared.settings import Settings
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 POLL_S = 0.3
-"""Each look takes some milliseconds from the job that is measured, on the same two cores."""
+"""Each poll takes some milliseconds from the measured job, since both run on the same two cores."""
 JOB_TIMEOUT_S = 900.0
 START_TIMEOUT_S = 60.0
 MAX_UPLOAD_BYTES = 2 * 2**30
 
 
 class Stack:
-    """What is running. Start it from the main thread."""
+    """The running processes. Start them from the main thread."""
 
     def __init__(self, folder: Path, postgres: Service, valkey: Service, *, settings: dict[str, str]) -> None:
         self.uploads = folder / "uploads"
@@ -61,19 +61,19 @@ class Stack:
 
     @property
     def api_pid(self) -> int:
-        """The API's process; where there are several, the one that started them."""
+        """The API's process id; if it has several processes, that of the one that started them."""
         assert self._api is not None
         return self._api.pid
 
     def start_api(self, *, processes: int = 1) -> None:
-        """Bring the database up to date and start the API, as `make run` has it but for the number of its processes."""
+        """Bring the database up to date and start the API as in `make run`, except for the number of its processes."""
         subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=self._environment, check=True, capture_output=True)
         workers = ("--workers", str(processes)) if processes > 1 else ()
         self._api = self._start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, *workers, "--port", str(self._port), settings=API_DEFAULTS)
         self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
 
     def start_worker(self) -> None:
-        """Start a worker with one child, in place of the one that runs."""
+        """Start a worker with one child, replacing a running one."""
         self.stop_worker()
         self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "1")
         self._wait_for(self._worker, lambda: bool(self._child_pids()))
@@ -85,26 +85,26 @@ class Stack:
         self._wait_for(dispatcher, lambda: any("ready." in line for line in list(dispatcher.last_lines)))
 
     def stop_worker(self) -> None:
-        """Stop the worker if one runs."""
+        """Stop the worker if it is running."""
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
     def stop(self) -> None:
-        """Stop what runs."""
+        """Stop all processes that are running."""
         self.stop_worker()
         for child in (self._dispatcher, self._api):
             if child is not None:
                 child.stop()
 
     def upload(self, path: Path, **fields: str) -> str:
-        """The id of the job of one upload."""
+        """Upload a file and return its job's id."""
         with path.open("rb") as file:
             answer = httpx.post(f"{self.url}/api/files/upload", files={"file": (path.name, file)}, data=fields, timeout=120)
         return str(answer.raise_for_status().json()["job_id"])
 
     def run_job(self, path: Path, *, table_schema: str) -> tuple[str, Run]:
-        """Upload the file and wait for its end: the job's id, and its time from started_at to completed_at. Raises RunFailed."""
+        """Upload the file and wait until its job has ended; return the job's id and its time from started_at to completed_at. Raises `RunFailed`."""
         job_id = self.upload(path, schema=table_schema)
         with httpx.Client(base_url=self.url, timeout=120) as client:
             deadline = time.monotonic() + JOB_TIMEOUT_S
@@ -115,18 +115,18 @@ class Stack:
         if job["status"] != "COMPLETED":
             raise RunFailed(f"The job of {path.name} ended {job['status']}: {job['error_message']}")
         wall_s = (_parse_time(job["completed_at"]) - _parse_time(job["started_at"])).total_seconds()
-        # After ten jobs a worker replaces its child, which may be gone already.
+        # A worker replaces its child after ten jobs, so the child may already be gone.
         peak_mib = max((peak_memory_mib(pid) for pid in self._child_pids()), default=0.0)
         return job_id, Run(wall_s=wall_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
 
     def clear(self) -> None:
-        """Empty tables, no uploaded files, and a database with nothing left to write."""
+        """Empty the tables, remove the uploaded files, and let the database write everything to disk."""
         self.query("TRUNCATE jobs, error_pieces, webhook_deliveries, webhook_attempts")
         self.query("CHECKPOINT")
         self.remove_uploads()
 
     def remove_uploads(self) -> None:
-        """Remove the uploaded files and wait until the disk is quiet again: the next run finds it as this one did."""
+        """Remove the uploaded files and wait until the disk is idle, so that every run starts from the same state."""
         for path in self.uploads.iterdir():
             path.unlink()
         os.sync()
@@ -136,7 +136,7 @@ class Stack:
         self._with_connection(lambda connection: connection.execute(statement, *values))
 
     def export_errors(self, target: Path, columns: Sequence[str]) -> None:
-        """Write all pieces of error records to `target`, as COPY takes them, and remove them from the table."""
+        """Write all pieces of error records to `target` in COPY's format, and remove them from the table."""
 
         async def export(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
             await connection.copy_from_query(f"SELECT {', '.join(columns)} FROM error_pieces", output=str(target), format="binary")
@@ -146,7 +146,7 @@ class Stack:
         self._with_connection(export)
 
     def copy_errors(self, source: Path, columns: Sequence[str]) -> Run:
-        """Time of COPY alone, into the empty table with its indexes, until its commit."""
+        """Measure COPY alone, into the empty table with its indexes, until its commit."""
         wall_s = 0.0
 
         async def copy(connection: Any) -> None:  # noqa: ANN401  # asyncpg is untyped
@@ -173,7 +173,7 @@ class Stack:
         command = Command(name=name, arguments=[sys.executable, "-m", *arguments], environment=environment, directory=ROOT)
         return Child(command, log_file=self._folder / "logs" / f"{name}.log")
 
-    def _wait_for(self, child: Child, is_ready: Any) -> None:  # noqa: ANN401  # a function of nothing that says yes or no
+    def _wait_for(self, child: Child, is_ready: Any) -> None:  # noqa: ANN401  # a function without arguments whose result is a truth value
         if not wait_until(lambda: child.exit_status() is not None or is_ready(), timeout_s=START_TIMEOUT_S) or child.exit_status() is not None:
             raise RunFailed(f"{child.name} did not start:\n  " + "\n  ".join(child.last_lines))
 
@@ -189,11 +189,11 @@ class Stack:
 
 @contextmanager
 def running_stack(plan: Plan, *, api_processes: int = 1, **settings: str) -> Iterator[Stack]:
-    """A stack with its API and no worker yet, its data in a folder of its own; `settings` are those of the README's table."""
+    """Run a stack with its API but no worker yet, and its data in a temporary folder; `settings` are those of the README's table."""
     plan.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as resources:
         folder = Path(tempfile.mkdtemp(prefix="stack-", dir=plan.data))
-        folder.chmod(0o711)  # run by root, PostgreSQL runs as nobody, who has to reach its data
+        folder.chmod(0o711)  # if root runs this, PostgreSQL runs as nobody, which must be able to reach its data
         resources.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = start_postgres(folder)
         resources.callback(postgres.stop)

@@ -1,4 +1,4 @@
-"""What an inspection found, held against the truth of its file."""
+"""Compare what an inspection found with the true errors of its file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KEY = TRUTH_SCHEMA.names
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What one inspection found."""
+    """The result of one inspection."""
 
     rows: int
     rows_failed: int
     errors: pa.Table
-    """`TRUTH_SCHEMA`, by row, then column."""
+    """The errors as `TRUTH_SCHEMA`, ordered by row, then column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Difference:
 
 
 def collect_errors(inspection: Inspection) -> Found:
-    """Read the file to its end and close it."""
+    """Read the file to its end, close it, and return what was found."""
     rows = rows_failed = 0
     findings: list[Finding] = []
     try:
@@ -48,7 +48,7 @@ def collect_errors(inspection: Inspection) -> Found:
 
 
 def compare(found: pa.Table, truth: pa.Table) -> Difference:
-    """What is missing in `found` and what it has too much; both `TRUTH_SCHEMA`."""
+    """Return the errors that `found` lacks, and those that only `found` has; both tables are `TRUTH_SCHEMA`."""
     if _in_order(found).equals(_in_order(truth)):
         return Difference(Counter(), Counter())
     ours, theirs = (Counter(zip(*(table[name].to_pylist() for name in KEY), strict=True)) for table in (found, truth))

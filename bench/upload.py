@@ -1,4 +1,4 @@
-"""Uploads beside a sink that drops the body, and beside `UploadFile`; all three in one server process each, the load sent by another."""
+"""Measure uploads compared with a sink that drops the body, and with `UploadFile`; each has one server process, and another process sends the load."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_ANSWER_S = 0.5
 
 
 def measure_upload(plan: Plan) -> Section:
-    """Whole requests of each size."""
+    """Measure whole requests of each size."""
     rows: list[list[str]] = []
     verdicts: list[Verdict] = []
     with running_stack(plan) as stack, running_sinks(plan) as sink:
@@ -47,14 +47,14 @@ def measure_upload(plan: Plan) -> Section:
             verdicts.append(at_most(f"Slowest answer after the last byte of {name}", max(answers[OURS]) * 1000, MAX_ANSWER_S * 1000, " ms"))
             if size_mb == max(SIZES_MB):
                 floor, peer = runs[FLOOR].wall_s, runs[PEER].wall_s
-                verdicts.append(at_most(f"Upload of {name} beside reading and dropping it", runs[OURS].wall_s / floor, MAX_TIMES_FLOOR))
-                verdicts.append(at_least(f"Upload of {name} beside UploadFile", peer / runs[OURS].wall_s, MIN_TIMES_FASTER))
+                verdicts.append(at_most(f"Upload of {name} compared with reading and dropping it", runs[OURS].wall_s / floor, MAX_TIMES_FLOOR))
+                verdicts.append(at_least(f"Upload of {name} compared with UploadFile", peer / runs[OURS].wall_s, MIN_TIMES_FASTER))
     return Section(
         title="Uploads",
         about=(
             "The whole multipart request over loopback, from its first byte to the whole answer; one uvicorn process each, all with glibc's malloc thresholds"
             f" pinned ({', '.join(f'`{key}={value}`' for key, value in API_DEFAULTS.items())})."
-            " Rowgate's answer leaves when file and job are durable; the others sync nothing, and run on uvicorn's own HTTP protocol."
+            " Rowgate's answer is sent when file and job are durable; the others sync nothing, and run on uvicorn's own HTTP protocol."
         ),
         headings=("What", "Wall s", "MB/s", "Slowest answer after the last byte, ms"),
         rows=rows,
@@ -64,7 +64,7 @@ def measure_upload(plan: Plan) -> Section:
 
 
 def _upload(url: str, path: Path, written: Path, answers: list[float]) -> Run:
-    """One upload; what it left on disk is removed, so that every run finds the disk alike."""
+    """Measure one upload; the files it left are removed, so that every run finds the disk in the same state."""
     facts = run_json("bench.run_upload", url, str(path))
     answers.append(facts["after_last_byte_s"])
     for left in written.iterdir():

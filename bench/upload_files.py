@@ -1,4 +1,4 @@
-"""What is uploaded: files of one size to the byte, whatever is in them; and the process that sends them."""
+"""Make files of an exact size to upload, whatever their contents, and run the process that sends them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.run_load import Load
 
 
 def make_upload(plan: Plan, size_bytes: int) -> Path:
-    """A CSV file of just this size."""
+    """Make a CSV file of exactly this size."""
     path = plan.data / f"upload-{size_bytes}.csv"
     if not path.exists() or path.stat().st_size != size_bytes:
         pattern = make_csv(plan.data, rows=min(plan.rows, 100_000), bad_share=0.0).path.read_bytes()
@@ -26,12 +26,12 @@ def make_upload(plan: Plan, size_bytes: int) -> Path:
 
 
 def try_load(url: str, load: Load) -> Mapping[str, Any]:
-    """What `bench.run_load` found, which is a process of its own; requests may have failed. Raises RunFailed."""
+    """Run `bench.run_load` in a separate process and return its result, in which requests may have failed. Raises `RunFailed`."""
     return run_json("bench.run_load", url, json.dumps(asdict(load)))
 
 
 def run_load(url: str, load: Load) -> Mapping[str, Any]:
-    """What `bench.run_load` found. Raises RunFailed, also where a single request failed."""
+    """Run `bench.run_load` and return its result. Raises `RunFailed`, also if any request failed."""
     facts = try_load(url, load)
     if facts["failures"]:
         raise RunFailed(f"Of {load.clients} clients some failed: {facts['failures']}")
@@ -39,5 +39,5 @@ def run_load(url: str, load: Load) -> Mapping[str, Any]:
 
 
 def name_size(size_bytes: float) -> str:
-    """The size as people say it, in powers of 1000."""
+    """Return the size in a readable form, in powers of 1000."""
     return next(f"{size_bytes / unit:g} {name}" for unit, name in ((1e6, "MB"), (1e3, "KB"), (1, "B")) if size_bytes >= unit)

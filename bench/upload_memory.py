@@ -1,4 +1,4 @@
-"""Memory of one API process that takes 50 uploads at once."""
+"""Measure the memory of one API process that takes 50 uploads at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Memory:
 
 
 def measure_upload_memory(plan: Plan) -> Section:
-    """Fresh API processes for paced and for unpaced uploads; of each the one that grew most."""
+    """Measure fresh API processes with paced and with unpaced uploads; the one that grew most counts."""
     file = make_upload(plan, round(FILE_BYTES * plan.rows / Plan.rows))
     rates = {"unpaced": None, f"{BYTES_PER_S / 1e6:g} MB/s in all": BYTES_PER_S}
     rounds = min(plan.times, MAX_ROUNDS)
@@ -45,7 +45,7 @@ def measure_upload_memory(plan: Plan) -> Section:
         title="Memory of an API process with 50 uploads",
         about=(
             f"Resident memory (`VmRSS`, read every {SAMPLE_S * 1000:g} ms) of one uvicorn process that takes {CLIENTS} uploads of"
-            f" {name_size(file.stat().st_size)} at once, beside that after its first upload, just before."
+            f" {name_size(file.stat().st_size)} at once, compared with that after its first upload, just before."
         ),
         headings=("Uploads", "Before, MB", "Peak MB", "After, MB", "Growth MB"),
         rows=[[name, *(f"{value:.1f}" for value in (each.before, each.peak, each.after, each.growth))] for name, each in found.items()],
@@ -65,7 +65,7 @@ def _measure(plan: Plan, file: Path, name: str, bytes_per_s: float | None) -> _M
 
 @contextmanager
 def _watching(pid: int) -> Iterator[_Memory]:
-    """The process's memory; its peak and its end are known after the block."""
+    """Watch a process's memory during the block; its peak and final values are known after the block."""
     now = memory_mib(pid) * MB_IN_MIB
     memory, is_over = _Memory(before=now, peak=now), threading.Event()
 

@@ -1,4 +1,7 @@
-"""A thousand webhooks at once, a hundred of them to receivers that hang: when the others arrive. The real dispatcher, receivers in their own process."""
+"""Measure when webhooks arrive if a thousand are sent at once, a hundred of them to receivers that hang.
+
+The dispatcher is the real one; the receivers run in a separate process.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from sqlalchemy import select, text
 from bench.measure import ROOT, Plan, RunFailed, say
 from bench.report import Section, Verdict, describe_conditions
 from bench.stack import Stack, running_stack
-from shared import slices as registry
+from shared import slices
 from shared.db.models import Job
 from shared.db.session import Database, open_database
 from shared.jobs import job_state
@@ -25,7 +28,7 @@ from shared.jobs.job_state import Progress
 from shared.messages.broker import Broker, create_celery
 
 BATCH = 50
-"""Jobs that end in one transaction."""
+"""Number of jobs that end in one transaction."""
 MAX_FIRST_ATTEMPT_S = 2.0
 MAX_ROUND_S = 10.0
 ATTEMPTS = 4
@@ -35,7 +38,7 @@ PROGRESS = Progress(percent=100, rows_processed=1, rows_failed=0, total_rows=1, 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """How many deliveries go to how many receivers."""
+    """How many deliveries go to how many receivers of each kind."""
 
     name: str
     answered: int
@@ -54,7 +57,7 @@ CASES = (
 
 
 def measure_webhooks(plan: Plan) -> Section:
-    """The time from a job's end to its first attempt, for those whose receiver answers."""
+    """Measure the time from a job's end to its first attempt, for jobs whose receiver answers."""
     rows: list[list[str]] = []
     verdicts: list[Verdict] = []
     with running_stack(plan, WEBHOOK_ALLOW_PRIVATE_ADDRESSES="true") as stack:
@@ -71,9 +74,9 @@ def measure_webhooks(plan: Plan) -> Section:
     return Section(
         title="Webhooks",
         about=(
-            f"Jobs end about at once, {BATCH} in a transaction, those whose receiver hangs first; one dispatcher, receivers in another process on loopback."
-            f" Of those whose receiver answers: the time from `completed_at` until the request arrived. A receiver that hangs takes up to {ATTEMPTS} attempts"
-            " of 1.5 s each."
+            f"Jobs end at about the same time, {BATCH} in a transaction, those with hanging receivers first; one dispatcher, receivers in another process on"
+            f" loopback. For jobs whose receiver answers: the time from `completed_at` until the request arrived. A receiver that hangs gets up to {ATTEMPTS}"
+            " attempts of 1.5 s each."
         ),
         headings=("What", "Delivered", "Median s", "Last s", f"Within {MAX_FIRST_ATTEMPT_S:g} s"),
         rows=rows,
@@ -83,7 +86,7 @@ def measure_webhooks(plan: Plan) -> Section:
 
 
 def _run(stack: Stack, case: Case) -> Sequence[float]:
-    """The seconds from the end of each job whose receiver answers to its first request."""
+    """Return the seconds from each job's end to its first request, for jobs whose receiver answers."""
     command = [sys.executable, "-m", "bench.run_receiver", str(case.answering_receivers), str(case.hanging_receivers)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as receivers:
         assert receivers.stdin is not None
@@ -97,8 +100,8 @@ def _run(stack: Stack, case: Case) -> Sequence[float]:
 
 
 async def _end_jobs(stack: Stack, case: Case, ports: Mapping[str, Sequence[int]]) -> Mapping[str, datetime]:
-    """End all jobs and wait until every delivery is over: when each job ended whose receiver answers."""
-    registry.load("features", "tasks")  # who hears of the end
+    """End all jobs and wait until every delivery is over; return when each job ended, for jobs whose receiver answers."""
+    slices.load_declarations("features")
     broker = Broker(create_celery(stack.settings), stack.settings)
     database = open_database(stack.settings, send=broker.send, application_name="rowgate-bench", pool_size=2, max_overflow=2)
     try:
@@ -129,7 +132,7 @@ async def _insert_jobs(database: Database, jobs: Mapping[uuid.UUID, int]) -> Non
 
 
 async def _finish_jobs(database: Database, jobs: Sequence[uuid.UUID]) -> None:
-    """Those whose receiver hangs first: the others stand behind them."""
+    """End the jobs in order: those with hanging receivers come first, so that the others wait behind them."""
     for first in range(0, len(jobs), BATCH):
         async with database.unit_of_work() as session:
             for job_id in jobs[first : first + BATCH]:

@@ -1,4 +1,4 @@
-"""The measured table as workbooks: good cells as what they are, bad ones as text."""
+"""Write the measured table as workbooks: good cells with their own types, bad ones as text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import xlwt
 from bench.files import COLUMNS, Batch, BenchFile, load, make_batches, save
 
 MAX_RECORDS = 1_048_575
-"""What an XLSX sheet holds beside its header (ECMA-376 limits of SpreadsheetML applications)."""
+"""Rows that an XLSX sheet holds besides its header (ECMA-376 limits of SpreadsheetML applications)."""
 MAX_XLS_RECORDS = 65_535
 _DATE_FORMAT = "yyyy-mm-dd"
 _VALUES: dict[str, Callable[[str], Any]] = {
@@ -23,24 +23,24 @@ _VALUES: dict[str, Callable[[str], Any]] = {
     "score": float,
     "active": lambda text: text == "true",
 }
-"""What the text of a good cell stands for; other columns hold text."""
+"""Converts the text of a good cell to its value; other columns hold text."""
 
 
 def make_xlsx(folder: Path, *, rows: int, bad_share: float) -> BenchFile:
-    """An XLSX workbook with shared strings; its rows have no width, so none of them is ragged."""
+    """Make an XLSX workbook; its rows have no width, so none is ragged. Strings are shared up to `MAX_XLS_RECORDS` rows, and inline beyond that."""
     path = folder / f"{rows}x{bad_share:g}.xlsx"
     return load(path) or save(path, _write_xlsx(path, rows, bad_share), keep_truth=True)
 
 
 def make_xls(folder: Path, *, rows: int, bad_share: float) -> BenchFile:
-    """An XLS (BIFF8) workbook of at most `MAX_XLS_RECORDS` rows."""
+    """Make an XLS (BIFF8) workbook of at most `MAX_XLS_RECORDS` rows."""
     path = folder / f"{rows}x{bad_share:g}.xls"
     return load(path) or save(path, _write_xls(path, rows, bad_share), keep_truth=True)
 
 
 def _write_xlsx(path: Path, rows: int, bad_share: float) -> Iterator[Batch]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Constant memory writes strings inline, row by row; a table this long would need gigabytes otherwise.
+    # With constant memory strings are written inline, row by row; a long table would need gigabytes otherwise.
     workbook = xlsxwriter.Workbook(str(path), {"constant_memory": rows > MAX_XLS_RECORDS})
     sheet = workbook.add_worksheet("people")
     day = workbook.add_format({"num_format": _DATE_FORMAT})
@@ -77,7 +77,7 @@ def _write_xls(path: Path, rows: int, bad_share: float) -> Iterator[Batch]:
 
 
 def _cells(batch: Batch) -> Iterator[tuple[int, list[Any]]]:
-    """Each row's place from 0, and its cells' values."""
+    """Yield each row's index from 0, and the values of its cells."""
     columns = [
         [text if bad else _VALUES[name](text) for text, bad in zip(column.to_pylist(), is_bad.tolist(), strict=True)] if name in _VALUES else column.to_pylist()
         for name, column, is_bad in zip(COLUMNS, batch.columns, batch.bad, strict=True)

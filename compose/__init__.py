@@ -1,1 +1,1 @@
-"""How the parts are put together: containers, the same stack on one machine, and the tools that `make` runs."""
+"""How the parts are assembled: the containers, the same stack on one machine without Docker, and the tools that `make` runs."""

@@ -1,9 +1,9 @@
-"""Make the project's virtual environment, or bring it up to date with the requirements; nothing to do takes no time.
+"""Make the project's virtual environment, or bring it up to date with the requirements; returns at once if there is nothing to do.
 
     python3 compose/bootstrap.py
 
-Runs on a bare Python: only the standard library. On Debian without python3-venv there is no ensurepip; then the environment gets its pip
-from another pip of this machine, or from the index that pip is configured with. Exits 1 with one sentence that says what to install.
+Runs on a bare Python: it uses only the standard library. Debian without python3-venv has no ensurepip; the environment then gets its pip from another pip
+on this machine, or from the index that pip is configured with. Exits 1 with one sentence that says what to install if neither works.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ INDEX_TIMEOUT_S = 30.0
 
 
 class CannotPrepare(Exception):
-    """The environment cannot be made; the message says what is missing."""
+    """The environment cannot be created; the message says what is missing."""
 
 
 def main() -> int:
-    """Make or update `.venv`, one process at a time."""
+    """Make or update `.venv`, one process at a time; return the exit code."""
     if sys.version_info < OLDEST:
-        return complain(f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed, this is {sys.version.split()[0]}: make PYTHON=/path/to/a/newer/python3")
+        return complain(f"Python {OLDEST[0]}.{OLDEST[1]} or later is needed, but this is {sys.version.split()[0]}: run make PYTHON=/path/to/a/newer/python3")
     try:
         with (ROOT / "requirements.lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -51,18 +51,18 @@ def main() -> int:
 
 
 def complain(message: str) -> int:
-    """Print why it did not work; the exit code."""
+    """Print why it did not work and return the exit code."""
     say(message)
     return 1
 
 
 def say(message: str) -> None:
-    """Print one line about what is going on."""
+    """Print one line of progress."""
     print(f"env: {message}", file=sys.stderr, flush=True)  # noqa: T201  # a command's report
 
 
 def prepare(venv: Path) -> None:
-    """Bring `venv` to the state that the requirements describe, unless its stamp says that it is in it."""
+    """Bring `venv` to the state that the requirements describe, unless its stamp says that it is already there."""
     stamp, wanted = venv / "requirements.sha256", fingerprint()
     python = venv / "bin" / "python"
     if works(python) and stamp.is_file() and stamp.read_text() == wanted:
@@ -80,7 +80,7 @@ def prepare(venv: Path) -> None:
 
 
 def fingerprint() -> str:
-    """A hash of what the environment is made from: the requirements, this interpreter's version and the place."""
+    """Hash everything the environment is made from: the requirements, this interpreter's version and the project's path."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
     for name in REQUIREMENTS:
         digest.update((ROOT / name).read_bytes())
@@ -88,7 +88,10 @@ def fingerprint() -> str:
 
 
 def works(python: Path, *arguments: str) -> bool:
-    """Whether the environment's interpreter runs, is of this version, and knows its own place (a copied environment does not)."""
+    """Whether the environment's interpreter runs, has this version, and knows its own path (a copied environment does not).
+
+    With `arguments`, also whether the interpreter runs with them and `--version`.
+    """
     if not python.exists():
         return False
     about = "import sys; print(sys.version_info[:2], sys.prefix)"
@@ -101,9 +104,9 @@ def works(python: Path, *arguments: str) -> bool:
 
 
 def make_venv(venv: Path) -> None:
-    """An environment with pip in it."""
+    """Make an environment that has pip."""
     if importlib.util.find_spec("ensurepip") is not None:
-        # Debian without python3-venv may have the package ensurepip, and not the wheels that it would unpack.
+        # Debian without python3-venv may have the package ensurepip but not the wheels that it unpacks.
         attempt = subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False, capture_output=True)  # noqa: S603  # this interpreter
         if attempt.returncode == 0:
             return
@@ -111,12 +114,12 @@ def make_venv(venv: Path) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", str(venv))
     with tempfile.TemporaryDirectory() as folder:
         wheel = find_pip_wheel(Path(folder))
-        # A wheel is a ZIP file, and Python runs what lies in one.
+        # A wheel is a ZIP file, and Python can run a package inside one.
         run(str(venv / "bin" / "python"), f"{wheel}/pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", str(wheel))
 
 
 def find_pip_wheel(folder: Path) -> Path:
-    """A wheel of pip: one that the system keeps, one that another pip downloads, or one from the configured index. Raises CannotPrepare."""
+    """Find a wheel of pip: one kept by the system, one downloaded by another pip, or one from a configured index. Raises `CannotPrepare`."""
     kept = sorted(Path("/usr/share/python-wheels").glob("pip-*.whl"))
     if kept:
         return kept[-1]
@@ -137,7 +140,7 @@ def find_pip_wheel(folder: Path) -> Path:
 
 
 def configured_indexes() -> list[str]:
-    """The package indexes that pip's environment variables and files name (pip documentation, "Configuration")."""
+    """Return the package indexes named in pip's environment variables and configuration files (pip documentation, "Configuration")."""
     names = ("index-url", "extra-index-url")
     texts = [os.environ.get("PIP_" + name.upper().replace("-", "_"), "") for name in names]
     home = Path.home()
@@ -149,7 +152,7 @@ def configured_indexes() -> list[str]:
 
 
 class _Links(html.parser.HTMLParser):
-    """The addresses of all links of a page."""
+    """Collects the addresses of all links on a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -160,14 +163,17 @@ class _Links(html.parser.HTMLParser):
 
 
 def download_pip(index: str, folder: Path) -> Path | None:
-    """The newest pip of a simple index (PEP 503), its hash verified where the index gives one; None where it has none or does not answer."""
+    """Download the newest pip from a simple index (PEP 503); None if the index has none or does not answer.
+
+    The file's hash is verified if the index gives one. Raises `CannotPrepare` if it does not match.
+    """
     page = f"{index.rstrip('/')}/pip/"
     if urllib.parse.urlsplit(page).scheme not in {"http", "https", "file"}:
         return None
     try:
         links = _Links()
         address = f"{page}index.html" if page.startswith("file:") else page
-        with urllib.request.urlopen(address, timeout=INDEX_TIMEOUT_S) as answer:  # noqa: S310  # the scheme was looked at
+        with urllib.request.urlopen(address, timeout=INDEX_TIMEOUT_S) as answer:  # noqa: S310  # the scheme was checked above
             links.feed(answer.read().decode("utf-8", "replace"))
         found = {
             tuple(map(int, match[1].split("."))): link for link in links.addresses if (match := re.search(r"/?pip-([\d.]+)-py3-none-any\.whl(?:#|$)", link))
@@ -181,14 +187,14 @@ def download_pip(index: str, folder: Path) -> Path | None:
     except (OSError, ValueError):
         return None
     if fragment.startswith("sha256=") and hashlib.sha256(content).hexdigest() != fragment.removeprefix("sha256="):
-        raise CannotPrepare(f"The index {index} gave a pip that is not the one it announced.")
+        raise CannotPrepare(f"The index {index} gave a pip whose hash is not the one it announced.")
     wheel = folder / address.rpartition("/")[2]
     wheel.write_bytes(content)
     return wheel
 
 
 def run(*arguments: str) -> None:
-    """Run a program, its output on this terminal; raises subprocess.CalledProcessError."""
+    """Run a program with its output on this terminal. Raises `subprocess.CalledProcessError` if it fails."""
     subprocess.run(arguments, check=True)  # noqa: S603  # our own commands
 
 

@@ -1,8 +1,8 @@
-"""Hold what watches the service to Prometheus' own judgement: alert rules and their unit tests, the example configuration, the dashboard's expressions.
+"""Check the monitoring files with Prometheus' own tool: alert rules and their unit tests, the example configuration, the dashboard's expressions.
 
     python -m compose.check_alerts
 
-Needs promtool (Debian's package prometheus; PROMTOOL says where it is); without it, says so and exits 0.
+Needs promtool (Debian's package prometheus; PROMTOOL gives its path); without it, says so and exits 0.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ MONITORING = Path(__file__).with_name("monitoring")
 
 
 def list_dashboard_expressions() -> Sequence[str]:
-    """Every query of the dashboard, as Prometheus gets it from Grafana."""
+    """Return every query of the dashboard, as Grafana sends it to Prometheus."""
     panels = json.loads((MONITORING / "dashboard.json").read_text())["panels"]
     return [target["expr"].replace("$__rate_interval", "1m") for panel in panels for target in panel.get("targets", [])]
 
 
 def check_dashboard(promtool: str) -> bool:
-    """Whether Prometheus can parse all of the dashboard's expressions: as rules that record them."""
+    """Whether Prometheus can parse all of the dashboard's expressions, given to it as recording rules."""
     rules = [{"record": f"dashboard:expression:{number}", "expr": expression} for number, expression in enumerate(list_dashboard_expressions())]
     with tempfile.TemporaryDirectory(prefix="rowgate-dashboard-") as folder:
         path = Path(folder) / "dashboard.yml"
@@ -35,15 +35,15 @@ def check_dashboard(promtool: str) -> bool:
 
 
 def run(*command: str) -> bool:
-    """Whether a command ended well."""
+    """Run a command and return whether it succeeded."""
     return subprocess.run(command, cwd=MONITORING, check=False).returncode == 0  # noqa: S603  # promtool and our own files
 
 
 def main() -> int:
-    """Check everything; 1 where any of it is wrong."""
+    """Check everything; return 1 if any check fails, else 0."""
     promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
     if promtool is None:
-        print("skipped: the alert rules are checked by promtool, which is not here (Debian: apt-get install prometheus)")  # noqa: T201  # a command's report
+        print("skipped: the alert rules are checked by promtool, which is not installed (Debian: apt-get install prometheus)")  # noqa: T201  # a command's report
         return 0
     results = [
         run(promtool, "check", "rules", "alerts.yml"),

@@ -1,4 +1,4 @@
-"""Whether the migrations lead to exactly the tables that the models describe, asked of a database made for it.
+"""Check, in a temporary database, that the migrations lead to exactly the tables that the models describe.
 
 python -m compose.check_migrations
 """
@@ -16,8 +16,8 @@ from compose.services import start_postgres
 
 
 def main() -> int:
-    """Run the migrations in an empty database, then compare; the exit code of the first command that fails."""
-    # Below the system's temporary folder every user can reach the files, which PostgreSQL needs when root runs this.
+    """Run the migrations in an empty database, then compare; return the exit code of the first command that fails, else 0."""
+    # In the system's temporary folder every user can reach the files. PostgreSQL needs that if root runs this.
     with tempfile.TemporaryDirectory(prefix="rowgate-check-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)
         postgres = start_postgres(Path(folder), durable=False)

@@ -1,4 +1,4 @@
-"""Output of several processes on one terminal: each line says whose it is, and nobody floods the others."""
+"""Show the output of several processes on one terminal: each line names its process, and no process can flood the others."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 
 LINES_PER_S = 10
 ROUTINE = re.compile(r"\[info\s*\].*\[celery\.(beat|app\.trace|worker\.strategy)\]|^\s*$")
-"""What the schedule says every few seconds all day long; the log files have it."""
+"""Routine lines that the schedule writes every few seconds; they are only in the log files."""
 COLOURS = {"api": 36, "worker": 32, "dispatcher": 35}
 
 
 @dataclass
 class _Window:
-    """The lines of one process in the current second."""
+    """Counts the lines of one process in the current second."""
 
     second: int = 0
     shown: int = 0
@@ -26,9 +26,9 @@ class _Window:
 
 
 class Console:
-    """Prints from any thread. The lines of processes are printed while `follow` is on, and those past `LINES_PER_S` in one second are counted.
+    """Prints from any thread.
 
-    The log files have all of them.
+    Lines of processes are printed while `follow` is on; those beyond `LINES_PER_S` in one second are only counted. The log files have all of them.
     """
 
     def __init__(self, logs: Path) -> None:
@@ -40,12 +40,12 @@ class Console:
         self._encoding = sys.stdout.encoding or "utf-8"
 
     def say(self, text: str) -> None:
-        """Print something of our own."""
+        """Print a text that comes from no process."""
         with self._lock:
             self._print(text)
 
     def show(self, name: str, line: str) -> None:
-        """Print a line of the process `name`, or count it, unless it is routine or nobody follows."""
+        """Print or count a line of the process `name`, unless it is routine or `follow` is off."""
         if not self.follow or ROUTINE.search(line):
             return
         now = int(time.monotonic())
@@ -68,6 +68,6 @@ class Console:
         self._print(f"{label} {line}")
 
     def _print(self, text: str) -> None:
-        # A terminal that was closed must not stop what still has to be ended in order.
+        # A closed terminal must not keep the other processes from being stopped in order.
         with suppress(OSError):
-            print(text.encode(self._encoding, "replace").decode(self._encoding), flush=True)  # noqa: T201  # the terminal is what this class is for
+            print(text.encode(self._encoding, "replace").decode(self._encoding), flush=True)  # noqa: T201  # printing is the purpose of this class

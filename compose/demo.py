@@ -2,7 +2,7 @@
 
     python -m compose.demo
 
-Uses the stack that answers on `PORT` (8000); where there is none it starts one, and ends it afterwards.
+Uses the stack that answers on `PORT` (8000). If there is none, it starts one and stops it afterwards.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Json = dict[str, Any]
 
 
 class DemoFailed(Exception):
-    """The service did not do what was asked; the message says what."""
+    """The service did not do what it was asked to; the message says what."""
 
 
 def upload(client: httpx.Client) -> str:
-    """Send the sample; the id of its job."""
+    """Send the sample and return its job's id."""
     with SAMPLE.open("rb") as file:
         accepted = ask(client, "POST", "/api/files/upload", files={"file": (SAMPLE.name, file, "text/csv")})
     return str(accepted["job_id"])
 
 
 def follow(client: httpx.Client, job_id: str, console: Console) -> Json:
-    """Show the job's progress until it has ended; the job."""
+    """Show the job's progress until it has ended, and return the job. Raises `DemoFailed` after `JOB_TIMEOUT_S`."""
     deadline = time.monotonic() + JOB_TIMEOUT_S
     with Progress(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), console=console, transient=True) as progress:
         bar = progress.add_task("waiting", total=100)
@@ -59,7 +59,7 @@ def follow(client: httpx.Client, job_id: str, console: Console) -> Json:
 
 
 def ask(client: httpx.Client, method: str, path: str, **request: Any) -> Json:  # noqa: ANN401  # handed on to httpx
-    """The JSON of an answer; raises DemoFailed where it is a problem."""
+    """Send a request and return the answer's JSON. Raises `DemoFailed` if the answer is an error."""
     response = client.request(method, path, **request)
     if response.is_error:
         raise DemoFailed(f"{method} {path} answered {response.status_code}: {response.text}")
@@ -68,7 +68,7 @@ def ask(client: httpx.Client, method: str, path: str, **request: Any) -> Json:  
 
 
 def as_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
-    """A table for the terminal; cell contents are shown as they are, never taken for markup."""
+    """Make a table for the terminal; cell contents are shown as they are and never read as markup."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column in {"count", "row", "column"} else "left")
@@ -78,7 +78,7 @@ def as_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]
 
 
 def printable(value: object) -> Text:
-    """A value as one line of plain text."""
+    """Turn a value into one line of plain text."""
     return Text("" if value is None else str(value).replace("\n", "⏎"))
 
 
@@ -96,7 +96,7 @@ def show(client: httpx.Client, job: Mapping[str, Any], console: Console) -> None
 
 
 def main() -> int:
-    """Run the demo; the exit code."""
+    """Run the demo and return the exit code."""
     console = Console()
     try:
         with ExitStack() as stack:
@@ -111,7 +111,7 @@ def main() -> int:
     except StopAsked:
         return 0
     except (DemoFailed, StackFailed, ServiceFailed, OSError, httpx.HTTPError) as problem:
-        print(f"demo: {problem}", file=sys.stderr)  # noqa: T201  # a command line's last word
+        print(f"demo: {problem}", file=sys.stderr)  # noqa: T201  # a command's report
         return 1
 
 

@@ -1,9 +1,9 @@
-"""Start a program that dies with its parent and does not run as root: what must happen between fork and exec.
+"""Start a program that dies with its parent and does not run as root; this does the steps needed between fork and exec.
 
     python launch.py [--die-by SIGNAL --parent PID] [--identity own|nobody|namespace] -- PROGRAM [ARGUMENT…]
 
-A program of its own rather than a `preexec_fn`, which is unsafe in a process with threads. Only the standard library, and imports
-nothing of this project: it also has to start where the project's folder cannot be read any more.
+It is a separate program rather than a `preexec_fn`, which is unsafe in a process with threads. It uses only the standard library and imports nothing of
+this project, because it also has to start when the project's folder can no longer be read.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ CLONE_NEWUSER = 0x10000000
 NOBODY = 65534
 
 IDENTITIES = ("own", "nobody", "namespace")
-"""As whom the program runs: unchanged; as the user nobody; as nobody within a user namespace, which outside of it is still the caller."""
+"""The user that the program runs as: the caller; the user nobody; or nobody inside a user namespace, which outside of it is still the caller."""
 
 
 def enter_user_namespace() -> None:
-    """Become nobody in a new user namespace where nobody stands for the caller; OSError where the kernel does not allow it."""
+    """Become nobody in a new user namespace, in which nobody stands for the caller. Raises `OSError` if the kernel does not allow it."""
     user, group = os.geteuid(), os.getegid()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWUSER) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), "user namespace")
-    # user_namespaces(7): a group map is refused to the unprivileged until setgroups is given up.
+    # user_namespaces(7): an unprivileged process may not write a group map before it gives up setgroups.
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{NOBODY} {user} 1")
     Path("/proc/self/gid_map").write_text(f"{NOBODY} {group} 1")
 
 
 def become_nobody() -> None:
-    """Give up root for the user nobody, with no further groups."""
+    """Change from root to the user nobody, with no supplementary groups."""
     os.setgroups([])
     os.setgid(NOBODY)
     os.setuid(NOBODY)
 
 
 def die_with_parent(die_by: signal.Signals, parent: int) -> None:
-    """Have the kernel send `die_by` to this process when its parent ends (Linux; elsewhere nothing happens)."""
+    """Make the kernel send `die_by` to this process when its parent ends (on Linux; elsewhere this does nothing)."""
     if not sys.platform.startswith("linux"):
         return
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(die_by), 0, 0, 0)
-    if os.getppid() != parent:  # it had ended before it was asked for
+    if os.getppid() != parent:  # the parent ended before the call above
         sys.exit(1)
 
 
@@ -64,7 +64,7 @@ def main() -> None:
         become_nobody()
     elif arguments.identity == "namespace":
         enter_user_namespace()
-    if arguments.die_by is not None:  # last: a change of identity clears it, prctl(2)
+    if arguments.die_by is not None:  # last, because a change of identity clears it, prctl(2)
         die_with_parent(arguments.die_by, arguments.parent)
     os.execvp(arguments.program[0], arguments.program)  # noqa: S606  # the caller names the program, no shell is involved
 

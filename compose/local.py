@@ -1,9 +1,9 @@
-"""The whole stack on one machine, without Docker and without root: PostgreSQL and Valkey from wheels, api, worker and dispatcher.
+"""Run the whole stack on one machine, without Docker and without root: PostgreSQL and Valkey from wheels, api, worker and dispatcher.
 
     python -m compose.local
 
-`PORT` (8000) is where the API listens, `RUN_DIR` (.local) where the data lies between runs. Exits 0 when it was asked to stop
-(SIGINT, SIGTERM), 1 when a part could not start or ended by itself.
+The API listens on `PORT` (8000); `RUN_DIR` (.local) keeps the data between runs. Exits 0 after it was asked to stop (SIGINT, SIGTERM, SIGHUP), and 1 if a
+part could not start or ended by itself.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ DEFAULTS = {
     "WORKER_SHUTDOWN_TIMEOUT_S": "5",
     "PYTHONUNBUFFERED": "1",
 }
-"""Settings of the local stack where the environment says nothing else."""
+"""Settings of the local stack, unless the environment sets them."""
 API_DEFAULTS = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
-"""glibc gives freed body buffers back to the system and takes them again, page by page; so large, they are kept for the next upload."""
+"""With its default thresholds glibc returns freed body buffers to the system and takes them again page by page; with these it keeps them for reuse."""
 
 
 class StackFailed(Exception):
-    """A part could not start or ended by itself; the message says which, with its last lines."""
+    """A part could not start or ended by itself; the message names it and has its last lines."""
 
 
 class StopAsked(Exception):
-    """A signal asked for the end while the stack was starting."""
+    """A signal asked the stack to stop while it was starting."""
 
 
 class Stack:
-    """Five processes that live and end together."""
+    """Five processes that run and end together."""
 
     def __init__(self, run_dir: Path, *, port: int) -> None:
         self.run_dir = run_dir
@@ -69,11 +69,11 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the API answers."""
+        """The URL of the API."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start everything and return when the API answers that it is healthy. Raises ServiceFailed, StackFailed, StopAsked."""
+        """Start everything and return when the API is healthy. Raises `ServiceFailed`, `StackFailed` or `StopAsked`."""
         postgres = self._serve(start_postgres(self.run_dir))
         valkey = self._serve(start_valkey(self.run_dir))
         environment = self._environment(postgres.url, valkey.url)
@@ -89,13 +89,13 @@ class Stack:
             time.sleep(POLL_S)
 
     def watch(self) -> None:
-        """Return when a signal asks for the end; raise StackFailed when a part ends by itself."""
+        """Wait until a signal asks the stack to stop. Raises `StackFailed` if a part ends by itself."""
         while not self._signals:
             self._raise_if_over()
             time.sleep(POLL_S)
 
     def stop(self) -> None:
-        """End api, worker, dispatcher, then the servers that they need. A further signal ends all of them at once."""
+        """Stop api, worker and dispatcher, then the servers that they need. Another signal kills all of them at once."""
         for child in (*self._apps, *(service.child for service in reversed(self._services))):
             child.stop()
         (self.run_dir / "env").unlink(missing_ok=True)
@@ -152,12 +152,12 @@ class Stack:
         uploads = self.run_dir / "uploads"
         uploads.mkdir(exist_ok=True)
         metrics = self.run_dir / "metrics"
-        shutil.rmtree(metrics, ignore_errors=True)  # counts of processes that are gone
+        shutil.rmtree(metrics, ignore_errors=True)  # it holds counts of processes that no longer exist
         own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
         return {**DEFAULTS, **os.environ, **own}
 
     def _write_environment(self, environment: Mapping[str, str]) -> None:
-        """Leave what is needed to run one of the processes by hand: `set -a; . .local/env`."""
+        """Write the settings needed to run one of the processes by hand: `set -a; . .local/env`."""
         names = ("DATABASE_URL", "REDIS_URL", "UPLOAD_DIR", "WEBHOOK_ALLOW_PRIVATE_ADDRESSES")
         path = self.run_dir / "env"
         path.touch(mode=0o600)
@@ -165,9 +165,9 @@ class Stack:
 
 
 def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
-    """The project's own processes, in the order in which they are started and stopped."""
+    """Return the commands of the project's own processes, in the order in which they are started and stopped."""
     celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker"]
-    # SIGTERM lets Celery finish what it has begun, or give it back after WORKER_SHUTDOWN_TIMEOUT_S; SIGQUIT drops it.
+    # On SIGTERM Celery finishes what it has begun, or gives it back after WORKER_SHUTDOWN_TIMEOUT_S; on SIGQUIT it drops it.
     patience_s = float(environment["WORKER_SHUTDOWN_TIMEOUT_S"]) + 10.0
     celery_stop = ((signal.SIGTERM, patience_s), (signal.SIGQUIT, 5.0))
     return [
@@ -195,14 +195,14 @@ def application_commands(port: int, environment: Mapping[str, str]) -> list[Comm
 
 
 def describe_exit(status: int) -> str:
-    """An exit status in words."""
+    """Describe an exit status in words."""
     if status >= 0:
         return f"exit code {status}"
     return signal.Signals(-status).name
 
 
 def last_lines(child: Child) -> str:
-    """The end of a child's output, for a message."""
+    """Return the end of a child's output, for a message."""
     lines = "\n  ".join(child.last_lines)
     return f"Its last lines (all of them: {child.log_file}):\n  {lines}"
 
@@ -213,7 +213,7 @@ def is_healthy(port: int) -> bool:
 
 
 def health(port: int) -> Mapping[str, object] | None:
-    """The answer of `GET /api/health` if it is 200, None if something else or nobody answers."""
+    """Return the body of `GET /api/health` if it is this service's and 200; None if anything else or nothing answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3.0)
     with suppress(OSError, http.client.HTTPException, ValueError):
         connection.request("GET", "/api/health")
@@ -226,7 +226,7 @@ def health(port: int) -> Mapping[str, object] | None:
 
 
 def choose_port(wanted: int) -> int:
-    """`wanted` if it is free, else another one."""
+    """Return `wanted` if it is free, otherwise another free port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -238,7 +238,7 @@ def choose_port(wanted: int) -> int:
 
 @contextmanager
 def only_one(run_dir: Path) -> Iterator[None]:
-    """Hold the folder for this process; raises StackFailed where another one holds it."""
+    """Lock the folder for this process. Raises `StackFailed` if another process holds it."""
     run_dir.mkdir(parents=True, exist_ok=True)
     with (run_dir / "lock").open("a+") as lock:
         try:
@@ -256,7 +256,7 @@ def only_one(run_dir: Path) -> Iterator[None]:
 
 
 def announce(stack: Stack) -> None:
-    """Say where it is and what to try."""
+    """Print the stack's addresses and what to try."""
     sample = Path("tests/data/orders.csv")
     lines = [
         "",
@@ -265,20 +265,20 @@ def announce(stack: Stack) -> None:
         f"Try it:          curl -F file=@{sample} {stack.url}/api/files/upload",
         f"Data and logs:   {stack.run_dir}",
         "",
-        "Webhooks may go to private addresses here (WEBHOOK_ALLOW_PRIVATE_ADDRESSES=true): right for trying, not for a server.",
-        "Ctrl-C ends everything; the data stays.",
+        "Webhooks may go to private addresses here (WEBHOOK_ALLOW_PRIVATE_ADDRESSES=true): fine for trying out, not for a server.",
+        "Ctrl-C stops everything; the data stays.",
         "",
     ]
     stack.console.say("\n".join(lines))
 
 
 def chosen_run_dir() -> Path:
-    """`RUN_DIR`, or .local in the project's root."""
+    """Return `RUN_DIR`, or .local in the project's root."""
     return Path(os.environ.get("RUN_DIR") or ROOT / ".local").resolve()
 
 
 def chosen_port() -> int:
-    """`PORT`, or 8000. Raises StackFailed where it is no port."""
+    """Return `PORT`, or 8000. Raises `StackFailed` if it is not a port number."""
     text = os.environ.get("PORT") or "8000"
     if not text.isdecimal() or not 0 < int(text) < 2**16:
         raise StackFailed(f"PORT is {text!r}: it must be a number from 1 to 65535.")
@@ -287,7 +287,7 @@ def chosen_port() -> int:
 
 @contextmanager
 def running_stack() -> Iterator[Stack]:
-    """A stack that is up and announced in no way yet; stopped at the end. Raises StackFailed, ServiceFailed, StopAsked."""
+    """Start a stack for the block and stop it afterwards; the caller announces it. Raises `StackFailed`, `ServiceFailed` or `StopAsked`."""
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
         stack = Stack(run_dir, port=choose_port(wanted))
@@ -304,7 +304,7 @@ def running_stack() -> Iterator[Stack]:
 
 
 def main() -> int:
-    """Run the stack until a signal asks for its end."""
+    """Run the stack until a signal asks it to stop; return the exit code."""
     try:
         with running_stack() as stack:
             announce(stack)
@@ -314,7 +314,7 @@ def main() -> int:
     except StopAsked:
         return 0
     except (StackFailed, ServiceFailed, OSError) as problem:
-        print(f"rowgate: {problem}", file=sys.stderr)  # noqa: T201  # a command line's last word
+        print(f"rowgate: {problem}", file=sys.stderr)  # noqa: T201  # a command's report
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""Make requirements.lock (the service) and requirements-dev.lock (local servers and tools) anew: exact pins with the hashes of every file of a release.
+"""Regenerate requirements.lock (the service) and requirements-dev.lock (local servers and tools): exact pins with the hashes of all files of a release.
 
     python -m compose.lock           # the newest releases that the requirements and requirements-hold.txt allow
     python -m compose.lock --keep    # what is pinned now stays as it is, as far as the requirements allow
@@ -28,25 +28,25 @@ HEADERS = {
 
 
 def read_bounds(names: Sequence[str]) -> list[str]:
-    """The lower bounds of requirement files, without their references to the locks and to each other."""
+    """Return the lower bounds of requirement files, without their references to the locks and to each other."""
     lines = [line.strip() for name in names for line in (ROOT / name).read_text().splitlines()]
     return [line for line in lines if line and not line.startswith(("#", "-"))]
 
 
 def read_pins(text: str) -> dict[str, str]:
-    """The pins of a lock by name, each with its marker and its hashes, as it stands in the file."""
+    """Return the pins of a lock by name, each with its marker and its hashes, as it stands in the file."""
     pins = re.findall(r"^([A-Za-z0-9][\w.-]*)(==.*\n(?:[ \t]+.*\n)*)", text, re.MULTILINE)
     return {name: name + rest for name, rest in pins}
 
 
 def resolve(bounds: Sequence[str], constraints: Sequence[Path], *, preferred: str) -> dict[str, str]:
-    """The pins that meet the bounds; those of `preferred` are taken wherever they do."""
+    """Return the pins that meet the bounds; those of `preferred` are kept if they do."""
     with tempfile.TemporaryDirectory(prefix="rowgate-lock-") as folder:
         source, output = Path(folder) / "bounds.txt", Path(folder) / "lock.txt"
         source.write_text("\n".join(bounds) + "\n")
         output.write_text(preferred)
         uv = str(Path(sys.executable).with_name("uv"))
-        # Neither where packages came from nor how this was called belongs into the file.
+        # The file must not name the index or the command line that it was made with.
         silent = ["--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
         wanted = ["--universal", "--python-version", OLDEST, "--generate-hashes"]
         limits = [argument for path in constraints for argument in ("--constraint", str(path))]
@@ -61,7 +61,7 @@ def write(path: Path, pins: dict[str, str]) -> None:
 
 
 def main() -> int:
-    """Write both locks."""
+    """Write both locks; return the exit code."""
     parser = argparse.ArgumentParser(description="Make the locks anew.")
     parser.add_argument("--keep", action="store_true", help="keep the versions that are pinned now")
     arguments = parser.parse_args()

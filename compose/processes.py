@@ -1,4 +1,4 @@
-"""Child processes: each in a session of its own, its output kept in a file, ended gently before it is ended by force."""
+"""Child processes: each has its own session, its output goes to a log file, and it is asked to end before it is killed."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ LineSink = Callable[[str, str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """A program and how it wants to be treated."""
+    """A program to run, and how to stop it."""
 
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str] | None = None
-    """None: that of this process."""
+    """None means the environment of this process."""
     stop_signals: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 10.0),)
-    """Signals in the order in which they are tried, each with the seconds that it is given; at the end comes SIGKILL."""
+    """Signals in the order in which they are tried, each with the seconds to wait after it; SIGKILL follows the last one."""
     orphan_signal: signal.Signals = signal.SIGTERM
-    """What the kernel sends to it when this process dies (Linux)."""
+    """The signal that the kernel sends to the program when this process dies (Linux)."""
     identity: str = "own"
     """See `launch.IDENTITIES`."""
     directory: Path | None = None
 
 
 def launched(command: Command) -> list[str]:
-    """The command line that starts `command` through `launch.py`, tied to this process."""
+    """Return the command line that starts `command` through `launch.py`, tied to this process."""
     tie = ["--die-by", command.orphan_signal.name, "--parent", str(os.getpid()), "--identity", command.identity]
     return [base_python(), "-I", "-S", str(LAUNCH), *tie, "--", *command.arguments]
 
 
 def base_python() -> str:
-    """The interpreter beneath the virtual environment: it starts faster and needs none of its packages."""
+    """Return the interpreter that the virtual environment is based on: it starts faster, and no packages are needed."""
     return getattr(sys, "_base_executable", None) or sys.executable
 
 
 class Child:
-    """One running child. Start it from the main thread: the kernel ties it to the thread that forked it."""
+    """One running child process. Start it from the main thread, because the kernel ties it to the thread that forked it."""
 
     def __init__(self, command: Command, *, log_file: Path, on_line: LineSink | None = None) -> None:
         self.command = command
@@ -83,20 +83,20 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process' id; also that of its session and of its process group."""
+        """The id of the process, which is also the id of its session and its process group."""
         return self._process.pid
 
     def exit_status(self) -> int | None:
-        """None while it runs; else its exit code, or minus the signal that ended it."""
+        """Return None while the process runs, then its exit code, or minus the number of the signal that ended it."""
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the leader, if it is still there."""
+        """Send a signal to the process itself, if it still exists."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     def stop(self) -> None:
-        """End it and return when it is gone. Signals go to the leader alone: it knows in which order its own children end."""
+        """Stop the process and return when it is gone. Only the process itself is signalled: it knows in which order to end its own children."""
         for stop_signal, patience_s in self.command.stop_signals:
             if self._process.poll() is not None:
                 break
@@ -106,7 +106,7 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """End it, and what is left of its process group, at once."""
+        """Kill the process and the rest of its process group at once."""
         kill_group(self.pid)
         self._process.wait()
         self._reader.join(timeout=2.0)
@@ -130,13 +130,13 @@ class Child:
 
 
 def kill_group(pid: int) -> None:
-    """SIGKILL to every process of the group `pid`; none left is fine."""
+    """Send SIGKILL to every process of the group `pid`; an empty group is not an error."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float, interval_s: float = 0.05) -> bool:
-    """Whether `condition` became true within `timeout_s` seconds."""
+    """Wait until `condition` is true; return whether that happened within `timeout_s` seconds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

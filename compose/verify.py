@@ -1,8 +1,8 @@
-"""Prove the containers: build them, bring them up, send files through them, kill and restart parts of them, stop, start and scale them.
+"""Test the containers: build them, bring them up, send files through them, kill and restart parts of them, stop, start and scale them.
 
     python -m compose.verify
 
-Works in a project of its own with volumes of its own, and removes both. Skipped, with the reason, where no Docker engine answers.
+Works in a separate Compose project with its own volumes, and removes both. Skipped, with the reason, if no Docker engine answers.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ START_TIMEOUT_S = 240
 STEP_TIMEOUT_S = 120.0
 HEADINGS, BAD_ROW = ("id", "amount"), 21
 TESTS_INSIDE = ("tests/shared/test_settings.py", "tests/features/jobs")
-"""A part of the suite, for the time it takes; `docker compose run --rm tests` runs all of it."""
+"""A part of the test suite, to save time; `docker compose run --rm tests` runs all of it."""
 LONG_ROWS = 1_000_000
 SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
-"""So that a job lasts long enough to be disturbed."""
+"""Settings that make a job last long enough to be disturbed."""
 TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
 
 RECEIVER = """
@@ -52,11 +52,11 @@ http.server.HTTPServer(("0.0.0.0", 9000), Receiver).serve_forever()
 
 
 class Unproven(Exception):
-    """Something that must hold does not; the message says what."""
+    """Something that must hold does not hold; the message says what."""
 
 
 class Stack:
-    """One Compose project: the real files, a receiver of webhooks beside them, the leave to call it, and a worker in small steps."""
+    """One Compose project: the real files, a webhook receiver next to them, permission to call it, and a worker that works in small steps."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -68,7 +68,7 @@ class Stack:
         self._command = ["docker", "compose", "--progress", "quiet", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
 
     def compose(self, *arguments: str, check: bool = True, **environment: str) -> str:
-        """Run `docker compose`; its standard output. Raises Unproven where it fails."""
+        """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
         variables = {**os.environ, "PORT": str(self.port), **environment}
         result = subprocess.run([*self._command, *arguments], check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
         if check and result.returncode != 0:
@@ -82,12 +82,12 @@ class Stack:
         require(healthy >= SERVICES, f"Not healthy: {', '.join(sorted(SERVICES - healthy))}.")
 
     def health(self) -> dict[str, list[str]]:
-        """The state of each container, by service."""
+        """Return the health of each container, by service."""
         states = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
         return {name: [state["Health"] for state in states if state["Service"] == name] for name in {state["Service"] for state in states}}
 
     def require_quiet_logs(self, *, since: datetime) -> None:
-        """Raises Unproven where anything has logged trouble since then."""
+        """Raise `Unproven` if anything has logged an error since then."""
         logs = self.compose("logs", "--no-color", "--since", since.isoformat()).splitlines()
         lines = [line for line in logs if TROUBLE.search(line)]
         require(not lines, "There is trouble in the logs:\n  " + "\n  ".join(lines[:20]))
@@ -97,18 +97,18 @@ class Stack:
         self.compose("down")
 
     def remove(self) -> None:
-        """Leave nothing behind: no containers, volumes or images."""
+        """Remove everything: containers, volumes and images."""
         self.compose("--profile", "tests", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
 
 
 def require(condition: object, message: str) -> None:
-    """Raise Unproven with `message` unless `condition` holds."""
+    """Raise `Unproven` with `message` unless `condition` holds."""
     if not condition:
         raise Unproven(message)
 
 
 def say(message: str) -> None:
-    """Print one line about what is going on, and when."""
+    """Print one line of progress with the time."""
     print(f"compose-test: {time.monotonic() - STARTED:4.0f} s  {message}", flush=True)  # noqa: T201  # a command's report
 
 
@@ -116,7 +116,10 @@ STARTED = time.monotonic()
 
 
 def wait_for(client: httpx.Client, path: str, what: str, condition: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
-    """Ask for `path` until its JSON satisfies `condition`, also while the service does not answer; raises Unproven after two minutes."""
+    """Request `path` until its JSON satisfies `condition`, and return it; keeps trying if the service does not answer.
+
+    Raises `Unproven` after two minutes.
+    """
     deadline = time.monotonic() + STEP_TIMEOUT_S
     answer: Mapping[str, Any] = {}
     while True:
@@ -132,13 +135,13 @@ def wait_for(client: httpx.Client, path: str, what: str, condition: Callable[[Ma
 
 
 def make_csv(rows: int) -> bytes:
-    """A table with one bad cell, in row 21."""
+    """Make a CSV table with one bad cell, in row 21."""
     lines = [",".join(HEADINGS), *(f"{number},{'many' if number == BAD_ROW - 1 else number * 3}" for number in range(1, rows + 1))]
     return ("\n".join(lines) + "\n").encode()
 
 
 def make_xlsx(folder: Path) -> bytes:
-    """The same table."""
+    """Make the same table as an XLSX workbook."""
     workbook = openpyxl.Workbook(write_only=True)
     sheet = workbook.create_sheet()
     for row in csv.reader(make_csv(20).decode().splitlines()):
@@ -148,7 +151,7 @@ def make_xlsx(folder: Path) -> bytes:
 
 
 def make_xls(folder: Path) -> bytes:
-    """The same table."""
+    """Make the same table as an XLS workbook."""
     workbook = xlwt.Workbook()
     sheet = workbook.add_sheet("table")
     for number, row in enumerate(csv.reader(make_csv(20).decode().splitlines())):
@@ -159,8 +162,8 @@ def make_xls(folder: Path) -> bytes:
 
 
 def send(client: httpx.Client, name: str, content: bytes) -> str:
-    """Upload a file; the job's id."""
-    # RE2 has no look-ahead: each of these values is judged by itself, so a long file takes some seconds on any machine.
+    """Upload a file and return the job's id."""
+    # RE2 has no look-ahead, so each of these values is checked separately and a long file takes some seconds on any machine.
     schema = {"fields": [{"name": "id", "type": "string", "constraints": {"pattern": "(?=[0-9])[0-9]+"}}, {"name": "amount", "type": "integer"}]}
     fields = {"webhook_url": "http://receiver:9000/done", "schema": json.dumps(schema)}
     answer = client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
@@ -169,7 +172,7 @@ def send(client: httpx.Client, name: str, content: bytes) -> str:
 
 
 def prove_end(client: httpx.Client, job_id: str, *, rows: int) -> None:
-    """The job comes to its end, with the one error that its file has, and its webhook arrives."""
+    """Check that the job ends with the one error that its file has, and that its webhook arrives."""
     job = wait_for(client, f"/api/jobs/{job_id}", "The end of the job", lambda job: job.get("status") not in {"QUEUED", "PROCESSING"})
     require((job["status"], job["rows_processed"], job["rows_failed"]) == ("COMPLETED", rows, 1), f"The job ended as {job}")
     errors = client.get(f"/api/jobs/{job_id}/errors").raise_for_status().json()["errors"]
@@ -184,14 +187,14 @@ def prove_end(client: httpx.Client, job_id: str, *, rows: int) -> None:
 
 
 def start_long_job(client: httpx.Client) -> str:
-    """A job that is running, and will be for some seconds."""
+    """Start a job that runs for some seconds; return its id once it is running."""
     job_id = send(client, "long.csv", make_csv(LONG_ROWS))
     wait_for(client, f"/api/jobs/{job_id}", "The start of the job", lambda job: 0 < job["rows_processed"] < LONG_ROWS)
     return job_id
 
 
 def prove_containment(stack: Stack) -> None:
-    """The containers of the application are not root, no container can write to its own file system, and none is published to others by mistake."""
+    """Check that the application does not run as root, that no container can write to its file system, and that none is published by mistake."""
     for service in ("api", "worker", "dispatcher"):
         require(stack.compose("exec", "-T", service, "id", "-u").strip() == "10001", f"{service} does not run as the user 10001.")
     for service in SERVICES:
@@ -199,12 +202,12 @@ def prove_containment(stack: Stack) -> None:
         require(not written.strip(), f"{service} can write to its own file system.")
     require('"event": "published"' in stack.compose("logs", "--no-color", "api"), "The API does not say where it is published.")
     ask = "python3 -c 'import shared.settings; shared.settings.get_settings()' 2>&1 || true"
-    answer = stack.compose("run", "--rm", "--no-deps", "-T", "api", "sh", "-c", ask, PUBLISH_ADDRESS="0.0.0.0")  # noqa: S104  # what is to be refused
+    answer = stack.compose("run", "--rm", "--no-deps", "-T", "api", "sh", "-c", ask, PUBLISH_ADDRESS="0.0.0.0")  # noqa: S104  # this must be refused
     require("set API_KEYS" in answer, "An API without keys can be published everywhere.")
 
 
 def prove_metrics(stack: Stack, client: httpx.Client) -> None:
-    """Every part counts what it does."""
+    """Check that every part serves metrics."""
     require("rowgate_uploads_total" in client.get("/metrics").text, "The API shows no metrics.")
     for service, name in (("worker", "rowgate_rows_processed_total"), ("dispatcher", "rowgate_webhook_attempts_total")):
         fetch = f"import urllib.request as r; print(r.urlopen('http://{service}:9100/metrics', timeout=5).read().decode())"
@@ -212,10 +215,10 @@ def prove_metrics(stack: Stack, client: httpx.Client) -> None:
 
 
 def prove_recovery(stack: Stack, client: httpx.Client) -> None:
-    """A worker that is killed, and a Redis and a database that restart under a job, cost nothing but time."""
+    """Check that jobs survive the death of their worker, and a restart of Redis and the database."""
     say("killing the worker in the middle of a job")
     job_id = start_long_job(client)
-    # The program, not its init: the container ends, and comes back by itself.
+    # Kills the program rather than its init, so that the container ends and is restarted by Docker.
     stack.compose("exec", "-T", "worker", "sh", "-c", "kill -9 $(cat /proc/1/task/1/children)", check=False)
     prove_end(client, job_id, rows=LONG_ROWS)
     say("restarting Redis and the database under a job")
@@ -227,7 +230,7 @@ def prove_recovery(stack: Stack, client: httpx.Client) -> None:
 
 
 def prove(stack: Stack, folder: Path) -> None:
-    """Everything, in order."""
+    """Run all checks, in order."""
     with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30.0) as client:
         stack.compose("--profile", "tests", "config", "-q")
         say("building")
@@ -258,7 +261,7 @@ def prove(stack: Stack, folder: Path) -> None:
 
 
 def engine_problem() -> str | None:
-    """Why containers cannot be tried here, or None."""
+    """Return why the containers cannot be tested here; None if they can."""
     for command in (["docker", "info"], ["docker", "compose", "version"]):
         try:
             result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)  # noqa: S603  # fixed commands
@@ -272,7 +275,7 @@ def engine_problem() -> str | None:
 
 
 def main() -> int:
-    """Prove the containers; the exit code."""
+    """Test the containers and return the exit code."""
     problem = engine_problem()
     if problem is not None:
         say(f"skipped: {problem}")
@@ -286,7 +289,7 @@ def main() -> int:
             say(f"failed: {failure}")
             return 1
         finally:
-            say("removing it")
+            say("removing everything")
             stack.remove()
     say("passed")
     return 0

@@ -1,8 +1,8 @@
-"""End what a killed supervisor left behind.
+"""End the processes that a killed supervisor left behind.
 
-Reads process groups, one id a line, from standard input. When the input ends the supervisor is gone, and with it whoever would have ended
-these groups: they get a moment to end by themselves (the kernel told their leaders, see `launch.py`), then SIGKILL. After an orderly stop
-there is nothing left to do. Only the standard library.
+Reads process group ids, one per line, from standard input. When the input ends, the supervisor is gone and can no longer end these groups. They get a
+moment to end by themselves (the kernel has signalled their leaders, see `launch.py`), then SIGKILL. After an orderly stop there is nothing left to do.
+Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PATIENCE_S = 2.0
 
 
 def exists(group: int) -> bool:
-    """Whether a process of this group is left."""
+    """Whether any process of this group still exists."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
@@ -28,7 +28,7 @@ def exists(group: int) -> bool:
 
 
 def main() -> None:
-    """Wait for the end of the input, then for the end of the groups."""
+    """Wait for the end of the input, then end the groups."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     groups = [int(line) for line in sys.stdin]

@@ -1,1 +1,1 @@
-"""What every slice may use; it knows no slice."""
+"""Code that every slice may use. It imports no slice."""

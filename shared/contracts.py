@@ -1,4 +1,4 @@
-"""The only words that slices share: task references and events."""
+"""The contracts between slices: shared task references, their payloads, and events."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MAINTENANCE_QUEUE = "maintenance"
 
 
 class ProcessJob(Payload):
-    """Look whether this job waits, and run it."""
+    """Run this job if it is waiting."""
 
     job_id: uuid.UUID
 
 
 PROCESS_JOB = TaskRef("processing.process_job", PROCESSING_QUEUE, ProcessJob)
-"""A doorbell: sent by whoever makes a job QUEUED; running it twice does nothing the second time."""
+"""Sent whenever a job becomes QUEUED. It is only a signal ("ring"): running it a second time does nothing."""
 
 
 class PurgeJob(Payload):
@@ -30,7 +30,7 @@ class PurgeJob(Payload):
 
 
 PURGE_JOB = TaskRef("errors.purge_job", MAINTENANCE_QUEUE, PurgeJob)
-"""Removes error records of older attempts, and all of a deleted job, in batches."""
+"""Removes, in batches, the error records of older attempts, and everything of a deleted job."""
 
 EventName = Literal["job.completed", "job.failed", "job.cancelled"]
 

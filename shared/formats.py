@@ -1,6 +1,7 @@
-"""File formats: one declaration for each, that the check of an upload and the reading of a job both ask.
+"""File formats: one declaration per format, used both to check uploads and to read files.
 
-A slice declares its formats in its `formats.py`, which every process loads. A declaration is light: the reader is named, and imported by whoever reads.
+A slice declares its formats in its `formats.py`, which every process loads. A declaration is light: it only names its reader, which is imported when a
+file is read.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFormat:
-    """What a format's files are called, what their bytes look like, and what opens them."""
+    """A file format: its extensions, its signatures, and the function that opens its files."""
 
     extensions: tuple[str, ...]
     """In lower case, without the dot."""
     media_types: tuple[str, ...]
     description: str
-    """What such a file is, in a sentence: `an .xls workbook`."""
+    """A name for such a file, for use in a sentence: `an .xls workbook`."""
     family: str
-    """Formats of one family may carry each other's extension: a file is read as what its bytes say. In a sentence: `no {family}`."""
+    """Files of one family may carry each other's extensions; a file is read according to its bytes. Used in a sentence as `no {family}`."""
     remedy: str
-    """What to do about a file that claims to be of this format and is not: `Save it from Excel again`."""
+    """What to do if a file has this format's extension but is something else: `Save it from Excel again`."""
     signatures: tuple[bytes, ...] = ()
-    """First bytes, of which each file has one; none: text, which is known by its extension only."""
+    """The byte sequences that such files may begin with; empty for text, which is known only by its extension."""
     opener: str
-    """`package.module:function`, which opens a file as a table (see `open_table` of the slice that declares it)."""
+    """The function that opens a file as a table, as `package.module:function` (see `open_table` of the slice that declares the format)."""
 
     def load_opener(self) -> Callable[..., Any]:
-        """Import what opens a file."""
+        """Import and return the function that opens a file."""
         opener: Callable[..., Any] = pkgutil.resolve_name(self.opener)
         return opener
 
@@ -39,40 +40,40 @@ _formats: dict[str, FileFormat] = {}
 
 
 def register_format(file_format: FileFormat) -> None:
-    """Declare a format, once. Raises `ValueError` if another one has one of its extensions."""
+    """Declare a format; declaring the same one again has no effect. Raises `ValueError` if another format has one of its extensions."""
     for extension in file_format.extensions:
         if _formats.setdefault(extension, file_format) != file_format:
             raise ValueError(f"Two formats have the extension .{extension}: {_formats[extension].opener} and {file_format.opener}.")
 
 
 def list_formats() -> Sequence[FileFormat]:
-    """All formats, by their first extension."""
+    """Return all formats, ordered by their first extension."""
     return sorted(set(_formats.values()), key=lambda file_format: file_format.extensions[0])
 
 
 def list_extensions() -> Sequence[str]:
-    """The extensions of all formats, in alphabetical order."""
+    """Return the extensions of all formats, in alphabetical order."""
     return sorted(_formats)
 
 
 def get_extension(filename: str) -> str | None:
-    """The extension of a file's name in lower case; None if no format has it."""
+    """Return the extension of a file's name in lower case; None if no format has it."""
     extension = filename.rpartition(".")[2].lower() if "." in filename else ""
     return extension if extension in _formats else None
 
 
 def find_by_extension(extension: str) -> FileFormat | None:
-    """The format that has this extension."""
+    """Return the format that has this extension; None if there is none."""
     return _formats.get(extension)
 
 
 def find_by_contents(head: bytes) -> FileFormat | None:
-    """The format with a signature that `head`, the first bytes of a file, begins with; None for text."""
+    """Return the format whose signature a file's first bytes (`head`) begin with; None for text."""
     return next((file_format for file_format in list_formats() if head.startswith(file_format.signatures)), None)
 
 
 def find_format(filename: str, head: bytes) -> FileFormat:
-    """The format to read a file as: by its bytes, then by its extension, then text."""
+    """Return the format to read a file as: by its bytes, otherwise by its extension, otherwise text."""
     by_contents = find_by_contents(head)
     if by_contents is not None:
         return by_contents

@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment (and `.env`), with its unit in its name; nonsense stops the start."""
+"""Every setting, read once from the environment (and `.env`), with its unit in its name; an invalid value stops the start."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MEBIBYTE = 2**20
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
-"""What a request may hold beside the file: the other form fields and the multipart framing."""
+"""Allowance for what a request holds besides the file: the other form fields and the multipart framing."""
 MIN_SECRET_BYTES = 16
-SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # everybody knows it
+SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # publicly known
 
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
-"""A name (IDNA in ASCII), every name below one, or an address."""
+"""A host name (IDNA in ASCII), every name below one (`*.`), or an address."""
 
 
 def split_list(value: str | None) -> list[str]:
-    """The words of a list that is separated by spaces or commas."""
+    """Split a list that is separated by spaces or commas."""
     return (value or "").replace(",", " ").split()
 
 
 class Settings(BaseSettings):
-    """The environment, checked. The README's table of settings is made from these fields."""
+    """The checked settings. The README's table of settings is made from these fields."""
 
     model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str = Field(description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
     redis_url: str = Field(description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
-    upload_dir: Path = Field(description="Where the files lie; shared by API, workers and dispatcher")
+    upload_dir: Path = Field(description="Where uploaded files are kept; shared by API, workers and dispatcher")
 
     max_upload_size_bytes: int = Field(500 * MEBIBYTE, ge=1, description="A larger file is refused with 413")
     upload_chunk_size_bytes: int = Field(8192, ge=512, le=MEBIBYTE, description="Size of the pieces in which a file is written")
-    upload_idle_timeout_s: float = Field(30.0, gt=0, le=3600, description="A client that sends less than 8 KiB in so long gets a 408")
-    max_concurrent_uploads: int = Field(64, ge=1, description="Uploads at once in one API process; past it 503 with `Retry-After`")
-    min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Room that uploads leave free on the disk; past it 507")
+    upload_idle_timeout_s: float = Field(30.0, gt=0, le=3600, description="A client that sends less than 8 KiB in this time gets a 408")
+    max_concurrent_uploads: int = Field(64, ge=1, description="Uploads at once in one API process; beyond that 503 with `Retry-After`")
+    min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Disk space that uploads leave free; below it they get a 507")
 
     db_pool_size: int = Field(20, ge=1, description="Database connections an API process keeps open")
-    db_max_overflow: int = Field(40, ge=0, description="Connections beyond these for a while")
+    db_max_overflow: int = Field(40, ge=0, description="Temporary connections beyond these")
     db_pool_timeout_s: float = Field(5.0, gt=0, le=9, description="How long a request waits for a connection; then 503")
     db_connect_timeout_s: float = Field(2.0, gt=0, le=9, description="How long making a connection may take")
     db_command_timeout_s: float = Field(8.0, gt=0, le=9, description="How long one statement of the API may take; then 503")
@@ -54,16 +54,16 @@ class Settings(BaseSettings):
 
     chunk_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows that are read and checked at a time")
     max_row_bytes: int = Field(16 * MEBIBYTE, ge=1024, description="A longer row is one `row-too-long` error")
-    max_stored_errors_per_job: int = Field(1_000_000, ge=0, description="Error records kept for a job; counting goes on past it; 0 = no limit")
-    excel_reader: Literal["fast", "openpyxl"] = Field("fast", description="Who walks the rows of an XLSX sheet")
-    spill_dir: Path | None = Field(None, description="Where a worker puts what outgrows memory; default: the system's temporary folder")
+    max_stored_errors_per_job: int = Field(1_000_000, ge=0, description="Error records kept for a job; errors beyond that are only counted; 0 = no limit")
+    excel_reader: Literal["fast", "openpyxl"] = Field("fast", description="What reads the rows of an XLSX sheet: `fast` or `openpyxl`")
+    spill_dir: Path | None = Field(None, description="Where a worker puts data that outgrows memory; default: the system's temporary folder")
 
     progress_interval_s: float = Field(5.0, gt=0, le=60, description="How often a running job commits its progress and errors")
-    job_lease_s: float = Field(30.0, ge=1, le=3600, description="A worker that is silent for so long has lost its job")
+    job_lease_s: float = Field(30.0, ge=1, le=3600, description="A worker that is silent for this long loses its job")
     job_time_limit_s: float = Field(3600.0, ge=1, le=86_400, description="A job that runs longer is FAILED")
-    max_crashes: int = Field(3, ge=1, le=100, description="A job that crashed its worker so often is FAILED")
+    max_crashes: int = Field(3, ge=1, le=100, description="A job that crashes its worker this many times is FAILED")
     worker_shutdown_timeout_s: float = Field(30.0, ge=0, le=3600, description="How long a running job may go on after SIGTERM before it goes back to the queue")
-    job_retention_days: float = Field(0.0, ge=0, description="Ended jobs are removed with errors and file after so many days; 0 = keep")
+    job_retention_days: float = Field(0.0, ge=0, description="Ended jobs are removed with their errors and file after this many days; 0 = keep")
 
     webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
     webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")
@@ -71,15 +71,15 @@ class Settings(BaseSettings):
         None, description="Hosts that webhooks may go to, separated by spaces or commas; `*.example.com`: every host below it; none: any"
     )
     webhook_attempts_per_receiver: int = Field(
-        100, ge=1, le=1000, description="Webhooks on their way to one receiver (host and port) at once, of each dispatcher; more wait their turn"
+        100, ge=1, le=1000, description="Webhooks sent to one receiver (host and port) at once by each dispatcher; more wait their turn"
     )
 
     api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
-    publish_address: str | None = Field(None, description="Where Compose publishes the API; off loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
-    metrics_port: int = Field(0, ge=0, le=65_535, description="Where a worker or dispatcher answers `/metrics`; 0 = nowhere; the API has it on its own port")
-    metrics_host: str = Field("127.0.0.1", description="On which address of the machine it does")
+    publish_address: str | None = Field(None, description="Where Compose publishes the API; unless on loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which a worker or dispatcher serves `/metrics`; 0 = off; the API uses its own port")
+    metrics_host: str = Field("127.0.0.1", description="Address of the machine on which `METRICS_PORT` is opened")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
 
     @property
     def is_published_on_loopback(self) -> bool:
-        """Whether only this machine reaches the API; true where nobody said anything else."""
+        """Whether only this machine can reach the API; true if `PUBLISH_ADDRESS` is not set."""
         if self.publish_address in {None, "localhost"}:
             return True
         try:
@@ -144,7 +144,7 @@ class Settings(BaseSettings):
 
     @property
     def webhook_secrets(self) -> list[str]:
-        """The signing secrets, the newest first; none: webhooks are not signed."""
+        """The signing secrets, the newest first; if empty, webhooks are not signed."""
         return split_list(self.webhook_secret)
 
     @property
@@ -154,16 +154,16 @@ class Settings(BaseSettings):
 
     @property
     def webhook_hosts(self) -> list[str]:
-        """The hosts that webhooks may go to, in small letters; none: any."""
+        """The hosts that webhooks may go to, in lower case; if empty, any host."""
         return split_list((self.webhook_allowed_hosts or "").lower())
 
     @property
     def max_request_size_bytes(self) -> int:
-        """The most that `Content-Length` of an upload may say."""
+        """The largest `Content-Length` that an upload may have."""
         return self.max_upload_size_bytes + FORM_FIELDS_ALLOWANCE_BYTES
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings. Raises `pydantic.ValidationError`, which names each setting that is missing or makes no sense."""
+    """Return the process's settings. Raises `pydantic.ValidationError`, which names each setting that is missing or invalid."""
     return Settings()

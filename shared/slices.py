@@ -1,4 +1,4 @@
-"""Finds the slices: whoever adds a folder adds a feature, and edits nothing else."""
+"""Find and import the slices: adding a folder adds a feature, with no other edit."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from types import ModuleType
 def load(package: str, module: str) -> Sequence[ModuleType]:
     """Import `module` of every sub-package of `package` that has one, in the order of their names.
 
-    An error while importing is never swallowed: a slice that cannot be imported stops the start, with the real error.
+    Import errors are never swallowed: a slice that cannot be imported stops the start with the real error. Raises `ImportError` if a folder has the
+    module but no `__init__.py`.
     """
     parent = importlib.import_module(package)
     for folder in parent.__path__:
         for found in Path(folder).glob(f"*/{module}.py"):
             if not (found.parent / "__init__.py").exists():
-                raise ImportError(f"{found.parent} has a {found.name} and no __init__.py: it would be passed over in silence")
+                raise ImportError(f"{found.parent} has a {found.name} and no __init__.py: it would be skipped silently")
     loaded = []
     for info in sorted(pkgutil.iter_modules(parent.__path__), key=lambda found: found.name):
         if not info.ispkg:
@@ -32,10 +33,10 @@ def load(package: str, module: str) -> Sequence[ModuleType]:
 
 
 DECLARATIONS = ("formats", "events", "metrics")
-"""Rooms of a slice that every process loads, whether it serves HTTP or runs tasks: light modules that declare something."""
+"""Modules of a slice that every process loads, whether it serves HTTP or runs tasks. They are light and only declare things."""
 
 
 def load_declarations(package: str) -> None:
-    """Import what every slice declares: the file formats it reads, the events it hears, the metrics it counts."""
+    """Import what every slice declares: the file formats it reads, the events it subscribes to, and its metrics."""
     for module in DECLARATIONS:
         load(package, module)

@@ -1,4 +1,4 @@
-"""Real PostgreSQL (through the migrations) and a real Redis for every test; each test begins with both empty."""
+"""Give every test a real PostgreSQL (set up by the migrations) and a real Redis; each test begins with both empty."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def clean(settings: Settings) -> None:
 
 @pytest.fixture
 def sent() -> list[Message]:
-    """What transactions of `database` sent after their commit."""
+    """The messages that transactions of `database` sent after their commit."""
     return []
 
 
@@ -96,7 +96,7 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
 
 @pytest.fixture(autouse=True, scope="session")
 def declarations() -> None:
-    """Every slice has declared its formats, events and metrics, as in every process of the service."""
+    """Load the formats, events and metrics that slices declare, as every process of the service does."""
     slices.load_declarations("features")
 
 
@@ -123,7 +123,7 @@ def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
 
 @pytest.fixture
 async def client(app: FastAPI, clean: None, database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application in this process; what its transactions send is found in `sent`."""
+    """A client of the application in this process; messages that its transactions send are in `sent`."""
     import main
 
     class CollectingBroker(Broker):

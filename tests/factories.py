@@ -1,4 +1,4 @@
-"""Rows for tests, as the service itself would have written them."""
+"""Create database rows for tests, as the service itself would have written them."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, column, delete, select, table
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import undefer
 
-from shared.db.models import ErrorPiece, Job, JobStatus, make_record_id
+from shared.db.models import ErrorPiece, Job, JobStatus, ProcessingError, make_record_id
 from shared.db.session import Database
 from shared.jobs.storage import stored_path
 from shared.settings import Settings
 
-ERRORS = table(
-    "processing_errors",
-    *map(column, ("id", "job_id", "attempt", "row_number", "column_number", "column_name", "error_type", "error_message", "raw_value", "created_at")),
-)
-"""The view of error records one by one."""
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
 
 
@@ -32,7 +27,7 @@ class Factory:
         self._settings = settings
 
     async def job(self, *, content: bytes | None = CSV, **values: Any) -> Job:
-        """A QUEUED job of a small CSV file; `content=None`: its file is gone."""
+        """Create a QUEUED job with a small CSV file; with `content=None` its file does not exist."""
         job = Job(**{"id": uuid.uuid4(), "filename": "people.csv", "file_type": "csv", "file_size": len(content or b""), "sha256": "0" * 64, **values})
         async with self._database.unit_of_work() as session:
             session.add(job)
@@ -49,14 +44,13 @@ class Factory:
     async def errors(
         self, job: Job, places: list[tuple[int, int | None, str]], *, column_name: str = "id", attempt: int | None = None, piece_size: int = 5000
     ) -> None:
-        """One error at each (row, column, type) beside those that the attempt has, in pieces, and the job's figures to match."""
+        """Add an error at each (row, column, type) to those of the attempt, stored in pieces, and make the job's figures match `places`."""
         tally: dict[tuple[int | None, str], int] = {}
         attempt = job.attempt if attempt is None else attempt
         async with self._database.unit_of_work() as session:
             for _row, number, error_type in places:
                 tally[number, error_type] = tally.get((number, error_type), 0) + 1
-            before = await session.execute(select(ERRORS).where(ERRORS.c.job_id == job.id, ERRORS.c.attempt == attempt))
-            records = [(row.row_number, row.column_number, row.column_name, row.error_type) for row in before]
+            records = [record for piece in await session.scalars(_pieces_of(job.id, attempt)) for record in unpack(piece)]
             records += [(row, number, None if number is None else f"{column_name}{number}", error_type) for row, number, error_type in places]
             records.sort(key=lambda record: (record[0], record[1] or 0))
             await session.execute(delete(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == attempt))
@@ -78,18 +72,27 @@ class Factory:
             for name, value in values.items():
                 setattr(job, name, value)
 
-    async def list_errors(self, job_id: uuid.UUID) -> list[Row[Any]]:
-        """All error records of the job, as the view has them."""
+    async def list_errors(self, job_id: uuid.UUID) -> list[ProcessingError]:
+        """Return all error records that clients see, ordered by row and column."""
         async with self._database.unit_of_work() as session:
-            statement = select(ERRORS).where(ERRORS.c.job_id == job_id).order_by(ERRORS.c.row_number, ERRORS.c.column_number)
-            return list((await session.execute(statement)).all())
+            statement = select(ProcessingError).where(ProcessingError.job_id == job_id).order_by(ProcessingError.row_number, ProcessingError.column_number)
+            return list((await session.scalars(statement)).all())
+
+    async def count_pieces(self, job_id: uuid.UUID) -> int:
+        """Count the stored pieces of errors of the job, over all attempts."""
+        async with self._database.unit_of_work() as session:
+            return (await session.scalars(select(func.count()).select_from(ErrorPiece).where(ErrorPiece.job_id == job_id))).one()
+
+
+def _pieces_of(job_id: uuid.UUID, attempt: int) -> Select[ErrorPiece]:
+    return select(ErrorPiece).where(ErrorPiece.job_id == job_id, ErrorPiece.attempt == attempt)
 
 
 Record = tuple[int, int | None, str | None, str]
 
 
 def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
-    """Pieces of at least `size` records; those of one place stay together."""
+    """Yield pieces of at least `size` records (the last may be smaller); records of one place stay together."""
     piece: list[Record] = []
     for _place, together in itertools.groupby(records, key=lambda record: record[:2]):
         piece += together
@@ -100,8 +103,15 @@ def cut(records: list[Record], size: int) -> Iterator[list[Record]]:
         yield piece
 
 
+def unpack(piece: ErrorPiece) -> Iterator[Record]:
+    """Yield the records of a piece."""
+    for row_number, rule_number in zip(piece.row_numbers, piece.rule_numbers, strict=True):
+        rule = piece.rules[rule_number]
+        yield row_number, rule["column_number"], rule["column_name"], rule["error_type"]
+
+
 def make_piece(job: Job, attempt: int, records: list[Record]) -> ErrorPiece:
-    """A piece of (row, column, column's name, type), which come by place."""
+    """Make a piece from records (row, column, column name, type), which must be ordered by place."""
     rules = list(dict.fromkeys(record[1:] for record in records))
     numbers = [rules.index(record[1:]) for record in records]
     return ErrorPiece(

@@ -1,6 +1,6 @@
-"""PostgreSQL and Valkey for one test session: those of DATABASE_URL and REDIS_URL, else servers of its own in a temporary folder.
+"""PostgreSQL and Valkey for one test session: the servers in DATABASE_URL and REDIS_URL, or else its own servers in a temporary folder.
 
-Sessions may run side by side. The servers end with the session, also when the session is killed (see compose/launch.py).
+Sessions may run side by side. The servers end with the session, even if the session is killed (see compose/launch.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from compose.services import start_postgres, start_valkey
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the tests find a database and a broker. What lies in them belongs to the tests."""
+    """The database and broker that the tests use; the tests own everything in them."""
 
     database_url: str
     redis_url: str
@@ -26,12 +26,12 @@ class Servers:
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    """Servers for as long as the block runs; start it from the main thread."""
+    """Run the servers during the block; enter it from the main thread."""
     with ExitStack() as stack:
         database_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
         if not (database_url and redis_url):
             folder = Path(tempfile.mkdtemp(prefix="rowgate-tests-"))
-            folder.chmod(0o711)  # run by root, PostgreSQL runs as nobody, who has to reach its data
+            folder.chmod(0o711)  # if root runs this, PostgreSQL runs as nobody, which must be able to reach its data
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if not database_url:
             postgres = start_postgres(folder, durable=False)

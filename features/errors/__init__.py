@@ -1,4 +1,5 @@
-"""The row errors of a job: pages, exact counts, and their removal in batches.
+"""Serve the row errors of a job in pages and exact counts, and remove old ones in batches.
 
-Writes: `error_pieces` and `jobs` (deletes, through `shared.db.purge`). Runs: `errors.purge_job`, `errors.purge_due`. Events: none.
+Writes: `error_pieces` (deletes) and `jobs` (deletes, `purge_due_at`), through `shared.db.purge`; removes the files of deleted jobs.
+Runs: `errors.purge_job`, `errors.purge_due`. Events: none.
 """

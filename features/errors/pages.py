@@ -1,4 +1,4 @@
-"""Pages and counts of a job's errors; totals come from the job's tally, so no row is counted for them."""
+"""Build pages and counts of a job's errors. Totals come from the job's tally, so no row is counted for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ async def list_page(
     column_name: str | None,
     cursor: str | None,
 ) -> ErrorList:
-    """One page; a cursor, where there is one, says where it begins. Raises `BadRequest` for a cursor that is none."""
+    """Return one page of the job's errors, ordered by row and column.
+
+    A cursor takes precedence over `page`. Raises `BadRequest` if it is not a valid cursor.
+    """
     wanted = ErrorFilter(error_type=error_type, column_name=column_name)
     after = _parse_cursor(cursor) if cursor is not None else None
     total = sum(
@@ -56,7 +59,7 @@ async def _find_start(session: AsyncSession, *, job: Job, wanted: ErrorFilter, a
 
 
 def summarize(job: Job) -> ErrorSummary:
-    """The job's tally, by type and by column; the most frequent first."""
+    """Return the job's tally by type and by column, the most frequent first."""
     return ErrorSummary(
         rows_processed=job.rows_processed,
         rows_failed=job.rows_failed,

@@ -1,4 +1,4 @@
-"""The errors slice's SQL: records by their place in pieces. However deep a page is, only the pieces that it shows are opened."""
+"""The errors slice's SQL: find records by their place in pieces. However deep a page is, only the pieces that it shows are unpacked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _by_place = (ErrorPiece.first_row, ErrorPiece.first_column)
 
 
 async def find_page(session: AsyncSession, *, job: Job, wanted: ErrorFilter, offset: int) -> ErrorStart | None:
-    """Where the list goes on after its first `offset` errors; None behind its end. Counts alone are read, no records."""
+    """Find where the list continues after its first `offset` errors; None if it has no more. Reads only counts, no records."""
     rule = _rules_of(ErrorPiece.rules, "column_name", "error_type", "count")
     fitting = select(func.coalesce(func.sum(rule.c.count), 0).label("count")).where(_fits(rule, wanted)).lateral("fitting")
     count = ErrorPiece.record_count if _is_all(wanted) else fitting.c.count
@@ -42,9 +42,10 @@ async def find_page(session: AsyncSession, *, job: Job, wanted: ErrorFilter, off
 
 
 async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, place: ErrorPlace) -> ErrorStart:
-    """Where the list goes on after the error at `place`: in the last piece that does not begin behind it.
+    """Find where the list continues after the error at `place`: in the last piece that does not begin after it.
 
-    Where that piece is not the error's own (it was written anew since, with more errors), the list goes on after all errors of the same row and column.
+    If that piece is not the one the error came from (it has since been rewritten with more errors), the list continues after all errors of the same row
+    and column.
     """
     here = tuple_(place.row_number, place.column_number)
     last = _pieces(job).where(tuple_(*_by_place) <= here).order_by(*(key.desc() for key in _by_place)).limit(1)
@@ -65,7 +66,7 @@ async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, pl
 
 
 async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Sequence[ErrorRead]:
-    """At most `limit` errors by row and column, from `start` on."""
+    """Return at most `limit` errors from `start` on, ordered by row and column."""
     rows = await session.execute(_select_all(job, start, limit) if _is_all(wanted) else _select_fitting(job, wanted, start, limit))
     return [
         ErrorRead(
@@ -84,7 +85,7 @@ async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, s
 
 
 def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
-    """ErrorRecords without a filter: of each piece just the stretch of its arrays that can be on the page."""
+    """Select error records without a filter: from each piece, only the slice of its arrays that can be on the page."""
     is_first = tuple_(*_by_place) == tuple_(start.first_row, start.first_column)
     skipped = case((is_first, start.skipped), else_=0)
     stretch = slice(skipped + 1, skipped + limit)
@@ -112,10 +113,10 @@ def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
 
 
 def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int) -> Select[Any]:
-    """ErrorRecords that the filter finds: by the places of their rules."""
+    """Select the error records that match the filter, by the positions of their rules in each piece."""
     rule = _rules_of(ErrorPiece.rules, "number", *_SAYS)
     found = func.unnest(func.array_positions(ErrorPiece.rule_numbers, rule.c.number)).table_valued("place", name="found").render_derived()
-    # Values are picked for the errors of the page alone: outside of its limit.
+    # Row numbers and values are looked up outside this limited query, so only for the errors on the page.
     page = (
         _pieces(job)
         .with_only_columns(
@@ -138,18 +139,18 @@ def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int
 
 
 async def list_purge_due(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
-    """Jobs with something to be purged, the longest due first."""
+    """Return the ids of jobs with something to purge, the longest due first."""
     statement = select(Job.id).where(Job.purge_due_at.is_not(None)).order_by(Job.purge_due_at).limit(limit)
     return (await session.scalars(statement)).all()
 
 
 def _pieces(job: Job) -> Select[ErrorPiece]:
-    """The pieces of the job's present attempt."""
+    """Select the pieces of the job's current attempt."""
     return select(ErrorPiece).where(ErrorPiece.job_id == job.id, ErrorPiece.attempt == job.attempt)
 
 
 def _rules_of(rules: SQLColumnExpression[list[dict[str, Any]]], *names: str) -> TableValuedAlias:
-    """The rules of a piece as rows, with the members that are asked for: each takes its time, in thousands of pieces."""
+    """Return a piece's rules as rows, with only the members in `names`: over thousands of pieces, each extra member takes time."""
     return func.jsonb_to_recordset(rules).table_valued(*(column(name, _RULE_TYPES[name]) for name in names)).render_derived(name="rule", with_types=True)
 
 

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 
 from features.errors.pages import list_page, summarize
 from features.errors.schemas import ErrorList, ErrorSummary
-from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.db.session import ReadingDep
+from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.pagination import PageNumber, PageSize
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
@@ -19,10 +19,10 @@ from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, respo
 router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
 
 NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL's text cannot hold it, so no stored value can match."""
+"""PostgreSQL's text type cannot hold NUL, so no stored value can match one."""
 ErrorType = Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Only errors of this type", examples=["type-error"])]
 ColumnName = Annotated[str | None, Query(max_length=255, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
-Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the page before; goes before `page`")]
+Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the previous page; takes precedence over `page`")]
 
 
 @router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))
@@ -36,12 +36,12 @@ async def list_errors(
     column_name: ColumnName = None,
     cursor: Cursor = None,
 ) -> ErrorList:
-    """The stored errors of a job, by row and column."""
+    """The stored errors of a job, ordered by row and column."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally])
     return await list_page(session, job=job, page=page, page_size=page_size, error_type=error_type, column_name=column_name, cursor=cursor)
 
 
 @router.get("/summary", responses=responses(JobNotFound, NotAuthenticated))
 async def show_error_summary(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> ErrorSummary:
-    """Exact counts for every row, also where not every error was stored."""
+    """Exact counts over all rows, even if not every error was stored."""
     return summarize(await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally]))

@@ -1,4 +1,4 @@
-"""What goes over the wire of row errors."""
+"""Response bodies of the errors slice: pages of errors, and their summary."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class ErrorRead(Read):
     id: uuid.UUID
     job_id: uuid.UUID
     row_number: int = Field(description="The row as a spreadsheet shows it: the header is row 1", examples=[2])
-    column_number: int | None = Field(description="From 1; null for an error of the whole row", examples=[3])
+    column_number: int | None = Field(description="Counted from 1; null for an error of the whole row", examples=[3])
     column_name: str | None = Field(examples=["age"])
     error_type: str = Field(examples=["type-error"])
     error_message: str = Field(description="One plain sentence, with the limit that was broken", examples=["This value must be a whole number."])
-    raw_value: str | None = Field(description="The cell as it stands in the file, at most 1,000 characters; null for an error of the whole row")
+    raw_value: str | None = Field(description="The cell as it is in the file, at most 1,000 characters; null for an error of the whole row")
     created_at: UtcTime
 
 
 class ErrorList(Read):
-    """One page of errors, by row and column."""
+    """One page of errors, ordered by row and column."""
 
-    total: int = Field(description="Errors that can be paged; what was found is the job's error_count")
+    total: int = Field(description="Stored errors that match, on all pages; the job's error_count also counts errors that were not stored")
     page: int
     page_size: int
     total_pages: int
-    next_cursor: str | None = Field(description="Send it as cursor for the next page, at the cost of page 1; null on the last page")
+    next_cursor: str | None = Field(description="Send it as cursor to get the next page, as fast as page 1; null on the last page")
     errors: list[ErrorRead]
 
 
@@ -42,7 +42,7 @@ class TypeCount(Read):
 
 
 class ColumnCount(Read):
-    """Errors of one type in one column; `column_name` is null for errors of whole rows and of cells past the header."""
+    """Errors of one type in one column; `column_name` is null for errors of whole rows and of cells beyond the header."""
 
     column_name: str | None
     error_type: str
@@ -50,7 +50,7 @@ class ColumnCount(Read):
 
 
 class ErrorSummary(Read):
-    """Exact counts for every row that was processed."""
+    """Exact counts over every row that was processed."""
 
     rows_processed: int
     rows_failed: int

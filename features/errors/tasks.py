@@ -1,4 +1,4 @@
-"""Removing errors that nobody can see any more, in batches that disturb nobody."""
+"""Remove errors that no client can see any more, in batches small enough not to disturb other work."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def purge_job(context: TaskContext, payload: PurgeJob) -> None:
 
 @task(PURGE_DUE, every_s=60, time_limit_s=600)
 async def purge_due(context: TaskContext, _: Nothing) -> None:
-    """Remove what jobs no longer need and no message spoke of."""
+    """Remove what jobs no longer need but no message asked to remove."""
     async with context.database.unit_of_work() as session:
         job_ids = await queries.list_purge_due(session, limit=BATCH_JOBS)
     for job_id in job_ids:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorPlace:
-    """The sort key of an error: where a page ends and the next begins. 0 stands for no column."""
+    """The sort key of an error, where one page ends and the next begins; column number 0 means no column."""
 
     row_number: int
     column_number: int
@@ -17,7 +17,7 @@ class ErrorPlace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorFilter:
-    """Which errors are listed; None: all of them."""
+    """Which errors to list; None does not restrict."""
 
     error_type: str | None
     column_name: str | None
@@ -25,7 +25,7 @@ class ErrorFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorStart:
-    """Where a page begins: the piece with this first place, and how many errors of the list are skipped from there on."""
+    """Where a page begins: the piece that begins at this row and column, and how many listed errors to skip from there on."""
 
     first_row: int = 0
     first_column: int = 0

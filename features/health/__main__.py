@@ -1,4 +1,4 @@
-"""Whether a part was seen to be alive: `python -m features.health dispatcher` (or worker) exits 0, or 1 and says why; for health checks of containers."""
+"""Health check for containers: `python -m features.health dispatcher` (or `worker`) exits 0 if the part was seen alive, else 1 with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_S = 4.0
 
 
 async def find_trouble(part: str, redis_url: str) -> str | None:
-    """Why the part cannot be called alive; None where it can."""
+    """Return why the part cannot be called alive; None if it is alive."""
     redis = Redis.from_url(redis_url, decode_responses=True, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     try:
         seen = dict(zip(PARTS, await heartbeat.read(redis), strict=True))[part]
@@ -34,7 +34,7 @@ async def find_trouble(part: str, redis_url: str) -> str | None:
 
 
 def main() -> int:
-    """Ask; the exit code."""
+    """Run the check and return the exit code."""
     if len(sys.argv) != 2 or sys.argv[1] not in PARTS:  # noqa: PLR2004  # the program and the part
         sys.stderr.write(f"usage: python -m features.health {'|'.join(PARTS)}\n")
         return 2

@@ -1,4 +1,4 @@
-"""Asking something that may hang: an answer in time, or none."""
+"""Ask something that may hang: get its answer in time, or none."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _left: set[asyncio.Task[Any]] = set()
 
 
 async def ask(work: Coroutine[Any, Any, T], *, timeout_s: float) -> T:
-    """What `work` returns; `TimeoutError` after `timeout_s`.
+    """Return what `work` returns. Raises `TimeoutError` after `timeout_s`.
 
-    Other than with `asyncio.timeout`, it is cancelled without being waited for: a driver whose server hangs takes its time to give up.
+    Unlike with `asyncio.timeout`, `work` is cancelled but not awaited after that: a driver whose server hangs may take long to give up.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -37,4 +37,4 @@ def _leave(task: asyncio.Task[Any]) -> None:
 def _forget(task: asyncio.Task[Any]) -> None:
     _left.discard(task)
     if not task.cancelled():
-        task.exception()  # nobody is there any more to be told
+        task.exception()  # marks it as retrieved: no caller is left to raise it to

@@ -1,4 +1,7 @@
-"""What is asked for at each scrape and counted nowhere: jobs by status, queues, workers, disk. Small questions, all at once, within a second."""
+"""Gauges that are measured at each scrape rather than counted: jobs by status, queues, workers, disk.
+
+The queries are small, all run at the same time, and are given one second.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseState:
-    """What the database says."""
+    """The answers of the database."""
 
     jobs: Mapping[JobStatus, int]
     oldest_wait_s: float
@@ -44,7 +47,7 @@ class DatabaseState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedisState:
-    """What Redis says."""
+    """The answers of Redis."""
 
     messages: Mapping[str, int]
     workers_alive: int
@@ -52,7 +55,7 @@ class RedisState:
 
 
 async def collect_gauges(database: Database, redis: Redis, *, upload_dir: Path) -> Sequence[GaugeMetricFamily]:
-    """The gauges of this moment; those of a part that does not answer are left out, and `rowgate_…_up` is 0."""
+    """Return the current gauges. If a part does not answer, its gauges are left out and its `rowgate_…_up` is 0 (the disk has none)."""
     database_state, redis_state, disk = await asyncio.gather(
         _ask_or_none("database", _ask_database(database)),
         _ask_or_none("redis", _ask_redis(redis)),
@@ -66,8 +69,8 @@ async def collect_gauges(database: Database, redis: Redis, *, upload_dir: Path) 
 async def _ask_or_none(part: str, question: Coroutine[Any, Any, T]) -> T | None:
     try:
         return await ask(question, timeout_s=TIMEOUT_S)
-    except Exception as error:  # noqa: BLE001  # whatever its trouble is, the other metrics are asked for all the more
-        log.warning("a part has no metrics to give", part=part, reason=repr(error))
+    except Exception as error:  # noqa: BLE001  # whatever is wrong with one part, the other parts' metrics are still wanted
+        log.warning("a part did not provide its metrics", part=part, reason=repr(error))
         return None
 
 
@@ -104,7 +107,7 @@ def _describe_database(state: DatabaseState | None) -> list[GaugeMetricFamily]:
         jobs,
         GaugeMetricFamily(
             "rowgate_oldest_queued_job_age_seconds",
-            "For how long the oldest job waits that nobody has claimed yet; 0 where none does",
+            "How long the oldest job that no worker has claimed yet has been waiting; 0 if none waits",
             value=state.oldest_wait_s,
         ),
         GaugeMetricFamily("rowgate_migration_current", "Whether the database is migrated to the level of this code", value=state.is_migrated),

@@ -1,4 +1,4 @@
-"""Signs of life in Redis: when the schedule last ticked, and when a worker last answered it."""
+"""Heartbeats in Redis: when the schedule last ticked, and when a worker last answered it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ WORKER_KEY = "rowgate:seen:worker"
 
 
 async def record(redis: Redis, key: str) -> None:
-    """Note that whoever `key` stands for is alive now."""
+    """Record that the part that `key` stands for is alive now."""
     await redis.set(key, datetime.now(UTC).isoformat(), ex=3600)
 
 
 async def read(redis: Redis) -> tuple[datetime | None, datetime | None]:
-    """When the dispatcher and a worker were last seen; None: not within the last hour."""
+    """Return when the dispatcher and a worker were last seen; None if not within the last hour."""
     dispatcher, worker = await redis.mget(DISPATCHER_KEY, WORKER_KEY)
     return _parse(dispatcher), _parse(worker)
 

@@ -1,4 +1,4 @@
-"""Asking the parts, each within its own bound, all at the same time."""
+"""Ask all parts about their health at the same time, each within its own time limit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Answers:
-    """What a part has said until its time was over; the round trip comes first."""
+    """The answers that a part gave before its time ran out; the round trip is measured first."""
 
     latency_ms: float | None = None
     version: str | None = None
@@ -55,7 +55,7 @@ class _DiskAnswers:
 
 
 async def check_health(database: Database, redis: Redis, *, upload_dir: Path) -> HealthRead:
-    """The parts' health; takes at most a little more than `TIMEOUT_S`."""
+    """Return the parts' health; takes at most slightly more than `TIMEOUT_S`."""
     of_database, of_redis, of_disk = _DatabaseAnswers(), _RedisAnswers(), _DiskAnswers()
     await asyncio.gather(
         _listen("database", _ask_database(database, of_database)),
@@ -81,7 +81,7 @@ async def check_health(database: Database, redis: Redis, *, upload_dir: Path) ->
 async def _listen(part: str, questions: Coroutine[None, None, None]) -> None:
     try:
         await ask(questions, timeout_s=TIMEOUT_S)
-    except Exception as error:  # noqa: BLE001  # whatever its trouble is: what it did not say is missing from its answers
+    except Exception as error:  # noqa: BLE001  # whatever is wrong, what the part did not answer stays empty in its answers
         log.warning("a part does not answer", part=part, reason=repr(error))
 
 

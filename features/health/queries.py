@@ -1,4 +1,4 @@
-"""The health slice's SQL: small questions, answered from an index or a few rows."""
+"""SQL of the health slice: small queries, answered from an index or a few rows."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 async def count_held_jobs(session: AsyncSession) -> int:
-    """How many jobs run with a lease that is not over: each is a sign of a living worker."""
+    """Count the jobs that run under a lease that has not expired; each is a sign of a living worker."""
     statement = select(func.count()).select_from(Job).where(Job.status == JobStatus.PROCESSING, Job.lease_expires_at > func.now())
     return (await session.scalars(statement)).one()
 
 
 async def count_jobs_by_status(session: AsyncSession) -> Mapping[JobStatus, int]:
-    """How many jobs clients see in each status; no job is looked at."""
+    """Count the jobs that clients see in each status, from the totals in `job_counts`; no job is read."""
     statement = select(JobCount.status, cast(func.sum(JobCount.count), BigInteger).label("jobs")).group_by(JobCount.status)
     found = {row.status: row.jobs for row in await session.execute(statement)}
     return {status: found.get(status, 0) for status in JobStatus}
 
 
 async def get_oldest_wait_s(session: AsyncSession) -> float:
-    """For how long the oldest job that nobody has claimed yet has been QUEUED, in seconds; 0 where none waits.
+    """Return how long the oldest job that no worker has claimed yet has been QUEUED, in seconds; 0 if none waits.
 
-    Jobs that wait for a further attempt are left out: when their wait began is recorded nowhere.
+    Jobs that wait for a further attempt are left out, because the start of their wait is not recorded.
     """
     statement = (
         select(extract("epoch", func.now() - Job.created_at))
@@ -42,6 +42,6 @@ async def get_oldest_wait_s(session: AsyncSession) -> float:
 
 
 async def get_server_version(session: AsyncSession) -> str:
-    """The version of PostgreSQL."""
+    """Return the version of PostgreSQL."""
     version: str = (await session.scalars(select(func.current_setting("server_version")))).one()
     return version

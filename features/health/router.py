@@ -18,7 +18,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer"}})
 async def show_health(request: Request, response: Response, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
-    """Whether database and Redis answer; 503 with the same body where one does not."""
+    """Whether the database and Redis answer; 503 with the same body if one does not."""
     health = await check_health(database, request.app.state.redis, upload_dir=settings.upload_dir)
     response.status_code = 200 if health.status == "healthy" else 503
     return health
@@ -26,13 +26,13 @@ async def show_health(request: Request, response: Response, database: DatabaseDe
 
 @router.get("/api/health/live")
 async def show_live() -> LiveRead:
-    """Whether this process answers; touches nothing else."""
+    """Whether this process answers; nothing else is checked."""
     return LiveRead()
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
 async def show_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
-    """Prometheus text of all API processes, and what database, Redis and disk say; what does not answer within a second is left out."""
+    """Prometheus text for all API processes, with gauges from the database, Redis and disk; a part that does not answer within a second is left out."""
     gauges = await collect_gauges(database, request.app.state.redis, upload_dir=settings.upload_dir)
     text = await asyncio.to_thread(render_metrics, gauges)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What goes over the wire of health."""
+"""Response bodies of the health slice."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from shared.web.schemas import Read, UtcTime
 
 
 class PartHealth(Read):
-    """One part that the API cannot do without."""
+    """A part that the API cannot work without."""
 
     status: Literal["healthy", "unhealthy"]
-    latency_ms: float | None = Field(description="Of a round trip; null where no answer came")
+    latency_ms: float | None = Field(description="Duration of a round trip; null if no answer came")
 
 
 class WorkersHealth(Read):
-    """Information only: how long ago the chain from the schedule to a worker was last seen to work."""
+    """When the chain from the schedule to a worker was last seen working; does not affect the overall status."""
 
-    status: Literal["alive", "silent", "unknown"] = Field(description="unknown: Redis cannot be asked")
+    status: Literal["alive", "silent", "unknown"] = Field(description="unknown: Redis does not answer")
     dispatcher_seen_at: UtcTime | None = None
-    workers_alive: int | None = Field(None, description="Worker processes that gave a sign of life within 35 s; null where Redis cannot be asked")
-    dispatchers_alive: int | None = Field(None, description="Likewise, dispatchers")
+    workers_alive: int | None = Field(None, description="Worker processes that gave a sign of life within 35 s; null if Redis does not answer")
+    dispatchers_alive: int | None = Field(None, description="The same for dispatchers")
     worker_seen_at: UtcTime | None = Field(None, description="When a worker last had a free slot to answer in, or committed a running job's lease")
 
 
 class MigrationHealth(Read):
-    """How the database's schema stands to this code."""
+    """How the database's schema compares with this code."""
 
     status: Literal["current", "behind", "ahead", "empty"] = Field(description="ahead: newer code has migrated the database, as in the middle of an upgrade")
     database_level: str | None = Field(examples=["0003"])
@@ -35,16 +35,16 @@ class MigrationHealth(Read):
 
 
 class DiskHealth(Read):
-    """The disk on which the uploaded files lie."""
+    """The disk that holds the uploaded files."""
 
     free_bytes: int
     size_bytes: int
 
 
 class HealthDetails(Read):
-    """What an operator asks next; null where no answer came in time."""
+    """Further details for operators; values are null if no answer came in time."""
 
-    version: str = Field(description="Of this service", examples=["0.1.0"])
+    version: str = Field(description="Version of this service", examples=["0.1.0"])
     database_version: str | None = Field(None, examples=["17.2"])
     redis_version: str | None = Field(None, description="The version of Redis that the server is compatible with", examples=["8.0.0"])
     migration: MigrationHealth | None = None

@@ -1,4 +1,4 @@
-"""The heartbeat of the whole chain: schedule → dispatcher → broker → worker."""
+"""Heartbeat through the whole chain: schedule → dispatcher → broker → worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ANSWER_BEAT = TaskRef("health.answer_beat", PROCESSING_QUEUE, Nothing)
 
 @task(BEAT, every_s=heartbeat.EVERY_S, time_limit_s=10)
 async def beat(context: TaskContext, _: Nothing) -> None:
-    """Say that the schedule ticks, and ask a worker to answer; a job that runs is an answer as well, when every slot is busy."""
+    """Record that the schedule ticks, and ask a worker to answer. A running job counts as an answer too, since every slot may be busy."""
     await heartbeat.record(context.redis, heartbeat.DISPATCHER_KEY)
     async with context.database.unit_of_work() as session:
         if await queries.count_held_jobs(session) > 0:
@@ -24,5 +24,5 @@ async def beat(context: TaskContext, _: Nothing) -> None:
 
 @task(ANSWER_BEAT, time_limit_s=10)
 async def answer_beat(context: TaskContext, _: Nothing) -> None:
-    """Say that a worker answers."""
+    """Record that a worker answers."""
     await heartbeat.record(context.redis, heartbeat.WORKER_KEY)

@@ -1,4 +1,4 @@
-"""The jobs slice's SQL."""
+"""SQL of the jobs slice."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, cast, func, select, text
 from sqlalchemy.orm import undefer
 
 from features.jobs.types import JobFilter
-from shared.db.jobs import is_visible
 from shared.db.models import Job, JobCount
+from shared.jobs.queries import is_visible
 from shared.web.pagination import count_skipped
 
 FOLD_COUNTS = """
@@ -38,7 +38,7 @@ def _conditions(viewer: Viewer, wanted: JobFilter) -> list[ColumnElement[bool]]:
 
 
 async def count_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter) -> int:
-    """How many jobs the filter finds; without dates no job is looked at."""
+    """Count the jobs that match the filter. A filter without dates is answered from the totals, so no job is read."""
     if wanted.created_from is None and wanted.created_to is None:
         statement = select(cast(func.coalesce(func.sum(JobCount.count), 0), BigInteger))
         if wanted.status is not None:
@@ -51,7 +51,7 @@ async def count_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter
 
 
 async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter) -> Sequence[Job]:
-    """One page, newest first; ids break ties. Jobs before it are skipped in the index, without being read."""
+    """Return one page of jobs, newest first; ties are ordered by id. Jobs of earlier pages are skipped in the index, without being read."""
     newest_first = Job.created_at.desc(), Job.id.desc()
     page = (
         select(Job.id)
@@ -66,11 +66,11 @@ async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter)
 
 
 async def count_unfolded(session: AsyncSession, *, limit: int) -> int:
-    """Of how many rows the totals are the sum; no more than `limit` are looked at."""
+    """Count the rows of `job_counts`, which the totals are summed from; counts no further than `limit`."""
     rows = select(JobCount.id).limit(limit).subquery()
     return (await session.scalars(select(func.count()).select_from(rows))).one()
 
 
 async def fold_counts(session: AsyncSession) -> None:
-    """Make one row of all that count the same. Readers see those of before or the one of after."""
+    """Merge the `job_counts` rows of each submitter and status into one. Readers see either the old rows or the new one."""
     await session.execute(text(FOLD_COUNTS))

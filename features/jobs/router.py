@@ -1,4 +1,4 @@
-"""GET /api/jobs, GET /api/jobs/{job_id}, DELETE /api/jobs/{job_id}."""
+"""GET /api/jobs, GET, PATCH and DELETE /api/jobs/{job_id}."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, WithJsonSchema
 
 from features.jobs import queries
-from features.jobs.schemas import JobList
-from features.jobs.service import delete_job
+from features.jobs.problems import JobEnded
+from features.jobs.schemas import JobList, JobUpdate
+from features.jobs.service import delete_job, update_job
 from features.jobs.types import JobFilter, Moments, parse_moments
-from shared.db.jobs import require_job
 from shared.db.models import Job, JobStatus
 from shared.db.session import DatabaseDep, ReadingDep
+from shared.jobs.queries import require_job
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.pagination import PageNumber, PageSize, count_pages
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 _EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
 _FROM = "Created at or after this date or date-time (UTC)"
 _TO = "Created at or before this date-time, or until the end of this date (UTC)"
-# Declared as text, used as `Moments`: the framework takes plain types only in a query.
+# Declared as text but used as `Moments`, because FastAPI accepts only plain types as query parameters.
 MomentsParameter: TypeAlias = Annotated[
     str,
     AfterValidator(parse_moments),
@@ -43,7 +44,7 @@ async def list_jobs(
     from_date: Annotated[MomentsParameter | None, Query(description=_FROM, examples=_EXAMPLES)] = None,
     to_date: Annotated[MomentsParameter | None, Query(description=_TO, examples=_EXAMPLES)] = None,
 ) -> JobList:
-    """Jobs, newest first."""
+    """List jobs, newest first."""
     wanted = JobFilter(
         status=status,
         created_from=cast("Moments", from_date).first if from_date else None,
@@ -59,12 +60,18 @@ async def list_jobs(
 
 @router.get("/{job_id}", responses=responses(JobNotFound, NotAuthenticated))
 async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> JobRead:
-    """One job, as it stands now."""
+    """Show the current state of a job."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
     return JobRead.model_validate(job)
 
 
+@router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated))
+async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
+    """Change a job's external_id and labels, and, until the job ends, its webhook_url."""
+    return JobRead.model_validate(await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings))
+
+
 @router.delete("/{job_id}", status_code=204, responses=responses(JobNotFound, NotAuthenticated))
 async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
-    """Cancel a job that is PROCESSING; delete any other with its errors and its file."""
+    """Cancel the job if it is PROCESSING; otherwise delete it with its errors and its file."""
     await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)

@@ -1,9 +1,19 @@
-"""What goes over the wire of the job list."""
+"""Request and response bodies for jobs: the list, and changes to one job."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
 from shared.jobs.schemas import JobRead
 from shared.web.schemas import Read
+
+MAX_LABELS = 16
+_NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL's text and JSON types cannot hold NUL."""
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
+LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=_NO_NUL)]
 
 
 class JobList(Read):
@@ -14,3 +24,25 @@ class JobList(Read):
     page_size: int
     total_pages: int
     jobs: list[JobRead]
+
+
+class JobUpdate(BaseModel):
+    """Changes to a job. Absent members stay as they are; null clears a member."""
+
+    model_config = ConfigDict(from_attributes=True, extra="forbid", json_schema_extra={"examples": [{"labels": {"team": "sales"}}]})
+
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL)] | None = Field(
+        None, description="The client's own id for the job", examples=["order-import-4711"]
+    )
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)] | None = Field(
+        None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
+    )
+    webhook_url: str | None = Field(
+        None, max_length=500, description="URL to notify when the job ends; can only be changed before that", examples=["https://example.com/hooks/rowgate"]
+    )
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _strip(cls, url: str | None) -> str | None:
+        """Treat an empty URL as none, like the upload form does."""
+        return (url or "").strip() or None

@@ -1,4 +1,4 @@
-"""Deleting: what runs is cancelled, everything else goes away."""
+"""Delete a job (a running one is cancelled instead), or change the details that belong to its client."""
 
 from __future__ import annotations
 
@@ -6,24 +6,57 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.db.jobs import require_job
+from features.jobs.problems import JobEnded
+from shared.db.models import Job
 from shared.jobs import job_state
+from shared.jobs.queries import change_details, require_job
 from shared.jobs.storage import remove_file, stored_path
+from shared.web.problems import BadRequest, InvalidPart
+from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 if TYPE_CHECKING:
+    from features.jobs.schemas import JobUpdate
     from shared.db.session import Database
+    from shared.settings import Settings
     from shared.web.auth import Viewer
 
 
 async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> None:
-    """Cancel the job if it is PROCESSING, else hide it and remove its file; its rows are purged behind. Raises `JobNotFound`."""
+    """Cancel the job if it is PROCESSING; otherwise hide it and remove its file, and its rows are purged later. Raises `JobNotFound`."""
     while True:
         async with database.unit_of_work() as session:
             job = await require_job(session, job_id=job_id, viewer=viewer)
             if await job_state.cancel(session, job_id=job_id):
                 return
-            # Between the two statements the job may have been claimed: then neither fits, and we look again.
+            # The job may have been claimed between the two statements. Then neither of them applies, and both are tried again.
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
             await remove_file(stored_path(upload_dir, job.id, job.filename))
             return
+
+
+async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, changes: JobUpdate, settings: Settings) -> Job:
+    """Make all of the changes or none, and return the changed job.
+
+    Raises `JobNotFound`, `JobEnded` if a webhook_url is given after the job has ended, or `BadRequest` if the webhook_url may not be called.
+    """
+    given = changes.model_dump(exclude_unset=True)
+    if "labels" in given:
+        given["labels"] = given["labels"] or {}
+    if changes.webhook_url is not None:
+        await _require_acceptable(changes.webhook_url, settings)
+    load = [Job.schema_given, Job.schema_inferred]
+    async with database.unit_of_work() as session:
+        await require_job(session, job_id=job_id, viewer=viewer)
+        if given and not await change_details(session, job_id=job_id, values=given, until_ended="webhook_url" in given):
+            # The job has ended or was deleted, perhaps since the statement above; if it was deleted, this raises `JobNotFound`.
+            job = await require_job(session, job_id=job_id, viewer=viewer)
+            raise JobEnded(f"This job is {job.status.value}; its webhook_url can only be changed before it ends.")
+        return await require_job(session, job_id=job_id, viewer=viewer, load=load)
+
+
+async def _require_acceptable(url: str, settings: Settings) -> None:
+    try:
+        await require_acceptable(url, settings=settings)
+    except WebhookAddressRefused as refused:
+        raise BadRequest(str(refused), errors=[InvalidPart(field="webhook_url", message=str(refused))]) from refused

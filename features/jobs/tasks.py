@@ -1,4 +1,4 @@
-"""Retention: ended jobs go away after a while. Totals: what was counted one by one is added up."""
+"""Periodic tasks: remove ended jobs after the retention period, and merge the rows that the totals of jobs are summed from."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
 FOLD_COUNTS = TaskRef("jobs.fold_counts", MAINTENANCE_QUEUE, Nothing)
 BATCH_JOBS = 500
 FOLDED_FROM = 2000
-"""Rows that are still added up in no time."""
+"""Number of `job_counts` rows from which they are merged; summing fewer takes next to no time."""
 
 log = structlog.get_logger(__name__)
 
 
 @task(APPLY_RETENTION, every_s=600, time_limit_s=540)
 async def apply_retention(context: TaskContext, _: Nothing) -> None:
-    """Hide jobs that ended more than `JOB_RETENTION_DAYS` ago, in batches; errors and files are purged behind."""
+    """Hide jobs that ended more than `JOB_RETENTION_DAYS` ago, in batches; their errors and files are purged later."""
     days = context.settings.job_retention_days
     if days == 0:
         return
@@ -38,7 +38,7 @@ async def apply_retention(context: TaskContext, _: Nothing) -> None:
 
 @task(FOLD_COUNTS, every_s=30, time_limit_s=60)
 async def fold_counts(context: TaskContext, _: Nothing) -> None:
-    """Keep the totals of jobs sums of few rows."""
+    """Merge the rows of `job_counts` if there are many, so that totals are sums of few rows."""
     async with context.database.unit_of_work() as session:
         if await queries.count_unfolded(session, limit=FOLDED_FROM) == FOLDED_FROM:
             await queries.fold_counts(session)

@@ -10,14 +10,14 @@ from shared.db.models import JobStatus
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """A stretch of time, both ends included."""
+    """A period of time, including both ends."""
 
     first: datetime
     last: datetime
 
 
 def parse_moments(text: str) -> Moments:
-    """A date stands for its whole day in UTC, a date-time for itself; one without a zone is in UTC. Raises `ValueError`."""
+    """Parse a date (its whole day in UTC) or a date-time (that moment; UTC if it has no zone). Raises `ValueError`."""
     text = text.strip()
     try:
         day = date.fromisoformat(text)
@@ -37,7 +37,7 @@ def parse_moments(text: str) -> Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs are listed."""
+    """Which jobs to list."""
 
     status: JobStatus | None = None
     created_from: datetime | None = None

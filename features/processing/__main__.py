@@ -1,4 +1,4 @@
-"""The engine on the command line: reads and checks one file with no server and no database."""
+"""Command line of the engine: reads and checks one file without a server or a database."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
 
 @dataclass(slots=True)
 class Result:
-    """What one run found."""
+    """The result of one run."""
 
     inspection: Inspection
     tally: ErrorTally
@@ -47,7 +47,7 @@ class Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code says whether all rows are good (0), some failed (1), or the file could not be read (2)."""
+    """Run the command, and return the exit code: 0 if all rows are good, 1 if some failed, 2 if the file could not be read."""
     options = _parse_arguments(arguments)
     notes = Console(stderr=True)
     try:
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m features.processing", description="Read and check every row of a CSV or Excel file.")
     parser.add_argument("file", type=Path, metavar="FILE", help=f"a file named {_list_extensions()}")
-    parser.add_argument("--schema", type=Path, help="a file with a Table Schema (JSON); without it one is inferred")
-    parser.add_argument("--dialect", type=Path, help="a file with a Table Dialect (JSON); without it it is detected")
-    parser.add_argument("--encoding", help="the file's encoding; without it it is detected")
+    parser.add_argument("--schema", type=Path, help="a file with a Table Schema (JSON); inferred if not given")
+    parser.add_argument("--dialect", type=Path, help="a file with a Table Dialect (JSON); detected if not given")
+    parser.add_argument("--encoding", help="the encoding of the file; detected if not given")
     parser.add_argument("--format", choices=sorted(_FORMATS), default="table", help="how the result is printed (default: table)")
     parser.add_argument("--errors", type=_count, default=100, metavar="N", help="list at most N errors (default: 100; 0: none); all are counted")
     return parser.parse_args(arguments)
@@ -91,7 +91,7 @@ def _list_extensions() -> str:
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError("give a whole number from 0")
+        raise argparse.ArgumentTypeError("this must be a whole number, 0 or greater")
     return int(text)
 
 
@@ -110,7 +110,7 @@ class _Silent:
 
 @contextmanager
 def _progress(notes: Console) -> Iterator[Any]:
-    """Yield a function that takes the fraction that is done; it draws a bar only where someone sits at a terminal."""
+    """Yield a function that takes the fraction that is done; it draws a progress bar if standard error is a terminal."""
     if not notes.is_terminal:
         yield _Silent()
         return
@@ -185,7 +185,7 @@ def _print_rows(console: Console, title: str, headings: Sequence[str], rows: Seq
 
 
 def _printable(text: str) -> str:
-    """Text that cannot steer the terminal: control characters are shown escaped."""
+    """Return the text cut to `_MAX_SHOWN` characters, with control characters escaped, so that it cannot control the terminal."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:_MAX_SHOWN])
 
 

@@ -1,4 +1,4 @@
-"""One column of one chunk as text: its bytes, and which cells are empty."""
+"""One column of a chunk as text: its bytes, and which cells are empty."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 
 SPACE, ASCII_END = 0x20, 0x80
 SPACE_STARTS = np.zeros(256, dtype=np.bool_)
-"""The first bytes of every character that `str.isspace` knows, in UTF-8."""
+"""The first UTF-8 byte of every character that counts as white space for `str.isspace`."""
 SPACE_STARTS[[0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1D, 0x1E, 0x1F, 0x20, 0xC2, 0xE1, 0xE2, 0xE3]] = True
 
-# A search in 10,000 cells takes as long as writing down the rows of so many bytes.
+# Finding the row of one byte by a search in 10,000 cells takes as long as recording the rows of this many bytes.
 _BYTES_PER_SEARCH = 64
 _FEW_BLANKS = 4
-"""Where more than every fourth cell is to be looked at, all of them at once take less time."""
+"""If more than one in four cells must be examined, examining all cells at once takes less time."""
 _MEMO_ENTRIES = 10_000
 _MEMO_CHARACTERS = 100
 _PAIR_BYTES = 2
 
 
 class Column:
-    """Text cells with views of their bytes; nothing is copied. A null is a cell that the reader already reported."""
+    """Text cells with views of their bytes; nothing is copied. A null is a cell that is absent or that the reader already reported."""
 
     def __init__(self, text: pa.StringArray) -> None:
         self.text = text
@@ -43,7 +43,7 @@ class Column:
 
     @cached_property
     def present(self) -> Mask:
-        """Cells that are there and were not reported by the reader."""
+        """Cells that exist and were not reported by the reader."""
         if not self.text.null_count:
             return np.ones(len(self), np.bool_)
         return _unpack(self.text.buffers()[0], self.text.offset, len(self))
@@ -55,13 +55,13 @@ class Column:
 
     @cached_property
     def starts(self) -> npt.NDArray[np.int32]:
-        """Where each cell begins in `data`."""
+        """Position in `data` at which each cell begins."""
         result: npt.NDArray[np.int32] = self.offsets[:-1] - self.offsets[0]
         return result
 
     @cached_property
     def sizes(self) -> npt.NDArray[np.int32]:
-        """Bytes of each cell."""
+        """Size of each cell in bytes."""
         return np.diff(self.offsets)
 
     @cached_property
@@ -71,24 +71,24 @@ class Column:
 
     @cached_property
     def _may_have_space(self) -> bool:
-        """Whether a byte of white space can be among the cells; it is ASCII, up to the blank, or not ASCII at all."""
+        """Whether the cells can contain white space, which is either non-ASCII or an ASCII byte up to the space."""
         return not self.is_ascii or (len(self.data) > 0 and int(self.data.min()) <= SPACE)
 
     @cached_property
     def blank(self) -> Mask:
-        """Cells that are there and hold nothing, or only white space."""
+        """Cells that exist and are empty or contain only white space."""
         filled = self.sizes > 0
         if not self._may_have_space:
             return ~filled & self.present
         result: Mask = ~filled & self.present
-        # The first byte of an empty cell is the next cell's; behind the last one there is none.
+        # At the start of an empty cell lies the first byte of the next cell; after the last cell there is none.
         candidates = np.flatnonzero(SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
         if len(candidates):
             result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
         return result
 
     def blank_among(self, rows: Indices) -> Mask:
-        """`blank`, where no other cells than these can be blank."""
+        """Return the same as `blank`, given that only the cells in `rows` can be blank."""
         if len(rows) * _FEW_BLANKS > len(self):
             return self.blank
         result = np.zeros(len(self), np.bool_)
@@ -97,10 +97,10 @@ class Column:
         return result
 
     def rows_of(self, positions: Indices) -> Indices:
-        """The cells in which byte positions of `data` (ascending) lie."""
+        """Return the cell that contains each of the byte positions in `data`, which must be ascending."""
         if len(positions) * _BYTES_PER_SEARCH < len(self.data):
             return np.searchsorted(self.offsets[1:] - self.offsets[0], positions, side="right")
-        # Many searches cost more than the row of every byte, written down once.
+        # Many searches take longer than recording the row of every byte once.
         return self._row_of_byte[positions].astype(np.int64)
 
     @cached_property
@@ -108,30 +108,30 @@ class Column:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
     def texts(self, rows: Indices) -> list[str | None]:
-        """The text of some cells."""
+        """Return the texts of some cells."""
         texts: list[str | None] = self.text.take(pa.array(rows)).to_pylist()
         return texts
 
     def blanks_emptied(self) -> Column:
-        """The same column with `""` for cells of only white space."""
+        """Return the same column with `""` in place of cells that contain only white space."""
         if not bool((self.blank & (self.sizes > 0)).any()):
             return self
         return Column(pc.if_else(pa.array(self.blank), pa.scalar(""), self.text))
 
 
 class Memo:
-    """A slow function of a cell's text that is called once for each distinct text, and remembers a bounded number of them."""
+    """Caches a slow function of a cell's text for a bounded number of distinct texts; texts of more than 100 characters are not cached."""
 
     def __init__(self, function: Callable[[str], Any]) -> None:
         self._function = function
         self._known: dict[str, Any] = {}
 
     def of_rows(self, column: Column, rows: Indices) -> Iterator[Any]:
-        """The results for some cells, as `of_texts`; none of the cells may be null."""
+        """Yield the results for some cells, none of which may be null; see `of_texts`."""
         return self.of_texts(column.texts(rows))
 
     def of_texts(self, texts: Iterable[str | None]) -> Iterator[Any]:
-        """The results for some texts, in their order, one at a time, since those of JSON may be large."""
+        """Yield the results for some texts, in order; one at a time, since results that are JSON may be large."""
         known, function = self._known, self._function
         for text in texts:
             assert text is not None
@@ -146,7 +146,7 @@ class Memo:
 
 
 def as_mask(array: pa.BooleanArray) -> Mask:
-    """An Arrow mask for numpy; null counts as false."""
+    """Convert an Arrow mask to numpy; null counts as False."""
     if array.null_count:
         array = array.fill_null(False)
     bits = array.buffers()[1]
@@ -154,20 +154,20 @@ def as_mask(array: pa.BooleanArray) -> Mask:
 
 
 def _unpack(bits: pa.Buffer, offset: int, size: int) -> Mask:
-    """A third of the time of Arrow's own way."""
+    """Unpack a bitmap in a third of the time that Arrow's own conversion takes."""
     mask: Mask = np.unpackbits(np.frombuffer(bits, np.uint8), count=offset + size, bitorder="little")[offset:].view(np.bool_)
     return mask
 
 
 class TextSet:
-    """Some texts, and which cells are one of them."""
+    """A set of texts that can be looked up for all cells of a column."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = pa.array(list(texts), pa.string())
         encoded = [text.encode("utf-8", "surrogatepass") for text in self._texts.to_pylist()]
         self._pairs: Mask | None = None
         if encoded and all(len(text) == _PAIR_BYTES for text in encoded):
-            # Codes of countries, states and languages: one look at a table in place of a hash.
+            # Codes of countries, states and languages: a look-up in a table replaces hashing.
             self._pairs = np.zeros(2**16, np.bool_)
             self._pairs[[first << 8 | second for first, second in encoded]] = True
 
@@ -175,7 +175,7 @@ class TextSet:
         return len(self._texts)
 
     def find_in(self, column: Column) -> Mask:
-        """Mark the cells whose text is one of these."""
+        """Mark the cells whose text is in the set."""
         if self._pairs is None:
             return as_mask(pc.is_in(column.text, value_set=self._texts))
         found = np.zeros(len(column), np.bool_)

@@ -1,7 +1,8 @@
-"""One pass over one file: reader → checks → a report for each chunk. Pure: no web, no database, no Celery."""
+"""Read and check one file in a single pass: reader → checks → a report for each chunk. Pure: no web, no database, no Celery."""
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,47 +12,51 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import features.processing.formats  # noqa: F401  # registers them
+import features.processing.formats  # noqa: F401  # the import registers them
 from features.processing.checking.checker import Checker
-from features.processing.checking.declarations import import_all
+from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table, TableOpener
-from features.processing.tuning import tune_process
+from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
 from shared.formats import FileFormat, find_format, list_formats
 
-# All of them here and not when they are needed: a worker imports this module before it forks, so that its children share what they import.
+# Everything is imported here and not on demand: a worker imports this module before it forks, so that its children share the imported modules.
 import_all()
+if row_checks():
+    importlib.import_module("features.processing.checking.frames")
+else:
+    keep_pandas_out()
 _openers: dict[FileFormat, TableOpener] = {file_format: file_format.load_opener() for file_format in list_formats()}
 
 _HEAD_BYTES = 64
 MAX_SAMPLE_BYTES = 24 * 2**20
-"""Rows that wait for the schema to be inferred; where the first 10,000 rows are larger, those that fit must do."""
+"""Size of the rows that wait while the schema is inferred; if the first 10,000 rows are larger, it is inferred from fewer rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkReport:
-    """What was found in one chunk of rows; the reports of one inspection come in the order of the rows."""
+    """The result of checking one chunk of rows; the reports of an inspection come in row order."""
 
     rows_processed: int
-    """Rows of this chunk (not cumulative), with those that count though they hold no cells."""
+    """Number of rows of this chunk (not cumulative), including those that count although they have no cells."""
     rows_failed: int
-    """How many of them, or of rows that were processed before, have errors and had none until now."""
+    """Number of rows, of this chunk or processed before, that have errors and had none until now."""
     findings: Sequence[Finding]
     fraction_read: float
-    """How much of the file is behind this chunk, 0 to 1: an estimate, never falling."""
+    """Fraction of the file that was read up to the end of this chunk, 0 to 1: an estimate that never decreases."""
     reading_s: float = 0.0
-    """How long the reader was waited for; it may run ahead in a thread of its own."""
+    """Time spent waiting for the reader, which may run ahead in its own thread."""
     checking_s: float = 0.0
 
 
 class Inspection:
-    """A file that was opened: its source and schema are known, its reports are still to come."""
+    """An opened file: its source and schema are known, its reports are still to come."""
 
     source: Source
     table_schema: TableSchema
-    """The schema that is used: the given one, or the one inferred from the first 10,000 rows."""
+    """The schema in use: the given one, or the one inferred from the first 10,000 rows."""
 
     def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits) -> None:
         self._table = table
@@ -67,7 +72,7 @@ class Inspection:
         self._checker = Checker(used, labels=table.labels, header_row=table.source.header_row, limits=limits)
 
     def reports(self) -> Iterator[ChunkReport]:
-        """Check the rows chunk by chunk, once. Raises `FileUnreadable` where the file breaks off."""
+        """Check the rows chunk by chunk, and yield the reports; can be called only once. Raises `FileUnreadable` if the file breaks off."""
         header_findings = self._checker.check_header()
         fraction = 0.0
         asked_at = time.perf_counter()
@@ -85,7 +90,7 @@ class Inspection:
                 checking_s=checked_at - read_at,
             )
             header_findings = ()
-            # What was found may be as large as the chunk, and is not to be held while the next one is read.
+            # The result may be as large as the chunk; neither must be kept in memory while the next chunk is read.
             del chunk, result
             asked_at = time.perf_counter()
         if header_findings:
@@ -97,7 +102,7 @@ class Inspection:
             asked_at = time.perf_counter()
 
     def close(self) -> None:
-        """Give files, threads and processes back; may be called twice and while `reports` is half-way."""
+        """Release files, threads and processes; may be called twice, and before `reports` has been read to its end."""
         self._checker.close()
         self._table.close()
 
@@ -110,9 +115,9 @@ def inspect_file(
     encoding: str | None = None,
     limits: ReadLimits | None = None,
 ) -> Inspection:
-    """Open `path`; its first bytes say what it is, its extension only if they do not.
+    """Open the file at `path`; its first bytes decide the format, and its extension only if they do not.
 
-    Raises `FileUnreadable` where there is nothing to read: corrupt, encrypted, no such sheet, no header.
+    Raises `FileUnreadable` if it cannot be read: corrupt, encrypted, no such sheet, no header.
     """
     tune_process()
     limits = limits or ReadLimits()
@@ -132,7 +137,7 @@ def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | Non
 
 
 def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:
-    """The chunks with the first 10,000 rows."""
+    """Read the chunks with the first 10,000 rows, or fewer chunks if they are larger than `MAX_SAMPLE_BYTES`."""
     sample: list[Chunk] = []
     rows = size_bytes = 0
     for chunk in chunks:
@@ -145,14 +150,14 @@ def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:
 
 
 def _without(null_sequence: str | None, chunks: Sequence[Chunk]) -> Sequence[Chunk]:
-    """The chunks with empty cells in place of the dialect's `nullSequence`, so that it does not count as a value."""
+    """Return the chunks with empty cells in place of the dialect's `nullSequence`, so that it does not count as a value."""
     if not null_sequence:
         return chunks
     return [replace(chunk, columns=[pc.if_else(pc.equal(column, null_sequence), pa.scalar(""), column) for column in chunk.columns]) for chunk in chunks]
 
 
 def _with_missing_value(table_schema: TableSchema, null_sequence: str | None) -> TableSchema:
-    """The schema in which the dialect's `nullSequence` is a missing value as well."""
+    """Return the schema with the dialect's `nullSequence` as an additional missing value."""
     if null_sequence is None:
         return table_schema
     fields = tuple(

@@ -1,4 +1,4 @@
-"""The formats that are read: each has a `format.py` in its folder below `readers/`, which is found and imported here."""
+"""Register all file formats: imports every module named `format` in the packages below `readers/`."""
 
 from __future__ import annotations
 

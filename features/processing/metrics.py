@@ -1,4 +1,4 @@
-"""What the slice counts: how long an attempt took, in which stage, and what was found."""
+"""Metrics of the slice: how long attempts and their stages took, and which rows and errors were found."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS_FAILED = Counter("rowgate_rows_failed", "Rows in which errors were found")
 ROW_ERRORS = Counter("rowgate_row_errors", "Errors that were found in rows", ["error_type"])
 STAGE_SECONDS = Counter("rowgate_stage_seconds", "Time that jobs spent waiting for their reader, checking, packing errors, and recording", ["stage"])
 
-# An increase is only seen after a 0.
+# Prometheus sees the first increase only if the counter was 0 before.
 for _stage in get_args(Stage):
     STAGE_SECONDS.labels(_stage)
 for _outcome in get_args(Outcome):
@@ -37,18 +37,18 @@ for _outcome in get_args(Outcome):
 
 
 def count_claim(job: Job) -> None:
-    """Note how long the job waited, where nobody had it before."""
+    """Record how long the job waited, if this is its first attempt."""
     if job.attempt == 1 and job.started_at is not None:
         WAIT_SECONDS.observe((job.started_at - job.created_at).total_seconds())
 
 
 def count_attempt(outcome: Outcome, *, duration_s: float) -> None:
-    """Note the end of an attempt."""
+    """Record the end of an attempt."""
     ATTEMPT_SECONDS.labels(outcome).observe(duration_s)
 
 
 def count_report(report: ChunkReport) -> None:
-    """Note what a chunk of rows came to."""
+    """Count the rows, errors and times of a report."""
     ROWS.inc(report.rows_processed)
     ROWS_FAILED.inc(report.rows_failed)
     for finding in report.findings:
@@ -59,7 +59,7 @@ def count_report(report: ChunkReport) -> None:
 
 @contextmanager
 def measured(stage: Stage) -> Iterator[None]:
-    """Count the time of the block as spent in `stage`, however it ends."""
+    """Count the time of the block as spent in `stage`, even if it raises."""
     start = time.perf_counter()
     try:
         yield

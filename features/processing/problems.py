@@ -1,4 +1,4 @@
-"""What can go wrong with a job, as its client sees it."""
+"""Problems that the endpoints of the slice report to clients."""
 
 from __future__ import annotations
 

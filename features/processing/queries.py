@@ -1,4 +1,4 @@
-"""The processing slice's SQL: pieces of error records, in bulk and one at a time."""
+"""SQL of the processing slice: pieces of error records, in bulk and one at a time."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
 
-from features.processing.recording.copy_format import copy_parts
 from shared.db.models import ErrorPiece
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,23 +19,23 @@ if TYPE_CHECKING:
 _first_place = tuple_(ErrorPiece.first_row, ErrorPiece.first_column)
 
 
-async def copy_pieces(session: AsyncSession, *, rows: list[bytes], columns: Sequence[str]) -> None:
-    """Insert pieces with COPY, within the session's transaction, which must have run a statement already; `rows` are in the binary format, and given away."""
+async def copy_pieces(session: AsyncSession, *, parts: Iterator[bytes], columns: Sequence[str]) -> None:
+    """Insert pieces with COPY, in the session's transaction, which must have run a statement already; `parts` are one COPY in the binary format."""
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver = raw.driver_connection
     assert driver is not None
 
     async def source() -> AsyncIterator[bytes]:
-        # A file is read in threads, half a mebibyte at a time.
-        for part in copy_parts(rows):
+        # asyncpg reads a file in threads, half a mebibyte at a time; an asynchronous iterator costs neither.
+        for part in parts:
             yield part
 
     await driver.copy_to_table(ErrorPiece.__tablename__, source=source(), columns=list(columns), format="binary")
 
 
 async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:
-    """The first place of the next piece that begins behind `place` (row, column)."""
+    """Return the first place (row, column) of the next piece that begins after `place`; None if there is none."""
     statement = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place > tuple_(*place))
@@ -48,7 +47,7 @@ async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int
 
 
 async def take_piece(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> ErrorPiece | None:
-    """The piece that records at `place` (row, column) belong to, removed from the table: the last one that does not begin behind it."""
+    """Remove from the table, and return, the piece to which records at `place` (row, column) belong: the last one that does not begin after it."""
     found = (
         select(ErrorPiece.first_row, ErrorPiece.first_column)
         .where(_is_held(hold), _first_place <= tuple_(*place))

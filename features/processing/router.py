@@ -8,9 +8,9 @@ from typing import Any
 from fastapi import APIRouter
 
 from features.processing.problems import SchemaNotKnown
-from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.db.session import ReadingDep
+from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 

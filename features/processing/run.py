@@ -1,4 +1,4 @@
-"""One attempt at one job: claim, read, check, record, end; and what is done when something comes between."""
+"""One attempt at one job: claim, read, check, record, end; and the response to everything that can interrupt it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
 from shared.observing.logging import describe_frames
-from shared.worker import shutdown
+from shared.worker import shutdown, time_limit
 
 if TYPE_CHECKING:
     import uuid
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 DATABASE_PAUSE_S = 1.0
 LAST_WORDS_S = 5.0
-"""How long what goes on beside a job may take to end when the job has; a transaction that is cut off costs its connection."""
+"""How long the work beside a job may take to end after the job; cancelling it in a transaction costs the connection."""
 
 log = structlog.get_logger(__name__)
 
 
-class StopRequested(Exception):  # a wish, not a mistake
-    """This process is to end; the job goes back to the queue."""
+class StopRequested(Exception):  # a request, not an error
+    """This process must end; the job goes back to the queue."""
 
 
 async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
-    """Claim the job if it waits, and bring it to an end; doing so twice does nothing the second time."""
+    """Claim the job if it is QUEUED, and bring it to an end; a second call does nothing."""
     settings = context.settings
     async with context.database.unit_of_work() as session:
         job = await job_state.claim(session, job_id=job_id, lease_s=settings.job_lease_s)
@@ -63,7 +63,7 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
 
 
 async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
-    """Process the file; whatever comes between is answered by the one transition that fits it."""
+    """Process the file; an interruption leads to the one transition of the job that fits it."""
     try:
         async with Recorder(context.database, hold) as recorder:
             return await _process(context, job, hold, recorder)
@@ -72,21 +72,21 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
         return "lost"
     except StopRequested:
         await _release(context, hold)
-        log.info("job released: this worker shuts down")
+        log.info("job released: this worker is shutting down")
         return "released"
     except Exception as error:  # noqa: BLE001  # logged below, without its message
         if is_database_unavailable(error):
-            log.warning("the database went away", reason=repr(error))
+            log.warning("database became unavailable", reason=repr(error))
             await _release(context, hold)
             return "released"
-        # Messages of libraries quote the cell that they stumbled over.
-        log.error("job crashed", exception=describe_frames(error))  # noqa: TRY400  # would log it whole
+        # Error messages of libraries quote the cell that they failed on.
+        log.error("job crashed", exception=describe_frames(error))  # noqa: TRY400  # log.exception would log the message too
         await _count_crash(context, hold)
         return "crashed"
 
 
 async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> Outcome:
-    """Read the file to its end, or to where it breaks off, and end the job accordingly."""
+    """Read the file to its end, or to the point where it breaks off, and end the job accordingly."""
     settings = context.settings
     packer = Packer(hold, interval_s=settings.progress_interval_s, max_stored=settings.max_stored_errors_per_job)
     try:
@@ -100,7 +100,7 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
                     if shutdown.must_stop():
                         raise StopRequested
     except FileUnreadable as unreadable:
-        log.info("file cannot be read to its end")  # why, stands in the job: it may name the file's sheets
+        log.info("file cannot be read to its end")  # the reason is in the job only, since it may name the file's sheets
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)
         return "failed"
@@ -137,18 +137,18 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
 
 
 async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
-    """The batches, each made in a thread while the one before it is written; a slow database slows the reading."""
+    """Yield the batches; each is made in a thread while the previous one is written. A slow database slows the reading down."""
     ahead = Prefetch(batches)
     try:
         while (batch := await asyncio.to_thread(next, ahead, None)) is not None:
             yield batch
     finally:
-        # A thread cannot be cancelled: the file may be closed only when it has ended.
+        # A thread cannot be cancelled, so the file may only be closed once it has ended.
         await asyncio.to_thread(ahead.close)
 
 
 async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Inspection) -> None:
-    """Tell clients what was found on opening the file, before its rows are read."""
+    """Store what was found when the file was opened, so that clients see it before the rows are read. Raises `JobLost`."""
     inferred = dict(inspection.table_schema.descriptor) if job.schema_given is None else None
     async with context.database.unit_of_work() as session:
         held = await job_state.describe(
@@ -164,7 +164,7 @@ async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Insp
 
 @asynccontextmanager
 async def _beside(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run `work` for as long as the block does; it is told by the event that the block is over, and not cut off in what it does just then."""
+    """Run `work` during the block. Its event is set when the block ends; it then has `LAST_WORDS_S` to finish before it is cancelled."""
     over = asyncio.Event()
     running = asyncio.create_task(work(over))
     try:
@@ -179,7 +179,7 @@ async def _beside(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) ->
 
 
 async def _is_over_within(over: asyncio.Event, seconds: float) -> bool:
-    """Wait so long, or until it is over."""
+    """Wait for the event, but no longer than `seconds`; return whether it was set."""
     try:
         await asyncio.wait_for(over.wait(), seconds)
     except TimeoutError:
@@ -188,38 +188,48 @@ async def _is_over_within(over: asyncio.Event, seconds: float) -> bool:
 
 
 async def _renew_lease(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
-    """Renew the lease until it is lost, on a connection of its own; the fence does the rest where that fails."""
+    """Renew the lease on a separate connection until it is lost. If renewing fails, the fence protects the job."""
     held = True
     while held and not await _is_over_within(over, hold.lease_s / job_state.RENEWALS_PER_LEASE):
         try:
             async with context.database.unit_of_work() as session:
                 held = await job_state.renew(session, job_id=hold.job_id, attempt=hold.attempt, lease_s=hold.lease_s)
-        except Exception as error:  # noqa: BLE001  # tried again in a moment; the lease tells when it is too late
+        except Exception as error:  # noqa: BLE001  # it is tried again in a moment; the lease shows when it is too late
             log.warning("lease not renewed", reason=repr(error))
 
 
 async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
-    """End the job FAILED when its time is over, with the figures committed last, whatever its reader is doing: that finds it lost at its next chunk."""
+    """Fail the job when its time is over, whatever its reader is doing; the job keeps the figures that were committed last.
+
+    The reader finds the job lost at its next chunk; a reader that never gets there is killed with its process (`ENDING_S`).
+    """
     limit_s = context.settings.job_time_limit_s
-    if await _is_over_within(over, limit_s):
+    reached = asyncio.create_task(time_limit.wait_until_reached(limit_s))
+    ended = asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        reached.cancel()
+        ended.cancel()
+    if over.is_set():
         return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
     while True:
         try:
             async with context.database.unit_of_work() as session:
                 failed = await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
-        except Exception as error:  # noqa: BLE001  # a job must not outlive its time because the database was away for a moment
-            log.warning("job not failed for its time yet", reason=repr(error))
+        except Exception as error:  # noqa: BLE001  # a job must not exceed its time because the database was briefly unavailable
+            log.warning("job could not be failed at its time limit yet", reason=repr(error))
             if await _is_over_within(over, DATABASE_PAUSE_S):
                 return
         else:
             if failed:
-                log.warning("job failed: its time is over", limit_s=limit_s)
+                log.warning("job failed: it reached its time limit", limit_s=limit_s)
             return
 
 
 async def _release(context: TaskContext, hold: Hold) -> None:
-    """Give the job back, as soon as the database answers: that it was away is no crash."""
+    """Give the job back as soon as the database answers; an unavailable database does not count as a crash."""
     while True:
         try:
             async with context.database.unit_of_work() as session:

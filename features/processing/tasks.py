@@ -1,4 +1,4 @@
-"""The one task: run a job."""
+"""The slice's only task: run a job."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from shared.contracts import PROCESS_JOB, ProcessJob
 from shared.messages.tasks import TaskContext, task
 
 ENDING_S = 60.0
-"""What a job may take beyond its time limit to be ended properly."""
+"""How long a job may take to end properly after its time is over; its reader may be in the middle of a chunk."""
 
 
-@task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s + ENDING_S)
+@task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
 async def process_job(context: TaskContext, payload: ProcessJob) -> None:
-    """Claim the job if it waits, and bring it to an end."""
+    """Claim the job if it is QUEUED, and bring it to an end."""
     await run_job(context, job_id=payload.job_id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A claim on a job: what every write of its worker is fenced with."""
+    """A worker's claim on a job; every write of the worker is fenced by it."""
 
     job_id: uuid.UUID
     attempt: int

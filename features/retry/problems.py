@@ -1,4 +1,4 @@
-"""What can go wrong with a retry, as its client sees it."""
+"""Problems that a retry can be answered with. Each docstring is the default `detail` that the client reads."""
 
 from __future__ import annotations
 

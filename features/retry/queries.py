@@ -1,4 +1,4 @@
-"""The retry slice's SQL; the change itself is `shared.jobs.job_state.retry`."""
+"""The retry slice's SQL. The status change itself is in `shared.jobs.job_state.retry`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from shared.db.jobs import is_visible
 from shared.db.models import Job
+from shared.jobs.queries import is_visible
 from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def require_locked_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:
-    """The job, which nobody else changes before this transaction ends. Raises `JobNotFound`."""
+    """Return the job, locked so that no one else changes it before this transaction ends. Raises `JobNotFound`."""
     statement = select(Job).where(Job.id == job_id, is_visible(viewer)).with_for_update(key_share=True)
     job = (await session.scalars(statement)).one_or_none()
     if job is None:

@@ -1,4 +1,4 @@
-"""A client's wish to run a job again."""
+"""Run a job again when a client asks for it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from features.retry import queries
 from features.retry.problems import FileGone, NotRetryable
-from shared.db.jobs import require_job
 from shared.db.models import Job
 from shared.jobs import job_state
+from shared.jobs.queries import require_job
 from shared.jobs.storage import file_exists, stored_path
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def retry_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> Job:
-    """The job, QUEUED again with nothing of its former attempts. Raises `JobNotFound`, `NotRetryable` or `FileGone`."""
+    """Queue the job again, with nothing left of its former attempts, and return it. Raises `JobNotFound`, `NotRetryable` or `FileGone`."""
     job = await queries.require_locked_job(session, job_id=job_id, viewer=viewer)
     has_file = await file_exists(stored_path(upload_dir, job.id, job.filename))
     if not await job_state.retry(session, job_id=job_id):

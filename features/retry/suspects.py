@@ -1,4 +1,4 @@
-"""Telling a worker that is dead from a database that was away: after an outage everybody's lease is over, and nobody is to blame."""
+"""Tell a dead worker from a database that was unreachable: after an outage every lease has expired, and no worker is to blame."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from shared.jobs.job_state import RENEWALS_PER_LEASE, ExpiredLease
 
 MARGIN_S = 2.0
 MAX_PATIENCE_S = 20.0
-"""A lease that is over is taken back within 30 s of its end, however long leases are."""
+"""Limits the wait so that an expired lease is taken back within 30 s of its end, however long leases are."""
 BLIND_S = 20.0
-"""Without a look for so long, what was seen before says nothing."""
+"""After this long without a look, earlier observations mean nothing."""
 
 
 class Suspects:
-    """Leases that were seen to be over, by one process. A worker that lives renews within a third of a lease, once it can."""
+    """Leases that one process has seen expired. A living worker renews within a third of a lease once it can reach the database."""
 
     def __init__(self) -> None:
         self._first_seen_s: dict[ExpiredLease, float] = {}
         self._looked_at_s: float | None = None
 
     def judge(self, expired: Sequence[ExpiredLease], *, now_s: float, lease_s: float) -> Sequence[ExpiredLease]:
-        """Those of `expired` (as the database has them at `now_s`, monotonic) that were not renewed though their workers had the time to."""
+        """Return those of `expired` that were not renewed although their workers had time to do so.
+
+        `expired` is what the database says at `now_s`, in seconds of the monotonic clock.
+        """
         if self._looked_at_s is None or now_s - self._looked_at_s > BLIND_S:
             self._first_seen_s.clear()
         self._looked_at_s = now_s

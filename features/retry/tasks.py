@@ -1,4 +1,4 @@
-"""The sweeps that keep jobs from being lost: dead workers and lost messages."""
+"""Periodic sweeps that keep jobs from being lost to dead workers and lost messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)
 RING_JOBS = 500
 MEMORY_KEY = "rowgate:broker-remembers"
-"""Lies in the broker's own Redis: when it is gone, so are the messages."""
+"""A key in the broker's own Redis: if it is gone, the messages are gone too."""
 
 EVERY_S = 5.0
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ _suspects = Suspects()
 
 @task(TAKE_BACK, every_s=EVERY_S, time_limit_s=30)
 async def take_back(context: TaskContext, _: Nothing) -> None:
-    """Take back jobs whose worker has been silent for longer than its lease, though the database was there to hear it."""
+    """Take back jobs whose worker has been silent for longer than its lease although the database was reachable."""
     async with context.database.unit_of_work() as session:
         expired = await job_state.list_expired(session)
     for lease in _suspects.judge(expired, now_s=time.monotonic(), lease_s=context.settings.job_lease_s):
@@ -44,17 +44,17 @@ async def take_back(context: TaskContext, _: Nothing) -> None:
 
 @task(RING_AGAIN, every_s=EVERY_S, time_limit_s=30)
 async def ring_again(context: TaskContext, _: Nothing) -> None:
-    """Send the messages of unanswered QUEUED jobs again; all of them where the broker has lost its memory."""
+    """Send the messages of unanswered QUEUED jobs again; those of all QUEUED jobs if the broker has lost its messages."""
     try:
         if not await context.redis.exists(MEMORY_KEY):
             async with context.database.unit_of_work() as session:
                 forgotten = await job_state.forget_rings(session)
             await context.redis.set(MEMORY_KEY, "yes")
             if forgotten:
-                log.warning("the broker had lost its memory: messages are sent again", jobs=forgotten)
+                log.warning("the broker had lost its messages: they are sent again", jobs=forgotten)
         await context.redis.ping()
     except RedisError as error:
-        log.warning("the broker is away: no message is sent again before it is back", reason=explain(error))
+        log.warning("the broker is unreachable: no message is sent again until it is back", reason=explain(error))
         return
     rung, sent = RING_JOBS, True
     while rung == RING_JOBS and sent:
@@ -69,8 +69,8 @@ async def ring_again(context: TaskContext, _: Nothing) -> None:
 
 
 async def forget_broker(context: TaskContext) -> None:
-    """Have every job rung at the next sweep: messages that the broker did not take count as rung."""
+    """Make the next sweep send every QUEUED job's message again: messages that the broker did not take were recorded as sent."""
     try:
         await context.redis.delete(MEMORY_KEY)
     except RedisError as error:
-        log.warning("the broker is away", reason=explain(error))
+        log.warning("the broker is unreachable", reason=explain(error))

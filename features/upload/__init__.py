@@ -1,4 +1,4 @@
-"""One multipart stream to disk, one row, one message.
+"""Accept uploads: each one is a multipart stream written to disk, one inserted row and one message.
 
 Writes: `jobs` (inserts). Runs: `upload.sweep_files`. Sends: `processing.process_job`. Events: none.
 """

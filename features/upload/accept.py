@@ -1,4 +1,4 @@
-"""From a file on disk to a job in the database: once for each idempotency key."""
+"""Turn a file on disk into a job in the database, once per idempotency key."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Insertion:
-    """A job to be inserted; once that has begun, who cannot insert it removes its file."""
+    """A job to insert. Once its insertion has begun, the code that inserts it removes its file if that fails."""
 
     create: JobCreate
     path: Path
@@ -42,11 +42,11 @@ class Insertion:
 
 MAX_IN_GROUP = 32
 PATIENCE_S = 0.05
-"""How long a group of small files, or of jobs, waits for the group before it."""
+"""How long a group of small files, or of jobs, waits for the previous group before it runs beside it."""
 
 
 class Intake:
-    """What the uploads of one application share: the groups in which small files, and jobs without a key, become durable."""
+    """State shared by all uploads of one application: the groups that make small files, and jobs without an idempotency key, durable together."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -54,13 +54,17 @@ class Intake:
         self.insertions: Grouping[Insertion, AcceptedJob] = Grouping(partial(insert_together, database), max_items=MAX_IN_GROUP, patience_s=PATIENCE_S)
 
     async def aclose(self) -> None:
-        """Wait for the groups that are under way."""
+        """Wait for all groups that are still running or waiting."""
         await self.small_files.aclose()
         await self.insertions.aclose()
 
 
 async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer, idempotency_key: str | None, upload_dir: Path) -> tuple[AcceptedJob, bool]:
-    """The committed job of `received`, and whether it is new; a file that came a second time is removed. Raises `KeyReused`."""
+    """Return the committed job for `received`, and whether it is new.
+
+    If the idempotency key already has a job, that job is returned and the newly received file is removed. Raises `KeyReused` if that job had another
+    file or other fields.
+    """
     create = JobCreate(
         id=received.job_id,
         filename=received.filename,
@@ -75,7 +79,8 @@ async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer,
     path = stored_path(upload_dir, received.job_id, received.filename)
     insertion = Insertion(create=create, path=path, request_id=get_request_id())
     try:
-        # A key may have to wait for another transaction that inserts it: alone, or others would wait too, or lock each other out.
+        # A job with a key is inserted alone: it may have to wait for another transaction that inserts the same key, and in a group the other jobs
+        # would wait with it, or two groups would deadlock.
         job = await intake.insertions.do(insertion) if idempotency_key is None else await _insert_or_find(intake.database, insertion)
     finally:
         if not insertion.has_begun:
@@ -91,12 +96,12 @@ async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer,
 
 
 async def insert_together(database: Database, insertions: Sequence[Insertion]) -> Sequence[AcceptedJob | BaseException]:
-    """Insert jobs without a key in one transaction; where the database refuses it each in its own, so that only what is wrong fails."""
+    """Insert jobs without an idempotency key in one transaction; if the database refuses it, insert each alone so that only the faulty ones fail."""
     inserted: dict[uuid.UUID, AcceptedJob] = {}
     try:
         await _insert(database, insertions, inserted)
     except BaseException as error:
-        # Where the COMMIT itself failed it may still have arrived: the sweep decides about the files then.
+        # The jobs were inserted and the COMMIT failed. It may still have taken effect, so the files are left for the sweep to decide on.
         if inserted:
             raise
         if len(insertions) > 1 and isinstance(error, Exception) and not is_database_unavailable(error):
@@ -108,7 +113,7 @@ async def insert_together(database: Database, insertions: Sequence[Insertion]) -
 
 
 async def _insert(database: Database, insertions: Sequence[Insertion], inserted: dict[uuid.UUID, AcceptedJob]) -> None:
-    """Put the jobs, by their ids, into `inserted` before the commit; without those whose key is taken."""
+    """Insert the jobs and add them to `inserted`, by id, before the commit; jobs whose key is taken are left out."""
     for insertion in insertions:
         insertion.has_begun = True
     async with database.unit_of_work() as session:
@@ -119,7 +124,7 @@ async def _insert(database: Database, insertions: Sequence[Insertion], inserted:
 
 
 async def _insert_or_find(database: Database, insertion: Insertion) -> AcceptedJob:
-    """The job of this key: the new one, or the one that has it."""
+    """Return the job with this idempotency key: the new one, or the one that already has the key."""
     inserted: dict[uuid.UUID, AcceptedJob] = {}
     create = insertion.create
     assert create.idempotency_key is not None
@@ -130,7 +135,7 @@ async def _insert_or_find(database: Database, insertion: Insertion) -> AcceptedJ
                 return inserted[create.id]
             async with database.reading() as session:
                 job = await queries.get_job_by_key(session, submitted_by=create.submitted_by, idempotency_key=create.idempotency_key)
-            if job is not None:  # else it was deleted a moment ago, and the key is free
+            if job is not None:  # otherwise that job was deleted a moment ago and the key is free again
                 return job
     except BaseException:
         if not inserted:
@@ -144,6 +149,6 @@ async def _remove_files(insertions: Sequence[Insertion]) -> None:
 
 
 def _fingerprint(received: ReceivedFile) -> str:
-    """The same for the same file and fields (draft-ietf-httpapi-idempotency-key-header, "Idempotency Fingerprint")."""
+    """Hash the file and its fields: equal for equal requests (draft-ietf-httpapi-idempotency-key-header, "Idempotency Fingerprint")."""
     payload = [received.sha256, received.filename, received.options.model_dump()]
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

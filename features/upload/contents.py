@@ -1,4 +1,4 @@
-"""Whether a file can be what its extension says, by its first bytes; only the worker opens files."""
+"""Check from a file's first bytes whether it can be what its extension says. Only the worker actually opens files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FOREIGN = {
     b"PAR1": "a Parquet file",
     b"\x7fELF": "a program",
 }
-"""First bytes of files that no format reads, and that are no text."""
+"""First bytes of binary files that no format can read."""
 
 
 def describe_mismatch(extension: str, head: bytes) -> str | None:
-    """Why a file that begins with `head` cannot be what its extension says; None if it can.
+    """Explain why a file that begins with `head` cannot be what its extension says; None if it can.
 
-    Formats of one family may carry each other's extension (`FileFormat.family`).
+    Files of one format family may carry each other's extensions (`FileFormat.family`).
     """
     claimed, found = find_by_extension(extension), find_by_contents(head)
     assert claimed is not None

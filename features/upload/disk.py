@@ -1,4 +1,4 @@
-"""Bytes to disk as they arrive: one pass, bounded memory, nothing on the event loop, hashed on the way."""
+"""Write bytes to disk as they arrive: in one pass, with bounded memory, hashed on the way, and with all disk work off the event loop."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from features.upload.problems import DiskFull
 from shared.concurrency.grouping import Grouping
 
 BATCH_BYTES = 256 * 1024
-"""Written at a time, or a little more: what is in the queue then and what is being written are the memory of one upload."""
+"""Size of one write, or slightly more. An upload's memory is the bytes in its queue plus those being written."""
 MAX_BATCHES = 16
-"""A thread writes no more of one file before the others have their turn."""
+"""Most batches that a thread writes for one file before other files get their turn."""
 WRITEBACK_BYTES = 8 * 2**20
-"""Dirty pages are sent to the disk in steps of this size while the stream runs, so that the fsync at the end has little left."""
+"""Dirty pages are flushed to disk in steps of this size during the upload, so that little is left for the fsync at the end."""
 HEAD_BYTES = 512
 _SYNC_FILE_RANGE_WRITE = 2
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -31,7 +31,7 @@ _writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload-writer")
 
 
 def _load_start_writeback() -> Callable[[int, int, int], None]:
-    """sync_file_range(2) where the system has it; elsewhere the fsync does all the work."""
+    """Return a function that calls sync_file_range(2), or one that does nothing if the system lacks it; fsync then does all the work."""
     if not sys.platform.startswith("linux"):
         return lambda _descriptor, _offset, _length: None
     function = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
@@ -49,10 +49,10 @@ _start_writeback = _load_start_writeback()
 
 
 class FileWriter:
-    """Writes one file under a temporary name and gives it its real one when it is whole and on disk.
+    """Writes one file under a temporary name, and renames it once it is complete and on disk.
 
-    The event loop puts pieces into a queue and a thread writes what is there, for as long as there is enough; a disk that is slower than the network
-    slows the network.
+    The event loop queues pieces, and a thread writes them while at least a batch is queued. If the disk is slower than the network, reading from the
+    network slows down.
     """
 
     def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int, small_files: Grouping[FileWriter, None]) -> None:
@@ -75,7 +75,7 @@ class FileWriter:
         self.head = b""
 
     def take(self, data: memoryview) -> None:
-        """Put bytes into the queue; `drain` has them written."""
+        """Queue bytes; `drain` has them written."""
         if len(self.head) < HEAD_BYTES:
             self.head += bytes(data[: HEAD_BYTES - len(self.head)])
         self.size += len(data)
@@ -84,7 +84,7 @@ class FileWriter:
             self._queued_bytes += len(data)
 
     async def drain(self) -> None:
-        """Have a batch written where there is one, and wait while too much is in the queue. Raises `DiskFull`."""
+        """Start writing if at least a batch is queued, and wait while too much is queued. Raises `DiskFull`."""
         if self._queued_bytes < BATCH_BYTES:
             return
         while True:
@@ -102,16 +102,16 @@ class FileWriter:
             await waiting
 
     async def finish(self) -> str:
-        """Write what is left, make it durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull`."""
+        """Write the rest, make the file durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull`."""
         await self._settle()
-        # Nothing of a small file has been written yet: it is, all of it, together with others.
+        # Nothing of a small file has been written yet: it is written completely here, together with other small files.
         is_small = self._descriptor is None
         self._writing = asyncio.ensure_future(self._small_files.do(self) if is_small else self._complete())
         await self._settle()
         return self._hash.hexdigest()
 
     async def discard(self) -> None:
-        """Leave nothing on disk; may be called at any time."""
+        """Remove everything from disk; may be called at any time."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
             if not self._writing.cancelled():
@@ -120,14 +120,14 @@ class FileWriter:
         await asyncio.get_running_loop().run_in_executor(_writers, self._remove)
 
     async def _settle(self) -> None:
-        """Wait until the thread is done, and hear how it went."""
+        """Wait until the thread is done, and raise its error if it failed."""
         writing = self._writing
         if writing is not None:
             await _translate(asyncio.shield(writing))
             self._writing = None
 
     def _write_queue(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Write batches until there is none; runs in a thread."""
+        """Write batches until less than one is queued, at most `MAX_BATCHES`; runs in a thread."""
         try:
             for _ in range(MAX_BATCHES):
                 with self._lock:
@@ -156,7 +156,7 @@ class FileWriter:
             self._require_room()
             self._descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         for piece in batch:
-            # Not chunk by chunk: each call lets go of the interpreter's lock, and has to wait for it again.
+            # Whole pieces, not chunk by chunk: each call releases the interpreter's lock and has to wait for it again.
             self._hash.update(piece)
         left = [piece[start : start + self._chunk_size] for piece in batch for start in range(0, len(piece), self._chunk_size)]
         while left:
@@ -178,7 +178,7 @@ class FileWriter:
             raise failure
 
     def write_rest(self) -> None:
-        """Write what is still in the queue, and have the disk begin with it; runs in a thread."""
+        """Write the rest of the queue and start flushing it to disk; runs in a thread."""
         self._write(self._queue)
         self._queue = []
         assert self._descriptor is not None
@@ -192,11 +192,11 @@ class FileWriter:
 
     @property
     def folder(self) -> Path:
-        """Where the file lies; it has to be synced for the file's name to stay there."""
+        """The file's folder; it has to be synced for the rename to be durable."""
         return self._target.parent
 
     def rename(self) -> None:
-        """Put the file under its real name; runs in a thread."""
+        """Give the file its real name; runs in a thread."""
         self._partial.rename(self._target)
 
     def _remove(self) -> None:
@@ -211,12 +211,18 @@ class FileWriter:
 
 
 async def complete_files(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
-    """Write the rest of each and put it under its real name, on disk, its folder's entry too. What went wrong with each is returned."""
+    """Write the rest of each file, make it durable under its real name, and sync its folder.
+
+    Returns one entry for each writer, in order: its error, or None.
+    """
     return await asyncio.get_running_loop().run_in_executor(_writers, _complete, writers)
 
 
 def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
-    """Step by step for all: the first fsync(2) has the disk write what the others then find written, and a folder is synced once."""
+    """Do each step for all files before the next step: the first fsync(2) makes the disk write what the later ones then find already written.
+
+    Each folder is synced once.
+    """
     failures: dict[FileWriter, OSError] = {}
 
     def do_each(step: Callable[[FileWriter], None]) -> None:

@@ -1,4 +1,4 @@
-"""A multipart/form-data body (RFC 7578), parsed as it arrives: small fields to memory, the file's bytes to whoever takes them."""
+"""Parse a multipart/form-data body (RFC 7578) as it arrives: small fields are kept in memory, the file's bytes go to a callback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BYTES.encoding = re2.Options.Encoding.LATIN1
 
 @dataclass(slots=True)
 class Part:
-    """One part of the body: its name and, for a file, the client's name of it."""
+    """One part of the body: its name, its value and, for a file, the client's name for it."""
 
     name: str
     filename: str | None
@@ -32,14 +32,15 @@ class Part:
 
     @property
     def is_file(self) -> bool:
-        """Whether this is the upload itself; another field that comes with a filename (`curl -F schema=@schema.json`) is a field."""
+        """Whether this part is the upload itself. Any other field sent with a filename (`curl -F schema=@schema.json`) is an ordinary field."""
         return self.name == FILE_FIELD and self.filename is not None
 
 
 class FormParser:
-    """Feeds on pieces of the body in any split; calls back for each file's start and bytes, and before it refuses fields that are too large.
+    """Parses a body that is fed in pieces, however they are split.
 
-    Fields are in `fields` when it is done.
+    Calls back at the start of each file, for the file's bytes, and before it refuses fields that are too large. After the last piece, `fields` holds
+    the other parts.
     """
 
     def __init__(
@@ -87,9 +88,9 @@ class FormParser:
             raise MalformedBody(f"The multipart body is broken: {error}.") from error
 
     def _is_inside_file(self, data: bytes) -> bool:
-        """Whether all of `data` is the file's: no boundary is or begins in it, and none had begun before.
+        """Whether all of `data` belongs to the file: no boundary lies or begins in it, and none had begun before it.
 
-        RE2 looks for it several times faster than `bytes.find`, which is most of what the parser does with a large file.
+        RE2 finds the boundary several times faster than `bytes.find`, and this search is most of the parser's work on a large file.
         """
         if self._part is None or not self._part.is_file or self._parser.state is not MultipartState.PART_DATA or self._parser.index != 0:
             return False
@@ -101,7 +102,7 @@ class FormParser:
         return self._find_delimiter(data) is None
 
     def close(self) -> None:
-        """The body has ended. Raises `MalformedBody` where its final boundary is missing."""
+        """End the body. Raises `MalformedBody` if its final boundary is missing."""
         if not self._ended:
             raise MalformedBody("The body ends before its final boundary; the upload is incomplete, send it again.")
 
@@ -140,7 +141,7 @@ class FormParser:
         self._field_bytes += end - start
         if self._field_bytes > FORM_FIELDS_ALLOWANCE_BYTES:
             self._on_large_field(part)
-            raise FileTooLarge(f"The form fields beside the file are larger than {FORM_FIELDS_ALLOWANCE_BYTES:,} bytes.")
+            raise FileTooLarge(f"The form fields other than the file are larger than {FORM_FIELDS_ALLOWANCE_BYTES:,} bytes.")
         part.value += data[start:end]
 
     def _end(self) -> None:
@@ -148,7 +149,10 @@ class FormParser:
 
 
 def parse_disposition(header: bytes) -> Part:
-    """The part that a Content-Disposition names; `filename*` (RFC 8187) goes before `filename`. Raises `MalformedBody`."""
+    """Return the part that a Content-Disposition header describes; `filename*` (RFC 8187) takes precedence over `filename`.
+
+    Raises `MalformedBody` if the header is not form-data, or has no name.
+    """
     message = Message()
     message["content-disposition"] = header.decode("utf-8", "replace").replace("\r", " ").replace("\n", " ")
     parameters = message.get_params(header="content-disposition", unquote=True) or []
@@ -167,7 +171,10 @@ def parse_disposition(header: bytes) -> Part:
 
 
 def client_filename(sent: str) -> str:
-    """The last path component of what the client sent, without control characters, cut to 255 characters before its extension."""
+    """Return the last path component of the name the client sent, at most 255 characters long.
+
+    Control characters and surrogates become U+FFFD. A name that is too long is cut before its extension.
+    """
     last = sent.replace("\\", "/").rpartition("/")[2]
     clean = "".join(character if character.isprintable() and not "\ud800" <= character <= "\udfff" else "\ufffd" for character in last).strip()
     stem, dot, extension = clean.rpartition(".")

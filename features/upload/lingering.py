@@ -1,4 +1,7 @@
-"""Refusing an upload so that its client can hear it: while it is still sending, a closed connection would drop the answer (RFC 9112, section 9.6)."""
+"""Refuse an upload so that the client receives the answer.
+
+If the connection were closed while the client is still sending, the answer could be lost (RFC 9112, section 9.6).
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class BodyStream:
 
 
 class _LingeringResponse(Response):
-    """Sends itself, then reads on and drops what still comes, for at most `LINGER_S` and `LINGER_BYTES`, before it ends."""
+    """Sends itself, then reads and discards the rest of the body before it ends, for at most `LINGER_S` seconds and `LINGER_BYTES` bytes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         last: list[Message] = []
@@ -56,7 +59,7 @@ class _LingeringResponse(Response):
 
 
 def _waits_for_continue(scope: Scope) -> bool:
-    """Whether the client sends nothing before it hears from us: then a read would be its permission to begin (RFC 9110, section 10.1.1)."""
+    """Whether the client waits for "100 Continue" before it sends its body: reading would tell it to start (RFC 9110, section 10.1.1)."""
     return any(name == b"expect" and value.lower() == b"100-continue" for name, value in scope["headers"])
 
 
@@ -74,7 +77,7 @@ async def _drop_the_rest(receive: Receive) -> None:
 
 
 def refuse(problem: Problem, body: BodyStream) -> Response:
-    """The problem's response; where the body has not been read to its end the client is heard out for a while and the connection is closed."""
+    """Return the problem's response. If the body was not read to its end, the response reads on for a while and then closes the connection."""
     plain = problem.to_response()
     if body.ended:
         return plain

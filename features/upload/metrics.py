@@ -1,4 +1,4 @@
-"""What the slice counts."""
+"""Metrics of the upload slice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form fields beside the file, checked before anything is accepted: every problem is found, not only the first."""
+"""Check the form fields other than the file, before anything is accepted. Every problem is reported, not only the first."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
 from shared.settings import Settings
 from shared.web.problems import InvalidPart
-from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_address, parse_webhook_url, require_allowed
-
-RESOLVE_TIMEOUT_S = 0.3
+from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
 async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
-    """The options of the form, and all that is wrong with it; an empty field counts as absent."""
+    """Return the form's options and every problem found; an empty field counts as absent."""
     problems = [*find_wrong_names(parts)]
     texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
     for name, value in list(texts.items()):
@@ -39,7 +37,7 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
 
 
 def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
-    """Fields that are unknown, sent more than once, or no field but the file."""
+    """Report fields that are unknown, fields sent more than once, and a `file` field that is not a file."""
     names = [part.name for part in parts]
     found = []
     for name in dict.fromkeys(names):
@@ -59,14 +57,9 @@ async def _check_webhook_url(value: bytearray | None, settings: Settings, proble
         return None
     url = value.decode().strip()
     try:
-        target = parse_webhook_url(url)
-        require_allowed(target, allowed_hosts=settings.webhook_hosts)
-        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
+        await require_acceptable(url, settings=settings)
     except WebhookAddressRefused as refused:
         problems.append(InvalidPart(field="webhook_url", message=str(refused)))
-    except HostNotFound:
-        # A host that does not resolve yet is accepted: the check that counts is the one at sending.
-        return url
     return url
 
 
@@ -78,7 +71,7 @@ async def _check_descriptor(
     if value is None:
         return None
     try:
-        # In a thread: a schema may have thousands of fields.
+        # A schema may have thousands of fields, so it is parsed in a thread.
         return dict(await asyncio.to_thread(parse, bytes(value)))
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)

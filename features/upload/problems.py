@@ -1,4 +1,4 @@
-"""What can go wrong with an upload, as its client sees it."""
+"""Problems that an upload can be answered with. Each docstring is the default `detail` that the client reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KeyReused(BadRequest):
 
 
 class ClientTooSlow(Problem):
-    """Nothing arrived for too long; send the file again over a steadier connection."""
+    """Too little arrived for too long; send the file again over a faster connection."""
 
     status = HTTPStatus.REQUEST_TIMEOUT
     slug = "client-too-slow"

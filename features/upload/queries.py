@@ -1,4 +1,4 @@
-"""The upload slice's SQL: the insert, and which files on disk belong to a job."""
+"""The upload slice's SQL: insert jobs, find one by its idempotency key, and tell which files on disk belong to a job."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _GIVEN = [name for name in JobCreate.model_fields if name != "options"] + [*_OPT
 
 
 def _array_of(name: str) -> ARRAY[Any]:
-    """As a value of the column, but text of any length: a cast to a shorter one would cut it where the column refuses it."""
+    """Return the array type for a column's values, with text of any length: a cast to a shorter type would cut a text that the column would refuse."""
     kind = Job.__table__.c[name].type
     return ARRAY(Text() if isinstance(kind, String) else kind)
 
 
 _ROWS = func.unnest(*(bindparam(name, type_=_array_of(name)) for name in _GIVEN)).table_valued(*_GIVEN).render_derived(name="given")
-# Made once, and one statement for any number of rows: building it and finding it among compiled statements takes longer than running it.
+# Built once, and the same statement for any number of rows: building it and finding it in the cache of compiled statements takes longer than running it.
 _INSERT = (
     insert(Job.__table__)  # type: ignore[arg-type]  # a table
     .from_select([*_GIVEN, "next_ring_at"], select(*_ROWS.c, func.now() + func.make_interval(0, 0, 0, 0, 0, 0, FIRST_RING_INTERVAL_S)), include_defaults=False)
@@ -41,7 +41,7 @@ _INSERT = (
 
 
 async def insert_jobs(session: AsyncSession, *, creates: Sequence[JobCreate]) -> dict[uuid.UUID, AcceptedJob]:
-    """The new jobs, QUEUED, by their ids; without those whose idempotency key is taken."""
+    """Insert jobs as QUEUED and return them by id; jobs whose idempotency key is taken are left out."""
     given: dict[str, list[Any]] = {name: [getattr(create, name) for create in creates] for name in _GIVEN if name not in _OPTIONS}
     given |= {name: [getattr(create.options, option) for create in creates] for name, option in _OPTIONS.items()}
     rows = (await session.execute(_INSERT, given)).all()
@@ -49,7 +49,7 @@ async def insert_jobs(session: AsyncSession, *, creates: Sequence[JobCreate]) ->
 
 
 async def get_job_by_key(session: AsyncSession, *, submitted_by: str | None, idempotency_key: str) -> AcceptedJob | None:
-    """The job that this key was used for, if it still exists."""
+    """Return the job that this idempotency key was used for; None if it does not exist, or was deleted."""
     statement = select(*_SHOWN).where(
         func.coalesce(Job.submitted_by, "") == (submitted_by or ""),
         Job.idempotency_key == idempotency_key,
@@ -60,5 +60,5 @@ async def get_job_by_key(session: AsyncSession, *, submitted_by: str | None, ide
 
 
 async def list_known_ids(session: AsyncSession, *, job_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Those of `job_ids` that have a row, deleted or not."""
+    """Return those of `job_ids` that have a row, including jobs marked as deleted."""
     return set((await session.scalars(select(Job.id).where(Job.id.in_(job_ids)))).all())

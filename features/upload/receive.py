@@ -1,4 +1,4 @@
-"""From the request's stream to a file on disk: limits first, nothing left behind when it does not end well."""
+"""Receive a request's stream into a file on disk: limits are checked first, and nothing is left behind if it fails."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 MIN_BYTES = 8192
-"""What a client must send within `UPLOAD_IDLE_TIMEOUT_S`, or be at its end: one that drips holds a place that others need."""
+"""Least that a client must send within `UPLOAD_IDLE_TIMEOUT_S` unless the body ends: a client that only trickles holds a slot that others need."""
 log = structlog.get_logger(__name__)
 _under_way = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedFile:
-    """A file that lies on disk, whole and durable, and what came with it."""
+    """A file that is on disk, complete and durable, and the form fields sent with it."""
 
     job_id: uuid.UUID
     filename: str
@@ -46,7 +46,7 @@ class ReceivedFile:
 
 @asynccontextmanager
 async def upload_slot(settings: Settings) -> AsyncIterator[None]:
-    """One of this process's `MAX_CONCURRENT_UPLOADS`. Raises `TooManyUploads`."""
+    """Hold one of this process's `MAX_CONCURRENT_UPLOADS` slots for the block. Raises `TooManyUploads` if none is free."""
     global _under_way  # noqa: PLW0603  # a count of this process, changed on its event loop only
     if _under_way >= settings.max_concurrent_uploads:
         raise TooManyUploads(headers={"Retry-After": "5"})
@@ -58,19 +58,19 @@ async def upload_slot(settings: Settings) -> AsyncIterator[None]:
 
 
 def require_acceptable_length(content_length: str | None, settings: Settings) -> None:
-    """Refuse what is too large by its own word, before any of it is read. Raises `FileTooLarge`."""
+    """Refuse a body whose `Content-Length` is too large, before any of it is read. Raises `FileTooLarge`."""
     if content_length is not None and content_length.isdecimal() and int(content_length) > settings.max_request_size_bytes:
         raise too_large(settings)
 
 
 def too_large(settings: Settings) -> FileTooLarge:
-    """The problem, with the limit."""
+    """Return the problem for a file that is too large, stating the limit."""
     return FileTooLarge(f"The file is larger than the {settings.max_upload_size_bytes:,} bytes that this service accepts; split it.")
 
 
 @dataclass
 class _Upload:
-    """The file of one form, while it comes in."""
+    """The file of one form while it is being received."""
 
     settings: Settings
     small_files: Grouping[FileWriter, None]
@@ -127,9 +127,9 @@ def _invalid(*parts: InvalidPart) -> InvalidUpload:
 
 
 async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, small_files: Grouping[FileWriter, None]) -> ReceivedFile:
-    """Parse `stream` as it arrives and put its file on disk.
+    """Parse `stream` as it arrives and write its file to disk.
 
-    Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; then nothing is left on disk.
+    Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; in either case nothing is left on disk.
     """
     upload = _Upload(settings, small_files)
     form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
@@ -168,7 +168,10 @@ async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
 
 
 async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload, *, idle_timeout_s: float) -> None:
-    """Parse all of the stream. Raises `ClientTooSlow` where less than `MIN_BYTES` come in the time for them; the disk has its own time."""
+    """Parse the whole stream.
+
+    Raises `ClientTooSlow` if fewer than `MIN_BYTES` arrive within `idle_timeout_s`; the time spent writing to disk does not count.
+    """
     loop = asyncio.get_running_loop()
     left_s, arrived, waits_since = idle_timeout_s, 0, loop.time()
     try:

@@ -23,13 +23,13 @@ from features.upload.problems import (
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
 from features.upload.schemas import FORM_OPENAPI, UploadRead
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.body_limit import BOUNDED_BY_ROUTE
+from shared.web.body_limit import BOUNDED_BY_ENDPOINT, accept_body
 from shared.web.problems import NotAuthenticated, Problem, responses
 
 
 @asynccontextmanager
 async def open_intake(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one `Intake` for as long as the application runs; at the end, wait for what is under way."""
+    """Keep one `Intake` while the application runs; on shutdown, wait for the groups that are still running."""
     app.state.intake = Intake(app.state.database)
     try:
         yield
@@ -46,7 +46,7 @@ IdempotencyKey = Annotated[
 
 
 async def get_intake(request: Request) -> Intake:
-    """The application's."""
+    """Return the application's `Intake`."""
     intake: Intake = request.app.state.intake
     return intake
 
@@ -54,7 +54,6 @@ async def get_intake(request: Request) -> Intake:
 @router.post(
     "/upload",
     status_code=202,
-    max_body_size=BOUNDED_BY_ROUTE,
     response_model=UploadRead,
     openapi_extra=FORM_OPENAPI,
     responses={
@@ -63,6 +62,7 @@ async def get_intake(request: Request) -> Intake:
         **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, DiskFull),
     },
 )
+@accept_body(BOUNDED_BY_ENDPOINT)
 async def upload_file(
     request: Request,
     settings: SettingsDep,
@@ -70,7 +70,7 @@ async def upload_file(
     viewer: ViewerDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Send a file to be checked; the answer is a job to follow."""
+    """Upload a file to be checked; the answer is the job to follow."""
     stream = BodyStream(request)
     try:
         require_acceptable_length(request.headers.get("content-length"), settings)

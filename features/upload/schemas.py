@@ -1,4 +1,4 @@
-"""What goes over the wire of an upload."""
+"""Schemas of the upload slice: the answer to an upload, its form fields (checked, and as OpenAPI describes them), and the job to insert."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.web.schemas import Read, UtcTime
 
 
 class UploadRead(Read):
-    """The answer to an accepted file; follow the job at `Location`."""
+    """The answer to an accepted upload; follow the job at `Location`."""
 
     job_id: uuid.UUID = Field(validation_alias="id")
     status: JobStatus
@@ -24,7 +24,7 @@ class UploadRead(Read):
 
 
 class UploadOptions(BaseModel):
-    """The form fields beside the file, checked."""
+    """The form fields other than the file, after they have been checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ class UploadOptions(BaseModel):
 
 
 class JobCreate(BaseModel):
-    """A job to be inserted: a file that lies on disk, and what is to be done with it."""
+    """A job to insert: a file that is on disk, and what to do with it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
@@ -60,7 +60,7 @@ _FORM_FIELDS: dict[str, dict[str, Any]] = {
         "type": "string",
         "format": "uri",
         "maxLength": 500,
-        "description": "Where to tell of the end of the job; http or https, a public address",
+        "description": "Where to send a webhook when the job has ended; http or https, a public address",
         "examples": ["https://example.com/hooks/rowgate"],
     },
     "schema": {
@@ -89,6 +89,6 @@ FORM_OPENAPI: dict[str, Any] = {
         },
     },
 }
-"""The form, for the OpenAPI document: the endpoint parses the stream itself, so the framework does not know it."""
+"""The form as the OpenAPI document describes it. The endpoint parses the stream itself, so the framework does not know the form."""
 
 OPTION_NAMES = frozenset(_FORM_FIELDS) - {"file"}

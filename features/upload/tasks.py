@@ -1,4 +1,4 @@
-"""Sweeping up after crashes: files that belong to no job."""
+"""Clean up after crashes: remove files that belong to no job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @task(SWEEP_FILES, every_s=300, time_limit_s=240)
 async def sweep_files(context: TaskContext, _: Nothing) -> None:
-    """Remove files that nobody has written to for a while and that have no job: their upload died between file and row."""
+    """Remove files that have no job and have not been written to for a while: their upload died before its row was committed."""
     untouched_s = max(UNTOUCHED_S, 3 * context.settings.upload_idle_timeout_s)
     oldest = time.time() - untouched_s
     listed = await asyncio.to_thread(lambda: [entry for entry in list_job_files(context.settings.upload_dir) if entry[2] < oldest])

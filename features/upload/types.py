@@ -11,7 +11,7 @@ from shared.db.models import JobStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedJob:
-    """Of a job that was committed, what its client is told, and the fingerprint of the request that made it."""
+    """The part of a committed job that its client is told, and the fingerprint of the request that created it."""
 
     id: uuid.UUID
     status: JobStatus

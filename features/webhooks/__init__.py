@@ -1,4 +1,5 @@
-"""Tell the client, and prove that it was told.
+"""Tell a client's webhook that its job has ended, and record every attempt to do so.
 
-Writes: `webhook_deliveries`, `webhook_attempts`. Runs: `webhooks.send_delivery`, `webhooks.send_due`. Events in: `JobFinished`.
+Writes: `webhook_deliveries`, `webhook_attempts`. Runs: `webhooks.send_delivery`, `webhooks.send_due`, `webhooks.remove_orphans`.
+Sends: `webhooks.send_delivery`. Events in: `JobFinished`.
 """

@@ -1,4 +1,4 @@
-"""One POST: signed (Standard Webhooks), to an address that was checked, cut off in time, never followed anywhere else."""
+"""Send one webhook POST: signed (Standard Webhooks), to an address that was checked, with a time limit, and without following redirects."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 MAX_RESPONSE_BYTES = 64 * 1024
 EXCERPT_BYTES = 1024
 MAX_RETRY_AFTER_S = 86_400.0
-"""What asks for more is beyond every round as well."""
+"""A longer `Retry-After` is cut to this; it is far beyond any round anyway."""
 
 
 @cache
 def get_tls() -> ssl.SSLContext:
-    """One for the process: reading the certificates takes longer than most receivers take to answer."""
+    """Return the process's TLS context, made once: reading the certificates takes longer than most receivers take to answer."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 def sign(secrets: Sequence[str], *, message_id: str, moment: datetime, body: str) -> str:
-    """The value of `webhook-signature`: one signature for each secret, separated by spaces, so that secrets can be rotated."""
+    """Return the value of `webhook-signature`: one signature per secret, separated by spaces, so that secrets can be rotated."""
     return " ".join(Webhook(secret).sign(message_id, moment, body) for secret in secrets)
 
 
 async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float) -> AttemptResult:
-    """Send one delivery once. Whatever happens is in the result; nothing is raised but cancellation."""
-    tls = get_tls()  # before the clock starts: made once, it is not the receiver's fault that it takes a while
+    """Send one delivery once and return the result; every failure is in the result, and only cancellation is raised."""
+    tls = get_tls()  # before the clock starts: making it takes a while the first time, and the receiver is not to blame for that
     started_at, start = datetime.now(UTC), time.monotonic()
     answer: Answer | None = None
     failure, error = None, None
@@ -68,7 +68,7 @@ async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float
 
 
 def classify(error: Exception) -> Failure:
-    """What kind of failure it is."""
+    """Return the kind of failure that `error` is."""
     if isinstance(error, WebhookAddressRefused):
         return Failure.REFUSED
     if isinstance(error, HostNotFound):
@@ -81,7 +81,7 @@ def classify(error: Exception) -> Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said."""
+    """The receiver's answer."""
 
     status_code: int
     excerpt: str
@@ -89,7 +89,7 @@ class Answer:
 
 
 async def _send(claimed: ClaimedDelivery, target: WebhookTarget, addresses: Sequence[IpAddress], settings: Settings, tls: ssl.SSLContext) -> Answer:
-    """The answer of the first address that a connection can be made to. Raises httpx's errors."""
+    """Return the answer from the first address that accepts a connection. Raises httpx's errors."""
     request = _write_request(claimed, target, settings)
     for address in addresses[:-1]:
         try:
@@ -101,7 +101,7 @@ async def _send(claimed: ClaimedDelivery, target: WebhookTarget, addresses: Sequ
 
 
 def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Settings) -> tuple[dict[str, str], bytes]:
-    """Headers and body."""
+    """Return the request's headers and body."""
     now = datetime.now(UTC)
     body = json.dumps(claimed.body, separators=(",", ":"), ensure_ascii=False)
     headers = {
@@ -118,10 +118,10 @@ def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Se
 
 
 async def _exchange(request: tuple[dict[str, str], bytes], target: WebhookTarget, address: IpAddress, tls: ssl.SSLContext) -> Answer:
-    """One request to one address, under the name that was asked for: `Host`, SNI and the certificate's name are the host's."""
+    """Make one request to one address under the target's own host name: `Host`, SNI and certificate verification use it."""
     headers, body = request
     url = httpx.URL(target.url).copy_with(host=str(address), port=target.port, userinfo=b"")
-    # A transport and no client: nothing here knows redirects, cookies or proxies of the environment.
+    # A bare transport instead of a client: it knows no redirects, no cookies, and no proxies from the environment.
     async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0) as transport:
         sent = httpx.Request("POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host.rstrip(".")})
         response = await transport.handle_async_request(sent)
@@ -133,7 +133,10 @@ async def _exchange(request: tuple[dict[str, str], bytes], target: WebhookTarget
 
 
 async def _read_excerpt(response: httpx.Response) -> str:
-    """The beginning of the answer's bytes as text; what follows is read up to a limit, so that a well-behaved receiver sees a whole exchange."""
+    """Return the first `EXCERPT_BYTES` of the answer as text.
+
+    The rest is read up to `MAX_RESPONSE_BYTES`, so that a well-behaved receiver sees a complete exchange.
+    """
     head, read = b"", 0
     async for piece in response.aiter_raw():
         read += len(piece)
@@ -144,7 +147,7 @@ async def _read_excerpt(response: httpx.Response) -> str:
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
-    """The seconds from `now` that a `Retry-After` asks for (RFC 9110 §10.2.3: seconds, or a date); None where it says nothing that can be read."""
+    """Return the seconds from `now` that a `Retry-After` asks for (RFC 9110 §10.2.3: seconds, or a date); None if it cannot be read."""
     if value is None:
         return None
     if value.isascii() and value.isdecimal():
@@ -153,6 +156,6 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
-    # A date without a zone is in UTC, as every HTTP date is.
+    # A date without a zone is read as UTC, as all HTTP dates are.
     wanted_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     return min(max(wanted_s, 0.0), MAX_RETRY_AFTER_S)

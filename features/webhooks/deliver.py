@@ -1,4 +1,4 @@
-"""One round of a delivery: up to four attempts within ten seconds, each in its turn and recorded before the next."""
+"""Run one round of a delivery: up to four attempts within ten seconds, each made in its turn and recorded before the next."""
 
 from __future__ import annotations
 
@@ -27,19 +27,22 @@ ATTEMPT_S = 1.5
 SHORTEST_ATTEMPT_S = 0.1
 BACKOFF_S = (0.5, 1.0, 2.0)
 MAX_ATTEMPTS_AT_ONCE = 2000
-"""In one process, or half as many as it may open files, where that is less. One that waits for its answer costs a socket and some memory."""
+"""Most attempts at once in one process, or half the number of files it may open if that is less.
+
+An attempt that waits for its answer costs a socket and some memory.
+"""
 _RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 log = structlog.get_logger(__name__)
 
 
 async def deliver(context: TaskContext, *, delivery_id: uuid.UUID) -> None:
-    """Attempt a delivery that is due until it is over; another process that tries the same finds nothing due."""
+    """Attempt a due delivery until it is over; another process that tries the same delivery finds it no longer due."""
     await context.keep(Courier, lambda: Courier(context)).deliver(delivery_id)
 
 
 class Courier:
-    """All attempts of one process."""
+    """Makes all delivery attempts of one process."""
 
     def __init__(self, context: TaskContext) -> None:
         self._settings = context.settings
@@ -51,7 +54,7 @@ class Courier:
         self._waiting: set[uuid.UUID] = set()
 
     async def deliver(self, delivery_id: uuid.UUID) -> None:
-        """Attempt the delivery until it is over, or not this process's any more."""
+        """Attempt the delivery until it is over, or no longer belongs to this process."""
         url = await self._ledger.get_url(delivery_id)
         if url is None:
             return
@@ -62,8 +65,8 @@ class Courier:
             delay_s = await self._attempt_in_turn(delivery_id, receiver, is_retry=True)
 
     async def _attempt_in_turn(self, delivery_id: uuid.UUID, receiver: str, *, is_retry: bool) -> float | None:
-        """How long to wait for the next attempt; None where there is none, or where it is not ours."""
-        if delivery_id in self._waiting:  # it was rung again meanwhile
+        """Make one attempt in its turn; return the seconds to wait before the next, or None if there is none or this process may not make it."""
+        if delivery_id in self._waiting:  # another message for it has arrived in the meantime
             return None
         self._waiting.add(delivery_id)
         try:
@@ -83,7 +86,7 @@ class Courier:
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Outcome:
         """Make one attempt, unless the round is over."""
-        # A delivery that could not be tried in its round is still tried once, however late.
+        # A delivery that could not be attempted within its round is still attempted once, however late.
         never_tried = claimed.round_attempt == 1
         timeout_s = ATTEMPT_S if never_tried else min(ATTEMPT_S, claimed.time_left_s)
         if timeout_s < SHORTEST_ATTEMPT_S:
@@ -98,7 +101,10 @@ class Courier:
 
 
 def allow_files(wanted: int) -> int:
-    """How many files and sockets this process may open: as many as are wanted, if the system lets it have them (often it begins with 1,024)."""
+    """Raise this process's limit of open files and sockets (often 1,024 at first) to `wanted` if the system allows it.
+
+    Returns how many it may open now; `wanted` if there is no limit.
+    """
     allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed != resource.RLIM_INFINITY and allowed < wanted:
         allowed = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
@@ -107,7 +113,7 @@ def allow_files(wanted: int) -> int:
 
 
 def name_receiver(url: str) -> str:
-    """Host and port: deliveries that share them share a place in the line."""
+    """Return the URL's host and port; deliveries with the same receiver share its place in the line."""
     try:
         target = parse_webhook_url(url)
     except WebhookAddressRefused:
@@ -116,7 +122,10 @@ def name_receiver(url: str) -> str:
 
 
 def judge(result: AttemptResult) -> DeliveryStatus:
-    """What an attempt means: 2xx delivers; no answer, 408, 429 and 5xx may be tried again (PENDING); anything else is the receiver's no."""
+    """Return the delivery's status after an attempt.
+
+    2xx is DELIVERED. No answer, 408, 429 and 5xx may be tried again (PENDING). Any other answer, or an address that may not be called, is REJECTED.
+    """
     code = result.status_code
     if code is None:
         return DeliveryStatus.REJECTED if result.failure is Failure.REFUSED else DeliveryStatus.PENDING
@@ -128,7 +137,10 @@ def judge(result: AttemptResult) -> DeliveryStatus:
 
 
 def choose_delay(round_attempt: int, retry_after_s: float | None, *, left_s: float) -> float | None:
-    """Seconds until the attempt after the `round_attempt`-th: 0.5, 1, 2, up to a tenth less; None where there is none within `left_s`."""
+    """Return the seconds to wait after the `round_attempt`-th attempt; None if no further attempt fits within `left_s`.
+
+    The waits are 0.5, 1 and 2 s, each up to a tenth shorter at random, or what `Retry-After` asked for if that is longer.
+    """
     if round_attempt > len(BACKOFF_S):
         return None
     delay_s = BACKOFF_S[round_attempt - 1] * random.uniform(0.9, 1.0)  # noqa: S311  # jitter
@@ -137,7 +149,7 @@ def choose_delay(round_attempt: int, retry_after_s: float | None, *, left_s: flo
 
 
 def _count(outcome: Outcome) -> None:
-    """Say in the log and in the metrics what became of an attempt, and of its delivery."""
+    """Log and count the outcome of an attempt and of its delivery."""
     result = outcome.result
     if outcome.status is not DeliveryStatus.PENDING:
         metrics.DELIVERIES.labels(outcome.status.value.lower()).inc()

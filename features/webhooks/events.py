@@ -1,4 +1,4 @@
-"""A delivery for each end of a job, written in the transaction that ends it."""
+"""Write a delivery each time a job ends, in the transaction that ends it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @subscribe(JobFinished)
 async def record_delivery(session: AsyncSession, event: JobFinished) -> None:
-    """Write the delivery in the transaction that ends the job, and have it sent after the commit."""
+    """Write the delivery in the transaction that ends the job; it is sent after the commit."""
     job = await queries.get_job(session, job_id=event.job_id)
     if job is None or job.webhook_url is None:
         return
@@ -36,7 +36,7 @@ async def record_delivery(session: AsyncSession, event: JobFinished) -> None:
 
 
 def describe_end(job: Job, event: JobFinished) -> dict[str, Any]:
-    """What is told of the end of a job."""
+    """Return the webhook's body for the end of a job."""
     return {
         "type": event.name,
         "job_id": str(job.id),

@@ -1,4 +1,4 @@
-"""The database's side of sending: what many deliveries ask for at about the same time is one transaction."""
+"""Database access for sending: requests that many deliveries make at about the same time are combined into one transaction."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from shared.db.session import Database
 
 MAX_AT_ONCE = 200
-"""Of one batch."""
+"""Most keys in one batch."""
 
 K = TypeVar("K")
 R = TypeVar("R")
 
 
 def group_by_key(work: Callable[[Sequence[K]], Awaitable[Mapping[K, R]]]) -> Grouping[K, R | None]:
-    """Answers single keys by asking `work` about many: while one batch is under way, the next one gathers.
+    """Answer requests for single keys by asking `work` about many at once: while one batch runs, the next one gathers.
 
-    The answer is None if `work` says nothing of the key, or if the same key was asked for in this batch and somebody else was told.
+    The answer is None if `work` returns nothing for the key, or if the key was requested more than once in the batch and the first request got the
+    answer.
     """
 
     async def answer(keys: Sequence[K]) -> Sequence[R | None]:
@@ -34,7 +35,7 @@ def group_by_key(work: Callable[[Sequence[K]], Awaitable[Mapping[K, R]]]) -> Gro
 
 
 class Ledger:
-    """What is claimed and what is recorded, for one process."""
+    """Claims deliveries and records outcomes for one process."""
 
     def __init__(self, database: Database, *, round_s: float) -> None:
         self._database = database
@@ -44,15 +45,15 @@ class Ledger:
         self._outcomes = group_by_key(self._record)
 
     async def get_url(self, delivery_id: uuid.UUID) -> str | None:
-        """Where the delivery is to go; None where it is not due."""
+        """Return the delivery's URL; None if it is not due."""
         return await self._urls.do(delivery_id)
 
     async def claim(self, delivery_id: uuid.UUID) -> ClaimedDelivery | None:
-        """The delivery, for one attempt now; None where it is not due, or somebody else's."""
+        """Claim the delivery for one attempt now; None if it is not due, or claimed by someone else."""
         return await self._claims.do(delivery_id)
 
     async def record(self, outcome: Outcome) -> None:
-        """Returns when it is committed."""
+        """Record the outcome; returns after its commit."""
         await self._outcomes.do(outcome)
 
     async def _list_urls(self, delivery_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:

@@ -1,4 +1,4 @@
-"""The slice's own message."""
+"""The webhook slice's own message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.messages.refs import Payload, TaskRef
 
 
 class SendDelivery(Payload):
-    """Look whether this delivery is due, and attempt it."""
+    """Attempt this delivery if it is due."""
 
     delivery_id: uuid.UUID
 

@@ -1,4 +1,4 @@
-"""The webhook slice's own tables: what is to be told, and every attempt to tell it."""
+"""The webhook slice's own tables: deliveries, and every attempt to send them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.db.base import Base
 
 
 class DeliveryStatus(enum.StrEnum):
-    """What became of a delivery."""
+    """The state of a delivery; PENDING means that it may still be attempted."""
 
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
@@ -23,7 +23,7 @@ class DeliveryStatus(enum.StrEnum):
 
 
 class Delivery(Base):
-    """One end of one attempt of a job, to be told to its webhook. `id` is the `webhook-id`."""
+    """The end of one attempt of a job, to be sent to its webhook. `id` is the `webhook-id`."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -33,7 +33,7 @@ class Delivery(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
     job_id: Mapped[uuid.UUID]
-    """No foreign key: what was promised is still sent when the job is deleted a moment after its end."""
+    """Not a foreign key: a promised delivery is still sent if the job is deleted a moment after its end."""
     attempt: Mapped[int]
     event: Mapped[str] = mapped_column(String(50))
     url: Mapped[str] = mapped_column(String(500))
@@ -41,16 +41,16 @@ class Delivery(Base):
     status: Mapped[DeliveryStatus] = mapped_column(Enum(DeliveryStatus, name="delivery_status"), default=DeliveryStatus.PENDING, server_default="PENDING")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     round_started_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    """The end of the job, or the moment of the last `redeliver`: the ten seconds count from it."""
+    """When the job ended, or the time of the last `redeliver`; the round's ten seconds count from here."""
     round_attempts: Mapped[int] = mapped_column(default=0, server_default="0")
-    """Attempts recorded since then."""
+    """Attempts recorded since the round started."""
     due_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    """When the next attempt is due; while one is being made, when it is given up for dead."""
+    """When the next attempt is due; while an attempt is being made, when it is presumed dead."""
     attempts: Mapped[list[DeliveryAttempt]] = relationship(order_by="DeliveryAttempt.number", lazy="raise", passive_deletes=True)
 
 
 class DeliveryAttempt(Base):
-    """One POST."""
+    """One POST to the webhook."""
 
     __tablename__ = "webhook_attempts"
     __table_args__ = (UniqueConstraint("delivery_id", "number"),)
@@ -64,4 +64,4 @@ class DeliveryAttempt(Base):
     error: Mapped[str | None] = mapped_column(Text)
     response_excerpt: Mapped[str | None] = mapped_column(Text)
     retry_after_s: Mapped[float | None]
-    """What the receiver asked for (`Retry-After`), in seconds from its answer."""
+    """The delay that the receiver asked for (`Retry-After`), in seconds from its answer."""

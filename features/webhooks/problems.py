@@ -1,4 +1,4 @@
-"""What can go wrong with a redelivery, as its client sees it."""
+"""Problems that a redelivery can be answered with. Each docstring is the default `detail` that the client reads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from shared.web.problems import BadRequest
 
 
 class NothingToRedeliver(BadRequest):
-    """Only the webhook of a job that has one and has ended can be sent again."""
+    """A webhook can only be sent again if the job has a webhook_url and has ended."""
 
     slug = "nothing-to-redeliver"
     title = "Nothing to redeliver"

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 ATTEMPT_LEASE_S = 5.0
-"""An attempt is cut at 1.5 s: one that is silent for longer has lost its process."""
+"""How long a claim holds. An attempt is cut off after 1.5 s, so one that is silent for this long has lost its process."""
 UNHEARD_S = 1.0
-"""A delivery that is due for longer has no live message."""
+"""A delivery that has been due for longer than this has no live message."""
 
 
 def _seconds(value: float) -> ColumnElement[timedelta]:
@@ -32,7 +32,7 @@ def _seconds(value: float) -> ColumnElement[timedelta]:
 
 
 def _any_of(ids: Sequence[uuid.UUID]) -> ColumnElement[Any]:
-    """One array for all: the statement is the same however many they are."""
+    """Match any of `ids`, passed as one array so that the statement is the same for any number of them."""
     return any_(literal(list(ids), ARRAY(Uuid)))
 
 
@@ -57,16 +57,16 @@ _CARRY_ON = (
         due_at=func.clock_timestamp() + bindparam("delay", type_=Interval),
     )
 )
-"""The delivery as an attempt leaves it, if it is still in the round of that attempt."""
+"""Updates a delivery after an attempt, if it is still in the round of that attempt."""
 
 
 async def get_job(session: AsyncSession, *, job_id: uuid.UUID) -> Job | None:
-    """The job as this transaction sees it, deleted or not."""
+    """Return the job as this transaction sees it, deleted or not."""
     return await session.get(Job, job_id, populate_existing=True)
 
 
 async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, event: str, url: str, payload: dict[str, Any]) -> uuid.UUID | None:
-    """The id of the new delivery; None where this event of this attempt has one already."""
+    """Insert a delivery and return its id; None if this event of this attempt already has one."""
     statement = (
         insert(Delivery)
         .values(
@@ -87,7 +87,7 @@ async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, even
 
 
 async def list_deliveries(session: AsyncSession, *, job_id: uuid.UUID) -> Sequence[Delivery]:
-    """Deliveries of the job with their attempts, newest first."""
+    """Return the job's deliveries with their attempts, newest first."""
     statement = (
         select(Delivery).where(Delivery.job_id == job_id).options(selectinload(Delivery.attempts)).order_by(Delivery.created_at.desc(), Delivery.id.desc())
     )
@@ -95,7 +95,7 @@ async def list_deliveries(session: AsyncSession, *, job_id: uuid.UUID) -> Sequen
 
 
 async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UUID | None:
-    """Begin a new round of the job's newest delivery and return its id; None where it has none."""
+    """Begin a new round of the job's newest delivery and return its id; None if the job has no delivery."""
     newest = select(Delivery.id).where(Delivery.job_id == job_id).order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(1)
     statement = (
         update(Delivery)
@@ -107,12 +107,12 @@ async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UU
 
 
 async def list_due_urls(session: AsyncSession, *, delivery_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:
-    """Where those of these deliveries go that are due."""
+    """Return the URLs, by delivery id, of those of `delivery_ids` that are due."""
     return {row.id: row.url for row in await session.execute(select(Delivery.id, Delivery.url).where(_among(delivery_ids), *_DUE))}
 
 
 async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid.UUID], round_s: float) -> Sequence[ClaimedDelivery]:
-    """Take those of these deliveries that are due, for one attempt each; what another transaction holds is left to it."""
+    """Claim those of `delivery_ids` that are due, for one attempt each; rows locked by another transaction are skipped."""
     due = select(Delivery.id).where(_among(delivery_ids), *_DUE).order_by(Delivery.id).with_for_update(skip_locked=True).cte("due")
     statement = (
         update(Delivery)
@@ -144,9 +144,9 @@ async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid
 
 
 async def record_outcomes(session: AsyncSession, *, outcomes: Sequence[Outcome]) -> None:
-    """Store the attempts, each with its delivery's next number, and what becomes of the deliveries.
+    """Store the attempts, each with its delivery's next number, and update the deliveries.
 
-    A delivery that a redelivery has begun anew meanwhile gets the attempt and goes on; one that is gone is passed over.
+    If a redelivery has begun a new round meanwhile, the attempt is stored and the new round goes on; a delivery that is gone is skipped.
     """
     delivery_ids = [outcome.claimed.id for outcome in outcomes]
     known = set(await session.scalars(select(Delivery.id).where(_among(delivery_ids)).order_by(Delivery.id).with_for_update()))
@@ -189,9 +189,9 @@ def _describe_attempt(delivery_id: uuid.UUID, number: int, result: AttemptResult
 
 
 async def ring_unheard(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:
-    """Deliveries that are due and that no live message speaks of, those that were not rung for the longest time first.
+    """Return deliveries that are due and have no live message, at most `limit`, the longest due first.
 
-    Each is put behind the others, so that a crowd that waits for one receiver hides nobody.
+    Each returned delivery moves to the end of that order, so that a crowd waiting for one receiver does not hide the others.
     """
     unheard = (
         select(Delivery.id)
@@ -206,6 +206,6 @@ async def ring_unheard(session: AsyncSession, *, limit: int) -> Sequence[uuid.UU
 
 
 async def delete_orphans(session: AsyncSession, *, limit: int) -> int:
-    """Remove ended deliveries of jobs that are gone; returns how many."""
+    """Delete ended deliveries of jobs that are gone, at most `limit`; returns how many."""
     gone = select(Delivery.id).where(Delivery.status != DeliveryStatus.PENDING, ~exists().where(Job.id == Delivery.job_id)).limit(limit)
     return len((await session.scalars(delete(Delivery).where(Delivery.id.in_(gone)).returning(Delivery.id))).all())

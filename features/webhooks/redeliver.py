@@ -1,4 +1,4 @@
-"""A client's wish to be told again."""
+"""Send a webhook again when a client asks for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from features.webhooks import queries
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from features.webhooks.problems import NothingToRedeliver
-from shared.db.jobs import require_job
+from shared.jobs.queries import require_job
 from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ async def restart_delivery(session: AsyncSession, *, job_id: uuid.UUID, viewer: 
     """Begin a new round of the job's newest delivery and return its id. Raises `JobNotFound` or `NothingToRedeliver`."""
     job = await require_job(session, job_id=job_id, viewer=viewer)
     if job.webhook_url is None:
-        raise NothingToRedeliver("This job has no webhook_url; there is nobody to tell.")
+        raise NothingToRedeliver("This job has no webhook_url, so there is nowhere to send it.")
     if job.completed_at is None:
-        raise NothingToRedeliver(f"This job is {job.status.value}; its webhook is sent when it has ended.")
+        raise NothingToRedeliver(f"This job is {job.status.value}; its webhook is sent when the job has ended.")
     delivery_id = await queries.restart_newest(session, job_id=job_id)
     if delivery_id is None:
         raise NothingToRedeliver

@@ -10,8 +10,8 @@ from features.webhooks import queries
 from features.webhooks.problems import NothingToRedeliver
 from features.webhooks.redeliver import restart_delivery
 from features.webhooks.schemas import DeliveryList, DeliveryRead
-from shared.db.jobs import require_job
 from shared.db.session import ReadingDep, SessionDep
+from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/jobs/{job_id}/deliveries", tags=["webhooks"])
 
 @router.get("", responses=responses(JobNotFound, NotAuthenticated))
 async def list_deliveries(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> DeliveryList:
-    """What the job's webhook was sent, with every attempt."""
+    """Everything that was sent to the job's webhook, with every attempt."""
     await require_job(session, job_id=job_id, viewer=viewer)
     found = await queries.list_deliveries(session, job_id=job_id)
     return DeliveryList(deliveries=[DeliveryRead.model_validate(delivery) for delivery in found])
@@ -28,7 +28,7 @@ async def list_deliveries(job_id: uuid.UUID, session: ReadingDep, viewer: Viewer
 
 @router.post("/redeliver", status_code=202, responses=responses(NothingToRedeliver, JobNotFound, NotAuthenticated))
 async def redeliver(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> DeliveryRead:
-    """Send the newest delivery again, with the same webhook-id; its attempts are added to it."""
+    """Send the newest delivery again with the same webhook-id; the new attempts are added to it."""
     delivery_id = await restart_delivery(session, job_id=job_id, viewer=viewer)
     found = await queries.list_deliveries(session, job_id=job_id)
     return DeliveryRead.model_validate(next(delivery for delivery in found if delivery.id == delivery_id))

@@ -1,4 +1,4 @@
-"""What goes over the wire of webhooks."""
+"""Response bodies about a job's deliveries. The body of a webhook itself is built in `features.webhooks.events`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from shared.web.schemas import Read, UtcTime
 class DeliveryAttemptRead(Read):
     """One POST to the webhook."""
 
-    number: int = Field(description="From 1, over all rounds")
+    number: int = Field(description="Counted from 1, over all rounds")
     started_at: UtcTime
     duration_ms: int
-    status_code: int | None = Field(description="Null where no answer came")
-    error: str | None = Field(description="Why no answer came; null where one did", examples=["ConnectError: connection refused"])
+    status_code: int | None = Field(description="Null if no answer came")
+    error: str | None = Field(description="Why no answer came; null if one did", examples=["ConnectError: connection refused"])
     response_excerpt: str | None = Field(description="The first 1,024 bytes of the answer, as text")
 
 

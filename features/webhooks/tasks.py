@@ -1,4 +1,4 @@
-"""Deliveries: sent from a queue of their own, and looked for when a message was lost."""
+"""Tasks that send deliveries from their own queue, find those whose message was lost, and remove those of deleted jobs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH_DELIVERIES = 500
 log = structlog.get_logger(__name__)
 
 
-@task(SEND_DELIVERY, time_limit_s=600, detached=True)  # a crowd at one receiver may wait long for its turns
+@task(SEND_DELIVERY, time_limit_s=600, detached=True)  # many deliveries to one receiver may wait long for their turns
 async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
     """Attempt one delivery until it is over."""
     await deliver(context, delivery_id=payload.delivery_id)
@@ -27,7 +27,7 @@ async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
 
 @task(SEND_DUE, every_s=5, time_limit_s=30)
 async def send_due(context: TaskContext, _: Nothing) -> None:
-    """Send messages for deliveries that are due and that nobody took up."""
+    """Send messages for deliveries that are due but that no process has taken up."""
     async with context.database.unit_of_work() as session:
         unheard = await queries.ring_unheard(session, limit=BATCH_DELIVERIES)
         for delivery_id in unheard:

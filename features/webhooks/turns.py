@@ -1,8 +1,8 @@
-"""Whose attempt is next: so many at once in this process, so many at one receiver, and those that are likely to hang never before or in place of the others.
+"""Schedules delivery attempts: caps how many run at once in this process and per receiver, so slow receivers do not delay the rest.
 
-There are two lines. In the first stand first attempts, in the second retries and first attempts at a receiver whose last attempt ran out of its time.
-The second moves when nobody of the first may, and holds at most half of the places. Within a line receivers take turns; at one receiver, who came first
-is first. Attempts begin one by one between the other work of the event loop: a thousand that begin together would all be late.
+There are two lines. The first holds first attempts; the second holds retries, and first attempts at a receiver whose last attempt timed out. The second
+line moves only when no attempt of the first may start, and holds at most half of the places. Within a line receivers take turns; within a receiver the
+order is first come, first served. Attempts start one by one between the event loop's other work: a thousand that started together would all be late.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections import Counter, OrderedDict, deque
 from typing import Self
 
 MAX_REMEMBERED = 10_000
-"""Receivers known to hang; past it the one that was noted first is forgotten."""
+"""Most receivers remembered as hanging; beyond that the one noted first is forgotten."""
 
 Line = OrderedDict[str, deque[asyncio.Future[None]]]
-"""For each receiver those who wait; the receiver whose turn it is comes first."""
+"""The waiting attempts of each receiver; the receiver that is next comes first."""
 
 
 class Turns:
@@ -33,7 +33,7 @@ class Turns:
         self._is_moving = False
 
     async def wait(self, receiver: str, *, is_retry: bool) -> Turn:
-        """A place at `receiver`, as soon as it can be had; it is given back by the end of the turn's block."""
+        """Wait for a place at `receiver` and return it as a `Turn`; the end of the turn's `with` block gives it back."""
         is_second = is_retry or receiver in self._hanging
         line = self._second if is_second else self._first
         called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -48,7 +48,7 @@ class Turns:
         return Turn(self, receiver, is_second=is_second)
 
     def note(self, receiver: str, *, hangs: bool) -> None:
-        """Remember whether the last attempt at `receiver` ran out of its time."""
+        """Remember whether the last attempt at `receiver` timed out."""
         self._hanging.pop(receiver, None)
         if hangs:
             self._hanging[receiver] = None
@@ -56,7 +56,7 @@ class Turns:
                 self._hanging.popitem(last=False)
 
     def give_back(self, receiver: str, *, is_second: bool) -> None:
-        """One place is free again."""
+        """Free one place."""
         self._taken -= 1
         self._running[receiver] -= 1
         if not self._running[receiver]:
@@ -70,7 +70,7 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._move)
 
     def _move(self) -> None:
-        """Call one, and come back after what else is to be done."""
+        """Start one attempt, then run again after the event loop's other work."""
         self._is_moving = False
         if self._taken < self._at_once and (self._call_next(self._first, is_second=False) or self._call_next(self._second, is_second=True)):
             self._move_soon()
@@ -78,7 +78,7 @@ class Turns:
     def _call_next(self, line: Line, *, is_second: bool) -> bool:
         if is_second and self._taken_by_second >= max(1, self._at_once // 2):
             return False
-        # Those without a free place are few: each of them holds `per_receiver` places.
+        # Receivers without a free place are few, since each of them holds `per_receiver` places; so this search is short.
         receiver = next((name for name in line if self._running[name] < self._per_receiver), None)
         if receiver is None:
             return False
@@ -96,7 +96,7 @@ class Turns:
 
 
 class Turn:
-    """A place that was called; `with turn:` is the attempt, and gives it back."""
+    """A place for one attempt; the attempt is made inside `with turn:`, whose end gives the place back."""
 
     def __init__(self, turns: Turns, receiver: str, *, is_second: bool) -> None:
         self._turns, self._receiver, self._is_second = turns, receiver, is_second

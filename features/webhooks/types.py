@@ -20,9 +20,9 @@ class ClaimedDelivery:
     event: str
     round_started_at: datetime
     round_attempt: int
-    """Of this attempt, in this round, from 1; one whose process died before it could be recorded does not count."""
+    """The number of this attempt in its round, from 1; an attempt whose process died before recording it does not count."""
     time_left_s: float
-    """Until the round is over, on the database's clock; negative where it is over."""
+    """Seconds until the round is over, on the database's clock; negative if it is over."""
 
 
 class Failure(enum.StrEnum):
@@ -30,18 +30,18 @@ class Failure(enum.StrEnum):
 
     TIMEOUT = "timeout"
     REFUSED = "refused"
-    """By ourselves: the address may not be called."""
+    """Refused by this service: the address may not be called."""
     NOT_FOUND = "not_found"
-    """No address belongs to the host's name."""
+    """The host's name has no address."""
     CERTIFICATE = "certificate"
-    """The receiver's certificate is not one for its name that a known authority signed."""
+    """The receiver's certificate is not valid for its name, or not signed by a known authority."""
     CONNECTION = "connection"
-    """No connection, or one that ended early, or an answer that is no HTTP."""
+    """No connection could be made, it ended early, or the answer was not HTTP."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptResult:
-    """What came of one POST."""
+    """The result of one POST."""
 
     started_at: datetime
     duration_ms: int
@@ -50,16 +50,16 @@ class AttemptResult:
     response_excerpt: str | None
     failure: Failure | None = None
     retry_after_s: float | None = None
-    """What the receiver asked for, in seconds from its answer."""
+    """The delay that the receiver asked for, in seconds from its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Outcome:
-    """What is to be recorded of one claim, each a thing of its own."""
+    """What to record for one claim; compared by identity, so that equal outcomes stay separate."""
 
     claimed: ClaimedDelivery
     result: AttemptResult | None
-    """None: the attempt was left out, its time is over."""
+    """None if no attempt was made because the round is over."""
     status: DeliveryStatus
     delay_s: float | None = None
-    """Until the next attempt, where the delivery goes on."""
+    """Seconds until the next attempt, if the delivery goes on."""

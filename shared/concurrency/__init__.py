@@ -1,1 +1,1 @@
-"""Tools for work that waits: group commit, and a time limit that can be paused."""
+"""Concurrency tools: group commit, and a timeout that can be paused."""

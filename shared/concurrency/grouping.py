@@ -1,4 +1,4 @@
-"""Group commit: what costs about the same for many as for one is done together for all who wait.
+"""Group commit: work that costs about the same for many items as for one is done once for all waiting callers.
 
 DeWitt et al., "Implementation Techniques for Main Memory Database Systems", SIGMOD 1984.
 """
@@ -15,13 +15,13 @@ R = TypeVar("R")
 
 
 class Grouping(Generic[T, R]):
-    """Does `work` for those who ask while the group before is under way, together; who asks alone has it done at once.
+    """Collects the items that arrive while a group is running and runs `work` on them together; an item that arrives alone runs at once.
 
-    `work` gets at most `max_items` items and returns a result for each, in order, or an exception for that one alone; what it raises is raised for
-    all of them. It runs in a task of its own and without context variables: they belong to one request.
+    `work` gets at most `max_items` items and returns a result for each, in order, or an exception for that item alone; an exception it raises is raised
+    for all of them. It runs in its own task and without context variables, because those belong to one request.
 
-    A group waits at most `patience_s` for the one before and then runs beside it, so that a group that hangs holds up nobody else; None: it waits
-    for as long as that takes, so that groups never overlap.
+    A group waits at most `patience_s` for the previous one and then runs beside it, so that a hanging group does not hold up the others. With None it
+    waits as long as necessary, so groups never overlap.
     """
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R | BaseException]]], *, max_items: int, patience_s: float | None) -> None:
@@ -32,7 +32,7 @@ class Grouping(Generic[T, R]):
         self._running: set[asyncio.Task[None]] = set()
 
     async def do(self, item: T) -> R:
-        """The result for `item`. Where this is cancelled `item` is left out, or its group goes on without a listener."""
+        """Return the result for `item`. If cancelled, `item` is dropped while it waits; once its group runs, the result is discarded."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         entry = (item, future)
         self._waiting.append(entry)
@@ -46,7 +46,7 @@ class Grouping(Generic[T, R]):
             raise
 
     async def aclose(self) -> None:
-        """Wait for the groups that are under way, and for those that wait behind them."""
+        """Wait for all groups that are running or still waiting."""
         while running := {*self._running, *([self._leader] if self._leader is not None else [])}:
             await asyncio.wait(running)
 
@@ -54,7 +54,7 @@ class Grouping(Generic[T, R]):
         return asyncio.get_running_loop().create_task(run, context=contextvars.Context())  # type: ignore[arg-type]  # coroutines
 
     async def _lead(self) -> None:
-        """Start a group whenever there is one and the one before has ended, or is slow."""
+        """Start groups while items are waiting, each when the previous group has ended or `patience_s` has passed."""
         while self._waiting:
             group, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
             running = self._start(self._run(group))
@@ -67,7 +67,7 @@ class Grouping(Generic[T, R]):
         results: Sequence[R | BaseException]
         try:
             results = await self._work([item for item, _ in group])
-        except BaseException as error:  # noqa: BLE001  # raised where it is waited for
+        except BaseException as error:  # noqa: BLE001  # raised to the callers instead
             results = [error] * len(group)
         for (_, future), result in zip(group, results, strict=True):
             if future.done():

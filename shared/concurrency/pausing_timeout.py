@@ -1,4 +1,4 @@
-"""A time limit whose clock stands still now and then: while a client is waited for, or while it is not."""
+"""A timeout whose clock can be paused, for example while waiting for a client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class PausingTimeout:
-    """`asyncio.timeout` for a clock that is stopped and started for every piece of a body: that costs an assignment, and no timer.
+    """Like `asyncio.timeout`, with a clock that can be stopped and started for every piece of a body at the cost of an assignment instead of a timer.
 
     The block gets a `TimeoutError` when the clock has run for `timeout_s` since it was last started.
     """
@@ -30,16 +30,16 @@ class PausingTimeout:
         await self._timeout.__aexit__(kind, error, trace)
 
     def start(self, left_s: float | None = None) -> None:
-        """Let the clock run, from zero, or with `left_s` left."""
+        """Start the clock with the full `timeout_s`, or with `left_s` seconds left."""
         self._due_at = self._loop.time() + (self._timeout_s if left_s is None else left_s)
 
     def stop(self) -> None:
-        """Let it stand still."""
+        """Stop the clock."""
         self._due_at = None
 
     def _look(self) -> None:
         now = self._loop.time()
-        # What is started after this look is not due before the next one.
+        # If the clock is stopped, look again after `timeout_s`: a clock started after this look with the full time is not due earlier.
         due_at = now + self._timeout_s if self._due_at is None else self._due_at
         if due_at > now:
             self._timer = self._loop.call_at(due_at, self._look)

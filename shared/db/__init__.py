@@ -1,1 +1,1 @@
-"""The database: tables that belong to everybody, and the unit of work."""
+"""The database: the tables shared by all slices, and the unit of work."""

@@ -1,4 +1,4 @@
-"""The declarative base: naming conventions that make migrations predictable, and times that are always aware UTC."""
+"""The declarative base: naming conventions that make migrations predictable, and times that always have a time zone."""
 
 from __future__ import annotations
 

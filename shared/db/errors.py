@@ -1,4 +1,4 @@
-"""Telling a database that is away from a statement that is wrong."""
+"""Tell an unreachable database from a faulty statement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 
-class DatabaseUnavailable(Exception):  # a state, not a mistake
+class DatabaseUnavailable(Exception):  # a state rather than a mistake, so not named an error
     """No connection to the database can be made."""
 
 
@@ -27,7 +27,7 @@ _AWAY = (
 
 
 def is_database_unavailable(error: BaseException) -> bool:
-    """Whether `error` says that the database cannot be reached, does not answer in time, or broke the connection off."""
+    """Whether `error` means that the database cannot be reached, does not answer in time, or closed the connection."""
     if isinstance(error, DatabaseUnavailable | PoolTimeoutError | OperationalError | InterfaceError):
         return True
     if isinstance(error, DBAPIError):

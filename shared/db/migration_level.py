@@ -1,4 +1,4 @@
-"""How far the database has been migrated, and how far this code wants it to be."""
+"""Compare how far the database has been migrated with what this code needs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ Standing = Literal["current", "behind", "ahead", "empty"]
 
 @cache
 def _list_levels() -> tuple[str, ...]:
-    """All levels that this code knows, the newest first; reads files."""
+    """Return all levels that this code knows, the newest first; reads files."""
     return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def get_code_level() -> str:
-    """The newest migration of this code; reads files the first time."""
+    """Return the newest migration of this code; reads files the first time."""
     return _list_levels()[0]
 
 
 def judge_level(level: str | None) -> Standing:
-    """How a database at `level` stands to this code; `ahead`: newer code has migrated it."""
+    """Compare a database at `level` with this code; `ahead`: newer code has migrated it."""
     if level is None:
         return "empty"
     if level not in _list_levels():
@@ -38,7 +38,7 @@ def judge_level(level: str | None) -> Standing:
 
 
 async def get_database_level(session: AsyncSession) -> str | None:
-    """The database's level; None before its first migration."""
+    """Return the database's level; None before its first migration."""
     if await session.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     level: str | None = await session.scalar(text("SELECT version_num FROM alembic_version"))

@@ -1,4 +1,4 @@
-"""The tables that are everybody's: jobs, how many there are, and their row errors, in pieces."""
+"""The tables that all slices share: jobs, the counts of jobs, and the jobs' row errors in pieces."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, func, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, event, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base
 
 
 class JobStatus(enum.StrEnum):
-    """Where a job is in its life; `shared.jobs.job_state` holds the transitions."""
+    """The state of a job; the transitions are in `shared.jobs.job_state`."""
 
     QUEUED = "QUEUED"
     PROCESSING = "PROCESSING"
@@ -26,12 +26,14 @@ class JobStatus(enum.StrEnum):
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
+IS_VIEW = "is_view"
+"""Key in the `info` of a table that is a view; migrations create views by hand."""
 _NEWEST_FIRST = (text("created_at DESC"), text("id DESC"))
 _SHOWN = text("deleted_at IS NULL")
 
 
 class Job(Base):
-    """One uploaded file and what became of it. Inserted by upload; its status is changed by `shared.jobs.job_state` alone."""
+    """One uploaded file and the result of processing it. Inserted by upload; only `shared.jobs.job_state` changes its status."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -71,7 +73,11 @@ class Job(Base):
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
     fingerprint: Mapped[str | None] = mapped_column(String(64))
-    """SHA-256 of file and fields of a request with an idempotency key."""
+    """SHA-256 of the file and the fields of a request with an idempotency key."""
+    external_id: Mapped[str | None] = mapped_column(String(255))
+    """The client's own id for the job."""
+    labels: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
+    """The client's own labels for the job: up to 16 short strings by name."""
 
     status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"), default=JobStatus.QUEUED, server_default="QUEUED")
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
@@ -81,7 +87,7 @@ class Job(Base):
     error_count: Mapped[int] = mapped_column(default=0, server_default="0")
     errors_stored: Mapped[int] = mapped_column(default=0, server_default="0")
     error_tally: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"), deferred=True)
-    """Exact counts, one object for each column and error type, with how many of them are stored."""
+    """Exact error counts: one object for each column and error type, with how many of those errors are stored."""
     error_message: Mapped[str | None] = mapped_column(Text)
     source: Mapped[dict[str, Any] | None]
 
@@ -90,33 +96,34 @@ class Job(Base):
     completed_at: Mapped[datetime | None]
 
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
-    """The fence: raised by every claim and by every return to QUEUED. A worker holds the number of its claim."""
+    """The fence: incremented by every claim and by every return to QUEUED. A worker holds the number of its claim."""
     crashes: Mapped[int] = mapped_column(default=0, server_default="0")
     lease_expires_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How often a message was sent for the job while it has been QUEUED."""
+    """How often a message has been sent for the job since it became QUEUED."""
     next_ring_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
     """When a job that is still QUEUED gets its next message."""
     deleted_at: Mapped[datetime | None]
-    """Deleted for clients; row, errors and file are removed behind."""
+    """When the job was deleted as far as clients can see; its row, errors and file are removed later."""
     purge_due_at: Mapped[datetime | None]
-    """There are error records of older attempts, or of a deleted job, to be removed since then."""
+    """Since when there have been error records to remove, of older attempts or of a deleted job; None if there are none."""
 
     @property
     def errors_truncated(self) -> bool:
-        """Whether errors were counted that are not stored."""
+        """Whether some counted errors are not stored."""
         return self.error_count > self.errors_stored
 
     @property
     def table_schema(self) -> dict[str, Any] | None:
-        """The Table Schema that is used: given, or inferred, or not known yet."""
+        """The Table Schema in use: the given one, or else the inferred one; None if it is not known yet."""
         return self.schema_given if self.schema_given is not None else self.schema_inferred
 
 
 class JobCount(Base):
-    """So many jobs more, or fewer, that clients see: of one key's name, in one status. The sum is their number.
+    """A change in the number of jobs that clients see, for one API key's name and one status; the sum of all changes is the number of jobs.
 
-    Written by a trigger on `jobs` (migration 0003) in the transaction that changes them; rows are only added, so that nobody waits, and folded now and then.
+    Written by a trigger on `jobs` (migration 0003) in the transaction that changes the jobs. Rows are only inserted, so that no transaction waits for
+    another, and are merged from time to time.
     """
 
     __tablename__ = "job_counts"
@@ -128,9 +135,9 @@ class JobCount(Base):
 
 
 class ErrorPiece(Base):
-    """Up to some thousand error records of one attempt, in one row: a row, an index entry and a foreign key for each record cost ten times the work.
+    """Up to a few thousand error records of one attempt, in one row: a row, an index entry and a foreign key for each record cost ten times the work.
 
-    The pieces of an attempt follow each other by (row, column), 0 for no column, and never overlap: records of one place lie in one piece.
+    The pieces of an attempt are ordered by (row, column), with 0 for no column, and never overlap: all records of one place are in the same piece.
     Inserted in bulk by processing; only those of the job's present attempt are shown. The view `processing_errors` has the records one by one.
     """
 
@@ -142,25 +149,55 @@ class ErrorPiece(Base):
     first_column: Mapped[int] = mapped_column(primary_key=True)
     record_count: Mapped[int]
     id: Mapped[uuid.UUID] = mapped_column(Uuid)
-    """Its last 32 bits are 0: there a record's id has the record's place in the piece, from 1 (`make_record_id`)."""
+    """Its last 32 bits are 0; in a record's id they hold the record's position in the piece, from 1 (`make_record_id`)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     rules: Mapped[list[dict[str, Any]]]
-    """What the records say: `number` (from 0), `column_number`, `column_name`, `error_type`, `error_message`, and `count`, how many records say so."""
+    """The contents that records share: `number` (from 0), `column_number`, `column_name`, `error_type`, `error_message`, and `count`, the number of records."""
     row_numbers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     rule_numbers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
-    """Which of `rules`, for each record."""
+    """For each record, the `number` of its rule in `rules`."""
     raw_values: Mapped[list[str | None]] = mapped_column(ARRAY(Text))
-    """None for a record of a whole row."""
+    """For each record, the text of its cell; None if the record is about a whole row."""
+
+
+class ProcessingError(Base):
+    """One error record of a job's present attempt, as clients see it; for code that reads records one by one (tests, exports).
+
+    Read-only: mapped to the view of the same name, which unpacks `error_pieces`. To page through a job's errors use `features/errors`, which opens only
+    the pieces that it shows.
+    """
+
+    __tablename__ = "processing_errors"
+    __table_args__ = ({"info": {IS_VIEW: True}},)
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
+    job_id: Mapped[uuid.UUID] = mapped_column(Uuid)
+    row_number: Mapped[int]
+    """The row number as a spreadsheet shows it: the header is row 1."""
+    column_name: Mapped[str | None] = mapped_column(Text)
+    column_number: Mapped[int | None]
+    """From 1. Column number and column name are None for an error of the whole row."""
+    error_type: Mapped[str] = mapped_column(Text)
+    error_message: Mapped[str] = mapped_column(Text)
+    raw_value: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]
+
+
+@event.listens_for(ProcessingError, "before_insert")
+@event.listens_for(ProcessingError, "before_update")
+@event.listens_for(ProcessingError, "before_delete")
+def _refuse_change(_mapper: object, _connection: object, _record: ProcessingError) -> None:
+    raise TypeError("ProcessingError is read-only: error records are stored as pieces, by the processing slice.")
 
 
 PLACE_BITS = 32
 
 
 def make_record_id(piece_id: uuid.UUID, place: int) -> uuid.UUID:
-    """The id of the record at `place` of a piece, from 1; the view has the same rule in SQL."""
+    """Return the id of the record at position `place` of a piece, counted from 1; the view applies the same rule in SQL."""
     return uuid.UUID(int=piece_id.int >> PLACE_BITS << PLACE_BITS | place)
 
 
 def split_record_id(record_id: uuid.UUID) -> tuple[uuid.UUID, int]:
-    """The piece's id, its last bits 0, and the place that `make_record_id` was given."""
+    """Split a record's id into the piece's id, whose last 32 bits are 0, and the position that `make_record_id` was given."""
     return make_record_id(record_id, 0), record_id.int & ((1 << PLACE_BITS) - 1)

@@ -1,4 +1,4 @@
-"""Removing rows that no client can see any more: errors of older attempts, and all of a deleted job."""
+"""Remove rows that no client can see any more: errors of older attempts, and everything of a deleted job."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PurgedJob:
-    """A job whose row is gone, and whose file can go."""
+    """A job whose row has been deleted, so that its file can be removed."""
 
     job_id: uuid.UUID
     filename: str
 
 
 async def delete_errors(session: AsyncSession, *, job_id: uuid.UUID, limit: int) -> int:
-    """Delete at most `limit` pieces of errors of the job's older attempts, or of all where it was deleted; returns how many pieces."""
+    """Delete at most `limit` error pieces of the job's older attempts, or of all attempts if it was deleted; returns how many."""
     key = tuple_(ErrorPiece.job_id, ErrorPiece.attempt, ErrorPiece.first_row, ErrorPiece.first_column)
     old = (
         select(ErrorPiece.job_id, ErrorPiece.attempt, ErrorPiece.first_row, ErrorPiece.first_column)
@@ -35,9 +35,9 @@ async def delete_errors(session: AsyncSession, *, job_id: uuid.UUID, limit: int)
 
 
 async def settle(session: AsyncSession, *, job_id: uuid.UUID) -> PurgedJob | None:
-    """Delete the row of a deleted job, or note that nothing is due, where its errors are gone. Returns the deleted job."""
+    """Finish a purge: delete the row of a deleted job and return it. For any other job, note that nothing is due if its old errors are gone."""
     has_old_errors = exists().where(ErrorPiece.job_id == job_id, ErrorPiece.attempt < Job.attempt)
-    # A worker that hangs in its transaction holds the row: then it is left for the next time, and nobody waits.
+    # A worker that hangs in its transaction holds a lock on the row. It is then skipped and left for the next run, so that nothing waits.
     free = select(Job.id).where(Job.id == job_id, Job.deleted_at.is_not(None)).with_for_update(skip_locked=True)
     row = (await session.execute(delete(Job).where(Job.id.in_(free)).returning(Job.id, Job.filename))).one_or_none()
     if row is not None:

@@ -1,4 +1,4 @@
-"""The engine, and the unit of work: the only place that commits; what was collected in it is sent after the commit."""
+"""The database engine and the unit of work, which is the only place that commits and sends the collected messages after the commit."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 _KEEPALIVES = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
-"""After a minute the server ends what a machine that vanished has left open; by default it takes two hours."""
+"""The server ends the connections of a vanished machine after a minute; by default that takes two hours."""
 
 _PLANNER = {"jit": "off", "random_page_cost": "1.1"}
-"""For short statements, and disks without a head that moves: PostgreSQL's own 4 reads a whole table rather than a page's rows by an index."""
+"""For short statements and solid-state disks: with PostgreSQL's default `random_page_cost` of 4 it reads a whole table to find the rows of one page."""
 
 Send = Callable[[Sequence[Message]], Awaitable[bool]]
-"""Sends messages, and says whether the broker took them all."""
+"""Sends messages, and returns whether the broker took all of them."""
 
 
 SENT = "sent"
-"""In `session.info` once the unit of work is over: whether every message of it was taken by the broker."""
+"""Key in `session.info`, set once the unit of work is over: whether the broker took every message of it."""
 
 
 @dataclass(frozen=True)
 class Database:
-    """One engine of one process (and one event loop), with the way to the broker for what its transactions collect."""
+    """The engine of one process (and one event loop), and the function that sends the messages collected by its transactions."""
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
@@ -43,9 +43,9 @@ class Database:
 
     @asynccontextmanager
     async def unit_of_work(self) -> AsyncIterator[AsyncSession]:
-        """A transaction: committed at the end of the block, rolled back by an exception. Messages leave after the commit.
+        """Open a transaction that is committed at the end of the block and rolled back by an exception. Messages are sent after the commit.
 
-        A broker that is down is no error here: rows are the outbox, a periodic task rings again.
+        A broker that is down is not an error here: the rows are the outbox, and a periodic task rings again.
         """
         async with self.sessions() as session:
             async with session.begin():
@@ -55,14 +55,14 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """Statements that only read, each by itself: without the two round trips of a transaction around them."""
+        """Open a session for statements that only read; each runs by itself, which saves the two round trips of a transaction."""
         async with self.sessions() as session:
             await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
             yield session
 
     @asynccontextmanager
     async def sole_run(self, name: str) -> AsyncIterator[bool]:
-        """Whether this is the only block of this name that runs now, in any process (an advisory lock of PostgreSQL)."""
+        """Yield whether this is the only running block with this name, in any process (uses an advisory lock of PostgreSQL)."""
         async with self.engine.connect() as connection:
             key = {"name": name}
             sole = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), key))
@@ -88,7 +88,7 @@ def open_database(
     max_overflow: int,
     command_timeout_s: float | None = None,
 ) -> Database:
-    """A database whose pool opens its connections when they are first needed."""
+    """Return a database whose pool opens connections when they are first needed."""
 
     async def connect() -> asyncpg.Connection:
         try:
@@ -112,7 +112,7 @@ def open_database(
         hide_parameters=True,
     )
     _measure_pool(engine, limit=pool_size + max_overflow)
-    return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False), send=send)
+    return Database(engine=engine, sessions=async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False), send=send)
 
 
 def _measure_pool(engine: AsyncEngine, *, limit: int) -> None:
@@ -122,12 +122,12 @@ def _measure_pool(engine: AsyncEngine, *, limit: int) -> None:
 
 
 async def ping(session: AsyncSession) -> None:
-    """A round trip to the database."""
+    """Make one round trip to the database."""
     await session.execute(text("SELECT 1"))
 
 
-async def get_database(request: Request) -> Database:  # the framework calls what is not async in a thread
-    """The application's database, opened by its lifespan."""
+async def get_database(request: Request) -> Database:  # async, because FastAPI would call a plain function in a thread
+    """Return the application's database, which its lifespan opened."""
     database: Database = request.app.state.database
     return database
 
@@ -136,17 +136,17 @@ DatabaseDep = Annotated[Database, Depends(get_database)]
 
 
 async def open_unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
-    """One transaction for one request."""
+    """Open one transaction for one request."""
     async with database.unit_of_work() as session:
         yield session
 
 
 SessionDep = Annotated[AsyncSession, Depends(open_unit_of_work, scope="function")]
-"""Ends before the answer leaves (`scope="function"`), so that a commit that fails is a 5xx and never a 2xx."""
+"""Ends before the response is sent (`scope="function"`), so that a failed commit is a 5xx and never a 2xx."""
 
 
 async def open_reading(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
-    """What one request reads with."""
+    """Open a session in which one request only reads."""
     async with database.reading() as session:
         yield session
 

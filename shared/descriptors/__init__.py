@@ -1,1 +1,1 @@
-"""The two Frictionless descriptors (Table Schema, Table Dialect): parsed once, every problem reported with its JSON pointer."""
+"""Parse the two Frictionless descriptors (Table Schema, Table Dialect); every problem is reported with its JSON pointer."""

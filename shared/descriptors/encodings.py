@@ -1,15 +1,15 @@
-"""Which encodings a file may be said to have: upload asks, processing uses."""
+"""The encodings that may be given for a file; the upload slice validates the name, the processing slice uses it."""
 
 from __future__ import annotations
 
 import codecs
 
 _NOT_FOR_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape", "utf-7"})
-"""Encodings of text that no table is written in; some of them cannot be decoded piece by piece."""
+"""Text encodings in which no table is written; some of them cannot be decoded piece by piece."""
 
 
 def normalize_encoding(name: str) -> str | None:
-    """Python's own name of a text encoding (`latin-1` → `iso8859-1`); None where there is none of that name for files."""
+    """Return Python's own name of a text encoding (`latin-1` → `iso8859-1`); None if there is no such encoding for files."""
     try:
         codec = codecs.lookup(name)
     except (LookupError, ValueError):

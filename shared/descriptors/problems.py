@@ -1,4 +1,4 @@
-"""What the two descriptors (Table Schema, Table Dialect) have in common: JSON taken in safely, and every problem told at its pointer."""
+"""Code shared by both descriptors (Table Schema, Table Dialect): reads JSON safely, and collects every problem with its pointer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PROBLEMS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DescriptorProblem:
-    """One thing that is wrong with a descriptor."""
+    """One problem in a descriptor."""
 
     pointer: str
     """A JSON pointer (RFC 6901) that starts at the form field: `/schema/fields/2/type`."""
@@ -22,7 +22,7 @@ class DescriptorProblem:
 
 
 class DescriptorInvalid(Exception):
-    """The descriptor cannot be used; `problems` holds everything that is wrong with it, in the order of the descriptor."""
+    """The descriptor cannot be used; `problems` lists everything that is wrong with it, in the order of the descriptor."""
 
     def __init__(self, problems: tuple[DescriptorProblem, ...]) -> None:
         super().__init__("; ".join(f"{problem.pointer}: {problem.message}" for problem in problems[:3]))
@@ -31,12 +31,12 @@ class DescriptorInvalid(Exception):
 
 @dataclass(slots=True)
 class ProblemList:
-    """Collects problems while a descriptor is read."""
+    """Collects problems while a descriptor is parsed."""
 
     problems: list[DescriptorProblem] = field(default_factory=list)
 
     def add(self, pointer: str, message: str) -> None:
-        """Note one problem; past `MAX_PROBLEMS` the descriptor is refused at once, so that a hostile one stays cheap."""
+        """Add a problem; at `MAX_PROBLEMS` raises `DescriptorInvalid` at once, so that a hostile descriptor stays cheap."""
         self.problems.append(DescriptorProblem(pointer, message))
         if len(self.problems) >= MAX_PROBLEMS:
             self.raise_if_any()
@@ -48,12 +48,12 @@ class ProblemList:
 
 
 def join_pointer(pointer: str, *parts: str | int) -> str:
-    """`pointer` continued by `parts`, escaped as RFC 6901 says."""
+    """Append `parts` to `pointer`, escaped according to RFC 6901."""
     return pointer + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def decode_descriptor(text: str | bytes, *, root: str) -> object:
-    """The JSON value in `text`, or `DescriptorInvalid` with one problem at `root`."""
+    """Return the JSON value in `text`. Raises `DescriptorInvalid` with one problem at `root`."""
     problems = ProblemList()
     size_bytes = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size_bytes > MAX_DESCRIPTOR_BYTES:
@@ -69,14 +69,14 @@ def decode_descriptor(text: str | bytes, *, root: str) -> object:
     except RecursionError:
         problems.add(root, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
     except ValueError as error:
-        # json raises it for what the hooks refuse and for whole numbers of more than 4,300 digits.
+        # json raises it when a hook refuses a value, and for whole numbers of more than 4,300 digits.
         problems.add(root, str(error) if isinstance(error, _Refused) else "This holds a number with too many digits.")
     problems.raise_if_any()
     raise AssertionError("unreachable: every branch above returned or added a problem")
 
 
 def require_object(value: object, *, root: str, noun: str) -> dict[str, object]:
-    """Return `value` if it is a JSON object that can be stored; else raise `DescriptorInvalid` with all that is wrong."""
+    """Return `value` if it is a JSON object that can be stored. Raises `DescriptorInvalid` with every problem."""
     problems = ProblemList()
     check_json_value(value, root=root, problems=problems)
     if isinstance(value, dict):
@@ -87,7 +87,7 @@ def require_object(value: object, *, root: str, noun: str) -> dict[str, object]:
 
 
 def check_json_value(value: object, *, root: str, problems: ProblemList) -> None:
-    """Note what JSON or PostgreSQL cannot carry: NaN and infinity, NUL, lone surrogates, values that are no JSON, too much depth."""
+    """Add problems for what JSON or PostgreSQL cannot represent: NaN and infinity, NUL, lone surrogates, values that are not JSON, too deep nesting."""
     pending: list[tuple[object, str, int]] = [(value, root, 1)]
     while pending:
         item, pointer, depth = pending.pop()
@@ -106,7 +106,7 @@ def check_json_value(value: object, *, root: str, problems: ProblemList) -> None
 
 
 def describe_json_type(value: object) -> str:
-    """What a JSON value is, in words that fit after "not"."""
+    """Describe the type of a JSON value in words that fit after "not"."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -119,7 +119,7 @@ def describe_json_type(value: object) -> str:
 
 
 class _Refused(ValueError):
-    """JSON that the standard allows and that we do not take; the message is for the client."""
+    """The JSON contains something that is not accepted here; the message is for the client."""
 
 
 def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -141,7 +141,7 @@ def _scalar_problem(value: object) -> str | None:
     if isinstance(value, str):
         return _text_problem(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return "This number is too large or no number at all."
+        return "This number is too large, or not a number."
     return None if value is None or isinstance(value, bool | int | float) else "This is not a JSON value."
 
 

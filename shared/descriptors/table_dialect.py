@@ -1,7 +1,7 @@
-"""Table Dialect: how a table lies in its file. Parsed once, refused with a pointer for each problem.
+"""Table Dialect: how a table is laid out in its file. Parses a descriptor, and refuses it with a pointer for each problem.
 
 Source: https://datapackage.org/standard/table-dialect/ (v2) and https://specs.frictionlessdata.io/csv-dialect/ (v1).
-Two points differ from v2 on purpose: a property that belongs to another kind of file (databases, JSON) is refused instead of ignored, and
+Two points deliberately differ from v2: a property for another kind of file (databases, JSON) is refused instead of ignored, and
 `quoteChar` and `escapeChar` may be given together, since files that use both are common.
 """
 
@@ -23,7 +23,7 @@ MAX_TEXT = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDialect:
-    """A dialect as given: None where the descriptor is silent, so that the reader detects it or takes the default."""
+    """A dialect as given; None for properties that the descriptor does not set, so that the reader detects them or uses the default."""
 
     delimiter: str | None = None
     """One character."""
@@ -33,30 +33,30 @@ class TableDialect:
     double_quote: bool | None = None
     skip_initial_space: bool | None = None
     line_terminator: str | None = None
-    r"""`\n`, `\r\n` or `\r`: the reader takes all three in any file, so this tells nothing more."""
+    r"""`\n`, `\r\n` or `\r`; has no effect, since the reader accepts all three in any file."""
     null_sequence: str | None = None
-    """A cell with just this text is a missing value."""
+    """A cell with exactly this text is a missing value."""
     header: bool = True
     header_rows: tuple[int, ...] = (1,)
-    """Places of the header's rows, from 1, ascending; empty where `header` is false."""
+    """Row numbers of the header, from 1, ascending; empty if `header` is False."""
     header_join: str = " "
     comment_char: str | None = None
     """One or more characters; a row that begins with them is a comment."""
     comment_rows: tuple[int, ...] = ()
     sheet_name: str | None = None
     sheet_number: int | None = None
-    """From 1; every sheet counts."""
+    """From 1; sheets of every kind are counted."""
     descriptor: Mapping[str, object]
     """The JSON object as it was given."""
 
 
 def parse_table_dialect_json(text: str | bytes) -> TableDialect:
-    """The dialect in a form field. Raises `DescriptorInvalid` with every problem; pointers start at `/dialect`."""
+    """Parse the dialect in a form field. Raises `DescriptorInvalid` with every problem; pointers start at `/dialect`."""
     return parse_table_dialect(decode_descriptor(text, root=ROOT))
 
 
 def parse_table_dialect(descriptor: object) -> TableDialect:
-    """The same for a decoded JSON object."""
+    """Parse a dialect that is already decoded from JSON. Raises `DescriptorInvalid` with every problem."""
     descriptor = require_object(descriptor, root=ROOT, noun="dialect")
     problems = ProblemList()
     values: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def _check_together(values: Mapping[str, Any], descriptor: Mapping[str, object],
     if values.get("sheet_name") is not None and values.get("sheet_number") is not None:
         problems.add(join_pointer(ROOT, "sheetNumber"), "Give either sheetName or sheetNumber, not both.")
     if "caseSensitiveHeader" in descriptor and descriptor["caseSensitiveHeader"] is not True:
-        problems.add(join_pointer(ROOT, "caseSensitiveHeader"), "Labels are always compared with their case, so this can only be true.")
+        problems.add(join_pointer(ROOT, "caseSensitiveHeader"), "Labels are always compared case-sensitively, so this can only be true.")
 
 
 def _check_characters(values: Mapping[str, Any], problems: ProblemList) -> None:
@@ -107,14 +107,14 @@ def _check_characters(values: Mapping[str, Any], problems: ProblemList) -> None:
     ]
     for index, (name, character) in enumerate(characters):
         for other, same in characters[:index]:
-            # An escape that equals the quote is how v1 files say "doubled quotes".
+            # In v1 dialects an escape character equal to the quote character means doubled quotes.
             if character == same and {name, other} != {"quoteChar", "escapeChar"}:
                 problems.add(join_pointer(ROOT, name), f"This must differ from {other}.")
     comment = values.get("comment_char")
     if comment and any(character in comment for _, character in characters):
         problems.add(join_pointer(ROOT, "commentChar"), "This must not contain the delimiter, the quote or the escape character.")
     if values.get("skip_initial_space") and values.get("delimiter") == " ":
-        problems.add(join_pointer(ROOT, "skipInitialSpace"), "This cannot be used where the delimiter is a space.")
+        problems.add(join_pointer(ROOT, "skipInitialSpace"), "This cannot be used if the delimiter is a space.")
 
 
 def _read_bool(value: object) -> bool:
@@ -134,7 +134,7 @@ def _read_text(value: object) -> str:
 def _read_character(value: object) -> str:
     text = _read_text(value)
     if len(text) != 1 or not text.isascii() or text in "\r\n":
-        raise _Wrong("This must be one ASCII character that is no line break.")
+        raise _Wrong("This must be one ASCII character, and not a line break.")
     return text
 
 
@@ -178,16 +178,16 @@ def _read_rows(value: object) -> tuple[int, ...]:
     rows: list[int] = []
     for row in value:
         if isinstance(row, bool) or not isinstance(row, int) or not 1 <= row <= MAX_ROW_NUMBER:
-            raise _Wrong("Row numbers must be whole numbers from 1.")
+            raise _Wrong("Row numbers must be whole numbers, 1 or greater.")
         rows.append(row)
     if len(set(rows)) < len(rows):
-        raise _Wrong("Each row may be named once.")
+        raise _Wrong("Each row may be named only once.")
     return tuple(sorted(rows))
 
 
 def _read_header_rows(value: object) -> tuple[int, ...]:
     rows = _read_rows(value)
-    if len(rows) > 100:  # noqa: PLR2004 - a bound that no real header comes near
+    if len(rows) > 100:  # noqa: PLR2004 - no real header comes near this limit
         raise _Wrong("A header must have at most 100 rows.")
     return rows
 
@@ -201,7 +201,7 @@ def _read_sheet_name(value: object) -> str:
 
 def _read_sheet_number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_ROW_NUMBER:
-        raise _Wrong("This must be a whole number from 1.")
+        raise _Wrong("This must be a whole number, 1 or greater.")
     return value
 
 

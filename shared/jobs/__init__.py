@@ -1,1 +1,1 @@
-"""What every slice may know about jobs: their state changes, their files, and how a job looks to a client."""
+"""Code about jobs that every slice may use: their state changes, their files, their error counts, and how clients see a job."""

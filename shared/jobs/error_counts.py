@@ -1,6 +1,6 @@
-"""Error counts of a job, by type and by column: one rule for the API's summary and for the command line.
+"""Count a job's errors by type and by column, in the same way for the API's summary and the command line.
 
-An entry of a tally is one column and error type: `{"column_number", "column_name", "error_type", "count", "stored"}`, as `jobs.error_tally` holds it.
+Each entry of a tally is for one column and error type: `{"column_number", "column_name", "error_type", "count", "stored"}`, as in `jobs.error_tally`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def count_by_type(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """`{"error_type", "count"}` for each error type, the most frequent first; equal counts by name."""
+    """Return `{"error_type", "count"}` for each error type, the most frequent first and equal counts by name."""
     counts: Counter[str] = Counter()
     for entry in tally:
         counts[entry["error_type"]] += entry["count"]
@@ -19,9 +19,9 @@ def count_by_type(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def count_by_column(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """`{"column_name", "error_type", "count"}` for each column and error type, the most frequent first; equal counts in the order of the tally.
+    """Return `{"column_name", "error_type", "count"}` for each column and error type, the most frequent first and equal counts in the tally's order.
 
-    The name is None for errors of whole rows and for cells outside the table.
+    The column's name is None for errors of whole rows and for cells outside the table.
     """
     counts: Counter[tuple[str | None, str]] = Counter()
     for entry in tally:

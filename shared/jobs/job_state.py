@@ -1,8 +1,8 @@
-"""Every change of a job's status, and nothing else that changes it.
+"""Every change of a job's status; no other code changes it.
 
-Each function is one guarded `UPDATE … WHERE id AND status … [AND attempt] RETURNING`, on the database's clock. Whoever's commit is first wins; no row
-returned means "not yours any more: stop". What ends an attempt also publishes `JobFinished`, and what makes a job QUEUED also sends its message, in the
-same transaction. The table of transitions stands in docs/job-states.md.
+Each function runs a guarded `UPDATE … WHERE id AND status … [AND attempt] RETURNING` on the database's clock. The first commit wins; no returned row means
+that the job is no longer the caller's, which must stop. In the same transaction, a change that ends an attempt also publishes `JobFinished`, and one that
+makes a job QUEUED also sends its message. The table of transitions is in docs/job-states.md.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 RENEWALS_PER_LEASE = 3
-"""How often a worker renews within the time of one lease."""
+"""How many times a worker renews its lease within one lease's length."""
 FIRST_RING_INTERVAL_S = 15.0
-"""How long a message may stay unanswered before the first repeat; doubled each time, up to `MAX_RING_INTERVAL_S`."""
+"""How long a job's message may stay unanswered before it is first sent again; doubled each time, up to `MAX_RING_INTERVAL_S`."""
 MAX_RING_INTERVAL_S = 600.0
 
 _EVENT_OF: dict[JobStatus, EventName] = {
@@ -39,7 +39,7 @@ _EVENT_OF: dict[JobStatus, EventName] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What of a job has been read and recorded up to one point of its rows; all of it is committed together."""
+    """How far a job has been read, and what was counted and recorded up to that row; all of it is committed together."""
 
     percent: int
     rows_processed: int
@@ -52,7 +52,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """A job whose worker went silent."""
+    """A job that was taken from its worker, because the worker went silent or met an unexpected exception."""
 
     job_id: uuid.UUID
     status: JobStatus
@@ -61,15 +61,15 @@ class TakenBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpiredLease:
-    """A lease that is over: nobody has renewed it yet."""
+    """A lease that has expired and has not been renewed yet."""
 
     job_id: uuid.UUID
     attempt: int
     expired_at: datetime
 
 
-# Rows are locked FOR NO KEY UPDATE (`key_share`): a worker's open transaction holds KEY SHARE on its job, by the foreign key of its errors.
-# Leases and ends are set on clock_timestamp(): now() is the start of the transaction, and the recorder's is seconds old when it commits.
+# Rows are locked FOR NO KEY UPDATE (`key_share`), because a worker's open transaction holds KEY SHARE on its job through the foreign key of its errors.
+# Leases and end times use clock_timestamp(): now() is the start of the transaction, and a worker's transaction is seconds old when it commits.
 def _seconds(value: float) -> ColumnElement[timedelta]:
     return literal(timedelta(seconds=value), Interval)
 
@@ -79,7 +79,7 @@ def _lease_until(lease_s: float) -> ColumnElement[datetime]:
 
 
 def _reset() -> dict[str, Any]:
-    """The columns of a job that starts at row 1 again. Errors of the older attempt are out of sight at once and purged behind."""
+    """Return the column values of a job that starts again at row 1. Errors of the older attempt are hidden at once and purged later."""
     return {
         "progress": 0,
         "rows_processed": 0,
@@ -116,7 +116,7 @@ def _figures(progress: Progress) -> dict[str, Any]:
 
 
 async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> Job | None:
-    """QUEUED → PROCESSING, by a worker that got a message. The returned `attempt` is its fence; None: nothing to do."""
+    """QUEUED → PROCESSING, by a worker that received a message. The returned job's `attempt` is the worker's fence; None: there is nothing to do."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
@@ -135,12 +135,12 @@ async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> 
 
 
 async def is_held(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> bool:
-    """Whether the job still runs under this claim; asked by the worker between chunks, some times a second. False: cancelled, taken back or gone."""
+    """Whether the job still runs under this claim; asked by the worker between chunks, a few times a second. False: cancelled, taken back or gone."""
     return (await session.scalars(select(Job.id).where(_is_held(job_id, attempt)))).one_or_none() is not None
 
 
 async def renew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> bool:
-    """Hold PROCESSING for another `lease_s`, by the worker that claimed it. False: it is lost."""
+    """Extend the lease of a PROCESSING job to `lease_s` from now, by the worker that claimed it. False: the job is lost."""
     statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s)).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
@@ -153,25 +153,25 @@ async def describe(
     source: dict[str, Any],
     schema_inferred: dict[str, Any] | None,
 ) -> bool:
-    """Record what was found when the file was opened, by the worker that claimed it. False: it is lost."""
+    """Record what was found when the file was opened, by the worker that claimed the job. False: the job is lost."""
     statement = update(Job).where(_is_held(job_id, attempt)).values(source=source, schema_inferred=schema_inferred).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
 async def checkpoint(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, progress: Progress, lease_s: float) -> bool:
-    """Record progress within PROCESSING, in the transaction that holds the errors found so far. False: it is lost, roll back."""
+    """Record progress and extend the lease of a PROCESSING job, in the transaction that stores the errors found so far. False: lost, roll back."""
     statement = update(Job).where(_is_held(job_id, attempt)).values(**_figures(progress), lease_expires_at=_lease_until(lease_s)).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
 async def finish(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, progress: Progress) -> bool:
-    """PROCESSING → COMPLETED, by the worker that claimed it, after its last row. False: it is lost, roll back."""
+    """PROCESSING → COMPLETED, by the worker that claimed it, after the last row. False: the job is lost, roll back."""
     figures = _figures(progress) | {"progress": 100, "total_rows": progress.rows_processed}
     return await _end(session, _is_held(job_id, attempt), JobStatus.COMPLETED, figures)
 
 
 async def fail(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, message: str, progress: Progress | None) -> bool:
-    """PROCESSING → FAILED, by the worker that claimed it: the file cannot be read to its end. False: it is lost, roll back."""
+    """PROCESSING → FAILED, by the worker that claimed it: the file cannot be read to its end, or the time is over. False: the job is lost, roll back."""
     figures = _figures(progress) if progress is not None else {}
     return await _end(session, _is_held(job_id, attempt), JobStatus.FAILED, figures | {"error_message": message})
 
@@ -193,13 +193,13 @@ async def _end(session: AsyncSession, guard: ColumnElement[bool], status: JobSta
 
 
 async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> bool:
-    """PROCESSING → QUEUED, by the worker that claimed it and shuts down, or whose database was away; no crash is counted."""
+    """PROCESSING → QUEUED, by the worker that claimed it and is shutting down, or lost its database; no crash is counted. False: the job is lost."""
     statement = update(Job).where(_is_held(job_id, attempt)).values(**_reset(), status=JobStatus.QUEUED).returning(Job.id)
     return _ring_for(session, (await session.scalars(statement)).all()) > 0
 
 
 async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """FAILED or CANCELLED → QUEUED, by a client; crashes are counted anew. False: the job is in another status."""
+    """FAILED or CANCELLED → QUEUED, by a client; the crash count starts again at 0. False: the job is in another status."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
@@ -210,13 +210,13 @@ async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
 
 
 async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, max_crashes: int) -> TakenBack | None:
-    """PROCESSING → QUEUED, or FAILED at the last crash, by the worker that claimed it and met an unexpected exception."""
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the worker that claimed it and met an unexpected exception. None: the job is lost."""
     taken = await _take_back(session, _is_held(job_id, attempt), max_crashes)
     return taken[0] if taken else None
 
 
 async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[ExpiredLease]:
-    """Running jobs whose lease is over, the longest first; asked by the sweep."""
+    """Return running jobs whose lease has expired, the longest expired first, at most `limit`; used by the sweep."""
     statement = (
         select(Job.id, Job.attempt, Job.lease_expires_at)
         .where(Job.status == JobStatus.PROCESSING, Job.lease_expires_at < func.now())
@@ -227,7 +227,7 @@ async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[
 
 
 async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes: int) -> TakenBack | None:
-    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, for a worker that has been silent since; None: it was heard again."""
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, if the lease has not been renewed since. None: it was renewed, or the job is lost."""
     guard = and_(_is_held(expired.job_id, expired.attempt), Job.lease_expires_at == expired.expired_at)
     taken = await _take_back(session, guard, max_crashes)
     return taken[0] if taken else None
@@ -235,7 +235,7 @@ async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes
 
 async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_crashes: int) -> Sequence[TakenBack]:
     gives_up = Job.crashes + 1 >= max_crashes
-    message = f"Processing this file stopped unexpectedly {max_crashes} times. Please check the file, or send it again; retry starts the count anew."
+    message = f"Processing this file stopped unexpectedly {max_crashes} times. Please check the file, or send it again; a retry starts a new count."
     failed = (
         update(Job)
         .where(guard, gives_up)
@@ -263,7 +263,7 @@ async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_cras
 
 
 async def forget_rings(session: AsyncSession) -> int:
-    """Make the message of every QUEUED job due, by the sweep: the broker has lost its memory. Returns of how many."""
+    """Make the message of every QUEUED job due now, by the sweep, because the broker has lost its messages; returns the number of jobs."""
     statement = (
         update(Job)
         .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
@@ -274,9 +274,9 @@ async def forget_rings(session: AsyncSession) -> int:
 
 
 async def ring_again(session: AsyncSession, *, limit: int) -> int:
-    """Send the message of jobs that are QUEUED and unanswered once more, by the sweep; returns how many, at most `limit`.
+    """Send the messages of unanswered QUEUED jobs again, by the sweep; returns how many, at most `limit`.
 
-    Their intervals grow from `FIRST_RING_INTERVAL_S` to `MAX_RING_INTERVAL_S`.
+    A job's intervals grow from `FIRST_RING_INTERVAL_S` to `MAX_RING_INTERVAL_S`.
     """
     due = (
         select(Job.id)
@@ -302,7 +302,7 @@ def _ring_for(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> int:
 
 
 async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """Take a job that does not run out of every client's sight; row, errors and file are removed behind. False: it is running, or gone."""
+    """Hide a job that is not running from all clients; its row, errors and file are removed later. False: the job is running, or gone."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status != JobStatus.PROCESSING, Job.deleted_at.is_(None))
@@ -316,7 +316,7 @@ async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
 
 
 async def hide_ended_before(session: AsyncSession, *, moment: datetime, limit: int) -> int:
-    """Take jobs that ended before `moment` out of sight, by retention; returns how many, at most `limit`."""
+    """Hide jobs that ended before `moment`, by retention; returns how many, at most `limit`."""
     old = (
         select(Job.id)
         .where(Job.status.in_(ENDED), Job.completed_at < moment, Job.deleted_at.is_(None))

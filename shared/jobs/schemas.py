@@ -12,17 +12,17 @@ from shared.web.schemas import Read, UtcTime
 
 
 class SourceRead(Read):
-    """What was found in the file; parts that its format does not have are null."""
+    """What was found in the file; values that its format does not have are null."""
 
     encoding: str | None = Field(None, examples=["utf-8"])
     delimiter: str | None = Field(None, examples=[","])
     quote_char: str | None = Field(None, examples=['"'])
     sheet: str | None = Field(None, examples=["Orders"])
-    header_row: int | None = Field(None, description="The header's place in the file or sheet, from 1", examples=[1])
+    header_row: int | None = Field(None, description="The header's row in the file or sheet, counted from 1", examples=[1])
 
 
 class JobRead(Read):
-    """A job, as it stands now."""
+    """A job in its current state."""
 
     id: uuid.UUID
     filename: str = Field(description="The name that the client gave", examples=["orders.csv"])
@@ -33,17 +33,19 @@ class JobRead(Read):
     rows_processed: int
     rows_failed: int = Field(description="Rows with at least one error")
     total_rows: int | None = Field(description="Null until known")
-    error_count: int = Field(description="Errors found, exact, also where not every one was stored")
-    errors_truncated: bool = Field(description="Whether some errors were counted and not stored")
-    error_message: str | None = Field(description="Why a FAILED job failed, for the uploader")
+    error_count: int = Field(description="Errors found; exact, even if not every error was stored")
+    errors_truncated: bool = Field(description="Whether some errors were counted but not stored")
+    error_message: str | None = Field(description="Why a FAILED job failed, in words for the uploader")
     webhook_url: str | None
     created_at: UtcTime
     started_at: UtcTime | None
     completed_at: UtcTime | None
-    source: SourceRead | None = Field(description="What was found in the file; null until processing began")
-    sha256: str = Field(description="Of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    source: SourceRead | None = Field(description="What was found in the file; null until the file was opened")
+    sha256: str = Field(description="SHA-256 of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     table_schema: dict[str, Any] | None = Field(
         serialization_alias="schema",
-        description="The Table Schema that is used, given or inferred; null while not known yet",
+        description="The Table Schema that is used, given or inferred; null until known",
     )
-    submitted_by: str | None = Field(description="Name of the API key that sent the file, where keys are configured")
+    submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
+    external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])
+    labels: dict[str, str] = Field(description="The client's own labels for the job: short strings by name", examples=[{"team": "sales"}])

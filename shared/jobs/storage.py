@@ -1,4 +1,4 @@
-"""Uploaded files on disk: their names, and the small operations on them."""
+"""Uploaded files on disk: their names, and small operations on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SAFE_NAME_LENGTH = 100
 
 
 def safe_filename(filename: str) -> str:
-    """`filename` in plain ASCII letters, digits, dots, dashes and underscores, at most 100 of them, its extension kept; never empty."""
+    """Return `filename` as at most 100 ASCII letters, digits, dots, dashes and underscores, with its extension kept; never empty."""
     plain = unicodedata.normalize("NFKD", filename).encode("ascii", "ignore").decode()
     stem, dot, extension = plain.rpartition(".")
     if not dot:
@@ -26,17 +26,17 @@ def safe_filename(filename: str) -> str:
 
 
 def stored_path(upload_dir: Path, job_id: uuid.UUID, filename: str) -> Path:
-    """Where the file of a job lies: `UPLOAD_DIR/{job_id}_{safe filename}`."""
+    """Return the path of a job's file: `UPLOAD_DIR/{job_id}_{safe filename}`."""
     return upload_dir / f"{job_id}_{safe_filename(filename)}"
 
 
 async def file_exists(path: Path) -> bool:
-    """Whether the file is there."""
+    """Whether the file exists."""
     return await aiofiles.os.path.isfile(path)
 
 
 async def remove_file(path: Path) -> bool:
-    """Remove the file; False where it was gone already."""
+    """Remove the file; False if it was already gone."""
     try:
         await aiofiles.os.remove(path)
     except FileNotFoundError:
@@ -45,7 +45,7 @@ async def remove_file(path: Path) -> bool:
 
 
 def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
-    """Every file in `upload_dir` that carries a job's id, with when it was last changed (seconds since the epoch)."""
+    """Yield every file in `upload_dir` whose name starts with a job id: the id, the path, and its time of last change (seconds since the epoch)."""
     for path in upload_dir.iterdir():
         head, separator, _ = path.name.partition("_")
         if not separator:

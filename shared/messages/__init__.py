@@ -1,1 +1,1 @@
-"""How slices talk: task declarations, events, messages collected in a transaction, and the broker that sends them."""
+"""Communication between slices: task declarations, events, messages collected in a transaction, and the broker that sends them."""

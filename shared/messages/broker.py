@@ -1,4 +1,4 @@
-"""The Celery app's settings, and sending one message within bounds."""
+"""The Celery app's settings, and sending messages within a time limit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def create_celery(settings: Settings) -> Celery:
-    """The Celery app. Its defaults lose or repeat jobs; each of these settings has a reason in docs/adr/0004-celery-on-redis.md."""
+    """Create the Celery app. Celery's defaults lose or repeat jobs; docs/adr/0004-celery-on-redis.md gives the reason for each of these settings."""
     app = Celery("rowgate", broker=settings.redis_url, backend=settings.redis_url)
     app.conf.update(
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (PROCESSING_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)],
@@ -44,6 +44,9 @@ def create_celery(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=settings.worker_shutdown_timeout_s,
+        task_soft_time_limit=settings.job_time_limit_s,
+        task_time_limit=settings.job_time_limit_s + HARD_LIMIT_MARGIN_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
@@ -56,7 +59,7 @@ def create_celery(settings: Settings) -> Celery:
         redis_socket_timeout=settings.redis_timeout_s,
         redis_socket_connect_timeout=settings.redis_timeout_s,
         beat_max_loop_interval=1.0,
-        # In memory: what runs every few seconds needs no file that a crash can damage.
+        # The schedule is kept in memory: tasks that run every few seconds need no schedule file, which a crash could damage.
         beat_scheduler="celery.beat:Scheduler",
         timezone="UTC",
     )
@@ -64,10 +67,11 @@ def create_celery(settings: Settings) -> Celery:
 
 
 class Broker:
-    """Sends messages from one process, within bounds. What cannot be sent is logged and left to the periodic ring.
+    """Sends messages from one process, within a time limit. Messages that cannot be sent are logged and left to the periodic ring.
 
-    Celery makes the message, and it is put into its queue as kombu does it (message protocol 2, https://docs.celeryq.dev/en/stable/internals/protocol.html),
-    but without kombu's thread, its look-up of bindings before each message and its declarations: those took a third of an upload's time.
+    Celery makes each message, and it is put into its queue as kombu would do it (message protocol 2,
+    https://docs.celeryq.dev/en/stable/internals/protocol.html), but without kombu's thread, its look-up of bindings before each message and its
+    declarations, which took a third of an upload's time.
     """
 
     def __init__(self, app: Celery, settings: Settings) -> None:
@@ -77,7 +81,7 @@ class Broker:
         self._paused_until = 0.0
 
     async def send(self, messages: Sequence[Message]) -> bool:
-        """Send all of them, or say in the log why not and return False; takes at most twice the Redis timeout."""
+        """Send all messages and return True, or log why that failed and return False; takes at most twice the Redis timeout."""
         if time.monotonic() < self._paused_until:
             metrics.MESSAGES_UNSENT.inc(len(messages))
             log.warning("messages left to the periodic ring: the broker failed a moment ago", messages=len(messages))
@@ -89,7 +93,7 @@ class Broker:
             async with asyncio.timeout(2 * self._timeout_s):
                 for queue, texts in packed.items():
                     await self._redis.lpush(queue, *texts)
-        except Exception as error:  # noqa: BLE001  # whatever the broker's trouble is: the rows are the outbox
+        except Exception as error:  # noqa: BLE001  # whatever is wrong with the broker, the rows are the outbox
             metrics.MESSAGES_UNSENT.inc(len(messages))
             self._paused_until = time.monotonic() + PAUSE_AFTER_FAILURE_S
             log.warning("messages left to the periodic ring: the broker did not take them", messages=len(messages), reason=explain(error))
@@ -97,7 +101,7 @@ class Broker:
         return True
 
     def _pack(self, message: Message) -> str:
-        """The message as it lies in its queue."""
+        """Return the message in the form that its queue stores."""
         task_id = str(uuid.uuid4())
         task = self._app.amqp.as_task_v2(task_id, message.task, kwargs=dict(message.payload), expires=message.expires_s, ignore_result=True)
         envelope = {

@@ -1,6 +1,6 @@
-"""Events: heard by every slice that subscribes, within the transaction that publishes them.
+"""Events, handled by every subscribed slice within the transaction that publishes them.
 
-Subscribers are in the `events.py` of their slice, which every process loads, so a slice hears an event wherever it is published.
+Subscribers are in the `events.py` of their slice, which every process loads, so they are called in whichever process the event is published.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def subscribe(event: type[E]) -> Callable[[Callable[[AsyncSession, E], Awaitable
 
 
 async def publish(session: AsyncSession, event: object) -> None:
-    """Let every subscriber do its part in this transaction; one that fails rolls all of it back."""
+    """Call every subscriber within this transaction; an exception from one is raised, so that the whole transaction is rolled back."""
     for function in _subscribers[type(event)]:
         await function(session, event)

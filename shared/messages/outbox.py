@@ -1,4 +1,4 @@
-"""Messages collected in a transaction: sent after its commit (`shared.db.session`), forgotten with a rollback."""
+"""Collect messages in a transaction; they are sent after its commit (`shared.db.session`) and dropped on a rollback."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ _MESSAGES = "messages"
 
 @dataclass(frozen=True)
 class Message:
-    """A task to be run, collected in a transaction."""
+    """A task to run, collected in a transaction."""
 
     task: str
     queue: str
     payload: Mapping[str, Any]
     expires_s: float | None = None
     request_id: str | None = None
-    """Of the request that it goes back to, for the log."""
+    """The id of the request that caused it, for the log."""
 
 
 def get_request_id() -> str | None:
-    """The id of the request that is being answered here, if one is."""
+    """Return the id of the request that is being answered, if there is one."""
     request_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return request_id
 
 
 def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None, request_id: str | None = None) -> None:
-    """Send `payload` to `ref` once this transaction has committed; a rollback forgets it. `request_id`: where it is not of the request here."""
+    """Send `payload` to `ref` after this transaction has committed; a rollback drops it.
+
+    `request_id` overrides the id of the request that is being answered.
+    """
     message = Message(
         task=ref.name,
         queue=ref.queue,
@@ -48,6 +51,6 @@ def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: fl
 
 
 def take_messages(session: AsyncSession) -> Sequence[Message]:
-    """What was collected in `session`, which forgets it."""
+    """Return the messages collected in `session` and remove them from it."""
     messages: Sequence[Message] = session.info.pop(_MESSAGES, [])
     return messages

@@ -1,4 +1,4 @@
-"""The asyncio client of Redis, for what is not a Celery message."""
+"""The asyncio Redis client, used for the service's own keys and to put messages into queues without kombu."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from shared.settings import Settings
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong with Redis, for the log: redis-py's `repr` names a category and no reason."""
+    """Describe a Redis error for the log: redis-py's `repr` names a category but no reason."""
     return f"{type(error).__name__}: {error}"
 
 
 def open_redis(settings: Settings) -> Redis:
-    """A client whose every step is bounded by `REDIS_TIMEOUT_S`; it connects when it is first used."""
+    """Return a client whose every step is limited to `REDIS_TIMEOUT_S`; it connects on first use."""
     client: Redis = Redis.from_url(
         settings.redis_url,
         socket_timeout=settings.redis_timeout_s,

@@ -1,4 +1,4 @@
-"""Names of tasks and what they are given: enough to send a message without importing its task."""
+"""Task names and payload types: enough to send a message without importing its task."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Payload(BaseModel):
-    """What a message carries: ids, never state; the task reads the state again."""
+    """Base of message payloads. They carry ids, never state; the task reads the state itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Nothing(Payload):
-    """The payload of a task that needs none, as periodic ones do."""
+    """The payload of a task that needs none, such as a periodic task."""
 
 
 P = TypeVar("P", bound=Payload)
@@ -23,7 +23,7 @@ P = TypeVar("P", bound=Payload)
 
 @dataclass(frozen=True)
 class TaskRef(Generic[P]):
-    """A task's name, its queue and what it is given: enough to send it without importing it."""
+    """A task's name, queue and payload type: enough to send it without importing the task."""
 
     name: str
     queue: str

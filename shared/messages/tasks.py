@@ -1,6 +1,6 @@
-"""Task declarations: `@task` only collects them; `celery_app.py` makes Celery tasks of them.
+"""Task declarations: `@task` only collects them, and `celery_app.py` makes Celery tasks of them.
 
-So a test can call a task as the plain coroutine function that it is.
+A task stays a plain coroutine function, which a test can call directly.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ K = TypeVar("K")
 
 @dataclass(frozen=True)
 class TaskContext:
-    """What a running task is given beside its payload; one of each per process."""
+    """The objects that a running task gets besides its payload; there is one of each per process."""
 
     settings: Settings
     database: Database
@@ -31,7 +31,7 @@ class TaskContext:
     kept: dict[type[Any], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def keep(self, kind: type[K], make: Callable[[], K]) -> K:
-        """The one `kind` of this process, made when it is first asked for: what tasks that run side by side share."""
+        """Return this process's only instance of `kind`, made by `make` on first use; concurrent tasks share it."""
         if kind not in self.kept:
             self.kept[kind] = make()
         kept: K = self.kept[kind]
@@ -49,10 +49,12 @@ class TaskDeclaration:
     ref: TaskRef[Any]
     function: TaskFunction
     time_limit_s: SettingsValue
-    """After so long the coroutine is cancelled; the process is killed `HARD_LIMIT_MARGIN_S` later."""
+    """When it is reached, the task is told (`shared.worker.time_limit`) and has `ending_s` to end by itself."""
+    ending_s: SettingsValue
+    """After that the coroutine is cancelled; a process that does not come back is killed `HARD_LIMIT_MARGIN_S` later."""
     every_s: float | None
     detached: bool
-    """It goes on beside others on the process's event loop and takes no slot of the worker."""
+    """Whether it runs beside other tasks on the process's event loop, without taking a worker slot."""
 
 
 _tasks: dict[str, TaskDeclaration] = {}
@@ -62,26 +64,32 @@ def task(
     ref: TaskRef[P],
     *,
     time_limit_s: float | SettingsValue = 60.0,
+    ending_s: float | SettingsValue = 0.0,
     every_s: float | None = None,
     detached: bool = False,
 ) -> Callable[[Callable[[TaskContext, P], Awaitable[None]]], Callable[[TaskContext, P], Awaitable[None]]]:
-    """Declare the decorated coroutine function as what runs `ref`; with `every_s` it is also run periodically (with `Nothing`), by one process at a time.
+    """Declare the decorated coroutine function as the task `ref`.
 
-    `detached`: its message is acknowledged when it starts and it takes no slot while it waits; for work that the database remembers and that is
-    looked for when its process has died.
+    With `every_s` it also runs periodically (with `Nothing`), in one process at a time. A `detached` task's message is acknowledged when it starts, and it
+    takes no worker slot while it waits; this is for work that is recorded in the database and found again after its process has died.
+    Raises `ValueError` if two modules declare the same task.
     """
-    limit: SettingsValue = time_limit_s if callable(time_limit_s) else lambda _settings: time_limit_s
+
+    def as_function(value: float | SettingsValue) -> SettingsValue:
+        return value if callable(value) else lambda _settings: value
 
     def declare(function: Callable[[TaskContext, P], Awaitable[None]]) -> Callable[[TaskContext, P], Awaitable[None]]:
         known = _tasks.get(ref.name)
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"task {ref.name!r} is declared twice: in {known.function.__module__} and {function.__module__}")
-        _tasks[ref.name] = TaskDeclaration(ref=ref, function=function, time_limit_s=limit, every_s=every_s, detached=detached)
+        _tasks[ref.name] = TaskDeclaration(
+            ref=ref, function=function, time_limit_s=as_function(time_limit_s), ending_s=as_function(ending_s), every_s=every_s, detached=detached
+        )
         return function
 
     return declare
 
 
 def declared_tasks() -> Sequence[TaskDeclaration]:
-    """Every task of the slices that were loaded."""
+    """Return every declared task of the slices loaded so far."""
     return list(_tasks.values())

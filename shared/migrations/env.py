@@ -1,4 +1,4 @@
-"""Alembic's environment: the service's own engine, one migration at a time under an advisory lock."""
+"""Alembic's environment: connects as the service does, and lets only one migration run at a time, under an advisory lock."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared import slices as registry
+from shared import slices
 from shared.db.base import Base
-from shared.db.models import Job
+from shared.db.models import IS_VIEW, Job
 from shared.settings import get_settings
 
 MIGRATION_LOCK = 7_262_411_935
-"""Any number that is the same in every version of the service."""
+"""The advisory lock's key: an arbitrary number that must stay the same in every version of the service."""
 
 assert Job.metadata is Base.metadata
-registry.load("features", "models")
+slices.load("features", "models")
+
+
+def _is_compared(item: object, _name: str | None, _kind: str, _reflected: bool, _compare_to: object) -> bool:  # noqa: FBT001  # Alembic's interface
+    """Whether migrations and models must agree on this; views are made by hand."""
+    return not getattr(item, "info", {}).get(IS_VIEW, False)
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, transaction_per_migration=False)
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True, transaction_per_migration=False, include_object=_is_compared)
     with context.begin_transaction():
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         context.run_migrations()
@@ -34,7 +39,7 @@ async def _run() -> None:
     url = get_settings().database_url
 
     async def connect() -> asyncpg.Connection:
-        # As the service does it: the URL's parameters (sslmode …) mean what they mean to PostgreSQL.
+        # Connects as the service does, so that the URL's parameters (such as sslmode) mean the same as to PostgreSQL.
         return await asyncpg.connect(dsn=url.replace("+asyncpg", "", 1), timeout=10)
 
     engine = create_async_engine(url, poolclass=NullPool, async_creator=connect)

@@ -1,1 +1,1 @@
-"""What operators see: logs and Prometheus metrics."""
+"""Logs and Prometheus metrics, for operators."""

@@ -1,4 +1,4 @@
-"""Logs: structlog in front, JSON in containers, readable on a terminal; no file contents, no secrets."""
+"""Configure logging: structlog as the front end, JSON in containers, text on a terminal, and no file contents or secrets in any line."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, Processor, WrappedLogger
 
 CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore", "alembic.runtime.plugins")
-"""Say nothing that our own lines do not say better, every few seconds."""
+"""Loggers kept at WARNING: every few seconds they write lines that the service's own lines say better."""
 
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
-"""What stands before the host of a URL: `user:password@`."""
+"""The part before the host of a URL: `user:password@`."""
 
 
 _COMMON: list[Processor] = [
@@ -30,18 +30,18 @@ _COMMON: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 _PROCESSORS: list[Processor] = [structlog.stdlib.filter_by_level, *_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
-"""One list, however often logging is configured: loggers keep the one that they were first used with."""
+"""One list for every call of `configure_logging`, because loggers keep the list that they were first used with."""
 
 
 def mask_credentials(text: str) -> str:
-    """The text without user and password of the URLs in it."""
+    """Mask user names and passwords of URLs in a text."""
     return _CREDENTIALS.sub("***@", text)
 
 
 def describe_frames(error: BaseException) -> str:
-    """Where an exception came from, and those behind it: types, files, lines and our own code, without messages, which may quote a file's contents.
+    """Describe where an exception and its causes came from: types, files, lines and source code, without messages, which may quote a file's contents.
 
-    What the operating system says (`No space left on device`) quotes nothing, and stays.
+    The operating system's messages (`No space left on device`) quote nothing and are kept.
     """
     parts: list[str] = []
     seen: set[int] = set()
@@ -56,12 +56,12 @@ def describe_frames(error: BaseException) -> str:
 
 
 def is_text(settings: Settings) -> bool:
-    """Whether this process's lines are for a person at a terminal; else they are JSON."""
+    """Whether this process logs text for a person at a terminal; otherwise it logs JSON."""
     return settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
 
 
 def configure_logging(settings: Settings) -> None:
-    """Send every logger of this process, ours and the libraries', through one form to standard error; tracebacks show no values of variables."""
+    """Send every logger of this process, including the libraries', to standard error in one format; tracebacks show no values of variables."""
     structlog.configure(
         processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -84,7 +84,7 @@ def configure_logging(settings: Settings) -> None:
 
 
 def make_formatter(settings: Settings | None = None) -> logging.Formatter:
-    """The form of every line; without `settings`, those of the environment (as `uvicorn_logging.json` has it for uvicorn's supervisor)."""
+    """Return the formatter of every log line. Without `settings` it uses the environment's, as `uvicorn_logging.json` does for uvicorn's supervisor."""
     last: list[Processor]
     if is_text(settings or get_settings()):
         last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]

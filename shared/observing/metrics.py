@@ -1,7 +1,7 @@
-"""Prometheus metrics: what counts in one process, how the processes of a service are added up, and the metrics of `shared` itself.
+"""Prometheus metrics: how one process counts, how the processes of a service are added up, and the metrics of `shared` itself.
 
-A slice declares its metrics in its `metrics.py`, which every process loads, with the classes from here: importing this module decides where they
-keep their values, and that has to happen before the first metric is made. Names follow the Prometheus naming rules.
+A slice declares its metrics in its `metrics.py`, which every process loads, with the classes from this module: importing it decides where metrics keep
+their values, which has to happen before the first metric is created. Names follow the Prometheus naming rules.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from shared.observing.process_slots import ProcessSlots
 __all__ = ["Counter", "Gauge", "Histogram", "ProcessesCollector", "make_registry", "render_metrics"]
 
 MULTIPROCESS_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-"""Where the processes of one service keep their counts, so that any of them answers for all."""
+"""Folder in which the processes of one service keep their counts, so that any of them can answer for all."""
 _slots = ProcessSlots(Path(MULTIPROCESS_FOLDER)) if MULTIPROCESS_FOLDER else None
 if _slots is not None:
-    # Before the first metric: each of them asks it for its file.
+    # Has to be set before the first metric is created: each metric asks it for its file.
     values.ValueClass = values.MultiProcessValue(_slots.own)  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
 
 HTTP_SECONDS = Histogram(
     "rowgate_http_request_duration_seconds",
-    "Time from a request's first byte to the end of its answer",
+    "Time from the start of a request's handling to the end of its answer",
     ["method", "route", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
 )
 HTTP_IN_PROGRESS = Gauge("rowgate_http_requests_in_progress", "Requests that are being answered", multiprocess_mode="livesum")
 MESSAGES_UNSENT = Counter("rowgate_messages_unsent", "Messages that the broker did not take; the periodic ring sends them")
 
-POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use, of each process", multiprocess_mode="liveall")
-POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Database connections that each process may have", multiprocess_mode="liveall")
+POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use in each process", multiprocess_mode="liveall")
+POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Most database connections that each process may open", multiprocess_mode="liveall")
 
 
 class ProcessesCollector(Collector):
-    """The metrics of this process; of all processes that share PROMETHEUS_MULTIPROC_DIR where that is set."""
+    """The metrics of this process, or of all processes that share PROMETHEUS_MULTIPROC_DIR if it is set."""
 
     def collect(self) -> Iterable[Metric]:
-        """What has been counted until now."""
+        """Return what has been counted so far."""
         if _slots is None:
             return REGISTRY.collect()
         merged: Iterable[Metric] = MultiProcessCollector.merge(_slots.list_files())  # type: ignore[no-untyped-call]  # as above
@@ -59,7 +59,7 @@ class _Families(Collector):
 
 
 def make_registry(*collectors: Collector) -> CollectorRegistry:
-    """A registry with the processes' metrics, and what `collectors` know."""
+    """Return a registry with the processes' metrics and those of `collectors`."""
     registry = CollectorRegistry()
     for collector in (ProcessesCollector(), *collectors):
         registry.register(collector)
@@ -67,5 +67,5 @@ def make_registry(*collectors: Collector) -> CollectorRegistry:
 
 
 def render_metrics(families: Sequence[Metric] = ()) -> bytes:
-    """Prometheus text of the processes' metrics, and of `families`."""
+    """Render the processes' metrics and `families` as Prometheus text."""
     return generate_latest(make_registry(_Families(families)))

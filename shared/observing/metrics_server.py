@@ -1,4 +1,4 @@
-"""/metrics of a worker or dispatcher: a thread in its main process, which answers for its children as well."""
+"""Serve /metrics of a worker or dispatcher from a thread in its main process, which also answers for its children."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = structlog.get_logger(__name__)
 
 
 class MetricsServer:
-    """Serves the metrics on METRICS_PORT, where that is set."""
+    """Serves the metrics on METRICS_PORT if it is set."""
 
     def __init__(self) -> None:
         self._server: WSGIServer | None = None
         self._pid = 0
 
     def start(self, settings: Settings, *, has_children: bool) -> None:
-        """Begin to serve, once; a port that cannot be had costs the metrics and not the jobs, and is logged."""
+        """Start serving, at most once. If the port cannot be opened, that is logged and the jobs run without metrics."""
         if settings.metrics_port == 0 or self._server is not None:
             return
         if has_children and not MULTIPROCESS_FOLDER:
@@ -41,7 +41,7 @@ class MetricsServer:
         log.info("metrics are served", host=settings.metrics_host, port=self._server.server_port)
 
     def leave_to_parent(self) -> None:
-        """Close what a forked child has inherited: it would hold the port beyond its parent's end."""
+        """Close the socket that a forked child inherited; otherwise it would hold the port after its parent's end."""
         if self._server is not None and self._pid != os.getpid():
             self._server.socket.close()
             self._server = None

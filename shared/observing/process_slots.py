@@ -1,7 +1,7 @@
-"""Numbers for the processes that keep their metrics in one folder: each holds the lowest one that was free.
+"""Number the processes that keep their metrics in one folder; each takes the lowest free number.
 
-With process ids in their place, a worker whose children end after ten jobs leaves a file behind for each of them, for ever. Numbers are used again: who
-takes over a number goes on counting where the dead process stopped.
+With process ids instead, a worker whose children end after ten jobs would leave a file for each of them for ever. Numbers are reused: a process that
+takes over a number continues counting where the dead process stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class ProcessSlots:
-    """The numbers of one folder. A process holds its own by a file lock, which the kernel releases however it ends."""
+    """The numbers of one folder. A process holds its number by a file lock, which the kernel releases however the process ends."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -24,23 +24,23 @@ class ProcessSlots:
         self._lock: int | None = None
 
     def own(self) -> int:
-        """This process's number; a process that was forked takes one of its own."""
+        """Return this process's number; a forked process takes a new one."""
         if self._pid != os.getpid():
             if self._lock is not None:
-                os.close(self._lock)  # the parent's, which goes on holding it
+                os.close(self._lock)  # the parent's lock, which the parent goes on holding
             self._number, self._lock = self._claim()
             self._pid = os.getpid()
         return self._number
 
     def list_files(self) -> Sequence[str]:
-        """The metric files to be added up: of counters and histograms all, of gauges those of the living."""
+        """Return the metric files to add up: all files of counters and histograms, and the gauges of living processes."""
         alive: dict[int, bool] = {}
         files = []
         for path in sorted(self._folder.glob("*.db")):
             kind, _, number = path.stem.rpartition("_")
             if kind.startswith("gauge_") and not alive.setdefault(int(number), self._is_held(int(number))):
                 continue
-            # Between its making and its first entry a file is empty, and prometheus_client cannot read it.
+            # A file is empty between its creation and its first entry, and prometheus_client cannot read it then.
             if path.stat().st_size > 0:
                 files.append(str(path))
         return files

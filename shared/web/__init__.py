@@ -1,1 +1,1 @@
-"""What the API's slices share: authentication, problems, pages, middleware, the HTTP protocol, and the OpenAPI document."""
+"""Web code shared by the API's slices: authentication, problems, pagination, middleware, the HTTP protocol, and the OpenAPI document."""

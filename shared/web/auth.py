@@ -1,4 +1,4 @@
-"""Who asks: API keys, compared in constant time, and what a key may see."""
+"""Authenticate requests by API keys, compared in constant time, and decide which jobs a key may see."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _MAX_PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Whose jobs a request may touch: those of `name`; everyone's where `sees_all`."""
+    """Whose jobs a request may touch: those of `name`, or everyone's if `sees_all`."""
 
     name: str | None
     sees_all: bool
 
 
 ANYONE = Viewer(name=None, sees_all=True)
-"""Everybody, where no keys are configured."""
+"""The viewer of every request if no keys are configured."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key and whose it is."""
+    """A key and its owner."""
 
     secret: bytes
     viewer: Viewer
 
 
 def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
-    """The keys of `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas.
+    """Parse `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas.
 
-    A key without a name is named after its hash, so that it owns the same jobs wherever it stands in the list.
-    Raises `ValueError` for an entry that is none of these, and for a key or name that comes twice.
+    A key without a name is named after its hash, so that it owns the same jobs wherever it is in the list.
+    Raises `ValueError` for an entry in any other form, and for a key or name that appears twice.
     """
     keys: list[ApiKey] = []
     for position, entry in enumerate((text or "").split(","), start=1):
@@ -55,11 +55,11 @@ def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
         keys.append(ApiKey(secret=secret.encode(), viewer=Viewer(name=name[:255], sees_all=len(parts) == _MAX_PARTS)))
     for what, values in (("key", [key.secret for key in keys]), ("name", [key.viewer.name for key in keys])):
         if len(set(values)) != len(values):
-            raise ValueError(f"API_KEYS: a {what} comes twice")
+            raise ValueError(f"API_KEYS: a {what} appears twice")
     return keys
 
 
-_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed where the service is configured with API_KEYS")
+_header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed if the service is configured with API_KEYS")
 _bearer = HTTPBearer(auto_error=False, description="The same key, as a bearer token")
 
 
@@ -68,7 +68,7 @@ async def get_viewer(
     header: Annotated[str | None, Security(_header)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Viewer:
-    """The owner of the key that came with the request. Raises `NotAuthenticated` where keys are configured and none of them came."""
+    """Return the owner of the request's key. Raises `NotAuthenticated` if keys are configured and the request has none of them."""
     keys: Sequence[ApiKey] = request.app.state.api_keys
     if not keys:
         return ANYONE
@@ -85,8 +85,8 @@ async def get_viewer(
 ViewerDep = Annotated[Viewer, Depends(get_viewer)]
 
 
-async def get_request_settings(request: Request) -> Settings:  # the framework calls what is not async in a thread
-    """The application's settings."""
+async def get_request_settings(request: Request) -> Settings:  # async, because the framework calls other functions in a thread
+    """Return the application's settings."""
     settings: Settings = request.app.state.settings
     return settings
 

@@ -1,24 +1,50 @@
-"""How large a request's body may be: a default for every route, and a declaration for the route that takes more.
+"""Limit the size of request bodies: a default for every endpoint, and a declaration for an endpoint that takes more.
 
-A route declares its own limit as `max_body_size=` (FastAPI, "Request Body Limits"), which holds while the body is read. What the `Content-Length`
-announces is judged before that: no byte of a body that is too large is asked for.
+FastAPI's own `max_body_size` cannot be used: it answers in plain text, and every failure here is a problem (RFC 9457).
 """
 
 from __future__ import annotations
 
-from fastapi import Request
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.web.problems import BodyTooLarge
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.routing import Match
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 MAX_BODY_BYTES = 64 * 1024
-"""For every route that declares nothing else."""
-BOUNDED_BY_ROUTE = 2**63 - 1
-"""For a route that reads the stream itself and bounds it on the way."""
+"""The limit of every endpoint that does not declare its own, and of paths that do not exist."""
+BOUNDED_BY_ENDPOINT = 2**63 - 1
+"""For an endpoint that reads the stream itself and limits it while reading."""
+_ATTRIBUTE = "max_body_bytes"
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
-async def require_short_body(request: Request) -> None:  # the framework calls what is not async in a thread
-    """Refuse a body that announces itself as larger than its route allows, before it is read. Raises `BodyTooLarge`."""
-    length = request.headers.get("content-length", "")
-    declared: int | None = getattr(request.scope.get("route"), "max_body_size", None)
-    if length.isdecimal() and int(length) > (MAX_BODY_BYTES if declared is None else declared):
-        raise BodyTooLarge(headers={"Connection": "close"})
+def accept_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
+    """Declare how many bytes of body the decorated endpoint accepts."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _ATTRIBUTE, max_bytes)
+        return endpoint
+
+    return declare
+
+
+class BodyLimits:
+    """The limits that `routes` declare."""
+
+    def __init__(self, routes: Sequence[APIRoute]) -> None:
+        self._declared = [(route, limit) for route in routes if (limit := getattr(route.endpoint, _ATTRIBUTE, None)) is not None]
+
+    def find(self, scope: Scope) -> int:
+        """Return the limit, in bytes, of the endpoint that answers this request."""
+        return next((limit for route, limit in self._declared if route.matches(scope)[0] is Match.FULL), MAX_BODY_BYTES)
+
+    def is_announced_too_large(self, scope: Scope) -> bool:
+        """Whether the request's Content-Length is more than its endpoint takes."""
+        length = Headers(scope=scope).get("content-length", "")
+        return length.isdecimal() and int(length) > MAX_BODY_BYTES and int(length) > self.find(scope)

@@ -1,6 +1,7 @@
-"""uvicorn's HTTP/1.1 with an end to a request's head, and large reads: `uvicorn main:app --http shared.web.http_protocol:GuardedProtocol`.
+"""uvicorn's HTTP/1.1 protocol with limits on a request's head, and with large reads.
 
-uvicorn reads a head of any size for any time, answers what is no HTTP in plain text, and copies a body four times on its way to the application.
+Used as `uvicorn main:app --http shared.web.http_protocol:GuardedProtocol`. By itself uvicorn reads a head of any size for any time, answers input that
+is not HTTP in plain text, and copies a body four times on its way to the application.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from shared.web.problems import MEDIA_TYPE, ProblemRead
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request line with its headers; proxies allow 8 to 32 KiB."""
+"""Largest request line plus headers; proxies allow 8 to 32 KiB."""
 HEAD_TIMEOUT_S = 10.0
-"""From the connection, or the first byte of the next request on it, to the end of the head."""
+"""Longest time from the connection, or from the first byte of a later request on it, to the end of the head."""
 MAX_READ_BYTES = 512 * 1024
 MIN_READ_BYTES = 64 * 1024
 READ_BYTES_OF_ALL = 12 * 2**20
-"""Shared out among the connections: each holds about what was last read of it, and the fewer pieces a body has, the less work it makes."""
+"""Read size divided among all connections: each holds about as much memory as its last read, and a body in fewer pieces takes less work."""
 
 
 class _Buffer(threading.local):
-    """Of the event loop in this thread: what has been read is handed on before anything else is read."""
+    """The read buffer of this thread's event loop; one is enough, because data is handed on before anything else is read."""
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(MAX_READ_BYTES))
@@ -37,7 +38,7 @@ _buffer = _Buffer()
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Answers 431 to a head that is too large (RFC 6585), 408 to one that does not end, 400 to what is no HTTP; each is a problem (RFC 9457)."""
+    """Answers 431 if a head is too large (RFC 6585), 408 if it does not end in time, and 400 if it is not HTTP, each as a problem (RFC 9457)."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401  # uvicorn's own
         super().__init__(*arguments, **named)
@@ -45,18 +46,18 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
-        """A head is expected."""
+        """Expect a head."""
         super().connection_made(transport)
         transport.set_protocol(_BufferedReads(self))
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is expected any more."""
+        """Stop expecting a head."""
         self._forget_head()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and refuse a head that has no end yet and is too large already."""
+        """Parse the data, and refuse a head that has not ended yet but is already too large."""
         if self._head_timer is not None:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -64,7 +65,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse_large_head()
 
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Expect a head from the first byte of a request on."""
         super().on_message_begin()
         if self._head_timer is None:
             self._expect_head()
@@ -79,16 +80,16 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Hand a piece of the body on as it is where there is none before it: uvicorn copies it into a buffer, and the buffer into its message."""
+        """Hand a piece of the body on without a copy if none is waiting; uvicorn would copy it into a buffer, and the buffer into its message."""
         before = self.cycle.body
         if not before and not self.cycle.response_complete:
-            self.cycle.body, body = body, b""  # type: ignore[assignment]  # it becomes bytes, which is what a message has
+            self.cycle.body, body = body, b""  # type: ignore[assignment]  # the body becomes bytes, as in a message
         elif isinstance(before, bytes):
-            self.cycle.body = bytearray(before)  # to which many small pieces can be added
+            self.cycle.body = bytearray(before)  # so that many small pieces can be appended
         super().on_body(body)
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn says where it cannot parse, be it a head or, in chunks, a body."""
+        """Answer with a problem if uvicorn cannot parse a head or a chunked body."""
         self._refuse(HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", msg)
 
     def _expect_head(self) -> None:
@@ -110,13 +111,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse_late_head)
             return
         if self._head_bytes == 0:
-            self.transport.close()  # a connection that was opened ahead of its first request
+            self.transport.close()  # the connection was opened ahead of its first request
             return
-        detail = f"The request's headers did not end within {HEAD_TIMEOUT_S:g} seconds; send it again over a steadier connection."
+        detail = f"The request's headers did not end within {HEAD_TIMEOUT_S:g} seconds; send it again over a more stable connection."
         self._refuse(HTTPStatus.REQUEST_TIMEOUT, "client-too-slow", "Client too slow", detail)
 
     def _refuse(self, status: HTTPStatus, slug: str, title: str, detail: str) -> None:
-        """Answer in the application's place and close; where an answer has begun, or is due to the request before this head, only close."""
+        """Answer instead of the application and close; only close if an answer has begun, or if the previous request still awaits its answer."""
         is_due_to_another = self._head_timer is not None and self._is_answering()
         has_begun = self._is_answering() and self.cycle.response_started
         self._forget_head()
@@ -130,28 +131,28 @@ class GuardedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _is_answering(self) -> bool:
-        """Whether a request before this one has not got its whole answer yet."""
+        """Whether the previous request has not received its whole answer yet."""
         return self.cycle is not None and not self.cycle.response_complete
 
 
-class _HeadRefused(Exception):  # it ends the parsing
-    """The head was answered with a refusal."""
+class _HeadRefused(Exception):  # raised only to end the parsing
+    """The head has been refused with an answer."""
 
 
 class _BufferedReads(BufferedProtocol):
-    """What the transport talks to in the place of `protocol`: reads into the one buffer, where a transport otherwise makes a copy of every 256 KB."""
+    """Stands between the transport and `protocol` to read into one shared buffer; otherwise the transport would make a copy of every 256 KB."""
 
     def __init__(self, protocol: GuardedProtocol) -> None:
         self._protocol = protocol
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's own
-        """Where to read to."""
+        """Return the buffer to read into, sized to this connection's share."""
         share = READ_BYTES_OF_ALL // max(1, len(self._protocol.connections))
         return _buffer.view[: min(MAX_READ_BYTES, max(MIN_READ_BYTES, share))]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Parse what was read; the parser copies what it hands on."""
-        self._protocol.data_received(_buffer.view[:nbytes])  # type: ignore[arg-type]  # as good as bytes
+        """Parse the bytes that were read; the parser copies what it hands on."""
+        self._protocol.data_received(_buffer.view[:nbytes])  # type: ignore[arg-type]  # a memoryview does as well as bytes here
 
     def eof_received(self) -> None:
         """The client sends nothing more."""
@@ -166,5 +167,5 @@ class _BufferedReads(BufferedProtocol):
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has read enough."""
+        """The client has read enough."""
         self._protocol.resume_writing()

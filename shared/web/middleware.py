@@ -1,4 +1,4 @@
-"""Around every request: an id in and out, a deadline for what is behind us, a measurement."""
+"""Middleware around every request: a request id, a deadline for the application's work, security headers, a log line, and metrics."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
-from shared.web.problems import describe_unexpected
+from shared.web.body_limit import MAX_BODY_BYTES, BodyLimits
+from shared.web.problems import BodyTooLarge, describe_unexpected
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 DEADLINE_S = 9.0
 DOCS_FILES = "/docs-files"
-"""Where the page at /docs has its scripts from: without the internet."""
+"""Path of the scripts for the page at /docs, served here so that it needs no internet."""
 _PAGES = ("/docs", DOCS_FILES)
 _SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -39,33 +42,44 @@ log = structlog.get_logger(__name__)
 
 
 def drop_empty_parameters(query: bytes) -> bytes:
-    """The query without parameters that have no value: they count as absent."""
+    """Return the query without parameters that have no value; they count as absent."""
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
 
 
 class GuardMiddleware:
-    """What no handler caught becomes a problem, and no answer takes longer because something behind it hangs.
+    """Turns unhandled exceptions into problems, and ends a request after `DEADLINE_S` if something that it depends on hangs.
 
-    Time spent waiting for the client (its body, its reading) does not count towards the deadline.
+    Time spent waiting for the client, for its body or while it reads, does not count towards the deadline.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
         self._app = app
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application, or answer in its place."""
+        """Run the application, or answer on its behalf if it fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._limits.is_announced_too_large(scope):
+            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
+            return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
+        received_bytes, max_bytes = 0, MAX_BODY_BYTES
         try:
             async with PausingTimeout(DEADLINE_S) as deadline:
 
                 async def receive_without_clock() -> Message:
+                    nonlocal received_bytes, max_bytes
                     deadline.stop()
                     message = await receive()
                     deadline.start()
+                    received_bytes += len(message.get("body", b""))
+                    if received_bytes > max_bytes:
+                        max_bytes = self._limits.find(scope)
+                        if received_bytes > max_bytes:
+                            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # noqa: TRY301  # raised inside the endpoint that reads the body
                     return message
 
                 async def send_without_clock(message: Message) -> None:
@@ -84,13 +98,13 @@ class GuardMiddleware:
 
 
 class RequestMiddleware:
-    """Gives each request an id (the client's `X-Request-ID` where it sent a sensible one), logs and measures it."""
+    """Gives each request an id (the client's `X-Request-ID` if it is well-formed), adds security headers, logs it, and measures it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application and say how it went."""
+        """Run the application, then log and measure the request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -119,7 +133,7 @@ class RequestMiddleware:
         finally:
             duration_s = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in _METHODS else "other"  # whatever a client invents
+            method = scope["method"] if scope["method"] in _METHODS else "other"  # clients may invent methods
             metrics.HTTP_IN_PROGRESS.dec()
             metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
             if not route.startswith(("/api/health", "/metrics")):
@@ -127,13 +141,13 @@ class RequestMiddleware:
 
 
 def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str], routes: Sequence[APIRoute]) -> None:
-    """Wrap `app`: the request's id outside, the guard inside, and between them CORS, if any other origin is allowed.
+    """Wrap `app`: `RequestMiddleware` outermost, `GuardMiddleware` innermost, and CORS between them if any other origin is allowed.
 
-    What a page of another origin may send is what `routes` declare: their methods, and the headers that they take.
+    Pages of other origins may send what `routes` declare: their methods and the headers that they take.
     """
-    app.add_middleware(GuardMiddleware)
+    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes))
     if allowed_origins:
-        declared = {field.alias for route in routes for field in route.dependant.header_params}
+        declared = {field.alias.replace("_", "-").title() for route in routes for field in route.dependant.header_params}
         app.add_middleware(
             CORSMiddleware,
             allow_origins=allowed_origins,

@@ -1,4 +1,4 @@
-"""The OpenAPI document says what is true: a malformed request is a 400 problem, never a 422."""
+"""Correct the OpenAPI document to match the service: a malformed request is a 400 problem, never a 422."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.web.problems import ProblemRead
 
 
 def install_openapi(app: FastAPI) -> None:
-    """Make `app.openapi()` describe our problems instead of the framework's."""
+    """Make `app.openapi()` describe the service's problems instead of the framework's errors."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -40,6 +40,6 @@ def _correct(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _link_jobs(document: dict[str, Any]) -> dict[str, Any]:
-    """From an answer that names a job to all that can be asked of it."""
+    """Return OpenAPI links from an answer that names a job to every operation on that job."""
     names = [operation["operationId"] for path, operations in document.get("paths", {}).items() if "{job_id}" in path for operation in operations.values()]
     return {name: {"operationId": name, "parameters": {"job_id": "$response.body#/job_id"}} for name in names}

@@ -1,4 +1,4 @@
-"""Pages: their query parameters, their arithmetic, and opaque cursors."""
+"""Pagination: its query parameters, its arithmetic, and opaque cursors."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from fastapi import Query
 from shared.web.problems import BadRequest, InvalidPart
 
 MAX_ROWS_SKIPPED = 2**53
-"""Far beyond any table, and within what PostgreSQL takes for OFFSET."""
+"""Far more rows than any table has, and still a valid OFFSET for PostgreSQL."""
 
-PageNumber = Annotated[int, Query(ge=1, description="From 1; a page past the end is an empty list")]
+PageNumber = Annotated[int, Query(ge=1, description="Counted from 1; a page past the end is an empty list")]
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
 
 
 def count_pages(total: int, page_size: int) -> int:
-    """How many pages `total` entries take; none for none."""
+    """Return how many pages `total` entries take; 0 for no entries."""
     return -(-total // page_size)
 
 
 def count_skipped(page: int, page_size: int) -> int:
-    """How many entries come before the page, as PostgreSQL can take it."""
+    """Return how many entries come before the page, at most `MAX_ROWS_SKIPPED`."""
     return min((page - 1) * page_size, MAX_ROWS_SKIPPED)
 
 
 def encode_cursor(values: list[Any]) -> str:
-    """An opaque word for a place in a list, given the sort key of the last entry before it."""
+    """Encode the sort key of the last entry on a page as an opaque cursor (URL-safe base64 of JSON)."""
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> list[Any]:
-    """What `encode_cursor` was given. Raises `BadRequest` for anything else."""
+    """Decode the values that `encode_cursor` was given. Raises `BadRequest` for anything else."""
     try:
         values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError) as error:
@@ -45,6 +45,6 @@ def decode_cursor(cursor: str) -> list[Any]:
 
 
 def invalid_cursor() -> BadRequest:
-    """The problem of a cursor that did not come from this service."""
-    message = "This is not a cursor of this list; take it from next_cursor of the page before, as it is."
+    """Return the problem for a cursor that this service did not issue."""
+    message = "This is not a cursor of this list; copy next_cursor of the previous page unchanged."
     return BadRequest(message, errors=[InvalidPart(field="cursor", message=message)])

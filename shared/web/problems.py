@@ -1,4 +1,4 @@
-"""The failures that a client can see: `application/problem+json` (RFC 9457), and their place in the OpenAPI document."""
+"""Failures that a client can see, as `application/problem+json` (RFC 9457), and their description in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class InvalidPart(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     field: str | None = Field(None, description="The form field, query parameter or header", examples=["page_size"])
-    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) that starts at the form field", examples=["/schema/fields/2/type"])
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) whose first part is the form field", examples=["/schema/fields/2/type"])
     message: str = Field(description="One plain sentence", examples=["Input should be greater than or equal to 1"])
 
 
 class ProblemRead(BaseModel):
-    """A failure, as RFC 9457 has it."""
+    """A failure, as defined by RFC 9457."""
 
     type: str = Field(description="A stable URI reference", examples=["/problems/bad-request"])
     title: str = Field(examples=["Bad request"])
@@ -46,8 +46,8 @@ class ProblemRead(BaseModel):
     errors: list[InvalidPart] | None = Field(None, description="For bad input: one entry for each problem found")
 
 
-class Problem(Exception):  # the RFC's word
-    """A failure that the client is told of. The docstring of a subclass is its default `detail`."""
+class Problem(Exception):  # named as in the RFC
+    """A failure that is reported to the client. The docstring of a subclass is its default `detail`."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     slug: ClassVar[str] = "bad-request"
@@ -60,7 +60,7 @@ class Problem(Exception):  # the RFC's word
         super().__init__(self.detail)
 
     def to_response(self) -> JSONResponse:
-        """The answer."""
+        """Return the problem as a response."""
         return _respond(self.status, self.slug, self.title, self.detail, self.errors, self.headers)
 
 
@@ -104,7 +104,7 @@ class Unavailable(Problem):
 
 
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """What an endpoint's `responses=` says of the problems that it can answer with; 413, 500 and 503 are always possible."""
+    """Describe, for an endpoint's `responses=`, the problems that it can answer with; 413, 500 and 503 are always included."""
     described: dict[int | str, dict[str, Any]] = {}
     takes_body = any(problem.status == BodyTooLarge.status for problem in problems)
     possible: tuple[type[Problem], ...] = (*problems, *(() if takes_body else (BodyTooLarge,)), Unavailable)
@@ -134,7 +134,7 @@ def _respond(
 
 
 def install_problem_handlers(app: FastAPI) -> None:
-    """Make every expected failure of `app` a problem: ours and the framework's."""
+    """Make `app` answer every expected failure with a problem: its own and the framework's."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
@@ -152,7 +152,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         return BodyTooLarge(headers={"Connection": "close"}).to_response()
     details = {
         HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
-        HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not know this method; see the Allow header."),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not support this method; see the Allow header."),
     }
     slug, detail = details.get(status, (status.phrase.lower().replace(" ", "-"), str(error.detail)))
     headers = dict(error.headers or {})
@@ -162,7 +162,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _list_methods(request: Request) -> list[str]:
-    """Every method that the path knows: its handlers may stand in several slices, and the framework names those of one."""
+    """Return every method that the path supports: its handlers may be in several slices, and the framework lists only those of one."""
     routes = request.app.routes
     return [method for method in _METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)]
 
@@ -178,7 +178,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
 
 
 def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:
-    """The answer to a failure that nobody foresaw, and its line in the log: 503 where the database is away or something hangs, else 500."""
+    """Log an unexpected failure and return its answer: 503 if the database is unreachable or something hangs, otherwise 500."""
     if is_database_unavailable(error):
         log.warning("the database, or something else behind this request, does not answer", path=path, reason=repr(error))
         return Unavailable().to_response()

@@ -1,4 +1,4 @@
-"""What all answers have in common: how they are read from rows, and how times look."""
+"""Common base of all response bodies: how they are read from rows, and how times are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer
 
 
 def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds and a `Z`."""
+    """Format a time as RFC 3339 in UTC, with microseconds and a `Z`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -17,6 +17,6 @@ UtcTime = Annotated[datetime, PlainSerializer(format_time, return_type=str, when
 
 
 class Read(BaseModel):
-    """Base of every answer: read from rows, unknown attributes left out."""
+    """Base of every response body: read from a row's attributes, leaving out those it does not declare."""
 
     model_config = ConfigDict(from_attributes=True)

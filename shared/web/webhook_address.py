@@ -1,7 +1,7 @@
-"""Which addresses a webhook may go to: upload asks early, the sender obeys.
+"""Decide which addresses a webhook may go to. An upload asks early, to tell the client; the sender enforces it.
 
-Only globally reachable unicast addresses (the IANA special-purpose registries, RFC 6890, as `ipaddress.is_global` has them), also when they are wrapped
-in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo (RFC 4380) and NAT64 (RFC 6052).
+Only globally reachable unicast addresses are allowed (the IANA special-purpose registries, RFC 6890, as `ipaddress.is_global` has them). This also
+applies to IPv4 addresses wrapped in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo (RFC 4380) and NAT64 (RFC 6052).
 """
 
 from __future__ import annotations
@@ -18,40 +18,43 @@ from urllib.parse import urlsplit
 
 import aiodns
 
+from shared.settings import Settings
+
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_CHARACTERS = 500
+RESOLVE_TIMEOUT_S = 0.3
 _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
-"""Special-purpose networks that `is_global` of some Python versions takes for public."""
+"""Special-purpose networks that `is_global` considers public in some Python versions."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MAX_PORT = 65535
 _TRY_TIMEOUT_S, _TRIES = 0.6, 2
-"""A question or its answer may be lost once: c-ares doubles the time for the second try. Who asks waits no longer than it wants to."""
+"""One query or its answer may be lost: c-ares doubles the time for the second try. The caller's own `timeout_s` still applies."""
 name_servers: Sequence[str] = ()
-"""Who is asked, as `address:port`; none: those of the system."""
+"""The name servers to ask, as `address:port`; if empty, those of the system."""
 
 
-class WebhookAddressRefused(Exception):  # read as a sentence where it is raised
+class WebhookAddressRefused(Exception):  # a result for the client, so not named an error
     """The URL may not be called; the message says why."""
 
 
-class HostNotFound(Exception):  # a finding, not a mistake of ours
+class HostNotFound(Exception):  # a result, not a mistake of this service
     """The host does not resolve now; it may later."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """A URL, taken apart."""
+    """A webhook URL, split into its parts."""
 
     url: str
     scheme: str
     host: str
-    """In ASCII (IDNA), an IPv6 address without its brackets."""
+    """In ASCII (IDNA); an IPv6 address is without its brackets."""
     port: int
 
 
 def parse_webhook_url(url: str) -> WebhookTarget:
-    """The parts of `url`. Raises `WebhookAddressRefused` unless it is a plain http or https URL of at most 500 characters."""
+    """Split `url` into its parts. Raises `WebhookAddressRefused` unless it is a plain http or https URL of at most 500 characters."""
     if len(url) > MAX_URL_CHARACTERS:
         raise WebhookAddressRefused(f"The URL has {len(url)} characters; at most {MAX_URL_CHARACTERS} are allowed.")
     if any(character.isspace() or not character.isprintable() for character in url):
@@ -77,7 +80,7 @@ def parse_webhook_url(url: str) -> WebhookTarget:
 
 
 def is_public(address: IpAddress) -> bool:
-    """Whether `address`, and the IPv4 address it wraps, if any, is globally reachable unicast."""
+    """Whether `address`, or the IPv4 address that it wraps, is globally reachable unicast."""
     if any(address in network for network in _SPECIAL if network.version == address.version):
         return False
     if isinstance(address, ipaddress.IPv6Address):
@@ -102,21 +105,22 @@ def _unwrap(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def is_allowed(host: str, allowed_hosts: Sequence[str]) -> bool:
-    """Whether `host` is in the list, or below one that is in it as `*.…`; an empty list allows every host."""
+    """Whether `host` is in the list, or below a host that is in it as `*.…`; an empty list allows every host."""
     name = host.lower().rstrip(".")
     return not allowed_hosts or any(name == allowed or (allowed.startswith("*.") and name.endswith(allowed[1:])) for allowed in allowed_hosts)
 
 
 def require_allowed(target: WebhookTarget, *, allowed_hosts: Sequence[str]) -> None:
-    """Raises `WebhookAddressRefused` where there is a list of hosts and the target's is not in it."""
+    """Raise `WebhookAddressRefused` if there is a list of hosts and the target's host is not in it."""
     if not is_allowed(target.host, allowed_hosts):
         raise WebhookAddressRefused(f"{target.host} is not among the hosts that webhooks may go to here.")
 
 
 async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
-    """The addresses of the target's host, the best to connect to first (RFC 6724); decimal, octal and short forms are read as the system reads them.
+    """Return the addresses of the target's host, the best to connect to first (RFC 6724).
 
-    Raises `HostNotFound` where there are none within `timeout_s`. An address needs no look-up; look-ups wait for nobody else's.
+    A host that is already an address needs no look-up; decimal, octal and short forms are read as the system reads them. Look-ups do not wait for each
+    other. Raises `HostNotFound` if no address is found within `timeout_s`.
     """
     written = _read_address(target.host)
     if written is not None:
@@ -131,7 +135,7 @@ async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddr
 
 
 class _Own(threading.local):
-    """The resolver of a thread's event loop. It is a few sockets, asked by as many as want to, and keeps answers for as long as they say."""
+    """The resolver of a thread's event loop: a few sockets shared by all look-ups, with a cache that keeps answers for their time to live."""
 
     resolver: aiodns.DNSResolver | None = None
 
@@ -140,7 +144,7 @@ _own = _Own()
 
 
 def _get_resolver() -> aiodns.DNSResolver:
-    """c-ares: it reads /etc/hosts and /etc/resolv.conf (Docker's name server stands there), and a look-up that hangs costs no thread."""
+    """Return a c-ares resolver: it reads /etc/hosts and /etc/resolv.conf (which names Docker's name server), and a hanging look-up holds no thread."""
     loop = asyncio.get_running_loop()
     if _own.resolver is None or _own.resolver.loop is not loop:
         _own.resolver = aiodns.DNSResolver(nameservers=list(name_servers) or None, loop=loop, timeout=_TRY_TIMEOUT_S, tries=_TRIES)
@@ -148,7 +152,7 @@ def _get_resolver() -> aiodns.DNSResolver:
 
 
 def _read_address(host: str) -> IpAddress | None:
-    """`host` where it is an address, also in the forms that the system takes for one (`2130706433`, `0x7f.1`, `017700000001`); None for a name."""
+    """Return `host` as an address, also in the other forms that the system accepts (`2130706433`, `0x7f.1`, `017700000001`); None for a name."""
     with suppress(ValueError):
         return ipaddress.ip_address(host.partition("%")[0])
     with suppress(OSError):
@@ -157,9 +161,9 @@ def _read_address(host: str) -> IpAddress | None:
 
 
 async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
-    """The addresses that may be connected to, the best first, and no others.
+    """Return the only addresses that may be connected to, the best first.
 
-    Raises `HostNotFound`, or `WebhookAddressRefused` where any of the host's addresses is not public (unless `allow_private`).
+    Raises `HostNotFound`, or `WebhookAddressRefused` if any of the host's addresses is not public (unless `allow_private`).
     """
     addresses = await resolve(target, timeout_s=timeout_s)
     if not allow_private and not all(is_public(address) for address in addresses):
@@ -168,5 +172,16 @@ async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeou
 
 
 async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
-    """The best of `choose_addresses`."""
+    """Return the best of `choose_addresses`, with the same errors."""
     return (await choose_addresses(target, allow_private=allow_private, timeout_s=timeout_s))[0]
+
+
+async def require_acceptable(url: str, *, settings: Settings) -> None:
+    """Raises `WebhookAddressRefused` for a URL that no webhook of this service may go to, as far as that is known before one is sent.
+
+    The host's look-up gets `RESOLVE_TIMEOUT_S`; a host that does not resolve yet is accepted: the check that counts is the one at sending.
+    """
+    target = parse_webhook_url(url)
+    require_allowed(target, allowed_hosts=settings.webhook_hosts)
+    with suppress(HostNotFound):
+        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)

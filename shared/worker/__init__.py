@@ -1,1 +1,1 @@
-"""What runs tasks: the event loop of a worker process, its orderly stop, its sign of life, and repairs to Celery."""
+"""Running tasks: a worker process's event loop, time limits, orderly stop and sign of life, and repairs to Celery."""

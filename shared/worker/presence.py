@@ -1,4 +1,4 @@
-"""Which workers and dispatchers are there: the main process of each says so in Redis, every few seconds."""
+"""Which workers and dispatchers are running: the main process of each announces itself in Redis every few seconds."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Role = Literal["worker", "dispatcher"]
 
 ANNOUNCE_EVERY_S = 10.0
 GONE_AFTER_S = 35.0
-"""Three announcements missed."""
+"""A process counts as gone after this time, in which it has missed three announcements."""
 FORGOTTEN_AFTER_S = 3600.0
 
 log = structlog.get_logger(__name__)
 
 
 def make_key(role: Role) -> str:
-    """The sorted set of all processes of a role, by when they were last seen."""
+    """Return the key of the sorted set of all processes of a role, scored by when they were last seen."""
     return f"rowgate:present:{role}s"
 
 
 class Presence:
-    """One process's sign of life. `announce` is called by what must be alive for it: Celery's own loop."""
+    """One process's sign of life. `announce` is called from Celery's own loop, so it stops if that loop hangs."""
 
     def __init__(self, settings: Settings, *, role: Role, name: str) -> None:
         self._key = make_key(role)
@@ -43,7 +43,7 @@ class Presence:
         self._next_at = 0.0
 
     def announce(self) -> None:
-        """Say that this process is there, at most every `ANNOUNCE_EVERY_S`; forget those that have long been gone."""
+        """Announce this process, at most once every `ANNOUNCE_EVERY_S`; remove processes not seen for `FORGOTTEN_AFTER_S`."""
         if time.monotonic() < self._next_at:
             return
         self._next_at = time.monotonic() + ANNOUNCE_EVERY_S
@@ -57,7 +57,7 @@ class Presence:
             log.warning("presence not announced", reason=repr(error))
 
     def withdraw(self) -> None:
-        """Say that this process ends."""
+        """Remove this process from the set because it ends; close the connection."""
         try:
             self._redis.zrem(self._key, self._name)
         except RedisError as error:
@@ -66,6 +66,6 @@ class Presence:
 
 
 async def count_present(redis: AsyncRedis, *, role: Role) -> int:
-    """How many processes of a role were seen a moment ago."""
+    """Count the processes of a role that were seen within `GONE_AFTER_S`."""
     count: int = await redis.zcount(make_key(role), time.time() - GONE_AFTER_S, "+inf")
     return count

@@ -1,4 +1,4 @@
-"""Coroutines inside Celery: one event loop, one engine and one broker connection for each process that runs tasks."""
+"""Run coroutines inside Celery: each process that runs tasks has one event loop, one engine and one broker connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 
 from shared.db.session import open_database
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
+from shared.worker import time_limit
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,16 +24,18 @@ if TYPE_CHECKING:
 
 COMMAND_TIMEOUT_S = 300.0
 CHILD_POOL = {"pool_size": 3, "max_overflow": 0}
-"""Of a worker's child: the recorder's transaction, the lease, and what comes up; kept, since opening one takes longer than most of its statements."""
+"""For a worker's child: one connection for the recorder's transaction, one for the lease, and one to spare.
+
+They are kept open, because opening one takes longer than most statements."""
 DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
 log = structlog.get_logger(__name__)
 
 
 class Runtime:
-    """An event loop in a thread of its own, and the context that tasks are given.
+    """An event loop in its own thread, and the context that is passed to tasks.
 
-    It is made after the fork, at the first task: an engine that was connected before a fork fails every time.
+    It must be created after the fork, at the first task: an engine that was connected before a fork always fails.
     """
 
     def __init__(self, app: Celery, settings: Settings, *, pool_size: int, max_overflow: int) -> None:
@@ -54,7 +58,7 @@ class Runtime:
         )
 
     def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
-        """Run one coroutine beside everything else, and do not wait for it; a failure is logged."""
+        """Start a coroutine in the background without waiting for it; it is cancelled after `timeout_s`, and a failure is logged."""
 
         async def logged() -> None:
             try:
@@ -65,14 +69,31 @@ class Runtime:
 
         asyncio.run_coroutine_threadsafe(logged(), self._loop)
 
-    def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
-        """Run one coroutine to its end, or cancel it after `timeout_s` and raise `TimeoutError`; nothing of it lives on."""
+    def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float, ending_s: float = 0.0) -> None:
+        """Run a coroutine to its end; nothing of it keeps running. Raises whatever it raises, and `TimeoutError` if it was cancelled because its time was over.
+
+        Its time is over when Celery raises its soft limit here, or, if Celery has none (in threads), a moment after `timeout_s`. The task is told
+        (`shared.worker.time_limit`), and cancelled `ending_s` later.
+        """
+        reached = asyncio.Event()
+        expires = _Expiry(reached, ending_s=ending_s)
 
         async def bounded() -> None:
-            async with asyncio.timeout(timeout_s):
-                await function(self.context)
+            time_limit.announce(reached)
+            clock = self._loop.call_later(timeout_s + time_limit.OWN_CLOCK_MARGIN_S, expires)
+            try:
+                async with expires.open_bound():
+                    await function(self.context)
+            finally:
+                clock.cancel()
 
-        asyncio.run_coroutine_threadsafe(bounded(), self._loop).result()
+        running = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
+        try:
+            running.result()
+        except SoftTimeLimitExceeded:
+            log.warning("task has reached its time limit", limit_s=timeout_s)
+            self._loop.call_soon_threadsafe(expires)
+            running.result()
 
     def close(self) -> None:
         """Close connections and end the loop."""
@@ -91,3 +112,23 @@ class Runtime:
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=5)
+
+
+class _Expiry:
+    """Tells a task that its time is over, and bounds what is left of it; acts only once. Called on the event loop, perhaps before the task has begun."""
+
+    def __init__(self, reached: asyncio.Event, *, ending_s: float) -> None:
+        self._reached = reached
+        self._ending_s = ending_s
+        self._bound: asyncio.Timeout | None = None
+
+    def open_bound(self) -> asyncio.Timeout:
+        """Return the timeout of the running task, which has no deadline until the task's time is over."""
+        self._bound = asyncio.timeout(self._ending_s if self._reached.is_set() else None)
+        return self._bound
+
+    def __call__(self) -> None:
+        if not self._reached.is_set():
+            self._reached.set()
+            if self._bound is not None:
+                self._bound.reschedule(asyncio.get_running_loop().time() + self._ending_s)

@@ -1,4 +1,4 @@
-"""One word from a worker's main process to its children: stop by then."""
+"""Tell a worker's children, through shared memory, by when their jobs must have ended or been given back."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ import time
 
 _DEADLINE = struct.Struct("d")
 _page = mmap.mmap(-1, _DEADLINE.size)
-"""Anonymous shared memory, inherited by every child that is forked after this import; zero: nobody asked to stop."""
+"""Anonymous shared memory, inherited by every child that is forked after this import; zero if nobody asked to stop."""
 
 
-def request_stop(*, grace_s: float) -> None:
-    """Ask for an end of running jobs in `grace_s` seconds; the first request counts."""
+MAX_MARGIN_S = 2.0
+"""Time that giving a job back may take: its reader finishes its chunk, and the database answers."""
+_SHARE = 4
+
+
+def request_stop(*, within_s: float) -> None:
+    """Ask that running jobs end or are given back within `within_s` seconds; only the first request counts."""
     if _DEADLINE.unpack_from(_page)[0] == 0.0:
-        _DEADLINE.pack_into(_page, 0, time.monotonic() + grace_s)
+        _DEADLINE.pack_into(_page, 0, time.monotonic() + within_s - min(MAX_MARGIN_S, within_s / _SHARE))
 
 
 def must_stop() -> bool:
-    """Whether the time that was left to running jobs is over (CLOCK_MONOTONIC is one clock for all processes of a machine)."""
+    """Return whether running jobs must be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
     deadline: float = _DEADLINE.unpack_from(_page)[0]
     return deadline != 0.0 and time.monotonic() >= deadline
 
 
 def withdraw_stop() -> None:
-    """Forget the request (a worker that starts in the same process, as tests do)."""
+    """Withdraw the request, for a worker that is started in the same process later, as in tests."""
     _DEADLINE.pack_into(_page, 0, 0.0)

@@ -19,7 +19,7 @@ from compose.bootstrap import REQUIREMENTS, CannotPrepare, configured_indexes, d
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address at which it is served."""
+    """A folder and the URL at which it is served."""
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -30,7 +30,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def publish(folder: Path, version: str, *, sha256: str | None = None) -> str:
-    """Put a wheel beside the index; its link."""
+    """Put a wheel next to the index and return its link."""
     (folder / "pip").mkdir(exist_ok=True)
     name = f"pip-{version}-py3-none-any.whl"
     content = f"pip {version}".encode()

@@ -1,4 +1,4 @@
-"""The example of settings names every setting, and only those."""
+""".env.example names every setting and no other."""
 
 from __future__ import annotations
 

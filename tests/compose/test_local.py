@@ -1,4 +1,4 @@
-"""The parts of the local stack that need no running stack."""
+"""Parts of the local stack that can be tested without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for what exists; each alert says how bad it is and where to read on, and is tested."""
+"""The dashboard and the alerts query only metrics that exist; each alert states its severity and its runbook, and is tested."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALERT_TESTS: list[dict[str, Any]] = yaml.safe_load((MONITORING / "alerts_test.ym
 
 @pytest.fixture
 async def known(client: httpx.AsyncClient, factory: Factory) -> dict[str, set[str]]:
-    """The labels of every series that the service has, by its name."""
+    """The labels of every series that the service exposes, by name."""
     await factory.ended_job(JobStatus.COMPLETED)
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families((await client.get("/metrics")).text):
@@ -47,13 +47,13 @@ async def known(client: httpx.AsyncClient, factory: Factory) -> dict[str, set[st
 
 
 def declared_metrics() -> list[Any]:
-    """Every metric that `shared` or a slice declares."""
+    """Return every metric that `shared` or a slice declares."""
     modules = [metrics, *slices.load("features", "metrics")]
     return [metric for module in modules for metric in vars(module).values() if hasattr(metric, "_labelnames") and not isinstance(metric, type)]
 
 
 def find_selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
-    """Each metric that is named, with the labels that it is chosen by."""
+    """Yield each metric named in an expression, with the labels that it is selected by."""
     for match in re.finditer(r"\b(rowgate_\w+)(?:\{((?:[^}\"]|\"[^\"]*\")*)\})?", expression):
         yield match[1], set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)\s*\"", match[2] or ""))
 

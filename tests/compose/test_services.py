@@ -1,4 +1,4 @@
-"""PostgreSQL and Valkey from their wheels: data that stays, leftovers of a crash, and the end with their parent."""
+"""PostgreSQL and Valkey from their wheels: they keep their data, recover from leftovers of a crash, and end with their parent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def abandoned(run_dir: Path) -> Iterator[dict[str, int]]:
-    """The servers of a process that was killed, ids by name."""
+    """Start servers in a process and kill it; yields the servers' process ids by name."""
     program = (
         "import sys, time; from pathlib import Path; from compose.services import *\n"
         "run_dir = Path(sys.argv[1])\n"

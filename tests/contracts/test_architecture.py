@@ -1,4 +1,4 @@
-"""The rules of the house are kept by import-linter: each is broken here on purpose, in a copy, and must be seen."""
+"""import-linter enforces the rules of the architecture: each rule is broken on purpose in a copy of the code, and must be reported."""
 
 from __future__ import annotations
 
@@ -14,27 +14,45 @@ from tests.paths import ROOT
 pytestmark = pytest.mark.slow
 
 SLICE = "features/added"
-FILES = {
-    f"{SLICE}/__init__.py": '"""A slice that no contract names."""\n',
-    f"{SLICE}/router.py": "",
-    f"{SLICE}/tasks.py": "",
-    f"{SLICE}/service.py": "",
-    f"{SLICE}/queries.py": "",
-    f"{SLICE}/schemas.py": "",
+ROOMS = "in a slice: router | tasks | events, then services, then queries, then types | schemas | problems | metrics, then models"
+QUERIES = "queries know no service: SQL needs data types, models and shared"
+TYPES = "types, schemas, problems, metrics and models know no service"
+DOORS = "nobody imports a router, a task or a subscriber"
+SQLALCHEMY = "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy"
+PURE = "reading and checking know no web, no database, no Celery"
+PROCESSING = "in processing: the job's run, then recording, then the engine, then checks, then what runs them, then keys, then readers, then columns"
+SHARED = "in shared: workers, then jobs, then the web, then the database, then messages, then observing, then descriptors and settings"
+FILES = {f"{SLICE}/{name}.py": "" for name in ("router", "tasks", "events", "service", "queries", "types", "schemas", "problems", "metrics", "models")} | {
+    f"{SLICE}/__init__.py": '"""A slice that no contract names."""\n'
 }
 VIOLATIONS = {
     "a slice imports no other slice": {f"{SLICE}/service.py": "import features.jobs.queries\n"},
     "shared knows no slice": {"shared/jobs/storage.py": "import features.jobs\n"},
-    "in a slice: router | tasks, then queries, then schemas, then models (queries)": {f"{SLICE}/queries.py": "import features.added.router\n"},
-    "in a slice: router | tasks, then queries, then schemas, then models (schemas)": {f"{SLICE}/schemas.py": "import features.added.queries\n"},
-    "in a slice: router | tasks, then queries, then schemas, then models (siblings)": {f"{SLICE}/router.py": "import features.added.tasks\n"},
-    "nobody imports a router or a task": {f"{SLICE}/service.py": "import features.added.router\n"},
-    "nobody imports a router or a task (tasks)": {f"{SLICE}/service.py": "import features.added.tasks\n"},
-    "only routers import FastAPI": {f"{SLICE}/service.py": "import fastapi\n"},
-    "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy": {f"{SLICE}/router.py": "import sqlalchemy\n"},
-    "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy (deep)": {f"{SLICE}/service.py": "from sqlalchemy.orm import Session\n"},
-    "readers and checks know no web, no database, no Celery": {"features/processing/readers/base.py": "import sqlalchemy\n"},
-    "readers and checks know no web, no database, no Celery (indirect)": {"features/processing/inference/infer.py": "import shared.jobs.job_state\n"},
+    f"{ROOMS} (queries)": {f"{SLICE}/queries.py": "import features.added.router\n"},
+    f"{ROOMS} (schemas)": {f"{SLICE}/schemas.py": "import features.added.queries\n"},
+    f"{ROOMS} (siblings)": {f"{SLICE}/router.py": "import features.added.tasks\n"},
+    f"{ROOMS} (events)": {f"{SLICE}/events.py": "import features.added.tasks\n"},
+    f"{QUERIES} (module)": {f"{SLICE}/queries.py": "import features.added.service\n"},
+    f"{QUERIES} (package)": {f"{SLICE}/queries.py": "import features.added.room.part\n", f"{SLICE}/room/__init__.py": "", f"{SLICE}/room/part.py": ""},
+    f"{TYPES} (types)": {f"{SLICE}/types.py": "import features.added.service\n"},
+    f"{TYPES} (models)": {f"{SLICE}/models.py": "import features.added.schemas\n"},
+    f"{DOORS} (router)": {f"{SLICE}/service.py": "import features.added.router\n"},
+    f"{DOORS} (tasks)": {f"{SLICE}/service.py": "import features.added.tasks\n"},
+    f"{DOORS} (events)": {f"{SLICE}/service.py": "import features.added.events\n"},
+    "only routers and shared/web import FastAPI": {f"{SLICE}/service.py": "import fastapi\n"},
+    f"{SQLALCHEMY} (router)": {f"{SLICE}/router.py": "import sqlalchemy\n"},
+    f"{SQLALCHEMY} (deep)": {f"{SLICE}/service.py": "from sqlalchemy.orm import Session\n"},
+    f"{PURE} (direct)": {"features/processing/readers/base.py": "import sqlalchemy\n"},
+    f"{PURE} (indirect)": {"features/processing/inference/infer.py": "import shared.jobs.job_state\n"},
+    f"{PROCESSING} (readers)": {
+        "features/processing/readers/base.py": "import features.processing.checking.column_of\n",
+        "features/processing/checking/column_of.py": "",
+    },
+    f"{PROCESSING} (engine)": {"features/processing/engine.py": "import features.processing.recording.tally\n"},
+    "readers of one format know no other format": {"features/processing/readers/csv/scan.py": "import features.processing.readers.excel.cell_text\n"},
+    "readers of one workbook format know no other": {"features/processing/readers/excel/xls/table.py": "import features.processing.readers.excel.xlsx.cells\n"},
+    f"{SHARED} (database)": {"shared/db/base.py": "import shared.web.auth\n"},
+    f"{SHARED} (messages)": {"shared/messages/outbox.py": "import shared.db.session\n"},
 }
 
 
@@ -64,6 +82,7 @@ def test_tree_with_a_new_slice_keeps_every_rule(tree: Path) -> None:
 @pytest.mark.parametrize("name", VIOLATIONS)
 def test_seeded_violation_is_seen(tree: Path, name: str) -> None:
     for path, text in VIOLATIONS[name].items():
+        (tree / path).parent.mkdir(exist_ok=True)
         with (tree / path).open("a") as file:
             file.write(text)
     result = lint(tree)

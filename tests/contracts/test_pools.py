@@ -1,4 +1,4 @@
-"""Pools that fit: what all processes may open together is less than PostgreSQL allows, and waiting for a connection has an end."""
+"""The connection pools fit: all processes together can open no more connections than PostgreSQL allows, and waiting for one has a time limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.factories import Factory
 from tests.paths import ROOT
 
 WORKERS = 3
-"""As `docker compose up --scale worker=3` has them."""
+"""The number of workers that `docker compose up --scale worker=3` starts."""
 RESERVED = 3
 """PostgreSQL's own superuser_reserved_connections."""
 

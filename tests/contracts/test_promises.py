@@ -1,4 +1,4 @@
-"""Promises of the contract that the service once broke: each found by a review, and kept since."""
+"""Promises that the service once broke; each violation was found in a review and fixed."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskCo
 
 
 async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskContext, database: Any, factory: Factory) -> None:
-    """The broker refuses while it is rung again: its memory must not be marked as whole."""
+    """If the broker refuses messages while they are sent again, it must not be recorded as having them."""
     from features.retry.tasks import MEMORY_KEY, ring_again
     from shared.db.session import Database
     from shared.messages.broker import Broker, create_celery
@@ -214,7 +214,7 @@ async def test_delivery_is_created_when_its_job_ends_and_not_before(context: Tas
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
     async with context.database.unit_of_work() as session:
         await session.execute(text("SELECT 1"))
-        await asyncio.sleep(1.5)  # the recorder's transaction is up to five seconds old when it ends the job
+        await asyncio.sleep(1.5)  # a worker's transaction is up to five seconds old when it ends the job
         assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
     ended = await factory.get(job.id)
     async with context.database.unit_of_work() as session:
@@ -233,7 +233,7 @@ async def test_wrong_method_is_told_every_right_one(client: httpx.AsyncClient, f
 
 
 async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
-    """An attempt is under way when `redeliver` begins a new round: both attempts are recorded, and the old one does not end the new round."""
+    """If `redeliver` begins a new round during an attempt, both attempts are recorded, and the old one does not end the new round."""
     from features.webhooks.types import AttemptResult, Outcome
 
     job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url="http://127.0.0.1:1/")
@@ -260,7 +260,7 @@ async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext
 
 
 async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
-    """A worker that has stored errors, and then hangs: its transaction stays open."""
+    """Act as a worker that has stored errors and then hangs with its transaction open."""
     connection = await database.engine.connect()
     await connection.execute(
         text(
@@ -281,7 +281,7 @@ async def test_expired_lease_is_taken_back_from_a_worker_that_hangs_in_its_trans
     lease = TaskContext(settings=context.settings.model_copy(update={"job_lease_s": 0.001}), database=context.database, redis=context.redis)
     connection = await _hold_open_transaction(database, job.id)
     try:
-        for _ in range(3):  # the sweep wants to see it more than once
+        for _ in range(3):  # the sweep has to see it more than once
             await take_back(lease, Nothing())
             await asyncio.sleep(3)
         await take_back(lease, Nothing())

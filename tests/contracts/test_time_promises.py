@@ -1,4 +1,4 @@
-"""Time limits and slow work, as the contract promises them."""
+"""Promised time limits hold even if the work is slow."""
 
 from __future__ import annotations
 

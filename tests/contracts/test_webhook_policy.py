@@ -1,4 +1,4 @@
-"""The address policy of webhooks from the outside: refused at upload with the reason, and never called where it only shows at sending."""
+"""The webhook address policy as clients see it: a forbidden address is refused with the reason at upload, or, if that only shows at sending, never called."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ URLS = [
 
 @pytest.fixture
 def strict(app: FastAPI, client: httpx.AsyncClient) -> httpx.AsyncClient:
-    """A client of a service whose webhooks go to public addresses only."""
+    """A client of a service that sends webhooks to public addresses only."""
     app.state.settings = app.state.settings.model_copy(update={"webhook_allow_private_addresses": False})
     return client
 

@@ -1,8 +1,8 @@
-"""Make orders.csv: a shop's export of some 10,000 rows with the faults that such files really have.
+"""Make orders.csv: a shop's export of some 10,000 rows with the faults that such files typically have.
 
     python tests/data/make_orders.py [TARGET]
 
-The same bytes each time (seeded). Only the standard library.
+Makes the same bytes every time (seeded). Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ Fault = Callable[[random.Random, Record], Record]
 
 
 def make_record(chance: random.Random, number: int) -> Record:
-    """One order without faults."""
+    """Make one order without faults."""
     first, last = chance.choice(FIRST_NAMES), chance.choice(LAST_NAMES)
     ordered_on = date(2023, 1, 1) + timedelta(days=number * 700 // ROWS)
     price = Decimal(chance.randrange(199, 49_999)) / 100
@@ -78,7 +78,7 @@ def make_record(chance: random.Random, number: int) -> Record:
 
 
 def replaced(column: str, *values: str) -> Fault:
-    """A fault that puts one of `values` into a column."""
+    """Return a fault that puts one of `values` into a column."""
     position = HEADER.index(column)
 
     def apply(chance: random.Random, record: Record) -> Record:
@@ -88,12 +88,12 @@ def replaced(column: str, *values: str) -> Fault:
 
 
 def cut_short(chance: random.Random, record: Record) -> Record:
-    """A row that ends too early."""
+    """Return the row cut short."""
     return record[: chance.randrange(5, 9)]
 
 
 def comma_unquoted(_: random.Random, record: Record) -> Record:
-    """A row with one cell too many, as a forgotten quote makes it."""
+    """Return the row with one cell too many, as if quotes around a cell with a comma had been forgotten."""
     return [*record, "express"]
 
 
@@ -109,22 +109,22 @@ FAULTS: list[tuple[int, Fault]] = [
     (12, cut_short),
     (10, comma_unquoted),
 ]
-"""How many rows have which fault."""
+"""How many rows get each fault."""
 
 BLANK_RUNS = {1_200: 1, 4_800: 3, 7_777: 2}
-"""Blank rows before an order: how many before which."""
+"""Number of blank rows before an order, by the number of the order."""
 UNDECODABLE_ORDER = 6_400
 
 
 def encode(record: Record) -> bytes:
-    """A record as a line of the file."""
+    """Return a record as a line of the file."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(record)
     return line.getvalue().encode()
 
 
 def make_orders() -> bytes:
-    """The whole file."""
+    """Return the whole file."""
     chance = random.Random(SEED)
     places = iter(chance.sample(range(100, ROWS), sum(count for count, _ in FAULTS)))
     faults = {next(places): fault for count, fault in FAULTS for _ in range(count)}

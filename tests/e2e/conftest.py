@@ -1,4 +1,4 @@
-"""The service's own processes, by the commands of the README, against the session's PostgreSQL and Valkey."""
+"""Run the service's own processes with the README's commands, on the session's PostgreSQL and Valkey."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Api:
-    """One API process without a worker, and the folder that it writes to."""
+    """One API process without a worker, and its upload folder."""
 
     port: int
     uploads: Path
@@ -67,7 +67,7 @@ class Api:
 
 @contextmanager
 def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api]:
-    """An API with a database of its own."""
+    """Run an API with its own database."""
     port = free_port()
     environment = {
         **os.environ,
@@ -142,7 +142,7 @@ def stop_all(children: Sequence[Child]) -> None:
 
 
 def new_database(database_url: str) -> str:
-    """A database of this module's own beside the session's, so that nobody empties it meanwhile."""
+    """Create a database for this module only, so that no other test empties it meanwhile; return its URL."""
     import asyncio
 
     name = f"service_{time.monotonic_ns()}"

@@ -1,4 +1,4 @@
-"""The OpenAPI document and the service say the same: schemathesis asks the running service, a generated client works with it."""
+"""The OpenAPI document matches the service: schemathesis tests the running service against it, and a generated client works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.e2e.conftest import Api, Service, running_api
 from tests.services import Servers
 
 CASES = int(os.environ.get("FUZZ_CASES", "15"))
-"""For each endpoint and phase; `make fuzz CASES=2000` asks more."""
+"""Test cases for each endpoint and phase; `make fuzz CASES=2000` runs more."""
 KEY, ADMIN_KEY = "k" * 32, "a" * 32
 CONFIGURATION = """
 [checks]
@@ -57,7 +57,7 @@ def test_no_answer_is_outside_the_document(api: Api, tmp_path: Path) -> None:
 
 @pytest.fixture
 def made_client(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The package that openapi-python-client makes of the document."""
+    """The package that openapi-python-client generates from the document."""
     (tmp_path / "openapi.json").write_text(json.dumps(api.client.get("/openapi.json").json()))
     (tmp_path / "config.yml").write_text("post_hooks: []\npackage_name_override: made_client\n")
     arguments = ["generate", "--path", "openapi.json", "--meta", "none", "--config", "config.yml", "--output-path", "made_client", "--fail-on-warning"]

@@ -1,4 +1,4 @@
-"""The whole way of a file, as its client walks it: real API, worker and dispatcher processes."""
+"""A file's whole way through real API, worker and dispatcher processes, as a client sees it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BAD: list[list[Any]] = [["oops", "Bad", "2001-02-03"], [52, "", "2001-02-03"], [
 ROWS = GOOD + BAD
 EXPECTED = [(52, 1, "id", "type-error", "oops"), (53, 2, "name", "required-error", ""), (54, 3, "born", "type-error", "soon")]
 
-# RE2 has no look-ahead: each of these values is judged by itself, so there is time to see a job at work on any machine.
+# RE2 has no look-ahead, so each of these values is checked separately; this leaves time to see a running job on any machine.
 SLOW_SCHEMA = json.dumps(
     {"fields": [{"name": "id", "type": "string", "constraints": {"pattern": "(?=[0-9])[0-9]+"}}, {"name": "name"}, {"name": "born", "type": "date"}]}
 )
@@ -60,7 +60,7 @@ MAKERS = {"csv": make_csv, "xlsx": make_xlsx, "xls": make_xls}
 
 @pytest.fixture
 def hook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A webhook receiver: its URL, and what it was told."""
+    """A webhook receiver: its URL, and the bodies it received."""
     told: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The stack of `make run`, as its user meets it: up, refused twice, killed, started again, broken, stopped."""
+"""The stack of `make run` as its user sees it: started, refused a second time, killed, started again, broken, stopped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = [
 
 
 class Run:
-    """One `python -m compose.local`."""
+    """One run of `python -m compose.local`."""
 
     def __init__(self, run_dir: Path, *, port: int) -> None:
         self.output_file = run_dir.parent / f"output-{port}.txt"
@@ -45,7 +45,7 @@ class Run:
         return httpx.Client(base_url=found[1], timeout=10)
 
     def descendants(self) -> dict[int, str]:
-        """Command names of all processes below this one, by id."""
+        """Return the command names of all descendant processes, by id."""
         parents: dict[int, tuple[int, str]] = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
@@ -61,7 +61,7 @@ class Run:
         return found
 
     def end(self) -> None:
-        """Whatever a test left: gone."""
+        """End everything that a test left running."""
         if self.process.poll() is None:
             self.process.terminate()
             self.process.wait(60)

@@ -1,4 +1,4 @@
-"""Uploads byte by byte over real sockets, and by real curl: what a client sees when it does not behave, and what is left on disk."""
+"""Uploads byte by byte over real sockets, and with real curl: what a misbehaving client sees, and what is left on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.services import Servers
 
 LIMIT = 2 * 2**20
 ALLOWANCE = 2**20
-"""For what is not the file."""
+"""Bytes allowed for everything other than the file."""
 IDLE_S = 1.5
 CSV = b"id,name\n1,Ada\n2,Grace\n"
 FILE = b'--b\r\nContent-Disposition: form-data; name="file"; filename="people.csv"\r\n\r\n'
@@ -54,7 +54,7 @@ def count_jobs(api: Api) -> int:
 
 
 def assert_left(api: Api, jobs: int) -> None:
-    """So many jobs with their files, and nothing else."""
+    """Assert that this many jobs with their files exist, and nothing else."""
     assert wait_until(lambda: len(list(api.uploads.iterdir())) == jobs, timeout_s=10), list(api.uploads.iterdir())
     assert count_jobs(api) == jobs
 
@@ -65,7 +65,7 @@ def connect(api: Api) -> socket.socket:
 
 @pytest.fixture
 def jobs(api: Api) -> int:
-    """How many jobs there are before the test."""
+    """The number of jobs before the test."""
     return count_jobs(api)
 
 
@@ -79,7 +79,7 @@ def with_length(body: bytes, *lines: str, boundary: str = "b") -> bytes:
 
 
 def read_answer(connection: socket.socket) -> Answer:
-    """The answer, by its length; its connection may be gone when it has been read."""
+    """Read one answer by its length; the connection may be closed after that."""
     seen = b""
     while b"\r\n\r\n" not in seen:
         data = connection.recv(65_536)
@@ -164,7 +164,7 @@ def test_client_that_is_cut_off_leaves_nothing(api: Api, jobs: int) -> None:
     with connect(api) as connection:
         connection.sendall(head("content-length: 1000000") + FILE + CSV * 20_000)
         assert wait_until(lambda: any(path.name.endswith(".part") for path in api.uploads.iterdir()), timeout_s=10)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # a reset, not an end
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # closes with a reset
     assert_left(api, jobs)
 
 
@@ -176,7 +176,7 @@ def test_client_that_sends_nothing_more_gets_a_408(api: Api, jobs: int) -> None:
 
 
 def test_client_that_drips_gets_a_408(api: Api, jobs: int) -> None:
-    """A byte now and then is not idle, and would hold its place for ever."""
+    """A client that sends a byte now and then is not idle, and would hold its slot for ever."""
     with connect(api) as connection:
         connection.sendall(head("content-length: 100000") + FILE)
         connection.settimeout(0.1)
@@ -202,7 +202,7 @@ def test_slow_client_that_sends_enough_is_heard_out(api: Api, jobs: int) -> None
 @pytest.mark.parametrize(
     "body",
     [
-        FILE.replace(b"--b", b"--x") + CSV + END,  # another boundary than the header's
+        FILE.replace(b"--b", b"--x") + CSV + END,  # not the boundary of the header
         FILE + CSV,
         FILE + CSV + b"\r\n--b",
         FILE + CSV + b"\r\n--b-",

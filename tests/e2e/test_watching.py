@@ -1,4 +1,4 @@
-"""Metrics and logs of the real processes: API on two of them, a worker whose child ends after ten tasks, a dispatcher."""
+"""Metrics and logs of the real processes: an API with two processes, a worker whose child ends after ten tasks, and a dispatcher."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.services import Servers
 
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
 JOBS = 12
-"""More than a child of the worker runs before it ends."""
+"""More jobs than a worker's child runs before it ends."""
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes through /proc")
 
 
 @dataclass
 class Watched:
-    """The running processes, and where they tell of themselves."""
+    """The running processes, with their metrics addresses and logs."""
 
     client: httpx.Client
     children: dict[str, Child]
@@ -48,7 +48,7 @@ class Watched:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def scrape(self, name: str) -> dict[str, float]:
-        """Sums of the samples by name."""
+        """Return the sums of the samples, by name."""
         response = httpx.get(f"http://127.0.0.1:{self.ports[name]}/metrics", timeout=10)
         assert response.status_code == 200
         sums: dict[str, float] = {}
@@ -58,7 +58,7 @@ class Watched:
         return sums
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The process's log; every line of it must be JSON."""
+        """Read the process's log, every line of which must be JSON."""
         return [dict(json.loads(line)) for line in (self.logs / f"{name}.log").read_text().splitlines()]
 
     def run_job(self, number: int) -> str:

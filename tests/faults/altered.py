@@ -1,7 +1,7 @@
-"""Start a part of the service with something in it altered: `python -m tests.faults.altered NAME[=VALUE],… MODULE ARGUMENT…`.
+"""Start a part of the service with alterations: `python -m tests.faults.altered NAME[=VALUE],… MODULE ARGUMENT…`.
 
-What runs is the real program (`celery`, `uvicorn`); before it starts, one thing is put in its way: its clock is moved, it dies at a certain place,
-or one of its protections is taken out, so that a test can be seen to miss it.
+The real program runs (`celery`, `uvicorn`), but something is altered before it starts: its clock is moved, it dies at a certain point, or one of its
+protections is removed to prove that a test then fails.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from functools import partial
 from typing import Any
 
 POISON = "poison.csv"
-"""The end of the name of a file that kills its worker, where that is altered so."""
+"""A file whose name ends like this kills its worker, with the alteration `poison`."""
 HANG = "hang.csv"
-"""The same of a file whose check never comes back."""
+"""The check of a file whose name ends like this never returns, with the alteration `hang`."""
 
 
 def hurry(_: str) -> None:
-    """Sweeps come every second, and what they wait for is shorter, as is a silent broker's time: for tests that are to wait less."""
+    """Run sweeps every second, and shorten what they wait for and the time given to a silent broker, so that tests wait less."""
     from features.retry import suspects
     from shared.jobs import job_state
     from shared.messages import broker, tasks
@@ -48,8 +48,8 @@ def hurry(_: str) -> None:
 
 
 def move_clock(seconds: str) -> None:
-    """The time of day is `seconds` ahead for Celery and the service; what counts seconds (monotonic) goes on as it did."""
-    # What is built in C against the true class takes hold of it now; none of these asks for the time.
+    """Move the time of day `seconds` ahead for Celery and the service; monotonic clocks are unaffected."""
+    # Extensions in C that bind the true class have to be imported before it is replaced; none of these reads the clock.
     import asyncpg
     import pandas as pd
     import pyarrow as pa
@@ -76,16 +76,16 @@ def move_clock(seconds: str) -> None:
     time.time = lambda: now() + ahead_s
     time.time_ns = lambda: now_ns() + int(ahead_s * 1e9)
     time.clock_gettime = lambda which: clock(which) + (ahead_s if which == time.CLOCK_REALTIME else 0.0)
-    setattr(dt, "datetime", Moved)  # noqa: B010  # a class in the place of its parent
+    setattr(dt, "datetime", Moved)  # noqa: B010  # a subclass replaces its parent
 
 
 def pause(seconds: str) -> None:
-    """Every chunk takes `seconds` longer."""
+    """Make every chunk take `seconds` longer."""
     _before_each_report(lambda _name, _number: time.sleep(float(seconds)))
 
 
 def poison(_: str) -> None:
-    """A file whose name ends in `POISON` kills its worker when a part of it has been read and committed."""
+    """Make a file whose name ends in `POISON` kill its worker after part of it has been read and committed."""
 
     def kill_late(name: str, number: int) -> None:
         if name.endswith(POISON) and number > 10:
@@ -97,11 +97,14 @@ def poison(_: str) -> None:
 
 
 def hang(limit_margin_s: str) -> None:
-    """A file whose name ends in `HANG` is checked for ever, in a thread that nobody can cancel; a child is killed so much later than a job's time is over."""
+    """Make the check of a file whose name ends in `HANG` run for ever, in a thread that cannot be cancelled.
+
+    A child is killed `limit_margin_s` after its job's time limit.
+    """
     from shared.messages import broker
 
     _before_each_report(lambda name, number: time.sleep(3600 if name.endswith(HANG) and number == 30 else 0))
-    from features.processing import tasks  # takes hold of what is altered above
+    from features.processing import tasks  # imported here, because it binds what is altered above
 
     broker.HARD_LIMIT_MARGIN_S = float(limit_margin_s) / 2
     tasks.ENDING_S = float(limit_margin_s) / 2
@@ -128,26 +131,26 @@ def _before_each_report(act: Callable[[str, int], None]) -> None:
 
 
 def spill_early(size_bytes: str) -> None:
-    """What outgrows `size_bytes` of memory goes to disk."""
+    """Make data go to disk when it outgrows `size_bytes` of memory."""
     from features.processing.readers import base
 
-    setattr(base, "ReadLimits", partial(base.ReadLimits, spill_threshold_bytes=int(size_bytes)))  # noqa: B010  # called, never asked for its type, by run.py
+    setattr(base, "ReadLimits", partial(base.ReadLimits, spill_threshold_bytes=int(size_bytes)))  # noqa: B010  # run.py only calls it
 
 
 def die(*_: object, **__: object) -> None:
-    """Be killed."""
+    """Kill this process with SIGKILL."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_before_row(_: str) -> None:
-    """The API is killed when the file is on disk and its job not inserted."""
+    """Kill the API when the file is on disk but its job is not inserted."""
     from features.upload import queries
 
     queries.insert_jobs = die  # type: ignore[assignment]
 
 
 def die_before_commit(_: str) -> None:
-    """The API is killed when the job is inserted and not committed."""
+    """Kill the API when the job is inserted but not committed."""
     from features.upload import queries
 
     insert = queries.insert_jobs
@@ -160,14 +163,14 @@ def die_before_commit(_: str) -> None:
 
 
 def die_before_message(_: str) -> None:
-    """The process is killed when something is committed and its message not sent."""
+    """Kill the process when a transaction is committed but its messages are not sent."""
     from shared.messages.broker import Broker
 
     Broker.send = die  # type: ignore[assignment]
 
 
 def commit_slowly(seconds: str) -> None:
-    """Between the last statement of a transaction that sends something and its commit lie `seconds`."""
+    """Wait `seconds` between the last statement of a transaction that sends messages and its commit."""
     from sqlalchemy import event
     from sqlalchemy.orm import Session
 
@@ -182,7 +185,7 @@ def commit_slowly(seconds: str) -> None:
 
 
 def drop_fence(_: str) -> None:
-    """Protection taken out: a worker may write whatever its attempt is."""
+    """Remove a protection: a worker may write whatever its attempt is."""
     from sqlalchemy import and_
 
     from shared.db.models import Job, JobStatus
@@ -192,7 +195,7 @@ def drop_fence(_: str) -> None:
 
 
 def drop_lease_check(_: str) -> None:
-    """Protection taken out: the sweep takes every running job for one whose lease is over."""
+    """Remove a protection: the sweep considers the lease of every running job expired."""
     from sqlalchemy import select
 
     from shared.db.models import Job, JobStatus
@@ -212,7 +215,7 @@ def drop_lease_check(_: str) -> None:
 
 
 def drop_take_back(_: str) -> None:
-    """Protection taken out: no lease is ever found to be over."""
+    """Remove a protection: no lease is ever found expired."""
     from shared.jobs import job_state
 
     async def list_none(session: Any, *, limit: int = 1000) -> Sequence[job_state.ExpiredLease]:
@@ -222,7 +225,7 @@ def drop_take_back(_: str) -> None:
 
 
 def send_before_commit(_: str) -> None:
-    """Protection taken out: messages leave while what they speak of is not committed."""
+    """Remove a protection: messages are sent before their transaction is committed."""
     from shared.db.session import SENT, Database
     from shared.messages.outbox import take_messages
 
@@ -260,11 +263,11 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
 def main() -> None:
     """Alter this process, then become the program."""
     names, module, *arguments = sys.argv[1:]
-    # The clock first: nobody may have taken hold of the true one.
+    # The clock is altered first, before anything binds the true one.
     for each in sorted(names.split(","), key=lambda each: not each.startswith(move_clock.__name__)):
         name, _, value = each.partition("=")
         ALTERATIONS[name](value)
-    faulthandler.register(signal.SIGUSR2)  # a process that hangs can be asked where
+    faulthandler.register(signal.SIGUSR2)  # shows where a hanging process is
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

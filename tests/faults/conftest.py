@@ -1,4 +1,7 @@
-"""One stack for each module of faults. After every test all that was ever accepted must be settled; a failing test keeps its logs and says where."""
+"""Run one stack for each module of fault tests.
+
+After every test all accepted jobs must be settled. The logs of a failed test are kept, and their folder is printed.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ import pytest
 from tests.faults.harness import Stack, running_stack
 
 WORKERS = {name: ["poison", "pause=0.01"] for name in ("worker", "second", "single")}
-"""A job of 300 chunks takes its three seconds on a fast machine as well."""
+"""With this pause a job of 300 chunks takes three seconds even on a fast machine."""
 
 
 class StackKeeper:
-    """Has one stack running; what a failed test leaves behind is not what the next one begins with."""
+    """Keeps one stack running; after a failed test the next one gets a new stack."""
 
     def __init__(self) -> None:
         self._running = ExitStack()
@@ -25,7 +28,8 @@ class StackKeeper:
 
     def get(self) -> Stack:
         if self._stack is None:
-            # Not pytest's own folder: run by root, PostgreSQL runs as nobody, who has to reach its data, and pytest closes its folder to others.
+            # pytest's own folder cannot be used, because pytest denies others access to it: if root runs this, PostgreSQL runs as nobody,
+            # which must be able to reach its data.
             folder = Path(tempfile.mkdtemp(prefix="rowgate-faults-"))
             folder.chmod(0o711)
             self._stack = self._running.enter_context(running_stack(folder / "stack", altered=WORKERS))
@@ -50,7 +54,7 @@ def keeper() -> Iterator[StackKeeper]:
 
 @pytest.fixture
 def stack(keeper: StackKeeper, request: pytest.FixtureRequest) -> Iterator[Stack]:
-    """The module's stack; when the test is over, what must hold after every fault is asserted."""
+    """The module's stack; after each test it asserts everything that must hold after a fault."""
     failed_before = request.session.testsfailed
     running = keeper.get()
     try:

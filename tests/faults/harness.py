@@ -1,4 +1,4 @@
-"""A whole service whose parts can be killed, stopped and cut off one by one, and the questions that every fault must answer."""
+"""A whole service whose parts can be killed, stopped and cut off one by one, and the checks that must hold after every fault."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from tests.faults.wire import Wire
 from tests.paths import ROOT
 
 IS_LONG = "FAULT_SEEDS" in os.environ
-"""Whether this is `make faults`, and not the short form within `make test`."""
+"""Whether this is `make faults` rather than the short form within `make test`."""
 SEED = int(os.environ.get("FAULT_SEED", "1"))
-"""Of tests that leave something to chance; `make faults SEEDS=n` runs those that leave it all to chance with n others."""
+"""Seed of tests with random parts; `make faults SEEDS=n` runs the fully random tests with n seeds."""
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 LEASE_S = 3.0
 TAKEN_BACK_S = LEASE_S + 30.0
-"""Within so long after its worker's last sign a job is taken back."""
+"""A job is taken back within this time after its worker's last sign of life."""
 FAST = {
     "JOB_LEASE_S": str(LEASE_S),
     "PROGRESS_INTERVAL_S": "0.2",
@@ -48,13 +48,13 @@ FAST = {
     "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
 }
 EVERYWHERE = () if IS_LONG else ("hurry",)
-"""The long form waits as long as the service does."""
+"""Alterations of every part; the long form has none and runs at the service's own pace."""
 Place = tuple[int, int | None, str, str | None]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A file and all that is wrong with it."""
+    """A file and all its errors."""
 
     content: bytes
     rows: int
@@ -62,7 +62,7 @@ class Sample:
 
 
 def make_sample(rows: int, *, seed: int = 1, bad_share: float = 0.02) -> Sample:
-    """A CSV file of `rows` records with bad cells at known places; none in one so short that they could be taken for its type."""
+    """Make a CSV file of `rows` rows with bad cells at known places; a very short file has none, since they could change the inferred type."""
     chance = random.Random(seed)
     lines, errors = ["id,name,born"], set()
     for row in range(2, rows + 2):
@@ -81,7 +81,7 @@ class Accepted:
 
     sample: Sample
     ends: int = 1
-    """How many ends are to be told: one, and one more for each retry; none for a job without a webhook."""
+    """How many ends its webhook has to report: one, and one more for each retry; none for a job without a webhook."""
     is_deleted: bool = False
     has_file: bool = True
     is_told: bool = True
@@ -104,7 +104,7 @@ class Stack:
     folder: Path
     settings: dict[str, str]
     altered: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What of a part is altered whenever it is started; see `altered.py`."""
+    """The alterations of each part whenever it is started; see `altered.py`."""
     parts: dict[str, Part] = field(default_factory=dict)
     servers: dict[str, Service] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class Stack:
     accepted: dict[str, Accepted] = field(default_factory=dict)
     receiver: WebhookReceiver = field(default_factory=WebhookReceiver)
     patience: float = 1.0
-    """Times are stretched by it; less than one where a failure is what is waited for."""
+    """Factor for all waiting times; less than 1 if a failure is expected."""
     starts: int = 0
     wire: Wire = field(init=False)
     watch: ProgressWatch = field(init=False)
@@ -166,23 +166,23 @@ class Stack:
         self.start_part(name, *arguments, altered=altered)
 
     def start_part(self, name: str, *arguments: str, altered: Sequence[str] = (), prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start a program of the service, altered in `altered` (see `altered.py`), by a command that begins with `prefix`."""
+        """Start a program of the service with the alterations in `altered` (see `altered.py`) and a command that begins with `prefix`."""
         self.starts += 1
         command = self._command(name, [*self.altered.get(name, ()), *altered], *arguments, prefix=prefix, **environment)
         self.parts[name] = Part(arguments, altered, Child(command, log_file=self.logs / f"{name}-{self.starts}.log"))
 
     def restart_part(self, name: str, *, altered: Sequence[str] = (), prefix: Sequence[str] = (), **environment: str) -> None:
-        """Start it again as it was started before, but for what is altered."""
+        """Start the part again as before, except for its alterations."""
         self.parts[name].child.kill()
         self.start_part(name, *self.parts[name].arguments, altered=altered, prefix=prefix, **environment)
 
     def restart_api(self, *, altered: Sequence[str] = (), prefix: Sequence[str] = ()) -> None:
-        """The same, and wait until it answers."""
+        """Restart the API, and wait until it answers."""
         self.restart_part("api", altered=altered, prefix=prefix)
         assert wait_until(self.is_api_up, timeout_s=30), self.tail()
 
     def stop_part(self, name: str) -> None:
-        """Ask it to end, wait until it has, and forget it."""
+        """Ask the part to end, wait until it has ended, and forget it."""
         self.parts[name].child.stop()
         del self.parts[name]
 
@@ -198,26 +198,26 @@ class Stack:
             return False
 
     def is_healthy(self) -> bool:
-        """Whether database and broker are there, to the API."""
+        """Whether the API reaches database and broker."""
         return self.client.get("/api/health").status_code == 200
 
     def wait_until_alive(self, worker: str) -> None:
-        """Until the worker, or dispatcher, takes messages."""
+        """Wait until the worker or dispatcher takes messages."""
         assert wait_until(lambda: "ready." in self.read_log(worker), timeout_s=60), self.tail()
 
     def read_log(self, name: str) -> str:
-        """What a part has written since it was started last."""
+        """Return what a part has written since it was last started."""
         return self.parts[name].child.log_file.read_text() if self.parts[name].child.log_file.exists() else ""
 
     def kill(self, name: str) -> None:
-        """SIGKILL to the part's own process, not to its children."""
+        """Send SIGKILL to the part's own process, not to its children."""
         os.kill(self.parts[name].child.pid, signal.SIGKILL)
 
     def send(self, name: str, number: signal.Signals) -> None:
         self.parts[name].child.send(number)
 
     def children_of(self, name: str) -> list[int]:
-        """The pids of the processes that a part has forked; none where it has ended."""
+        """Return the pids of the processes that a part has forked; none if it has ended."""
         pid = self.parts[name].child.pid
         try:
             return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
@@ -230,7 +230,7 @@ class Stack:
         os.kill(self.servers[name].pid, number)
 
     def restart_server(self, name: str) -> None:
-        """Start a server that has ended on its old port with its old data."""
+        """Restart a server that has ended, on its old port and with its old data."""
         command = self.servers[name].child.command
         child = self.servers[name].child
         wait_until(lambda: child.exit_status() is not None, timeout_s=30)
@@ -245,7 +245,7 @@ class Stack:
         return str(response.json()["job_id"])
 
     def try_upload(self, sample: Sample, *, name: str = "people.csv", key: str | None = None, **fields: str) -> httpx.Response:
-        """Send the file; a job that is accepted is one that `assert_settled` asks for. With a `key` it may be sent again when no answer came."""
+        """Send the file; an accepted job is checked by `assert_settled`. With a `key` the file may be sent again if no answer came."""
         is_told = "webhook_url" not in fields
         headers = {} if key is None else {"Idempotency-Key": key}
         form = {"webhook_url": self.receiver.url, **fields}
@@ -255,7 +255,7 @@ class Stack:
         return response
 
     def cancel(self, job_id: str) -> bool:
-        """DELETE; returns whether the job still stands (it was running, and is cancelled now), or is gone."""
+        """Send a DELETE; return whether the job still exists (it was running and is now cancelled) rather than being gone."""
         assert self.client.delete(f"/api/jobs/{job_id}").status_code == 204
         self.accepted[job_id].is_deleted = self.client.get(f"/api/jobs/{job_id}").status_code == 404
         return not self.accepted[job_id].is_deleted
@@ -270,7 +270,7 @@ class Stack:
         return dict(self.client.get(f"/api/jobs/{job_id}").json())
 
     def row(self, job_id: str) -> Any:
-        """The job as the database has it, with what clients do not see."""
+        """Return the job's row in the database, including what clients do not see."""
         [row] = self.query("SELECT * FROM jobs WHERE id = $1", job_id)
         return row
 
@@ -285,19 +285,19 @@ class Stack:
         return self.job(job_id)
 
     def wait_for_row(self, job_id: str, condition: Callable[[Any], bool], *, timeout_s: float = 60) -> Any:
-        """The same, of the row that the database has: what belongs together is read together."""
+        """Wait until the job's row in the database satisfies `condition`, and return it; its values are read together."""
         assert wait_until(lambda: condition(self.row(job_id)), timeout_s=timeout_s * self.patience), (self.row(job_id), self.tail())
         return self.row(job_id)
 
     def wait_until_running_anew(self, job_id: str, *, timeout_s: float = 60) -> None:
-        """Until another attempt than the first has brought something to record."""
+        """Wait until an attempt after the first has recorded something."""
         self.wait_for_row(job_id, lambda row: row["status"] == "PROCESSING" and row["attempt"] > 1 and row["rows_processed"] > 0, timeout_s=timeout_s)
 
     def wait_until_running(self, job_id: str, *, rows: int = 1) -> dict[str, Any]:
         return self.wait_for(job_id, lambda job: job["status"] == "PROCESSING" and job["rows_processed"] >= rows)
 
     def start_jobs(self, count: int, sample: Sample) -> list[str]:
-        """So many jobs that are running at the same time: each is seen to run before the next comes, whose message may have to be sent again."""
+        """Start `count` jobs that run at the same time; each is seen running before the next is uploaded, whose message may have to be sent again."""
         jobs = []
         for _ in range(count):
             jobs.append(self.upload(sample))
@@ -318,7 +318,7 @@ class Stack:
         return asyncio.run(run())
 
     def make_celery(self) -> Any:
-        """An app that speaks with the stack's broker."""
+        """Make a Celery app for the stack's broker."""
         settings = Settings(
             _env_file=None,
             database_url=self.environment["DATABASE_URL"],
@@ -331,14 +331,14 @@ class Stack:
         self.make_celery().send_task(name, kwargs=payload, queue=queue, ignore_result=True)
 
     def find_holder(self, *, timeout_s: float = 20) -> int:
-        """The pid of a worker child that has a recording transaction open."""
+        """Return the pid of a worker child that has a recording transaction open."""
         found: list[int] = []
 
         def look() -> bool:
             rows = self.query(
                 "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'rowgate-tasks-%' AND state LIKE 'idle in transaction%'"
             )
-            # A dispatcher has transactions as well; what holds a job has been forked.
+            # A dispatcher has transactions too; only a forked child can hold a job.
             open_in = {int(row["application_name"].rpartition("-")[2]) for row in rows}
             found[:] = open_in & {pid for name in self.parts for pid in self.children_of(name)}
             return bool(found)
@@ -347,7 +347,7 @@ class Stack:
         return found[0]
 
     def assert_completed(self, job_id: str, sample: Sample | None = None, *, timeout_s: float = 90) -> dict[str, Any]:
-        """The job is COMPLETED, and what is stored of it is exactly what is wrong with its file."""
+        """Assert that the job is COMPLETED and that its stored errors are exactly its file's errors; return the job."""
         sample = sample or self.accepted[job_id].sample
         job = self.wait_until_ended(job_id, timeout_s=timeout_s)
         assert job["status"] == "COMPLETED", (job, self.tail())
@@ -356,7 +356,7 @@ class Stack:
         return job
 
     def _assert_errors(self, job_id: str, job: dict[str, Any], sample: Sample) -> None:
-        """What is stored and shown are the errors of the rows that are said to be processed, each once."""
+        """Assert that the stored and shown errors are those of the processed rows, each once."""
         expected = {error for error in sample.errors if error[0] <= job["rows_processed"] + 1}
         rows = self.query(
             "SELECT e.row_number, e.column_number, e.error_type, e.raw_value FROM processing_errors e"
@@ -369,7 +369,7 @@ class Stack:
         assert self.client.get(f"/api/jobs/{job_id}/errors", params={"page_size": 1}).json()["total"] == len(expected)
 
     def assert_settled(self, *, timeout_s: float = 90) -> None:
-        """What must hold after every fault, however often it is asked.
+        """Assert everything that must hold after a fault; may be called any number of times.
 
         Every accepted job is at an end, with the errors of its rows stored once and one delivery for each end of an attempt; progress never fell within
         an attempt; no file is without a job and no job without its file; no transaction is open; every part runs.
@@ -425,7 +425,7 @@ class Stack:
         assert wait_until(is_quiet, timeout_s=10)
 
     def tail(self) -> str:
-        """The last lines of every log."""
+        """Return the last lines of every log."""
         logs = sorted(self.logs.glob("*.log"))
         return "\n".join(f"== {path}\n" + "\n".join(path.read_text().splitlines()[-12:]) for path in logs)
 
@@ -456,7 +456,7 @@ def running_stack(folder: Path, *, altered: Mapping[str, Sequence[str]] | None =
 
 @contextmanager
 def file_size_limit(pids: Sequence[int], size_bytes: int) -> Iterator[None]:
-    """No file of these processes may grow beyond it: what a disk quota does, without one."""
+    """Limit the size of files that these processes may write, as a disk quota would."""
     before = [resource.prlimit(pid, resource.RLIMIT_FSIZE) for pid in pids]
     for pid, (_, hard) in zip(pids, before, strict=True):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
@@ -468,25 +468,25 @@ def file_size_limit(pids: Sequence[int], size_bytes: int) -> Iterator[None]:
 
 
 def mounting(folder: Path, *, size_bytes: int) -> Sequence[str]:
-    """What comes before a command that is to find an empty disk of that size at `folder`; other processes do not see it."""
+    """Return the prefix of a command that is to see an empty disk of this size at `folder`; other processes do not see that disk."""
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
     script = f'mount -t tmpfs -o size={size_bytes} tmpfs "$1" && shift && exec "$@"'
     return [shutil.which("unshare") or "unshare", "--mount", *as_root, "sh", "-c", script, "sh", str(folder)]
 
 
 def can_mount() -> bool:
-    """Whether this system lets this user have a disk like that."""
+    """Whether this system lets this user mount such a disk."""
     command = [*mounting(ROOT, size_bytes=4096), "true"]
     return shutil.which(command[0]) is not None and subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def seen_by(pid: int, folder: Path) -> Path:
-    """The folder as that process sees it."""
+    """Return the path of the folder as that process sees it."""
     return Path(f"/proc/{pid}/root{folder.resolve()}")
 
 
 def measure(function: Callable[[], Any]) -> float:
-    """How many seconds it takes."""
+    """Return how many seconds `function` takes."""
     start = time.monotonic()
     function()
     return time.monotonic() - start

@@ -1,4 +1,4 @@
-"""Files of a few good rows around one huge row or cell."""
+"""Make files of a few good rows around one huge row or cell."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _GOOD = b"7,Name\n" * 1000
 
 
 def make_row(_: Path, size_bytes: int) -> bytes:
-    """Half as many cells as bytes."""
+    """Make a row with half as many cells as bytes."""
     return b"id,name\n" + _GOOD + b"x," * (size_bytes // 2) + b"\n" + _GOOD + b"x,Name\n"
 
 
 def make_cell(_: Path, size_bytes: int) -> bytes:
-    """One quoted cell of many lines."""
+    """Make one quoted cell of many lines."""
     return b"id,name\n" + _GOOD + b'7,"' + b"a,\n-" * (size_bytes // 4) + b'"\n' + _GOOD + b"x,Name\n"
 
 
 def make_workbook(folder: Path, size_bytes: int) -> bytes:
-    """One cell of text; not compressed, so that it is no bomb."""
+    """Make a workbook with one huge cell of text; it is not compressed, so that it does not count as a zip bomb."""
     numbers = iter(range(1, HUGE_ROWS + 2))
 
     def row(first: str, second: str) -> str:

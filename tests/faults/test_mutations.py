@@ -1,4 +1,4 @@
-"""Each protection is taken out once, and a test of the matrix is seen to miss it. Long form only."""
+"""Each protection is removed once, and a test of the matrix must then fail. Long form only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Database and broker go away, hang, forget: nothing is lost, uploads are taken, and no job is called FAILED that is not."""
+"""Database and broker go away, hang, or lose data: nothing is lost, uploads are accepted, and no job is wrongly FAILED."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SMALL = make_sample(200, seed=2)
 OUTAGE_S = 60.0 if IS_LONG else 5.0
 UPLOAD_S = 3.0
 RUNG_S = 60.0 if IS_LONG else 30.0
-"""Within so long after an outage all jobs are at an end; how long a job takes lies within it."""
+"""All jobs have ended within this time after an outage; it includes the time that a job takes."""
 
 
 @contextmanager
 def broker_stopped(stack: Stack) -> Iterator[None]:
-    """Valkey is killed, and comes back with what it had written."""
+    """Kill Valkey for the block; it comes back with the data that it had written."""
     stack.stop_server("valkey", signal.SIGKILL)
     try:
         yield
@@ -43,7 +43,7 @@ def broker_hanging(stack: Stack) -> Iterator[None]:
 
 
 def upload_for(stack: Stack, seconds: float, *, pause_s: float) -> list[str]:
-    """Upload all the time; no answer takes long."""
+    """Upload continuously for `seconds`, asserting that no answer takes long; return the job ids."""
     jobs, end = [], time.monotonic() + seconds
     while time.monotonic() < end:
         assert measure(lambda: jobs.append(stack.upload(SMALL))) < UPLOAD_S
@@ -83,7 +83,7 @@ def test_connections_that_are_dead_without_a_word_are_made_anew(stack: Stack) ->
     jobs = upload_for(stack, 3, pause_s=0.5)
     for job_id in (*running, *jobs):
         stack.assert_completed(job_id, timeout_s=60)
-    # The worker hears of new jobs at once again, and not by the sweep.
+    # The worker is told of new jobs at once again, and not only through the sweep.
     assert wait_until(lambda: is_heard_at_once(stack), timeout_s=60)
     assert wait_until(lambda: run_at_once(stack, 4), timeout_s=60), "a slot was lost"
     assert all(part.child.exit_status() is None for part in stack.parts.values())
@@ -96,7 +96,7 @@ def is_heard_at_once(stack: Stack) -> bool:
 
 
 def run_at_once(stack: Stack, count: int) -> bool:
-    """Whether so many jobs were seen to run at the same time; a slot that is still waiting for a dead connection may be free the next time."""
+    """Whether `count` jobs were seen running at the same time; a slot that still waits for a dead connection may be free at the next try."""
     jobs = [stack.upload(SAMPLE) for _ in range(count)]
 
     def are_running() -> bool:

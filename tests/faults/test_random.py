@@ -1,4 +1,4 @@
-"""Many jobs under faults in a random order; the seed makes the run again. `make faults SEEDS=3` runs the long form."""
+"""Many jobs under faults in a random order; a run can be repeated by its seed. `make faults SEEDS=3` runs the long form."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_job_ends_with_exactly_its_errors(seed: int) -> None:
     folder.chmod(0o711)
     print(f"logs: {folder}/stack/logs")
     chance = random.Random(seed)
-    # Faults come faster here than a file could deserve: no job may be given up for them.
+    # Faults are so frequent here that a job crashes often through no fault of its file, so no job may be given up.
     with running_stack(folder / "stack", MAX_CRASHES="100") as stack:
         stack.start_worker("second")
         for number in range(JOBS):
@@ -53,7 +53,7 @@ def test_every_job_ends_with_exactly_its_errors(seed: int) -> None:
 
 
 def upload_until_taken(stack: Stack, sample: Sample, *, key: str) -> None:
-    """Send it until it is accepted, as a client does that was told nothing: with the same key."""
+    """Send the file until it is accepted, always with the same key, like a client that got no answer."""
     for _ in range(60):
         with suppress(httpx.TransportError):
             response = stack.try_upload(sample, key=key)
@@ -65,9 +65,9 @@ def upload_until_taken(stack: Stack, sample: Sample, *, key: str) -> None:
 
 
 def change_mind(stack: Stack, chance: random.Random) -> str:
-    """A client cancels or deletes a job, and sometimes wants a cancelled one after all."""
+    """Cancel or delete a job as a client, and sometimes retry a cancelled one."""
     assert wait_until(lambda: stack.client.get("/api/jobs").status_code == 200, timeout_s=30)
-    # Of the newest: those may still run.
+    # Choose among the newest jobs, which may still be running.
     job_id = chance.choice([job_id for job_id, accepted in stack.accepted.items() if not accepted.is_deleted][-3:])
     if not stack.cancel(job_id):
         return "delete"

@@ -95,10 +95,10 @@ def test_cancel_against_the_end_gives_one_end_with_its_delivery(stack: Stack) ->
         started = time.monotonic()
         wait_until(lambda job_id=job_id: stack.job(job_id)["status"] != "QUEUED", timeout_s=20, interval_s=0.005)  # type: ignore[misc]
         time.sleep(max(0.0, chance.gauss(typical_s[sample.rows], 0.04)))
-        end = "deleted"  # it had ended before it could be cancelled
+        end = "deleted"  # it ended before it could be cancelled
         if stack.cancel(job_id):
             end = stack.wait_until_ended(job_id, timeout_s=20)["status"]
-        # The next one of its size is aimed at where this one ended.
+        # The next job of the same size is cancelled at about the time at which this one ended.
         typical_s[sample.rows] = max(0.0, typical_s[sample.rows] + (0.01 if end == "CANCELLED" else -0.01))
         ends[end] = ends.get(end, 0) + 1
         assert time.monotonic() - started < 20
@@ -132,11 +132,11 @@ def test_delete_while_queued_and_while_running_leaves_nothing(stack: Stack) -> N
         left = stack.query("SELECT id FROM jobs WHERE id = ANY($1::uuid[])", gone)
         return not left and not stack.query("SELECT 1 FROM processing_errors WHERE job_id = ANY($1::uuid[])", gone)
 
-    # A job whose worker hung in its transaction was passed over; the periodic task comes back to it.
+    # A job whose worker hung in its transaction was skipped; the periodic task purges it later.
     stack.send_task("errors.purge_due", queue="maintenance")
     assert wait_until(is_purged, timeout_s=20), stack.tail()
     assert stack.client.get(f"/api/jobs/{cancelled}/errors").json()["total"] == stack.job(cancelled)["error_count"]
-    # The old workers come back to their jobs, find them lost and are free for others.
+    # The old workers resume, find their jobs lost, and are free for others.
     assert wait_until(lambda: stack.read_log("worker").count("no longer ours") >= 2, timeout_s=20)
     stack.assert_completed(stack.upload(SMALL))
 
@@ -165,7 +165,7 @@ def test_upload_to_a_full_disk_is_a_507_and_leaves_nothing(stack: Stack) -> None
 
 
 def make_keys(rows: int) -> tuple[Sample, dict[str, str]]:
-    """A file whose first column must be unique, and the form fields that say so."""
+    """Make a file whose first column must be unique, and the form fields that say so."""
     lines = [f"key-{number:08},x" for number in range(rows)]
     lines[-1] = lines[0]
     fields = [{"name": "key", "type": "string", "constraints": {"unique": True}}, {"name": "other", "type": "string"}]
@@ -212,13 +212,13 @@ def test_disk_that_is_full_while_spilling_counts_as_a_crash_and_others_go_on(sta
 
 def test_rows_and_cells_of_100_mb_take_bounded_memory(stack: Stack, tmp_path: Path) -> None:
     stack.stop_part("worker")
-    stack.start_worker("single", slots=1, MALLOC_ARENA_MAX="1")  # what is measured are our blocks, not how many heaps the C library keeps
+    stack.start_worker("single", slots=1, MALLOC_ARENA_MAX="1")  # measures the memory in use, not the number of heaps that the C library keeps
     peaks = []
     for size_bytes in (HUGE_BYTES // 5, HUGE_BYTES):
         with peak_memory(stack, "single") as peak:
             for name, make in HUGE.items():
                 job_id = stack.upload(Sample(make(tmp_path, size_bytes), HUGE_ROWS, HUGE_ERRORS), name=name)
-                stack.accepted[job_id].sample = Sample(b"", HUGE_ROWS, HUGE_ERRORS)  # nobody keeps so many bytes
+                stack.accepted[job_id].sample = Sample(b"", HUGE_ROWS, HUGE_ERRORS)  # the bytes are too many to keep
                 stack.assert_completed(job_id)
         peaks.append(max(peak))
     print(f"peaks of {peaks[0] / 2**20:.0f} and {peaks[1] / 2**20:.0f} MB")
@@ -230,7 +230,7 @@ def test_rows_and_cells_of_100_mb_take_bounded_memory(stack: Stack, tmp_path: Pa
 
 @contextmanager
 def peak_memory(stack: Stack, name: str) -> Iterator[list[int]]:
-    """Collects the highest resident size of a worker's children, in bytes; they come and go."""
+    """Collect the highest resident sizes of a worker's children during the block, in bytes; the children come and go."""
     peaks: list[int] = []
     done = threading.Event()
 
@@ -255,7 +255,7 @@ SLOW_ROWS = 20_000
 
 @contextmanager
 def slow_upload(stack: Stack) -> Iterator[socket.socket]:
-    """An upload of `SLOW_ROWS` rows of which all but the end has been sent."""
+    """Send an upload of `SLOW_ROWS` rows except for its end."""
     form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\na,b,c\n' + b"1,2,a text of some length\n" * SLOW_ROWS
     head = "POST /api/files/upload HTTP/1.1\r\nhost: rowgate\r\ncontent-type: multipart/form-data; boundary=b\r\n"
     url = stack.client.base_url
@@ -266,7 +266,7 @@ def slow_upload(stack: Stack) -> Iterator[socket.socket]:
 
 
 def sweep_files(stack: Stack, *, expect: int) -> None:
-    """The files that belong to no job are left alone while they are fresh, and gone when they are old."""
+    """Assert that files without a job are kept while they are fresh, and removed when they are old."""
     known = [job_id for job_id, accepted in stack.accepted.items() if not accepted.is_deleted]
     left = [path for path in stack.uploads.iterdir() if path.name.partition("_")[0] not in known]
     assert len(left) == expect

@@ -1,4 +1,4 @@
-"""Webhooks of the real dispatcher: killed in the middle of a POST, beside busy workers, and among receivers that hang."""
+"""Webhooks of the real dispatcher: when it is killed in the middle of a POST, when workers are busy, and when receivers hang."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ pytestmark = pytest.mark.timeout(300)
 
 SMALL = make_sample(20)
 LONG = make_sample(60_000, seed=2)
-"""At the pace of `WORKERS` (conftest) it holds its slot for six seconds and more."""
+"""At the pace of `WORKERS` (conftest) it holds its slot for at least six seconds."""
 SLOTS = 4
 FIRST_ATTEMPT_S, LAST_S = 2.0, 10.0
-"""CONTRACT §5."""
+"""Promised by the README: a webhook's first attempt is made within two seconds, and its last within ten."""
 ANSWERED, HANGING = 180, 20
 
 
 class HangsOnce:
-    """A receiver that never answers its first request, and every later one with 204; remembers each webhook-id."""
+    """A receiver that never answers its first request, and answers every later one with 204; it remembers each webhook-id."""
 
     def __init__(self) -> None:
         heard: list[str] = []
@@ -59,7 +59,7 @@ class HangsOnce:
 
 @contextmanager
 def hanging_receivers(count: int) -> Iterator[Sequence[str]]:
-    """Ports where the system takes connections and nobody ever reads."""
+    """Open ports on which the system accepts connections but nothing reads; yields their URLs."""
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     try:
         yield [f"http://127.0.0.1:{listener.getsockname()[1]}/hook" for listener in listeners]
@@ -110,7 +110,7 @@ def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
     with hanging_receivers(HANGING) as hanging:
         urls = [*hanging, *[stack.receiver.url] * ANSWERED]
         jobs = insert_running_jobs(stack, urls)
-        with ThreadPoolExecutor(8) as clients:  # each ends a job; those first whose receiver hangs
+        with ThreadPoolExecutor(8) as clients:  # each ends a job; jobs with hanging receivers come first
             assert set(clients.map(lambda job_id: stack.client.delete(f"/api/jobs/{job_id}").status_code, jobs)) == {204}
         answered = jobs[HANGING:]
         assert wait_until(lambda: all(stack.receiver.count(job_id) for job_id in answered), timeout_s=LAST_S), stack.tail()
@@ -135,7 +135,7 @@ def count_running(stack: Stack) -> int:
 
 
 def insert_running_jobs(stack: Stack, urls: Sequence[str]) -> list[str]:
-    """Jobs that a worker seems to hold, one for each URL."""
+    """Insert jobs that a worker seems to hold, one for each URL; return their ids."""
     jobs = [str(uuid.uuid4()) for _ in urls]
     stack.query(
         "INSERT INTO jobs (id, filename, file_size, file_type, sha256, status, attempt, lease_expires_at, webhook_url)"

@@ -1,4 +1,4 @@
-"""Whatever happens to a worker or a dispatcher, jobs end once, with every error stored once."""
+"""Whatever happens to a worker or a dispatcher, each job ends once, with every error stored once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORKER_NAMES = ("worker", "second")
 
 @pytest.fixture(autouse=True)
 def two_workers(stack: Stack) -> None:
-    """What one of them leaves, the other can take up."""
+    """Two workers, so that one can take over the jobs of the other."""
     if "second" not in stack.parts:
         stack.start_worker("second")
         stack.wait_until_alive("second")
@@ -79,12 +79,55 @@ def test_file_that_is_checked_for_ever_fails_when_its_time_is_over_and_its_slot_
     job = stack.wait_until_ended(job_id, timeout_s=20)
     assert job["status"] == "FAILED"
     assert "longer than the 2 seconds" in job["error_message"]
-    # Its thread cannot be cancelled: the child goes, and what was in it.
+    # Its thread cannot be cancelled, so the child is killed with everything in it.
     assert wait_until(lambda: holder not in stack.children_of("worker"), timeout_s=20)
     assert wait_until(lambda: len(stack.children_of("worker")) == SLOTS, timeout_s=20)
     stack.assert_completed(stack.upload(SMALL))
     stack.restart_part("worker")
     stack.wait_until_alive("worker")
+
+
+def test_soft_limit_of_celery_fails_the_job_and_leaves_its_process_alone(stack: Stack) -> None:
+    """Celery keeps the time, the job ends by the right transition, and the process goes on with the next job."""
+    stack.stop_part("second")
+    stack.restart_part("worker", altered=["pause=0.2"], JOB_TIME_LIMIT_S="2")
+    stack.wait_until_alive("worker")
+    job_id = stack.upload(SAMPLE)
+    holder = stack.find_holder()
+    job = stack.wait_until_ended(job_id, timeout_s=20)
+    assert job["status"] == "FAILED"
+    assert "longer than the 2 seconds" in job["error_message"]
+    assert any("reached its time limit" in line and job_id in line for line in stack.read_log("worker").splitlines())
+    row = stack.row(job_id)
+    assert timedelta(seconds=1.5) <= row["completed_at"] - row["started_at"] < timedelta(seconds=4)
+    assert row["crashes"] == 0
+    assert holder in stack.children_of("worker")
+    stack.assert_completed(stack.upload(SMALL))
+    stack.restart_part("worker")
+    stack.wait_until_alive("worker")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=["warm", "cold"])
+def test_worker_that_is_told_to_stop_finishes_or_gives_back_within_its_time(stack: Stack, number: signal.Signals) -> None:
+    """Celery's warm stop waits for its tasks, its cold stop for `worker_soft_shutdown_timeout`; a short job ends in that time, a long one is given back."""
+    time_s = 4
+    stack.stop_part("second")
+    stack.restart_part("worker", altered=["pause=0.05"], WORKER_SHUTDOWN_TIMEOUT_S=str(time_s))
+    stack.wait_until_alive("worker")
+    long, short = stack.upload(SAMPLE), stack.upload(make_sample(3_000, seed=4))
+    for job_id in (long, short):
+        stack.wait_until_running(job_id)
+    told_at = time.monotonic()
+    stack.send("worker", number)
+    stack.wait_for_row(long, lambda row: row["status"] == "QUEUED", timeout_s=2 * time_s)
+    assert time.monotonic() - told_at < time_s
+    assert stack.job(short)["status"] == "COMPLETED"
+    assert wait_until(lambda: stack.parts["worker"].child.exit_status() is not None, timeout_s=time_s + 10)
+    assert (stack.row(long)["crashes"], stack.row(short)["attempt"]) == (0, 1)
+    stack.restart_part("worker")
+    stack.wait_until_alive("worker")
+    stack.assert_completed(long)
+    stack.assert_completed(short)
 
 
 def test_sigterm_gives_the_job_back_and_another_worker_runs_it_at_once(stack: Stack) -> None:
@@ -178,7 +221,7 @@ def test_same_message_fifty_times_is_one_execution(stack: Stack) -> None:
 
 
 def test_visibility_timeout_during_a_job_is_one_execution(stack: Stack) -> None:
-    """What Celery does with a message that was taken and not acknowledged for so long: it comes back, while its job runs."""
+    """Celery redelivers a message that was not acknowledged within the visibility timeout, here while its job is running."""
     job_id = stack.upload(SAMPLE)
     stack.wait_until_running(job_id)
     with stack.make_celery().connection_for_write() as connection:
@@ -186,7 +229,7 @@ def test_visibility_timeout_during_a_job_is_one_execution(stack: Stack) -> None:
         with connection.channel() as channel:
             assert any(job_id in message.decode() for message in channel.client.hvals("unacked"))
             channel.qos.restore_visible(num=100)
-            # A worker, whose other slots are free, takes the message again at once.
+            # A worker with free slots takes the message again at once.
             assert wait_until(lambda: channel.client.llen("processing") == 0, timeout_s=5)
     assert stack.job(job_id)["status"] == "PROCESSING"
     stack.assert_completed(job_id)
@@ -210,7 +253,7 @@ def test_clock_that_is_an_hour_off_takes_no_job_back_early(stack: Stack, ahead_s
     assert (stack.row(job_id)["attempt"], stack.row(job_id)["crashes"]) == (1, 0)
     assert abs(stack.row(job_id)["completed_at"] - datetime.now(UTC)) < timedelta(minutes=1)
     moved = datetime.now(UTC) + timedelta(seconds=ahead_s)
-    for name in ("worker", "astray"):  # that it had the wrong time is seen in its log
+    for name in ("worker", "astray"):  # its log shows that it had the wrong time
         assert any(abs(moved - at) < timedelta(minutes=1) for at in read_times(stack, name)), stack.read_log(name)
     stack.start_dispatcher("dispatcher")
     stack.stop_part("astray")
@@ -263,7 +306,7 @@ def test_worker_that_dies_between_end_and_message_leaves_the_delivery_to_the_swe
 
 
 def find_holder(stack: Stack) -> tuple[str, int]:
-    """Which of two workers runs the one job that runs, and the pid of its child that does."""
+    """Return which of two workers runs the only running job, and the pid of its child that does."""
     child = stack.find_holder()
     [name] = [name for name in WORKER_NAMES if child in stack.children_of(name)]
     return name, child
@@ -279,6 +322,6 @@ def count_claims(stack: Stack, job_id: str) -> int:
 
 
 def read_times(stack: Stack, name: str) -> list[datetime]:
-    """The time of each line of a part's log."""
+    """Return the time of each line of a part's log."""
     words = (line.split(" ", 1)[0] for line in stack.read_log(name).splitlines())
     return [datetime.fromisoformat(word) for word in words if word[:2] == "20" and word.endswith("Z")]

@@ -1,4 +1,4 @@
-"""Two witnesses beside a stack: what of a job's progress was seen, and what its webhook was told."""
+"""Two observers of a stack: one records the progress of jobs, the other receives their webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHERE deleted_at IS NULL AND (status = 'PROCESSING' OR completed_at > now() - in
 
 
 class ProgressWatch:
-    """Looks at every running job all the time, in a thread of its own; goes on when the database comes back."""
+    """Polls every running job in a separate thread; goes on when the database comes back."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -30,7 +30,7 @@ class ProgressWatch:
         self._thread.start()
 
     def falls(self) -> list[tuple[str, int, tuple[int, int], tuple[int, int]]]:
-        """Job, attempt, and the progress before and after, of each time that it fell within one attempt."""
+        """Job, attempt, and the progress before and after, for each time that progress fell within one attempt."""
         return list(self._falls)
 
     def close(self) -> None:
@@ -84,14 +84,14 @@ class WebhookReceiver:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, name="webhooks", daemon=True).start()
 
     def list_told(self) -> dict[str, dict[str, str]]:
-        """For each job the events that it was told of, by their webhook-id: one that came twice counts once."""
+        """Return the events received for each job, by their webhook-id; an event that came twice counts once."""
         found: dict[str, dict[str, str]] = defaultdict(dict)
         for delivery_id, body in list(self._told):
             found[body["job_id"]][delivery_id] = body["type"]
         return found
 
     def count(self, job_id: str) -> int:
-        """How many requests came for a job."""
+        """Return how many requests came for a job."""
         return sum(body["job_id"] == job_id for _, body in list(self._told))
 
     def close(self) -> None:

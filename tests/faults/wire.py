@@ -1,4 +1,4 @@
-"""A wire between the service and its broker that can go silent: connections that neither end is told are dead."""
+"""A proxy between the service and its broker that can go silent, so that connections are dead without either end being told."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Link:
 
 
 class Wire:
-    """Listens on 127.0.0.1 and passes everything on to `target_port`, from a thread of its own."""
+    """Listens on 127.0.0.1 and forwards everything to `target_port`, in a separate thread."""
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -30,16 +30,16 @@ class Wire:
         self.plug()
 
     def plug(self) -> None:
-        """Take connections, on the same port as before."""
+        """Accept connections, on the same port as before."""
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
 
     def unplug(self) -> None:
-        """Refuse connections, as a machine does on which nobody listens; those that there are end with the target."""
+        """Refuse connections, like a machine on which nothing listens; existing ones end when the target ends them."""
         if self._server is not None:
             self._loop.call_soon_threadsafe(self._server.close)
 
     def fall_silent(self) -> int:
-        """From now on nothing comes through the connections that there are, and they stay open; new ones work. Returns how many there are."""
+        """Stop forwarding on all existing connections but keep them open; new ones work. Returns how many were silenced."""
 
         async def silence() -> int:
             for link in self._links:
@@ -89,5 +89,5 @@ class Wire:
                 if not link.is_silent:
                     writer.write(data)
                     await writer.drain()
-        if not link.is_silent:  # an end is passed on as well
+        if not link.is_silent:  # a closed end is passed on too
             writer.transport.abort()

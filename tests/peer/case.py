@@ -1,4 +1,4 @@
-"""One case: a file, the schema that it is held against, and how it is read."""
+"""One case: a file, the schema that it is checked against, and how it is read."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Cells: TypeAlias = Sequence[Sequence[object]]
 V2 = "https://datapackage.org/profiles/2.0/tableschema.json"
 
 PLAIN: Descriptor = {"delimiter": ",", "quoteChar": '"', "doubleQuote": True, "skipInitialSpace": False}
-"""Given wherever detection is not what a case is about."""
+"""The dialect of every case that does not test detection."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """The content is bytes of a CSV file, or cells of a workbook's sheets by their names."""
+    """One case; `content` is the bytes of a CSV file, or the cells of each sheet of a workbook by sheet name."""
 
     name: str
     schema: Descriptor
@@ -42,12 +42,12 @@ class Case:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of all that the verdict depends on; of a workbook its cells, as its bytes hold the time of writing."""
+        """SHA-256 of everything on which the verdict depends; for a workbook of its cells, since its bytes contain the time of writing."""
         content = self.content.hex() if isinstance(self.content, bytes) else repr({name: [list(row) for row in rows] for name, rows in self.content.items()})
         return hashlib.sha256(json.dumps([self.suffix, self.schema, self.dialect, self.encoding, content]).encode()).hexdigest()
 
     def write(self, folder: Path) -> Path:
-        """The file, made in `folder`."""
+        """Write the file to `folder`, and return its path."""
         path = folder / self.file_name
         if isinstance(self.content, bytes):
             path.write_bytes(self.content)
@@ -59,30 +59,30 @@ class Case:
 
 
 def fields(*given: Descriptor | str, **rest: object) -> Descriptor:
-    """A schema; a bare name is a field of text."""
+    """Return a schema; a bare name is a field of type string."""
     return {"$schema": V2, "fields": [{"name": field, "type": "string"} if isinstance(field, str) else field for field in given], **rest}
 
 
 def csv_bytes(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> bytes:
-    """Rows as UTF-8 with LF, quoted where they must be."""
+    """Return the rows as UTF-8 with LF line breaks, quoted only if necessary."""
     stream = io.StringIO()
     csv.writer(stream, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return stream.getvalue().encode()
 
 
 def csv_case(name: str, schema: Descriptor, rows: Iterable[Sequence[object]], **rest: Any) -> Case:
-    """A CSV file with the schema's names as its header."""
+    """Return the case of a CSV file whose header has the field names of the schema."""
     labels = [field["name"] for field in schema["fields"]]
     return Case(name=name, schema=schema, content=csv_bytes([labels, *rows]), dialect=PLAIN, **rest)
 
 
 def text_case(name: str, schema: Descriptor, text: str, dialect: Descriptor | None = PLAIN, *, encoding: str = "utf-8", told: bool = False) -> Case:
-    """A CSV file just as it is written here."""
+    """Return the case of a CSV file with exactly this text; `told` passes the encoding instead of having it detected."""
     return Case(name=name, schema=schema, content=text.encode(encoding), dialect=dialect, encoding=encoding if told else None)
 
 
 def column_case(name: str, field: Descriptor, cells: Sequence[str], **rest: object) -> Case:
-    """Cells of one field below each other, each beside a number of its own, so that no row is blank."""
+    """Return the case of a column of cells of one field; a second column numbers the rows, so that no row is blank."""
     schema = fields({"name": "n", "type": "integer"}, {"name": "value", **field}, **rest)
     return csv_case(name, schema, [(number, cell) for number, cell in enumerate(cells, 1)])
 

@@ -1,4 +1,4 @@
-"""All files that Rowgate and frictionless are compared on."""
+"""All files on which Rowgate and frictionless are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two verdicts on one case, held beside each other place by place."""
+"""Compare two verdicts on one case, place by place."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from tests.peer.case import Case
 FIXTURE = Path(__file__).with_name("frictionless.json")
 
 Place: TypeAlias = tuple[int | None, int | None]
-"""Row and column; a row alone for an error of the whole row, neither for what stopped the run."""
+"""Row and column; only a row for an error of the whole row, neither for an error that stopped the run."""
 Verdict: TypeAlias = Mapping[Place, tuple[str, ...]]
-"""The types of the errors at each place, in alphabetical order."""
+"""The error types at each place, in alphabetical order."""
 Error: TypeAlias = Sequence[int | str | None]
 """Row, column and type, as in the fixture."""
 
@@ -30,29 +30,29 @@ _CONSTRAINT = "constraint-error/"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Difference:
-    """A place at which the verdicts are not the same."""
+    """A place at which the verdicts differ."""
 
     case: str
     row: int | None
     column: int | None
     ours: str
-    """Types, separated by blanks; empty where there is no error."""
+    """Error types, separated by spaces; empty if there is no error."""
     theirs: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What Rowgate says of a case."""
+    """The verdict of Rowgate on a case."""
 
     verdict: Verdict
     rows: int
     cells: int
-    """Rows times fields of the schema."""
+    """Number of rows times number of fields of the schema."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fixture:
-    """What frictionless said when it was last run."""
+    """The verdicts of frictionless from its last run."""
 
     version: str
     digests: Mapping[str, str]
@@ -60,7 +60,7 @@ class Fixture:
 
 
 def inspect_case(case: Case, folder: Path) -> Inspected:
-    """Rowgate's verdict; the file is made in `folder`."""
+    """Return the verdict of Rowgate on a case, whose file is written to `folder`."""
     table_schema = parse_table_schema(dict(case.schema))
     dialect = None if case.dialect is None else parse_table_dialect(dict(case.dialect))
     found = collect_errors(inspect_file(case.write(folder), table_schema=table_schema, dialect=dialect, encoding=case.encoding))
@@ -69,7 +69,7 @@ def inspect_case(case: Case, folder: Path) -> Inspected:
 
 
 def to_verdict(errors: Iterable[Error]) -> Verdict:
-    """Errors by their place."""
+    """Group errors by place."""
     found: dict[Place, list[str]] = {}
     for row, column, kind in errors:
         assert not isinstance(row, str)
@@ -79,14 +79,14 @@ def to_verdict(errors: Iterable[Error]) -> Verdict:
 
 
 def name_ours(kind: str) -> str:
-    """Our name for an error type of frictionless: `constraint-error/minLength` is our `min-length-error`."""
+    """Translate an error type of frictionless into the name that Rowgate uses: `constraint-error/minLength` becomes `min-length-error`."""
     if kind.startswith(_CONSTRAINT):
         return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", kind.removeprefix(_CONSTRAINT)) + "-error"
     return _RENAMED.get(kind, kind)
 
 
 def compare_verdicts(case: str, ours: Verdict, theirs: Verdict) -> list[Difference]:
-    """Every place at which they differ, by row, then column."""
+    """Return every place at which the verdicts differ, ordered by row, then column."""
     places = {place for place in (*ours, *theirs) if ours.get(place) != theirs.get(place)}
     return [
         Difference(case, row, column, " ".join(ours.get((row, column), ())), " ".join(theirs.get((row, column), ())))
@@ -95,7 +95,7 @@ def compare_verdicts(case: str, ours: Verdict, theirs: Verdict) -> list[Differen
 
 
 def load_fixture() -> Fixture:
-    """The verdicts of frictionless, in our names."""
+    """Load the verdicts of frictionless, with the names that Rowgate uses."""
     stored = json.loads(FIXTURE.read_text())
     return Fixture(
         version=stored["frictionless"],
@@ -105,6 +105,6 @@ def load_fixture() -> Fixture:
 
 
 def save_fixture(version: str, cases: Iterable[Case], errors: Mapping[str, Sequence[Error]]) -> None:
-    """Keep what frictionless said; one line for each case, so that a change shows where it is."""
+    """Store the verdicts of frictionless, one line for each case, so that a diff shows the changed cases."""
     lines = [f"{json.dumps(case.name)}: {json.dumps({'sha256': case.digest, 'errors': errors[case.name]})}" for case in cases]
     FIXTURE.write_text(f'{{"frictionless": {json.dumps(version)}, "cases": {{\n' + ",\n".join(lines) + "\n}}\n")

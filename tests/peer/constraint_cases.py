@@ -1,4 +1,4 @@
-"""Every constraint, on the types that have it; categories; keys of every kind."""
+"""Every constraint on each type that supports it; categories; keys of every kind."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every place at which Rowgate and frictionless differ, under the reason for it; docs/beside-frictionless.md explains each reason.
+"""Every place at which Rowgate and frictionless differ, by reason; docs/beside-frictionless.md explains each reason.
 
-`python -m bench.agree` prints what is missing here, or too much, in this form: case, row, column, ours, theirs.
+`python -m bench.agree` prints the differences that are missing or superfluous here, in the same form: case, row, column, ours, theirs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Corners where two readers of one standard come apart most easily."""
+"""Edge cases in which two implementations of one standard are most likely to differ."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ TEXTS = (
 _DATES = fields({"name": "day", "type": "date"}, {"name": "at", "type": "datetime"}, {"name": "clock", "type": "time"}, {"name": "year", "type": "year"})
 _DATE_ROWS: list[list[object]] = [
     ["day", "at", "clock", "year"],
-    [dt.date(2024, 1, 31), dt.datetime(2024, 1, 31, 10, 30), dt.time(10, 30), 2024],  # noqa: DTZ001 - a workbook has no zones
+    [dt.date(2024, 1, 31), dt.datetime(2024, 1, 31, 10, 30), dt.time(10, 30), 2024],  # noqa: DTZ001 - workbooks have no time zones
     [dt.datetime(2024, 1, 31, 10, 30), dt.date(2024, 1, 31), dt.date(2024, 1, 31), 2024.5],  # noqa: DTZ001 - as above
     ["2024-01-31", "2024-01-31T10:30:00", "10:30:00", "2024"],
     [45_322, dt.datetime(2024, 1, 31), 0.5, True],  # noqa: DTZ001 - as above

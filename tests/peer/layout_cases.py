@@ -1,4 +1,4 @@
-"""How a table lies in its file: labels, ragged and blank rows, dialects, encodings, workbooks."""
+"""The layout of a table in its file: labels, ragged and blank rows, dialects, encodings, workbooks."""
 
 from __future__ import annotations
 

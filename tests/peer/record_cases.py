@@ -1,4 +1,4 @@
-"""Tables such as people send: many rows, several kinds of errors in each, always the same ones."""
+"""Realistic tables: many rows with several kinds of errors each, the same in every run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DAY = dt.date(2020, 1, 1)
 
 
 def _spoil(rows: list[list[object]], seed: int, share: float, bad: Sequence[Sequence[str]]) -> list[list[object]]:
-    """Put wrong cells into a share of the rows: `bad` has the choices for each column."""
+    """Replace a share of the cells, in place, with wrong values; `bad` has the choices for each column."""
     chance = random.Random(seed)
     for row in rows:
         for index, choices in enumerate(bad):
@@ -119,7 +119,7 @@ SENSORS = fields(
 
 def _sensors(count: int, seed: int) -> list[list[object]]:
     chance = random.Random(seed)
-    start = dt.datetime(2024, 6, 1)  # noqa: DTZ001 - the Z is written behind it
+    start = dt.datetime(2024, 6, 1)  # noqa: DTZ001 - the Z is appended when it is written
     return [
         [
             ("t1", "t2", "h1")[number % 3],
@@ -236,7 +236,7 @@ def _counts(count: int, seed: int) -> list[list[object]]:
 
 
 def _table(name: str, schema: Descriptor, make: Callable[[int, int], list[list[object]]], bad: Sequence[Sequence[str]], rows: int) -> tuple[Case, Case]:
-    """A clean table and one with errors."""
+    """Return the case of a clean table, and of one with errors."""
     return (
         csv_case(f"{name}-clean", schema, make(rows, 1)),
         csv_case(f"{name}-mixed", schema, _spoil(make(rows, 2), 3, 0.04, bad)),
@@ -244,7 +244,7 @@ def _table(name: str, schema: Descriptor, make: Callable[[int, int], list[list[o
 
 
 def _ragged(rows: list[list[object]], seed: int) -> list[list[object]]:
-    """The rows with some cut short, some lengthened, some blank."""
+    """Return the rows with some of them cut short, lengthened or blank."""
     chance = random.Random(seed)
     found: list[list[object]] = []
     for row in rows:

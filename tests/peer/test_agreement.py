@@ -1,4 +1,4 @@
-"""Rowgate's verdict beside frictionless's, cell by cell: the same, or different as tests/peer/differences.py lists it."""
+"""The verdicts of Rowgate and frictionless agree cell by cell, except for the differences listed in tests/peer/differences.py."""
 
 from __future__ import annotations
 

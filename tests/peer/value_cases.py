@@ -1,4 +1,4 @@
-"""Every type, format and option: values that are right, wrong, and on the edge."""
+"""Every type, format and option, with valid, invalid and borderline values."""
 
 from __future__ import annotations
 

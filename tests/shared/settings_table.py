@@ -1,4 +1,4 @@
-"""The README's table of settings, made from the settings themselves."""
+"""Render the README's table of settings from the settings themselves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.settings import Settings
 
 
 def render_rows() -> list[str]:
-    """One Markdown row for each setting: name, default, meaning."""
+    """Return one Markdown row for each setting: name, default, meaning."""
     rows = []
     for name, field in Settings.model_fields.items():
         if field.default is PydanticUndefined:

@@ -1,1 +1,1 @@
-"""Compiles a Table Schema into rules and checks chunks against them. The rules themselves are in `checks/`."""
+"""Compile a Table Schema into rules, and check chunks against them. The rules themselves are in `checks/`."""

@@ -1,4 +1,4 @@
-"""A rule that compares values with a limit: `minimum`, `maximum`, and their exclusive forms."""
+"""Rule that compares values with a limit, for `minimum`, `maximum` and their exclusive forms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOMENT_WORDS = {"at least": "not be before", "at most": "not be after", "more t
 
 
 def build_bound_rule(field: Field, given: object, compare: Callable[[Any, Any], Any], words: str) -> ColumnRule | None:
-    """The rule that `compare(value, given)` must hold; None if there is no limit. `words` says so in the message: `at least`."""
+    """Build the rule that `compare(value, given)` must be true; None if there is no limit. `words` (such as `at least`) go into the message."""
     if given is None:
         return None
     bound = constraint_value(field, given)
@@ -46,13 +46,13 @@ def build_bound_rule(field: Field, given: object, compare: Callable[[Any, Any], 
 
 
 def _compare_numbers(typed: Typed, bound: Any, compare: Callable[[Any, Any], Any]) -> tuple[Mask, Mask]:  # noqa: ANN401 - a logical value
-    """Which cells break a bound, and for which of them that is certain."""
+    """Mark the cells that violate a bound, and those for which this answer is certain."""
     certain = typed.numbered
     bad = np.zeros(len(certain), np.bool_)
     if not isinstance(bound, int | Decimal) or not bool(certain.any()):
         return bad, np.zeros(len(certain), np.bool_) if not isinstance(bound, int | Decimal) else certain
     scaled = bound * typed.scale
-    # The bound between two whole numbers: the comparison with the one on the right side is the same.
+    # If the bound lies between two whole numbers, it is rounded to the one with which the comparison gives the same result.
     whole = math.ceil(scaled) if compare in (operator.ge, operator.lt) else math.floor(scaled)
     if not -_INT64_END <= whole < _INT64_END:
         bad[:] = not compare(0, whole)
@@ -67,6 +67,6 @@ def _compare_floats(typed: Typed, bound: Decimal, compare: Callable[[Any, Any], 
     if not math.isfinite(limit) or not bool(rows.any()):
         return np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
     floats = typed.floats
-    # Both were rounded to the nearest float64, which never turns an order round: only equal floats leave the decimals open.
+    # Both were rounded to the nearest float64, which never reverses an order: only equal floats leave the order of the decimals open.
     certain = rows & (floats != limit)
     return ~np.asarray(compare(floats, limit), np.bool_), certain

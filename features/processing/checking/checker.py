@@ -1,8 +1,8 @@
-"""A Table Schema made into rules for the columns of one file, and the loop that holds each chunk against them."""
+"""Turn a Table Schema into rules for the columns of one file, and check the file against them chunk by chunk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,12 @@ from features.processing.checking.declarations import (
     ColumnRule,
     KeyRule,
     LateFinding,
+    RowRule,
     TypedChunk,
     column_checks,
     key_checks,
     messages_for,
+    row_checks,
 )
 from features.processing.checking.labels import find_misfits, match_columns, printable_label
 from features.processing.checking.type_rule import Typed, TypeRule
@@ -32,16 +34,16 @@ _REQUIRED_MESSAGE = "This cell must not be empty."
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found in one piece of the file."""
+    """The result of checking one part of the file."""
 
     findings: Sequence[Finding]
-    """The reader's and the checks', for rows in no order between findings."""
+    """Findings of the reader and of the checks; they are not ordered by row."""
     rows_failed: int
-    """Distinct rows with at least one error that were not counted before."""
+    """Number of distinct rows that have at least one error and were not counted before."""
 
 
 class Checker:
-    """Holds the rows of one file against a schema, chunk by chunk, in the order of the rows."""
+    """Checks the rows of one file against a schema, chunk by chunk, in row order."""
 
     def __init__(self, table_schema: TableSchema, *, labels: Sequence[str] | None, header_row: int | None, limits: ReadLimits) -> None:
         self._match = match_columns(table_schema, labels, header_row)
@@ -51,10 +53,11 @@ class Checker:
         names = self._match.fields
         self._names = {index: self._name_of(index) for index in range(max(len(labels or ()), max(names, default=-1) + 1))}
         self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in names.items()}
+        self._row_rules = _RowRules(table_schema, self._context)
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
 
     def check_header(self) -> Sequence[Finding]:
-        """Problems of the labels; they are no failed rows."""
+        """Return the problems of the labels; they do not count as failed rows."""
         return self._match.findings
 
     def check(self, chunk: Chunk) -> CheckResult:
@@ -65,29 +68,31 @@ class Checker:
             misfits = find_misfits(self._table_schema, chunk)
             findings += misfits
             failed |= _rows_with(misfits, chunk.row_numbers)
-        columns: dict[str, Typed] = {}
-        missing: dict[str, Mask] = {}
+        typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
+        places: dict[str, _Place] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
                 name = self._names[index]
                 judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, name)
                 findings += judged.findings
                 failed |= judged.failed
-                columns[plan.field.name], missing[plan.field.name] = judged.typed, judged.missing
-        # Rows that a row rule refuses are failed for the rules after it as well: each row is counted once.
-        for error_type, rule in self._key_rules if len(chunk.row_numbers) else ():
-            typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns=columns, missing=missing, failed=failed)
-            for found in rule.find_bad(typed_chunk):
-                failed[found.rows] = True
-                findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
+                typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
+                places[plan.field.name] = _Place(index + 1, name, chunk.columns[index], judged.failed)
+        if len(chunk.row_numbers):
+            findings += self._row_rules.check(typed_chunk, places)
+            # Rows that a key rule rejects count as failed for the rules after it as well, so each row is counted once.
+            for error_type, rule in self._key_rules:
+                for found in rule.find_bad(typed_chunk):
+                    failed[found.rows] = True
+                    findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
         return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost)
 
     def finish(self) -> Iterator[CheckResult]:
-        """Say what is only known after the last chunk, in pieces of bounded size."""
+        """Yield, in parts of bounded size, the results that are only known after the last chunk."""
         waiting = [(error_type, rule.finish()) for error_type, rule in self._key_rules]
         heads = [(error_type, rest, next(rest, None)) for error_type, rest in waiting]
         while any(head is not None for _, _, head in heads):
-            # Rows up to the first end of a piece are complete in all rules, so each row can be counted once.
+            # Every rule has reported all its rows up to the smallest last row of these parts, so each of those rows can be counted once.
             end = min(int(head.row_numbers[-1]) for _, _, head in heads if head is not None)
             findings: list[Finding] = []
             fresh: list[RowNumbers] = []
@@ -104,7 +109,7 @@ class Checker:
             yield CheckResult(findings, len(np.unique(np.concatenate(fresh))))
 
     def close(self) -> None:
-        """Give files and processes back; may be called twice."""
+        """Release files and processes; may be called twice."""
         for plan in self._columns.values():
             plan.close()
         for _, rule in self._key_rules:
@@ -112,7 +117,7 @@ class Checker:
         self._context.keys.close()
 
     def _name_of(self, index: int) -> str | None:
-        """The label as it stands in the file; where it is blank or there is none, the field's name."""
+        """Return the label as it is in the file, or the field's name if the label is blank or absent."""
         label = printable_label(self._labels[index]) if self._labels is not None and index < len(self._labels) else ""
         if label.strip():
             return label
@@ -120,11 +125,56 @@ class Checker:
         return field.name if field is not None else None
 
     def _renamed(self, finding: Finding) -> Finding:
-        """The reader's finding under the name that all errors of its column bear."""
+        """Return a finding of the reader with the column name that all errors of its column have."""
         if finding.column_number is None or finding.column_number - 1 not in self._names or finding.error_type == "extra-cell":
             return finding
         name = self._names[finding.column_number - 1]
         return finding if name == finding.column_name else replace(finding, column_name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The column of a chunk that holds the cells of a field."""
+
+    column_number: int
+    column_name: str | None
+    text: pa.StringArray
+    failed: Mask
+    """Cells that already have an error."""
+
+
+class _RowRules:
+    """The rules that span columns. pandas is only imported if there is at least one."""
+
+    def __init__(self, table_schema: TableSchema, context: CheckContext) -> None:
+        self._fields = {field.name: field for field in table_schema.fields}
+        self._rules: list[tuple[str, RowRule]] = [(check.error_type, rule) for check in row_checks() for rule in check.build(table_schema, context)]
+
+    def check(self, chunk: TypedChunk, places: Mapping[str, _Place]) -> list[Finding]:
+        """Check one chunk; rows and cells found bad are marked in `chunk.failed` and in the `failed` of their place."""
+        findings: list[Finding] = []
+        for error_type, rule in self._rules:
+            if all(name in places for name in (*rule.fields, *([rule.field] if rule.field is not None else []))):
+                finding = self._apply(error_type, rule, chunk, places)
+                if finding is not None:
+                    findings.append(finding)
+        return findings
+
+    def _apply(self, error_type: str, rule: RowRule, chunk: TypedChunk, places: Mapping[str, _Place]) -> Finding | None:
+        from features.processing.checking.frames import find_bad_rows  # noqa: PLC0415  # imports pandas, so only if needed
+
+        rows, message = find_bad_rows(rule, chunk, self._fields)
+        place = places[rule.field] if rule.field is not None else None
+        if place is not None:
+            is_new = ~place.failed[rows]
+            rows, message = rows[is_new], message if isinstance(message, str) else message.filter(pa.array(is_new))
+        if not len(rows):
+            return None
+        chunk.failed[rows] = True
+        if place is None:
+            return Finding(error_type=error_type, row_numbers=chunk.row_numbers[rows], message=message)
+        place.failed[rows] = True
+        return _finding(error_type, Column(place.text), rows, chunk.row_numbers, message, place.column_number, place.column_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +192,7 @@ class _ColumnPlan:
         self.field = field
         self._type_rule = TypeRule(field)
         given = table_schema.missing_values if field.missing_values is None else field.missing_values
-        # A cell of only white space counts as "", so such a missing value does too.
+        # A cell that has only white space counts as "", and so does a missing value that has only white space.
         texts = {text if text.strip() else "" for text in given}
         self._empty_is_missing = "" in texts
         self._missing_texts = TextSet(sorted(texts - {""}))
@@ -158,7 +208,7 @@ class _ColumnPlan:
         elif self.field.type in _TYPES_WITH_BLANK_VALUES:
             missing = raw.blank
         else:
-            # A blank cell is a value of text types only.
+            # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
             missing = raw.blank_among(np.flatnonzero(~fast.accepted))
         if len(self._missing_texts):
             missing = missing | self._missing_texts.find_in(raw)
@@ -203,7 +253,7 @@ def _finding(
 
 
 def _rows_with(findings: Sequence[Finding], row_numbers: RowNumbers) -> Mask:
-    """Which of a chunk's own rows something was found in."""
+    """Mark the rows of a chunk in which something was found."""
     failed = np.zeros(len(row_numbers), np.bool_)
     if len(failed):
         for finding in findings:

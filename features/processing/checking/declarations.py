@@ -1,4 +1,8 @@
-"""Where checks are found: every module of this folder that declares one is imported, and its checks run in the order of the error types."""
+"""Declare and find checks: every module of `checks/` is imported, and the checks run in the order of their error types.
+
+There are three kinds: a `@column_check` checks single cells, one column of a chunk at a time; a `@row_check` applies rules that span columns to a typed
+pandas DataFrame; a `@key_check` checks keys over the whole file.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,21 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
-import features.processing.checks as checks_package
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Indices, Mask
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import ReadLimits, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHECKS = "features.processing.checks"
+"""The package of all checks: every module in it is imported."""
 ERROR_ORDER = (
     "required-error",
     "unique-error",
@@ -35,16 +43,16 @@ ERROR_ORDER = (
     "unique-key-error",
     "foreign-key-error",
 )
-"""A cell gets the first error that applies; errors that are not named here come last, in the order of their names."""
+"""A cell gets the first error that applies. Error types that are not listed here come last, ordered by the name of the check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
-    """What a check may need besides its field."""
+    """Objects that a check may need besides its field or schema."""
 
     limits: ReadLimits
     keys: KeySpace
-    """Shared bookkeeping of what must be unique."""
+    """Shared bookkeeping of values that must be unique."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,141 +60,163 @@ class ColumnRule:
     """One check of one field."""
 
     message: str | Callable[[Column, Indices], str | Sequence[str]]
-    """One plain sentence, or what is said of some rows: one sentence for all, or one for each."""
+    """One plain sentence, or a function that returns one sentence for all of the given rows, or one for each."""
     find_bad: Callable[[Column], Mask] | None = None
-    """Marks cells of a column by their text. What it says of cells that are missing, of the wrong type or already in error is ignored."""
+    """Mark the bad cells of a column by their text. Marks on cells that are missing, have the wrong type or already have an error are ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None
-    """The same by their logical values; asked for all cells whose type is right, whatever other checks say of them. Give one of the two."""
+    """The same by logical values; called for all cells of the right type, whatever other checks found. Give one of the two functions."""
     close: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFinding:
-    """Rows of a chunk that one rule refuses."""
+    """Rows of a chunk that one rule rejects."""
 
     rows: Indices
-    """Places in the chunk, ascending."""
+    """Positions in the chunk, ascending."""
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateFinding:
-    """Rows that a rule refuses after the last chunk."""
+    """Rows that a rule rejects after the last chunk."""
 
     row_numbers: RowNumbers
-    """Ascending, also over all findings of the rule."""
+    """Ascending, also from one finding of the rule to the next."""
     had_failed: Mask
-    """Rows that had an error already when they were read."""
+    """Rows that already had an error when they were read."""
     message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypedChunk:
-    """A chunk whose types were judged."""
+    """A chunk whose cells were checked for their types."""
 
     row_numbers: RowNumbers
-    columns: Mapping[str, Typed]
+    columns: dict[str, Typed]
     """By the name of the field; fields without a column are absent."""
-    missing: Mapping[str, Mask]
+    missing: dict[str, Mask]
     """Empty cells, by the name of the field."""
     failed: Mask
-    """Rows that have an error already."""
+    """Rows that already have an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRule:
+    """A rule that spans columns, as a function of a pandas DataFrame.
+
+    The frame has one column for each of `fields`, typed by the schema in use (see `frames.make_frame`), and is indexed by row number.
+    """
+
+    fields: tuple[str, ...]
+    """Names of the fields that the rule uses. A chunk is not checked if any of their columns is absent."""
+    find_bad: Callable[[pd.DataFrame], pd.Series[bool]]
+    """Mark the rows that break the rule. A missing result (`<NA>`), such as that of a comparison with an empty or invalid cell, is not an error."""
+    message: str | Callable[[pd.DataFrame], Sequence[str]]
+    """One plain sentence, or a function that returns one for each of the bad rows that it is given."""
+    field: str | None = None
+    """The field whose cell is at fault; the cell is reported unless it already has an error. None reports the row as a whole."""
 
 
 class KeyRule(Protocol):
-    """One check of whole rows."""
+    """A rule about keys over the whole file."""
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:
-        """Say which rows of the chunk are bad."""
+        """Return the bad rows of the chunk."""
         ...
 
     def finish(self) -> Iterator[LateFinding]:
-        """Say what is only known after the last chunk, in pieces of bounded size, rows ascending."""
+        """Yield the bad rows that are only known after the last chunk, in parts of bounded size and in row order."""
         ...
 
     def close(self) -> None:
-        """Give back what was held; may be called twice."""
+        """Release what is held; may be called twice."""
         ...
 
 
 ColumnCheckBuilder: TypeAlias = Callable[[Field, CheckContext], ColumnRule | None]
+RowCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[RowRule]]
 KeyCheckBuilder: TypeAlias = Callable[[TableSchema, CheckContext], Sequence[KeyRule]]
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnCheck:
-    """A check that was declared for columns."""
-
-    name: str
-    error_type: str
-    build: ColumnCheckBuilder
+Builder = TypeVar("Builder", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
-class KeyCheck:
-    """A check that was declared for rows."""
+class Check(Generic[Builder]):
+    """A declared check."""
 
     name: str
     error_type: str
-    build: KeyCheckBuilder
+    build: Builder
 
+
+ColumnCheck: TypeAlias = Check[ColumnCheckBuilder]
+RowCheck: TypeAlias = Check[RowCheckBuilder]
+KeyCheck: TypeAlias = Check[KeyCheckBuilder]
 
 _column_checks: dict[str, ColumnCheck] = {}
+_row_checks: dict[str, RowCheck] = {}
 _key_checks: dict[str, KeyCheck] = {}
 
 
 def column_check(name: str, *, error_type: str) -> Callable[[ColumnCheckBuilder], ColumnCheckBuilder]:
     """Declare a check of single cells; names are unique."""
+    return _declare(_column_checks, name, error_type)
 
-    def declare(build: ColumnCheckBuilder) -> ColumnCheckBuilder:
-        _refuse_second(name, build.__module__, _column_checks)
-        _column_checks[name] = ColumnCheck(name, error_type, build)
-        return build
 
-    return declare
+def row_check(name: str, *, error_type: str) -> Callable[[RowCheckBuilder], RowCheckBuilder]:
+    """Declare a check that spans the columns of a row; names are unique."""
+    return _declare(_row_checks, name, error_type)
 
 
 def key_check(name: str, *, error_type: str) -> Callable[[KeyCheckBuilder], KeyCheckBuilder]:
-    """Declare a check of whole rows; names are unique."""
-
-    def declare(build: KeyCheckBuilder) -> KeyCheckBuilder:
-        _refuse_second(name, build.__module__, _key_checks)
-        _key_checks[name] = KeyCheck(name, error_type, build)
-        return build
-
-    return declare
+    """Declare a check of keys over the whole file; names are unique."""
+    return _declare(_key_checks, name, error_type)
 
 
 def column_checks() -> list[ColumnCheck]:
-    """All checks of cells in the order in which they apply."""
-    import_all()
-    return sorted(_column_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+    """Return all checks of single cells in the order in which they apply."""
+    return _in_order(_column_checks)
+
+
+def row_checks() -> list[RowCheck]:
+    """Return all checks that span columns, in the order in which they apply; they come after those of single cells."""
+    return _in_order(_row_checks)
 
 
 def key_checks() -> list[KeyCheck]:
-    """All checks of rows in the order in which they apply."""
-    import_all()
-    return sorted(_key_checks.values(), key=lambda check: _rank(check.error_type, check.name))
+    """Return all checks of keys, in the order in which they apply; they come last."""
+    return _in_order(_key_checks)
 
 
 def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
-    """What a finding says of some rows: one sentence for all, or one for each."""
+    """Return the message of a finding: one sentence for all of `rows`, or one for each."""
     said = rule.message if isinstance(rule.message, str) else rule.message(column, rows)
     return said if isinstance(said, str) else pa.array(said, pa.string())
 
 
-def _rank(error_type: str, name: str) -> tuple[int, str]:
-    return (ERROR_ORDER.index(error_type) if error_type in ERROR_ORDER else len(ERROR_ORDER), name)
+def _declare(known: dict[str, Check[Builder]], name: str, error_type: str) -> Callable[[Builder], Builder]:
+    def declare(build: Builder) -> Builder:
+        # A module that is reloaded declares its checks again; two modules must not share a name.
+        if name in known and known[name].build.__module__ != build.__module__:
+            raise ValueError(f"There are two checks with the name {name!r}.")
+        known[name] = Check(name, error_type, build)
+        return build
+
+    return declare
 
 
-def _refuse_second(name: str, module: str, known: Mapping[str, ColumnCheck] | Mapping[str, KeyCheck]) -> None:
-    # A module that is reloaded declares its checks anew; two modules must not share a name.
-    if name in known and known[name].build.__module__ != module:
-        raise ValueError(f"There are two checks with the name {name!r}.")
+def _in_order(known: Mapping[str, Check[Builder]]) -> list[Check[Builder]]:
+    import_all()
+    last = len(ERROR_ORDER)
+    return sorted(known.values(), key=lambda check: (ERROR_ORDER.index(check.error_type) if check.error_type in ERROR_ORDER else last, check.name))
 
 
 @cache
 def import_all() -> None:
-    """Import every check: at the first look, or earlier where a process is about to fork."""
-    for module in pkgutil.iter_modules(checks_package.__path__):
-        importlib.import_module(f"{checks_package.__name__}.{module.name}")
+    """Import every check. Called when checks are first needed, or earlier in a process that is going to fork."""
+    # Imported by name, because every check imports this module.
+    package = importlib.import_module(CHECKS)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{CHECKS}.{module.name}")

@@ -1,7 +1,7 @@
-"""Fast parsers of a whole column: they accept, by their bytes, the cells that are certainly values of a type.
+"""Fast parsers of whole columns: by their bytes, they accept the cells that are certainly values of a type.
 
-A fast parser knows nothing about missing values. It may accept only what the exact parser accepts (`shared.descriptors.table_schema.value_parser`);
-every other cell is left to that.
+A fast parser knows nothing about missing values. It may accept only cells that the exact parser (`shared.descriptors.table_schema.value_parser`)
+accepts; every other cell is left to the exact parser.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _DATE_SIZE, _TIME_SIZE, _DATETIME_SIZE = 10, 8, 19
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int32)
 _FEBRUARY, _LEAP_DAY = 2, 29
 _DAY_S = 86_400
-# Python's ordinal of 1970-01-01, which Arrow counts from.
+# Python's ordinal of 1970-01-01, from which Arrow counts.
 _EPOCH = 719_163
-# Brings days counted from 0000-03-01 to Python's ordinals.
+# Converts days counted from 0000-03-01 to Python's ordinals.
 _FIRST_DAY = -306
 _ASCII_EMAIL = (
     r"\A[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -35,24 +35,25 @@ _MAX_FAST_EMAIL = 64
 _UUID = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\z"
 
 Digits: TypeAlias = npt.NDArray[np.uint8]
-"""Bytes of cells less the byte of 0, a row for each place in a cell; digits are 0 to 9."""
+"""Bytes of cells minus the byte of "0", with one row for each position in a cell; digits are 0 to 9."""
 
 
 class FastResult(NamedTuple):
-    """What the fast parser says of a column."""
+    """The result of a fast parser for a column."""
 
     accepted: Mask
-    """Cells that are values for certain."""
+    """Cells that are certainly values."""
     numbers: Callable[[], npt.NDArray[np.int64]] | None = None
-    """Their logical values times `scale`, exact, for the cells in `numbered`."""
+    """Computes the exact logical values times `scale`, for the cells in `numbered`."""
     numbered: Mask | None = None
+    """None: the same cells as `accepted`."""
     scale: int = 1
     floats: npt.NDArray[np.float64] | None = None
-    """The nearest float64 of each cell, where they came with the result."""
+    """The nearest float64 of each cell, if parsing has computed it."""
 
 
 def fast_parser_for(field: Field) -> Callable[[Column], FastResult] | None:
-    """The fast parser for a field's type and format; None where there is none."""
+    """Return the fast parser for the type and format of a field; None if there is none."""
     if field.type in ("integer", "number"):
         plain = field.bare_number and not field.group_char and (field.type == "integer" or field.decimal_char == ".")
         return {"integer": _parse_integers, "number": _parse_numbers}[field.type] if plain else None
@@ -88,16 +89,16 @@ def _parse_numbers(column: Column) -> FastResult:
     if floats is not None:
         return FastResult(np.ones(len(column), np.bool_), floats=floats)
     accepted, signed = _find_digits(column, dots=True)
-    # Arrow reads no plus; the exact parser does.
+    # Arrow cannot read a plus sign; the exact parser can.
     return FastResult(accepted & ~signed)
 
 
 def _cast_floats(column: Column) -> npt.NDArray[np.float64] | None:
-    """All cells as float64, where each one is up to 18 digits with, perhaps, a minus and a point; else None, mostly after a glance."""
+    """Return all cells as float64 if each has at most 18 characters: digits, with an optional minus and point; else None, mostly after a quick look."""
     sizes, data = column.sizes, column.data
     if not len(data) or column.text.null_count or int(sizes.min()) == 0 or int(sizes.max()) > _MAX_FAST_DIGITS:
         return None
-    # From minus to nine there is one character more: the slash.
+    # Between minus and nine there is one other character: the slash.
     if int(data.min()) < _MINUS or int(data.max()) > _NINE or bool((data == _SLASH).any()):
         return None
     try:
@@ -107,18 +108,18 @@ def _cast_floats(column: Column) -> npt.NDArray[np.float64] | None:
 
 
 def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
-    """Cells of up to 18 digits with a sign before them (and, with `dots`, a point among them); and those with a plus."""
+    """Mark the cells of up to 18 digits, with an optional sign (and, with `dots`, an optional point); and those with a plus sign."""
     sizes, data = column.sizes, column.data
     accepted: Mask = (sizes > 0) & (sizes <= _MAX_FAST_DIGITS)
     if len(data) > 2 * _MAX_FAST_DIGITS * len(column):
-        # Long texts among them would take eight times their size.
+        # Long texts among the cells would take eight times their size in memory.
         rows = np.flatnonzero(accepted)
         marks = [np.zeros(len(column), np.bool_) for _ in range(2)]
         for whole, part in zip(marks, _find_digits(Column(column.text.take(pa.array(rows))), dots=dots), strict=True):
             whole[rows] = part
         return marks[0], marks[1]
     plus = np.zeros(len(column), np.bool_)
-    # Bytes below "0" wrap round to large numbers.
+    # Bytes below "0" wrap around to large numbers.
     positions = np.flatnonzero((data - np.uint8(_ZERO)) > 9)  # noqa: PLR2004
     if not len(positions):
         return accepted, plus
@@ -133,7 +134,7 @@ def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
         accepted[dot_rows[1:][dot_rows[1:] == dot_rows[:-1]]] = False
         is_fine = is_sign | is_dot
     accepted[rows[~is_fine]] = False
-    # Too short to be sure that a digit is among them.
+    # These cells are too short to be sure that they contain a digit.
     others = rows[sizes[rows] <= (2 if dots else 1)]
     accepted[others] = False
     return accepted, plus
@@ -145,18 +146,18 @@ def _cast_integers(column: Column, rows: Mask) -> npt.NDArray[np.int64]:
 
 
 def _digits_of(column: Column, size: int, rows: Indices) -> Digits:
-    """The first `size` bytes of some cells less the byte of 0: a row for each place, so that each step goes through memory once."""
+    """Return the first `size` bytes of some cells minus the byte of "0": one row for each position, so that each step reads memory sequentially."""
     if len(rows) == len(column) and len(column.data) == size * len(rows):
         cells = column.data.reshape(len(rows), size)
     else:
-        # A place in memory that begins at each byte, and is as long as a cell.
+        # A view with one element of the size of a cell beginning at every byte.
         places = np.ndarray((max(0, len(column.data) - size + 1),), f"V{size}", column.data, strides=(1,))
         cells = places[column.starts[rows]].view(np.uint8).reshape(len(rows), size)
     return np.ascontiguousarray(cells.T) - np.uint8(_ZERO)
 
 
 def _number_at(digits: Digits, *places: int) -> npt.NDArray[np.int32]:
-    """The number in some places of each cell, where these are digits."""
+    """Return the number at some positions of each cell, valid if these are digits."""
     number = np.zeros(digits.shape[1], np.int32)
     for place in places:
         number *= 10
@@ -175,7 +176,7 @@ def _is_character(digits: Digits, place: int, code: int) -> Mask:
 
 
 def _dates_in(digits: Digits) -> tuple[Callable[[], npt.NDArray[np.int64]], Mask]:
-    """Which cells begin with a date yyyy-mm-dd, and day numbers (1 for 0001-01-01) of those that do."""
+    """Mark the cells that begin with a date yyyy-mm-dd; also returns a function that computes their day numbers (1 for 0001-01-01)."""
     valid = _are_digits(digits, 0, 1, 2, 3, 5, 6, 8, 9) & _is_character(digits, 4, _MINUS) & _is_character(digits, 7, _MINUS)
     year, month, day = _number_at(digits, 0, 1, 2, 3), _number_at(digits, 5, 6), _number_at(digits, 8, 9)
     month[~valid] = 1
@@ -186,7 +187,7 @@ def _dates_in(digits: Digits) -> tuple[Callable[[], npt.NDArray[np.int64]], Mask
     valid[leap_days] = (leap_years % 4 == 0) & ((leap_years % 100 != 0) | (leap_years % 400 == 0))
 
     def count_days() -> npt.NDArray[np.int64]:
-        # The year begins in March, so that leap days come last (as in temporal.py).
+        # The year begins in March, so that leap days come last (as in `temporal.py`).
         is_early = month <= _FEBRUARY
         march_year = year - is_early
         march_month = month + 12 * is_early
@@ -198,7 +199,7 @@ def _dates_in(digits: Digits) -> tuple[Callable[[], npt.NDArray[np.int64]], Mask
 
 
 def _times_in(digits: Digits, start: int) -> tuple[Callable[[], npt.NDArray[np.int64]], Mask]:
-    """Which cells have a time hh:mm:ss from `start`, and the seconds since midnight of those that do."""
+    """Mark the cells with a time hh:mm:ss from `start`; also returns a function that computes their seconds since midnight."""
     hour, minute, second = (_number_at(digits, start + place, start + place + 1) for place in (0, 3, 6))
     valid = _are_digits(digits, *(start + place for place in (0, 1, 3, 4, 6, 7)))
     valid &= _is_character(digits, start + 2, _COLON) & _is_character(digits, start + 5, _COLON)
@@ -207,7 +208,7 @@ def _times_in(digits: Digits, start: int) -> tuple[Callable[[], npt.NDArray[np.i
 
 
 def _spread(column: Column, rows: Indices, count: Callable[[], npt.NDArray[np.int64]], valid: Mask, scale: int = 1) -> FastResult:
-    """Results for some cells as results for the whole column."""
+    """Expand results for some cells to results for the whole column."""
     if len(rows) == len(column):
         return FastResult(valid, count, valid, scale)
     accepted = np.zeros(len(column), np.bool_)
@@ -225,7 +226,7 @@ def _parse_dates(column: Column) -> FastResult:
     rows = np.flatnonzero(column.sizes == _DATE_SIZE)
     if len(rows) == len(column) and len(rows):
         try:
-            # Strict about digits, dashes and the calendar, and faster; where one cell is wrong it says nothing but no.
+            # Strict about digits, dashes and the calendar, and faster; but one wrong cell makes the whole cast fail.
             days = np.asarray(column.text.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False), np.int64) + _EPOCH
             return FastResult(days >= 1, lambda: days)
         except pa.ArrowInvalid:
@@ -240,7 +241,7 @@ def _parse_times(column: Column) -> FastResult:
 
 
 def _parse_datetimes(column: Column) -> FastResult:
-    """Those without a fraction, and with no zone or a Z."""
+    """Parse datetimes without a fraction, and without a zone or with a Z."""
     sizes = column.sizes
     with_zone = sizes == _DATETIME_SIZE + 1
     if bool(with_zone.any()):

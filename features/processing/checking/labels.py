@@ -1,4 +1,4 @@
-"""Which column belongs to which field, and what is wrong with the labels of the header."""
+"""Match columns with fields, and find problems in the labels of the header."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.descriptors.table_schema import Field, TableSchema
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnMatch:
-    """Columns matched with fields."""
+    """The result of matching columns with fields."""
 
     fields: dict[int, Field] = field(default_factory=dict)
     """The field of each column (from 0) that has one."""
@@ -30,7 +30,7 @@ def printable_label(label: str) -> str:
 
 
 def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
-    """Match as `fieldsMatch` says; without a header by position."""
+    """Match columns with fields as `fieldsMatch` says, or by position if there is no header."""
     if labels is None:
         return ColumnMatch(fields=dict(enumerate(table_schema.fields)))
     header = _Header(labels, header_row or 1)
@@ -40,7 +40,7 @@ def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, heade
 
 
 class _Header:
-    """The labels, and which of them have a problem of their own already."""
+    """The labels of the header, and the problems found in them."""
 
     def __init__(self, labels: Sequence[str], row_number: int) -> None:
         self.labels = [printable_label(label) for label in labels]
@@ -48,25 +48,25 @@ class _Header:
         self._row_number = row_number
         self.findings: list[Finding] = []
         self.first: dict[str, int] = {}
-        """Where each label stands first; blank ones are no labels."""
+        """Index of the first column with each label; blank labels are left out."""
         self.broken: set[int] = set()
         for index, label in enumerate(self.labels):
             if not label.strip():
                 self.add("blank-label", index, "This column has no name in the header.")
             elif label in self.first:
-                self.add("duplicate-label", index, f"The column name {label} is used more than once; it stands first in column {self.first[label] + 1}.")
+                self.add("duplicate-label", index, f"The column name {label} is used more than once; it is first used in column {self.first[label] + 1}.")
             else:
                 self.first[label] = index
         self.broken = {finding.column_number - 1 for finding in self.findings if finding.column_number is not None}
 
     def add(self, error_type: str, index: int, message: str) -> None:
-        """Note a problem with one label."""
+        """Record a problem with one label."""
         label = self.labels[index]
         self._append(error_type, message, raw=self._raw[index], column_number=index + 1, column_name=label if label.strip() else None)
 
     def add_missing(self, name: str, column_number: int | None) -> None:
-        """Note that a label is not there."""
-        self._append("missing-label", f"The column {name} is missing in the header.", raw="", column_number=column_number, column_name=name)
+        """Record that a label is missing."""
+        self._append("missing-label", f"The column {name} is missing from the header.", raw="", column_number=column_number, column_name=name)
 
     def _append(self, error_type: str, message: str, *, raw: str, column_number: int | None, column_name: str | None) -> None:
         self.findings.append(
@@ -107,17 +107,17 @@ def _match_by_name(table_schema: TableSchema, header: _Header) -> dict[int, Fiel
 
 
 def _names_missing(table_schema: TableSchema, header: _Header, *, found: bool) -> list[str]:
-    """Fields that should have a column and have none."""
+    """Return the names of the fields that need a column but have none."""
     if table_schema.fields_match in ("equal", "subset") or (table_schema.fields_match == "partial" and not found):
         needed = [each.name for each in table_schema.fields]
     else:
-        # A column may be left out where it may be empty.
+        # A column may be left out if its cells may be empty.
         needed = [each.name for each in table_schema.fields if each.constraints.required or each.name in table_schema.primary_key]
     return [name for name in needed if name not in header.first]
 
 
 def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
-    """Return what a table without a header has too few or too many of: one error for each cell, as there are no labels to bear it."""
+    """Return the missing and extra cells of a table without a header: one error for each cell, because there are no labels to report."""
     findings: list[Finding] = []
     width, expected = len(chunk.columns), len(table_schema.fields)
     if table_schema.fields_match in ("exact", "equal", "subset"):
@@ -149,7 +149,7 @@ def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
 
 
 def usable_names(labels: Sequence[str]) -> list[str]:
-    """Return a name for the field of each label: the label itself, or a free one where it is blank or was used before."""
+    """Return a field name for each label: the label itself, or an unused name if the label is blank or was used before."""
     printable = [printable_label(label) for label in labels]
     taken = Counter(label for label in printable if label.strip())
     names: list[str] = []

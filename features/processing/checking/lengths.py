@@ -1,4 +1,4 @@
-"""How long values are: what `minLength` and `maxLength` share."""
+"""Lengths of values, for `minLength` and `maxLength`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_BYTES_PER_CHARACTER = 4
 
 
 def describe_length(field: Field, limit: int) -> str:
-    """`3 characters`, `1 item`."""
+    """Describe a length in words: `3 characters`, `1 item`."""
     word = {"string": "character", "object": "property", "geojson": "property"}.get(field.type, "item")
     if limit != 1:
         word = "properties" if word == "property" else f"{word}s"
@@ -26,7 +26,7 @@ def describe_length(field: Field, limit: int) -> str:
 
 
 def count_parts(typed: Typed) -> npt.NDArray[np.int64]:
-    """How many characters, items or properties each value has."""
+    """Count the characters, items or properties of each value; 0 for cells without a value."""
     lengths = np.zeros(len(typed.ok), np.int64)
     rows = np.flatnonzero(typed.ok)
     lengths[rows] = [len(value) for value in typed.values(rows)]
@@ -34,7 +34,7 @@ def count_parts(typed: Typed) -> npt.NDArray[np.int64]:
 
 
 def compare_characters(column: Column, by_bytes: Mask, doubtful: Mask, is_bad: Callable[[npt.NDArray[np.int32]], Mask]) -> Mask:
-    """What the bytes say, where every one is a character; else the characters of the cells in `doubtful` are counted."""
+    """Return `by_bytes` if all cells are ASCII; otherwise judge the cells in `doubtful` again by counting their characters."""
     if not bool(doubtful.any()) or column.is_ascii:
         return by_bytes
     rows = np.flatnonzero(doubtful)

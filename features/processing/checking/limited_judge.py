@@ -1,8 +1,9 @@
-"""Judgements that may take for ever, made in a child process that is ended when one does.
+"""Judge texts in a child process, which is ended if one of them takes too long.
 
-Python's `re` cannot be interrupted by a thread and holds the interpreter's lock, and signals belong to the worker; only a process of its own ends
-for certain. It is started when the first cell needs it, fed in batches, and answers with one byte for each cell, so the cell that hangs is known.
-The limit is CPU time, which the kernel counts and enforces in the child: a busy machine calls nothing slow, and a child that lost its parent ends.
+Python's `re` cannot be interrupted by a thread and holds the interpreter's lock, and signals belong to the worker; only a separate process can be
+ended for certain. It is started when the first cell needs it, fed in batches, and answers with one byte for each cell, so it is known which cell
+hangs. The limit is CPU time, which the kernel counts and enforces in the child: a busy machine makes no cell count as slow, and a child that has
+lost its parent ends.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from typing import Any
 CELL_LIMIT_S = 1.0
 """CPU time for one cell."""
 MAX_TOO_SLOW = 10
-"""After that many cells past the limit the rest of the column counts as too slow unread: a column costs 10 s at most."""
+"""After this many cells have exceeded the limit, the rest of the column counts as too slow without being judged: a column costs at most 10 s."""
 _ANSWER_LIMIT_S = 60.0
-"""Time in which at least one answer must come, should the child be stopped instead of ended."""
+"""Time within which at least one answer must come, in case the child is stopped instead of ended."""
 _BATCH_BYTES = 2**20
 _READ_BYTES = 2**16
 
 
 class Verdict(IntEnum):
-    """What can be said of one cell."""
+    """The verdict on one cell."""
 
     BAD = 0
     GOOD = 1
@@ -44,7 +45,7 @@ class LimitedJudge:
         self._too_slow = 0
 
     def judge(self, texts: Sequence[str]) -> list[Verdict]:
-        """One verdict for each text, in their order."""
+        """Return one verdict for each text, in order."""
         verdicts: list[Verdict] = []
         while len(verdicts) < len(texts):
             if self._too_slow >= MAX_TOO_SLOW:
@@ -68,7 +69,7 @@ class LimitedJudge:
             self._process = None
 
     def _judge_batch(self, texts: Sequence[str]) -> list[Verdict]:
-        """Verdicts for the first of `texts`, at least one: up to the end or to the one that took too long."""
+        """Return verdicts for the first of `texts`, at least one: up to the end, or up to and including the text that took too long."""
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -87,7 +88,7 @@ class LimitedJudge:
             ready, _, _ = select.select([descriptor], [], [], _ANSWER_LIMIT_S)
             received = os.read(descriptor, _READ_BYTES) if ready else b""
             if not received:
-                # The child ended on this cell: too slow, or no memory or stack for it. It cannot be judged in either case.
+                # The child ended at this cell: it was too slow, or needed too much memory or stack. The cell cannot be judged in either case.
                 break
             answers += received
         return answers
@@ -95,7 +96,7 @@ class LimitedJudge:
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")}
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no text of the user's
+            self._process = subprocess.Popen(  # noqa: S603 - the same interpreter and a fixed program, without text from the user
                 [sys.executable, "-I", "-c", _CHILD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -119,7 +120,7 @@ def _write_message(descriptor: int, message: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-# The child's whole program. It ends with its parent: a closed pipe ends it between cells, SIGPROF within one.
+# The complete program of the child. It ends with its parent: a closed pipe ends it between cells, SIGPROF within a cell.
 _CHILD = r"""
 import json, os, resource, signal, struct, warnings
 def read(size):

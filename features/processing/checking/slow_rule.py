@@ -1,4 +1,4 @@
-"""A rule whose cost the uploader chooses (`pattern`, `jsonSchema`): each distinct text is judged in a child process under a time limit."""
+"""Rule whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under a time limit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.processing.column import Column, Indices, Mask
 
 
 class SlowRule:
-    """One judge in its child process, and which cells of the last column it could not judge in time."""
+    """A judge in a child process, and the cells of the last column that it could not judge in time."""
 
     def __init__(self, kind: str, argument: Any, message: str, too_slow: str) -> None:  # noqa: ANN401 - JSON
         self._judge = LimitedJudge(kind, argument)
@@ -36,7 +36,7 @@ class SlowRule:
         return bad
 
     def messages(self, column: Column, rows: Indices) -> str | Sequence[str]:
-        """What to say of cells that `find_bad` marked last."""
+        """Return the messages for cells that the last call of `find_bad` marked: one for all of them, or one for each."""
         if self._column is not column or not bool(self._late[rows].any()):
             return self._message
         return [self._too_slow if is_late else self._message for is_late in self._late[rows].tolist()]

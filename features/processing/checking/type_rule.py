@@ -1,6 +1,6 @@
-"""Which cells are values of their field's type: a fast parser looks at the bytes of the whole column, the exact parser decides all other cells.
+"""Decide which cells are values of their field's type: a fast parser examines the bytes of the whole column, the exact parser decides the rest.
 
-The parser (`shared.descriptors.table_schema.value_parser`) is the truth. A fast parser may only accept what the parser accepts, and leaves the rest to it.
+The exact parser (`shared.descriptors.table_schema.value_parser`) is authoritative. A fast parser may accept only cells that it accepts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from features.processing.column import Column, Indices, Mask, Memo
 from shared.descriptors.table_schema import Field, NotOfTypeError, identity_of, value_parser
 
 NOT_A_VALUE = object()
-"""What stands for the logical value of a cell that has none."""
+"""Placeholder for the logical value of a cell that has none."""
 
 MESSAGES = {
     "integer": "This value must be a whole number.",
@@ -61,12 +61,12 @@ _PLURALS = {
 
 
 def is_compared_as_text(field: Field) -> bool:
-    """Whether two values of the field are equal just if their texts are."""
+    """Whether two values of the field are equal if and only if their texts are equal."""
     return field.type in ("string", "any") and field.format != "uuid"
 
 
 class Typed:
-    """A column after its type was judged: which cells have a logical value, and the value itself for whoever asks."""
+    """A column after its type was checked: which cells have a logical value, and these values on demand."""
 
     def __init__(self, column: Column, ok: Mask, fast: FastResult, parse: Memo) -> None:
         self.column = column
@@ -77,7 +77,7 @@ class Typed:
 
     @property
     def scale(self) -> int:
-        """What `numbers` are multiplied with."""
+        """The factor by which `numbers` are multiplied."""
         return self._fast.scale
 
     @property
@@ -88,7 +88,7 @@ class Typed:
 
     @property
     def numbers(self) -> npt.NDArray[np.int64]:
-        """Exact logical values times `scale` where `numbered`."""
+        """Exact logical values times `scale`, for the cells in `numbered`."""
         if self._numbers is None:
             assert self._fast.numbers is not None
             self._numbers = self._fast.numbers()
@@ -96,12 +96,12 @@ class Typed:
 
     @property
     def accepted(self) -> Mask:
-        """Cells that the fast parser took for values."""
+        """Cells with a value that the fast parser accepted."""
         return self._fast.accepted & self.ok
 
     @cached_property
     def floats(self) -> npt.NDArray[np.float64]:
-        """The nearest float64 of each cell in `accepted`; for numbers that were looked at."""
+        """The nearest float64 of each cell in `accepted`; for number fields only."""
         if self._fast.floats is not None:
             return self._fast.floats
         rows = self.accepted
@@ -109,16 +109,16 @@ class Typed:
         return np.asarray(text.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
     def values(self, rows: Indices) -> Iterator[Any]:
-        """Logical values of cells that are `ok`, one at a time."""
+        """Yield the logical values of cells that are `ok`, one at a time."""
         return self._parse.of_rows(self.column, rows)
 
     def identities(self, rows: Indices) -> list[Hashable]:
-        """The identities of values that are `ok`: equal if the values are equal, of whatever type."""
+        """Return the identities of values that are `ok`: equal if the values are equal, whatever their type."""
         return [identity_of(value) for value in self.values(rows)]
 
 
 class TypeRule:
-    """Judges the columns of one field."""
+    """Checks the type of the columns of one field."""
 
     def __init__(self, field: Field) -> None:
         self.field = field
@@ -135,16 +135,16 @@ class TypeRule:
         self._parse = Memo(parse)
 
     def parse_fast(self, column: Column) -> FastResult:
-        """Take the fast parser, which knows nothing of missing values."""
+        """Run the fast parser, which knows nothing about missing values; without one, no cell is accepted."""
         return self._fast_parse(column) if self._fast_parse is not None else FastResult(np.zeros(len(column), np.bool_))
 
     def judge(self, column: Column, candidates: Mask, fast: FastResult | None = None) -> Typed:
-        """Say which of the cells in `candidates` are values."""
+        """Determine which of the cells in `candidates` are values."""
         fast = self.parse_fast(column) if fast is None else fast
         ok = fast.accepted & candidates
         doubtful = np.flatnonzero(candidates & ~fast.accepted)
         if len(doubtful):
-            # Wrong values repeat themselves: each one is parsed once.
+            # Wrong values often repeat: each distinct text is parsed once.
             texts = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
             good = np.array([value is not NOT_A_VALUE for value in self._parse.of_texts(texts.dictionary.to_pylist())], np.bool_)
             ok[doubtful] = good[texts.indices.to_numpy(zero_copy_only=False)]
@@ -152,7 +152,7 @@ class TypeRule:
 
 
 def describe_type_error(field: Field) -> str:
-    """One plain sentence that says what a value of the field must be."""
+    """Return one plain sentence that says what a value of the field must be."""
     if (field.type, field.format) in _FORMAT_MESSAGES:
         return _FORMAT_MESSAGES[field.type, field.format]
     if field.type in ("date", "time", "datetime"):

@@ -1,4 +1,4 @@
-"""A rule that refuses a key that an earlier row has: `primaryKey` and `uniqueKeys`."""
+"""Rule that rejects keys that an earlier row already has, for `primaryKey` and `uniqueKeys`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.descriptors.table_schema import TableSchema
 
 
 class UniqueKeyRule:
-    """The keys of the rows read so far; a primary key must be complete as well."""
+    """Compares keys with those of all earlier rows; a primary key must also be complete."""
 
     def __init__(self, table_schema: TableSchema, names: tuple[str, ...], context: CheckContext, *, is_primary: bool) -> None:
         fields = {field.name: field for field in table_schema.fields}
@@ -44,7 +44,7 @@ class UniqueKeyRule:
         return findings
 
     def finish(self) -> Iterator[LateFinding]:
-        """Everything was known in its chunk."""
+        """Yield nothing: all errors are found in their chunk."""
         return iter(())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""PackedKeys of logical values: equal if the values are equal."""
+"""Keys of logical values: equal if the values are equal."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _INT64_END = 2**63
 
 
 def make_row_keys(chunk: TypedChunk, fields: Sequence[Field], rows: Indices, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
-    """Return one key for each of some rows, all of whose parts are values."""
+    """Return one key for each of some rows; all parts of these keys must be values."""
     return space.combined_keys([make_keys(chunk.columns[field.name], rows, field, space, as_text=as_text) for field in fields])
 
 
 def make_keys(typed: Typed, rows: Indices, field: Field, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
-    """Return keys of some values, equal where the logical values are; with `as_text` where the texts are."""
+    """Return the keys of some values: equal if the logical values are equal, or with `as_text` if the texts are equal."""
     if as_text or is_compared_as_text(field):
         return space.text_keys(typed.column, rows)
     numbered = typed.numbered[rows]
@@ -49,7 +49,7 @@ def make_keys(typed: Typed, rows: Indices, field: Field, space: KeySpace, *, as_
 
 
 def _whole_number(value: object, scale: int) -> int | None:
-    """`value * scale` where that is a whole number of 64 bits, as the fast parser has it."""
+    """Return `value * scale` if that is a whole number of 64 bits, like the numbers of the fast parser; else None."""
     if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _INT64_DIGITS:
         scaled = value * scale
         value, scale = (int(scaled), 1) if scaled == scaled.to_integral_value() else (value, scale)
@@ -59,7 +59,7 @@ def _whole_number(value: object, scale: int) -> int | None:
 
 
 def _canonical(value: object) -> object:
-    """Something whose repr is the same for equal identities."""
+    """Return an object whose `repr` is the same for equal identities."""
     if isinstance(value, Decimal):
         sign, digits, exponent = value.as_tuple()
         text = "".join(map(str, digits)).lstrip("0")

@@ -1,4 +1,4 @@
-"""A rule that allows only listed values: `enum` and `categories`."""
+"""Rule that allows only listed values, for `enum` and `categories`."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _SHOWN_VALUES = 10
 
 
 def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule | None:
-    """The rule for the values in `given`; None if there is no list."""
+    """Build the rule that allows the values in `given`; None if there is no list."""
     if given is None:
         return None
     allowed = frozenset(identity_of(constraint_value(field, item)) for item in given)
     texts = [item if isinstance(item, str) else json.dumps(item) for item in given]
     message = f"This value must be one of {_list_values(texts)}."
     is_text = is_compared_as_text(field)
-    # Text that is allowed as it stands; text of other types may say the same value in other words (01 for 1).
+    # Texts that are allowed as they are; for types other than text the same value may be written differently (01 for 1).
     known = texts if is_text or field.type in ("integer", "number") else [item for item in given if isinstance(item, str)]
     value_set = TextSet(known)
 

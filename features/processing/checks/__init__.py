@@ -1,8 +1,8 @@
-'''Checks: is what stands in the cells right? Pure functions over columns of one chunk.
+'''Checks of cells and rows: pure functions over the columns of one chunk.
 
-A check is one small file in this folder; it is found by itself, and nothing else is edited. The whole of one:
+A check is one small file in this folder; it is found automatically, and nothing else needs to be edited. A complete example:
 
-    """Refuses cells that begin or end with white space, where a field asks for it with `"trimmed": true`."""
+    """Refuses cells that begin or end with white space, if a field asks for it with `"trimmed": true`."""
 
     import pyarrow.compute as pc
 
@@ -19,7 +19,8 @@ A check is one small file in this folder; it is found by itself, and nothing els
             find_bad=lambda column: as_mask(pc.not_equal(column.text, pc.utf8_trim_whitespace(column.text))),
         )
 
-`build` runs once for each field and says None where it has nothing to do; `find_bad` runs once for each chunk and marks bad cells. Cells that are
-missing, of the wrong type or already in error are left out by the caller, so every cell gets one error at most. The order of the checks is
-`registry.ERROR_ORDER`, then the name. A rule over whole rows is a `row_check`, made the same way (keys.py).
+`build` runs once for each field and returns None if it has nothing to check; `find_bad` runs once for each chunk and marks bad cells. The caller
+leaves out cells that are missing, of the wrong type or already in error, so every cell gets at most one error. Checks run in the order of
+`ERROR_ORDER` in `checking/declarations.py`, then by name. A rule that spans the columns of a row is declared in the same way with
+`row_check`, and a rule about keys with `key_check` (see `unique_key.py`).
 '''

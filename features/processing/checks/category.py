@@ -9,6 +9,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("category", error_type="category-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are none of the field's categories."""
+    """Reject values that are not one of the categories of the field."""
     del context
     return build_list_rule(field, field.categories)

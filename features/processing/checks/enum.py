@@ -9,6 +9,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("enum", error_type="enum-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are not in the list."""
+    """Reject values that are not in the list."""
     del context
     return build_list_rule(field, field.constraints.enum)

@@ -11,6 +11,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("exclusive_maximum", error_type="exclusive-maximum-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are not below the limit."""
+    """Reject values that are not below the limit."""
     del context
     return build_bound_rule(field, field.constraints.exclusive_maximum, operator.lt, "less than")

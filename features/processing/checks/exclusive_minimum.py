@@ -11,6 +11,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("exclusive_minimum", error_type="exclusive-minimum-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are not above the limit."""
+    """Reject values that are not above the limit."""
     del context
     return build_bound_rule(field, field.constraints.exclusive_minimum, operator.gt, "more than")

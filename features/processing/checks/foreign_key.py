@@ -1,4 +1,4 @@
-"""Foreign keys to the same file: known for certain only after the last row, so what is open waits on disk."""
+"""`foreignKeys` within the same file: they are only settled after the last row, so rows whose key was not found yet wait, on disk if there are many."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SPOOL_BYTES = 2**22
 
 @key_check("foreign_key", error_type="foreign-key-error")
 def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]:
-    """Refuse rows whose key stands nowhere in the fields that it refers to; keys with an empty part refer to nothing."""
+    """Reject rows whose key does not occur in the fields that it refers to; keys with an empty part refer to nothing."""
     return [_ForeignKeyRule(table_schema, key, context) for key in table_schema.foreign_keys]
 
 
@@ -31,14 +31,14 @@ class _ForeignKeyRule:
         fields = {field.name: field for field in table_schema.fields}
         self._fields = [fields[name] for name in key.fields]
         self._reference_fields = [fields[name] for name in key.reference_fields]
-        # Values of different types are never equal; their texts can be.
+        # Values of different types are never equal, but their texts can be.
         self._as_text = any(mine.type != theirs.type or mine.format != theirs.format for mine, theirs in zip(self._fields, self._reference_fields, strict=True))
         self._keys = context.keys
         self._known = context.keys.create_set()
         directory = context.limits.spill_dir
         self._waiting: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, prefix="rows-", dir=str(directory) if directory is not None else None)  # noqa: SIM115 - closed by close()
         mine, theirs = ", ".join(key.fields), ", ".join(key.reference_fields)
-        self._message = f"The value in {mine} must be one that stands in {theirs} of this file."
+        self._message = f"The value in {mine} must also occur in {theirs} of this file."
 
     def find_bad(self, chunk: TypedChunk) -> list[RowFinding]:
         if any(field.name not in chunk.columns for field in (*self._fields, *self._reference_fields)):

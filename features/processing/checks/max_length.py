@@ -1,4 +1,4 @@
-"""`maxLength`: a value must have at most so many characters, items or properties."""
+"""`maxLength`: a value must have at most a given number of characters, items or properties."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.descriptors.table_schema import Field
 
 @column_check("max_length", error_type="max-length-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are too long."""
+    """Reject values that are too long."""
     del context
     limit = field.constraints.max_length
     if limit is None:

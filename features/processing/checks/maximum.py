@@ -11,6 +11,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("maximum", error_type="maximum-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values above the limit."""
+    """Reject values above the limit."""
     del context
     return build_bound_rule(field, field.constraints.maximum, operator.le, "at most")

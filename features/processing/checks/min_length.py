@@ -1,4 +1,4 @@
-"""`minLength`: a value must have at least so many characters, items or properties."""
+"""`minLength`: a value must have at least a given number of characters, items or properties."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.descriptors.table_schema import Field
 
 @column_check("min_length", error_type="min-length-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that are too short."""
+    """Reject values that are too short."""
     del context
     limit = field.constraints.min_length
     if limit is None:
@@ -20,7 +20,7 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     def find_bad(typed: Typed) -> Mask:
         if field.type != "string":
             return count_parts(typed) < limit
-        # A character is one to four bytes.
+        # A character takes one to four bytes.
         sizes = typed.column.sizes
         bad: Mask = sizes < limit
         return compare_characters(typed.column, bad, (sizes >= limit) & (sizes < limit * MAX_BYTES_PER_CHARACTER), lambda length: length < limit)

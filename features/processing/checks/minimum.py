@@ -11,6 +11,6 @@ from shared.descriptors.table_schema import Field
 
 @column_check("minimum", error_type="minimum-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values below the limit."""
+    """Reject values below the limit."""
     del context
     return build_bound_rule(field, field.constraints.minimum, operator.ge, "at least")

@@ -1,4 +1,4 @@
-"""`pattern`: a value must match a regular expression as a whole; by RE2 if it can, else in a child process under a time limit."""
+"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under a time limit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
 
 _LINE_FEED = 10
-# White space for Python's \s and not for RE2's.
+# White space for \s in Python but not in RE2.
 _ODD_SPACES = (0x0B, 0x1C, 0x1D, 0x1E, 0x1F)
 _SHOWN_PATTERN = 200
 
 
 @column_check("pattern", error_type="pattern-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that the pattern does not match as a whole."""
+    """Reject values that the pattern does not match as a whole."""
     del context
     pattern = field.constraints.pattern
     if pattern is None:
@@ -58,15 +58,15 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
 
 
 class _LinesRule:
-    """A pattern held against all cells of a column at once: two thirds of the time of one search for each cell."""
+    """Matches a pattern against all cells of a column at once, in two thirds of the time of one search for each cell."""
 
     def __init__(self, re2_lines: str | None) -> None:
         self._re2_lines = re2_lines
         self.were_good = True
-        """Every cell of the column before matched; where one does not, the answer is no good and its time lost."""
+        """Whether every cell of the previous column matched; if one cell does not, matching all at once tells nothing and its time is wasted."""
 
     def all_match(self, column: Column) -> bool:
-        """Whether every cell matches; False also where it was not tried."""
+        """Whether every cell matches; False also if this was not tried."""
         if self._re2_lines is None or not self.were_good or not len(column) or column.text.null_count or _LINE_FEED in column.data:
             return False
         whole = pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(column)], pa.int32()), column.text), "\n")
@@ -81,7 +81,7 @@ def _cells_with(column: Column, is_wanted: Mask) -> Mask:
 
 def _cells_with_odd_bytes(column: Column) -> Mask:
     data = column.data
-    is_odd = data >= 0x80  # noqa: PLR2004 - beyond ASCII
+    is_odd = data >= 0x80  # noqa: PLR2004 - not ASCII
     if len(data) and int(data.min()) < 0x20:  # noqa: PLR2004 - control characters are rare
         is_odd |= np.isin(data, _ODD_SPACES)
     return _cells_with(column, is_odd)

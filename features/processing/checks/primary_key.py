@@ -1,4 +1,4 @@
-"""`primaryKey`: a row's key must be complete, and unlike that of every earlier row."""
+"""`primaryKey`: the key of a row must be complete, and differ from that of every earlier row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.descriptors.table_schema import TableSchema
 
 @key_check("primary_key", error_type="primary-key-error")
 def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]:
-    """Refuse rows whose primary key is not complete, or that an earlier row has already."""
+    """Reject rows whose primary key is incomplete, or the same as that of an earlier row."""
     if not table_schema.primary_key:
         return []
     return [UniqueKeyRule(table_schema, table_schema.primary_key, context, is_primary=True)]

@@ -1,4 +1,4 @@
-"""`unique`: a value must not stand in an earlier row too."""
+"""`unique`: a value must not occur in an earlier row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.descriptors.table_schema import Field
 
 @column_check("unique", error_type="unique-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
-    """Refuse values that an earlier row has already; empty cells are not compared."""
+    """Reject values that an earlier row already has; empty cells are not compared."""
     if not field.constraints.unique:
         return None
     key_set = context.keys.create_set()

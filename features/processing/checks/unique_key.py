@@ -1,4 +1,4 @@
-"""`uniqueKeys`: a combination of values must not stand in an earlier row too."""
+"""`uniqueKeys`: a combination of values must not occur in an earlier row."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from shared.descriptors.table_schema import TableSchema
 
 @key_check("unique_key", error_type="unique-key-error")
 def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]:
-    """Refuse rows whose unique key an earlier row has already; keys with an empty part are not compared."""
+    """Reject rows whose unique key an earlier row already has; keys with an empty part are not compared."""
     return [UniqueKeyRule(table_schema, key, context, is_primary=False) for key in table_schema.unique_keys]

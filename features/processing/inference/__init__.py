@@ -1,1 +1,1 @@
-"""Infers a Table Schema for a file that came without one."""
+"""Infer a Table Schema for a file that came without one."""

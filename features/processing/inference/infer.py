@@ -1,7 +1,7 @@
-"""The schema of a table that came without one: what most of a column's values are is what all of them should be.
+"""Infer the schema of a table that came without one: the type that most values of a column have is taken as the type of all.
 
-A column is of a type where at least 90 % of its non-empty values are, or all but one of 3 to 10 values; with fewer than 3 values all must be.
-The types are tried from the narrowest on; values with a leading zero (00123) make a column of text, since they are codes and not quantities.
+A column has a type if at least 90 % of its non-empty values have it, or all but one of 3 to 10 values; with fewer than 3 values all must have it.
+The types are tried from the narrowest on; values with a leading zero (00123) do not count as numbers, since they are codes and not quantities.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _SCHEMA_URL = "https://datapackage.org/profiles/2.0/tableschema.json"
 
 
 def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) -> TableSchema:
-    """Return a schema for the first rows of a table; more than 10,000 are not looked at. Raises `FileUnreadable` for a table that is too wide.
+    """Return a schema for a table from its first rows, at most 10,000. Raises `FileUnreadable` if the table has too many columns.
 
-    Its names are the labels; blank and repeated labels get free ones, so that it can be sent again and finds the same errors.
+    The labels become the field names; blank and repeated labels are replaced by unused names, so that the schema can be sent again and finds the
+    same errors.
     """
     width = max([len(labels or ()), *(len(chunk.columns) for chunk in chunks)])
     if width > MAX_FIELDS:
@@ -65,7 +66,7 @@ def _infer_type(column: Column, filled: Mask) -> str:
 
 
 def _is_of_type(values: Column, type_name: str) -> bool:
-    """Whether most values are of a type; stops where they cannot be any more."""
+    """Whether most values are of a type; stops as soon as that is impossible."""
     rule = TypeRule(Field(name="", type=type_name))
     wrong = 0
     for start in range(0, len(values), _PIECE_ROWS):

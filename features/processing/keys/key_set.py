@@ -1,11 +1,11 @@
 """Sets of keys over a whole file: exact, vectorised, in bounded memory.
 
-A key is 128 bits: a whole number or a text of up to 15 bytes as it is, anything longer as a BLAKE2b hash of 120 bits with a secret of its own for
-each run. So equal keys are equal values for certain where values are short; for long ones two different values are taken for equal with a
-probability below 1e-18 for a billion rows, and nobody can prepare a file in which that happens.
+A key has 128 bits: a whole number or a text of up to 15 bytes is stored as it is, anything else as a BLAKE2b hash of 120 bits, keyed with a secret
+that is new for each run. So for short values equal keys mean equal values for certain; for others the probability that two different values are
+taken for equal is below 1e-18 for a billion rows, and nobody can prepare a file in which that happens.
 
-PackedKeys are kept as sorted runs that are merged as they grow. Past a budget that all sets of one file share, the largest set goes to a file of its
-own (64 KB blocks, found through one key in memory for each); a Bloom filter in memory keeps new keys from being looked up there.
+Keys are kept as sorted runs that are merged as they grow. When the sets of one file together exceed their shared budget, the largest set moves to a
+file of its own (in blocks of 64 KB, each found through one key in memory); a Bloom filter in memory avoids looking up new keys there.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ class KeySpace:
     sets: list[KeySet] = field(default_factory=list)
 
     def create_set(self) -> KeySet:
-        """Make an empty set."""
+        """Create an empty set."""
         result = KeySet(self)
         self.sets.append(result)
         return result
 
     def number_keys(self, numbers: npt.NDArray[np.int64]) -> PackedKeys:
-        """Return keys of whole numbers; never equal to keys of texts."""
+        """Return the keys of whole numbers, which never equal keys of texts."""
         return _tagged(numbers)
 
     def text_keys(self, column: Column, rows: Indices) -> PackedKeys:
-        """Return keys of the texts of some cells."""
+        """Return the keys of the texts of some cells."""
         keys = empty_keys(len(rows))
         sizes = column.sizes[rows].astype(np.int64)
         short = sizes <= _SHORT_BYTES
-        # Eight bytes read at any place need eight bytes behind the last cell.
+        # Eight bytes are read at any position, so there must be eight bytes after the last cell.
         data = np.concatenate([column.data, np.zeros(16, np.uint8)])
         windows = np.lib.stride_tricks.sliding_window_view(data, 8)
         starts = column.starts[rows].astype(np.int64)
@@ -73,13 +73,13 @@ class KeySpace:
         return keys
 
     def value_keys(self, identities: Iterable[object], count: int) -> PackedKeys:
-        """Return keys of any identities, by their text."""
+        """Return the keys of identities of any type, by their `repr`."""
         keys = empty_keys(count)
         self._hash_into(keys, np.arange(count), (repr(identity).encode("utf-8", "surrogatepass") for identity in identities))
         return keys
 
     def combined_keys(self, parts: list[PackedKeys]) -> PackedKeys:
-        """Return one key for each row of several keys."""
+        """Combine several keys of each row into one key."""
         if len(parts) == 1:
             return parts[0]
         words = np.stack([word for part in parts for word in part], axis=1)
@@ -90,7 +90,7 @@ class KeySpace:
         return keys
 
     def keep_budget(self) -> None:
-        """Send the largest sets to disk until the rest is within the budget."""
+        """Move the largest sets to disk until the rest is within the budget."""
         while sum(each.memory_bytes for each in self.sets) > self.limits.spill_threshold_bytes:
             largest = max(self.sets, key=lambda each: each.memory_bytes)
             if not largest.memory_bytes:
@@ -111,25 +111,25 @@ class KeySpace:
 
 
 class KeySet:
-    """PackedKeys that were seen."""
+    """The set of keys seen so far."""
 
     def __init__(self, space: KeySpace) -> None:
         self._space = space
         self._rising = RisingNumbers()
-        """Numbers that were above all before them."""
+        """Numbers that were greater than all numbers before them."""
         self._numbers: list[Words] = []
-        """The other numbers in sorted runs; all are ordered as signed numbers."""
+        """The other numbers in sorted runs, ordered as signed numbers."""
         self._pairs: list[PackedKeys] = []
         self._spilled: list[SpilledRun] = []
         self._bloom: Bloom | None = None
 
     @property
     def memory_bytes(self) -> int:
-        """What could be given back by `spill`."""
+        """Bytes of memory that `spill` would release."""
         return self._rising.memory_bytes + sum(run.nbytes for run in self._numbers) + sum(run.high.nbytes * 2 for run in self._pairs)
 
     def contains(self, keys: PackedKeys) -> Mask:
-        """Which keys are in the set."""
+        """Mark the keys that are in the set."""
         found = np.zeros(len(keys.high), np.bool_)
         is_number = keys.high == _NUMBER_TAG
         numbers = np.flatnonzero(is_number)
@@ -149,10 +149,10 @@ class KeySet:
         return found
 
     def add(self, keys: PackedKeys) -> Mask:
-        """Put the keys into the set, in their order, and say which were there before (also earlier among them)."""
+        """Add the keys in order, and mark those that were already in the set or occur earlier among `keys`."""
         rising = self._find_rising(keys)
         seen = np.zeros(len(keys.low), np.bool_)
-        # What rises is above all before it, so no other key equals one that rises later: those come in first.
+        # A rising number is greater than all keys before it, so no earlier key equals it: the rising ones can be added first.
         self._rising.add(keys.low[rising].view(np.int64))
         rest = np.flatnonzero(~rising)
         if len(rest):
@@ -167,7 +167,7 @@ class KeySet:
         fresh = keys.take(order[~seen[order]])
         is_number = fresh.high == _NUMBER_TAG
         if bool(is_number.any()):
-            # A view: the words of negative numbers sort last, so the order is made again for signed numbers.
+            # As unsigned words negative numbers sort last, so the numbers are sorted again as signed ones.
             _push_numbers(self._numbers, np.sort(fresh.low[is_number].view(np.int64)))
         if not bool(is_number.all()):
             pairs = scatter(fresh.take(~is_number))
@@ -175,7 +175,7 @@ class KeySet:
         return seen
 
     def _find_rising(self, keys: PackedKeys) -> Mask:
-        """Which keys are numbers above all numbers in the set and before them: they cannot be repeated."""
+        """Mark the numbers that are greater than all numbers in the set and before them: they cannot be repeats."""
         if self._spilled or not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
             return np.zeros(len(keys.low), np.bool_)
         numbers = keys.low.view(np.int64)
@@ -190,16 +190,16 @@ class KeySet:
         return rising
 
     def spill(self) -> None:
-        """Move what is in memory to disk."""
+        """Move the keys in memory to disk."""
         runs = [_tagged(run) for run in self._numbers]
-        # The same step leads back, since it changes one word by a function of the other.
+        # `scatter` also undoes itself, since it changes one word by a function of the other.
         runs += [scatter(run) for run in self._pairs]
         if self._bloom is None:
             self._bloom = Bloom(max(self._space.limits.spill_threshold_bytes // (4 * len(self._space.sets)), _MIN_BLOOM_BYTES))
         if runs:
             keys = PackedKeys(np.concatenate([run.high for run in runs]), np.concatenate([run.low for run in runs]))
             self._spill_sorted([keys.take(np.lexsort((keys.low, keys.high)))])
-        # In the order of their words, as it is kept on disk, negative numbers come last.
+        # Keys on disk are ordered as unsigned words, so negative numbers come last.
         self._spill_sorted(
             _tagged(part) for negative in (False, True) for numbers in self._rising.pieces(_PIECE_KEYS) if len(part := numbers[(numbers < 0) == negative])
         )
@@ -231,7 +231,7 @@ class KeySet:
 
 
 def _sort_and_mark(keys: PackedKeys) -> tuple[Indices, Mask]:
-    """The order of the keys, and which of them stand earlier among them already."""
+    """Return the sort order of the keys, and a mask of those that occur earlier among them."""
     if bool((keys.high == _NUMBER_TAG).all()):
         order = np.argsort(keys.low, kind="stable")
     else:

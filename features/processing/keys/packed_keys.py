@@ -1,4 +1,4 @@
-"""PackedKeys as two words of 64 bits, a key for each row; how they are ordered, and found in what is sorted."""
+"""Keys as two words of 64 bits each, one key for each row; how to sort them, and find them in sorted runs."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class PackedKeys(NamedTuple):
     low: Words
 
     def take(self, rows: Indices | Mask) -> PackedKeys:
-        """Some of the keys."""
+        """Select some of the keys."""
         return PackedKeys(self.high[rows], self.low[rows])
 
 
 def empty_keys(size: int) -> PackedKeys:
-    """Room for keys."""
+    """Create `size` keys that are all zero."""
     return PackedKeys(np.zeros(size, np.uint64), np.zeros(size, np.uint64))
 
 
 def scatter(keys: PackedKeys) -> PackedKeys:
-    """Spread the first word over all its values, so that it alone decides nearly every comparison; it undoes itself."""
+    """Mix the low word into the high word, so that the high word alone decides nearly every comparison; a second call undoes it."""
     mixed = keys.low * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     mixed *= np.uint64(0xBF58476D1CE4E5B9)
@@ -37,7 +37,7 @@ def scatter(keys: PackedKeys) -> PackedKeys:
 
 
 def order_of(keys: PackedKeys) -> Indices:
-    """The order by both words; equal keys stay in the order in which they came."""
+    """Return the sort order by both words; equal keys keep their order."""
     order = np.argsort(keys.high, kind="stable")
     high, low = keys.high[order], keys.low[order]
     if bool(((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any()):
@@ -46,13 +46,13 @@ def order_of(keys: PackedKeys) -> Indices:
 
 
 def search_pairs(run: PackedKeys, keys: PackedKeys) -> Mask:
-    """Which keys stand in a run that is sorted by both words."""
+    """Mark the keys that occur in `run`, which is sorted by both words."""
     left = np.searchsorted(run.high, keys.high, side="left")
     right = np.searchsorted(run.high, keys.high, side="right")
     found = np.zeros(len(keys.high), np.bool_)
     single = right - left == 1
     found[single] = run.low[left[single]] == keys.low[single]
-    # Texts of one length with the same bytes from the ninth on: a binary search of each in its own stretch, all at once.
+    # Texts of one length with the same bytes from the ninth on share a high word: each is found by binary search in its stretch, all at once.
     several = np.flatnonzero(right - left > 1)
     low_end, high_end = left[several], right[several]
     wanted = keys.low[several]

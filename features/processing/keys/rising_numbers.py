@@ -1,4 +1,4 @@
-"""A set of whole numbers to which only larger ones are added: the keys of most files, in memory that does not grow with a sequence without gaps."""
+"""A set of whole numbers to which only larger ones are added, as are the keys of most files; a sequence without gaps takes constant memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEW = 256
 
 
 class RisingNumbers:
-    """Stretches of numbers that follow each other by one, each kept as its first and its last number: 16 bytes."""
+    """Stretches of consecutive numbers, each stored as its first and last number in 16 bytes."""
 
     def __init__(self) -> None:
         self._firsts: Numbers = np.empty(_FEW, np.int64)
@@ -24,16 +24,16 @@ class RisingNumbers:
 
     @property
     def memory_bytes(self) -> int:
-        """What the stretches take."""
+        """Bytes of memory that the stretches take."""
         return self._firsts.nbytes + self._lasts.nbytes if self._count else 0
 
     @property
     def highest(self) -> int | None:
-        """The largest number; None in an empty set."""
+        """The largest number; None if the set is empty."""
         return int(self._lasts[self._count - 1]) if self._count else None
 
     def add(self, numbers: Numbers) -> None:
-        """Put ascending numbers into the set, all of them above `highest`."""
+        """Add ascending numbers, all of them greater than `highest`."""
         if not len(numbers):
             return
         gaps = np.flatnonzero(numbers[1:] - 1 != numbers[:-1])
@@ -49,7 +49,7 @@ class RisingNumbers:
         self._count = end
 
     def contains(self, numbers: Numbers) -> Mask:
-        """Which numbers are in the set."""
+        """Mark the numbers that are in the set."""
         if not self._count:
             return np.zeros(len(numbers), np.bool_)
         places = np.searchsorted(self._firsts[: self._count], numbers, side="right") - 1
@@ -57,7 +57,7 @@ class RisingNumbers:
         return found
 
     def pieces(self, most: int) -> Iterator[Numbers]:
-        """All numbers in ascending order, `most` at a time."""
+        """Yield all numbers in ascending order, at most `most` at a time."""
         waiting: list[Numbers] = []
         room = most
         for first, last in zip(self._firsts[: self._count].tolist(), self._lasts[: self._count].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""PackedKeys on disk: sorted, in a file of 64 KB blocks that are found through one key in memory for each, behind a Bloom filter."""
+"""Keys on disk: sorted runs in blocks of 64 KB, each found through one key in memory, and a Bloom filter in front of them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _KEY_BYTES = 16
 
 
 class Bloom:
-    """May a key be on disk? False answers are certain."""
+    """Bloom filter that tells whether a key may be on disk; a negative answer is certain."""
 
     def __init__(self, size_bytes: int) -> None:
         self._bits = np.zeros(1 << (size_bytes - 1).bit_length(), np.uint8)
         self._mask = np.uint64(len(self._bits) * 8 - 1)
 
     def add(self, keys: PackedKeys) -> None:
-        """Note that the keys are on disk."""
+        """Record that the keys are on disk."""
         for place in self._places(keys):
             np.bitwise_or.at(self._bits, place >> np.uint64(3), (np.uint64(1) << (place & np.uint64(7))).astype(np.uint8))
 
     def may_contain(self, keys: PackedKeys) -> Mask:
-        """Which keys may be there; the others are not."""
+        """Mark the keys that may be on disk; the others certainly are not."""
         result = np.ones(len(keys.high), np.bool_)
         for place in self._places(keys):
             result &= (self._bits[place >> np.uint64(3)] >> (place & np.uint64(7)).astype(np.uint8)) & np.uint8(1) == 1
@@ -43,7 +43,7 @@ class Bloom:
 
 
 class SpilledRun:
-    """Sorted keys in a file that has no name any more; one key of each block stays in memory."""
+    """Sorted keys in an unnamed temporary file; the first key of each block stays in memory."""
 
     def __init__(self, pieces: Iterable[PackedKeys], limits: ReadLimits) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
@@ -57,7 +57,7 @@ class SpilledRun:
         self._file.flush()
 
     def contains(self, keys: PackedKeys) -> Mask:
-        """Which keys are in the file; each block is read once."""
+        """Mark the keys that are in the file; each block is read at most once."""
         found = np.zeros(len(keys.high), np.bool_)
         blocks = _last_not_greater(self._fences, keys)
         order = np.argsort(blocks, kind="stable")
@@ -80,7 +80,7 @@ class SpilledRun:
 
 
 def _in_blocks(pieces: Iterable[PackedKeys]) -> Iterator[PackedKeys]:
-    """The same keys in blocks of one size; the last may be smaller."""
+    """Yield the same keys in blocks of equal size; the last may be smaller."""
     rest = empty_keys(0)
     for piece in pieces:
         keys = PackedKeys(np.concatenate([rest.high, piece.high]), np.concatenate([rest.low, piece.low])) if len(rest.high) else piece
@@ -93,7 +93,7 @@ def _in_blocks(pieces: Iterable[PackedKeys]) -> Iterator[PackedKeys]:
 
 
 def _last_not_greater(fences: PackedKeys, keys: PackedKeys) -> Indices:
-    """The last fence that is not greater than each key; -1 where all are."""
+    """Return for each key the index of the last fence that is not greater; -1 if all are greater."""
     low_end = np.zeros(len(keys.high), np.int64)
     high_end = np.full(len(keys.high), len(fences.high), np.int64)
     while bool((low_end < high_end).any()):

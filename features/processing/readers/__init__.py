@@ -1,1 +1,1 @@
-"""Readers: what stands in which row and cell of a file? One table, read once, in chunks."""
+"""Readers: turn a file of any format into rows of cells. Each gives one table, read once, in chunks."""

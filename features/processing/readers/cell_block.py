@@ -1,4 +1,4 @@
-"""The rows of one stretch of a file as cells: what a reader of any format hands to `ChunkBuilder`."""
+"""`CellBlock`, the cells of consecutive rows of a file: what the reader of any format passes to `ChunkBuilder`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import pyarrow as pa
 from features.processing.readers.base import Finding, RowNumbers
 
 MAX_COLUMNS = 16_384
-"""As many as a sheet can have; a row of more cells is too long, a header of more labels is refused."""
+"""The most columns that a sheet can have; a row with more cells is too long, a header with more labels is refused."""
 
 RowKinds: TypeAlias = npt.NDArray[np.uint8]
 """A `RowKind` for each row."""
 
 
 class RowKind(IntEnum):
-    """What a row turned out to be."""
+    """Classification of a row after reading."""
 
     ROW = 0
     BLANK = 1
@@ -32,13 +32,13 @@ class RowKind(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellBlock:
-    """The rows of one block, read."""
+    """The rows of one block, split into cells."""
 
     columns: list[pa.StringArray]
-    """As `Chunk.columns`, of the rows of kind ROW only."""
+    """Like `Chunk.columns`, for the rows of kind ROW only."""
     row_numbers: RowNumbers
     findings: Sequence[Finding]
-    """Errors of single cells, in those rows."""
+    """Errors of single cells in those rows."""
     kinds: RowKinds
     """A `RowKind` for every row of the block."""
     first_row: int

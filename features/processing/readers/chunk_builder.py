@@ -1,4 +1,4 @@
-"""Blocks of cells, cut by bytes, become chunks, cut by rows; runs of blank rows become one error each."""
+"""Build chunks of a given number of rows from blocks that were cut by size in bytes; each run of blank rows becomes one error."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKi
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
-"""A chunk that has more errors ends with the block that brought them."""
+"""A chunk with at least this many errors ends after the block that contributed them."""
 _MAX_ARRAYS = 20_000
-"""A chunk of a very wide table ends where the pieces of its columns become too many: each costs some hundred bytes."""
+"""A chunk of a very wide table ends when the pieces of its columns become too many: each piece costs about a hundred bytes."""
 
 
 class ChunkBuilder:
-    """Takes the blocks of one file in their order. The chunks are the same wherever the borders of the blocks fall."""
+    """Takes the blocks of one file in file order. The chunks do not depend on where the block boundaries are."""
 
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
@@ -31,9 +31,9 @@ class ChunkBuilder:
         self._bytes_read = 0
 
     def add(self, block: CellBlock) -> Iterator[Chunk]:
-        """The chunks that `block` completes."""
+        """Yield the chunks that `block` completes."""
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
-        # A slice keeps the whole block in memory, so a chunk that has any of its rows counts all of its bytes.
+        # A slice keeps the whole block in memory, so a chunk with any row of the block is charged all of its bytes.
         size_bytes = sum(column.nbytes for column in block.columns)
         if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
             yield self._cut()
@@ -42,7 +42,7 @@ class ChunkBuilder:
         first = 0
         while True:
             last = min(total, first + self._limits.chunk_rows - self._rows)
-            # The next row's number bounds what belongs to the rows up to here.
+            # Findings and lost rows before the number of the next row belong to the rows up to here.
             before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
             after = block.row_numbers[first] if first else 0
             self._take(block, first, last, size_bytes)
@@ -56,7 +56,7 @@ class ChunkBuilder:
                 return
 
     def finish(self) -> Iterator[Chunk]:
-        """The last chunk, if there is anything left; blank rows at the end are nothing."""
+        """Yield the last chunk if anything is left; blank rows at the end of the file are ignored."""
         if self._rows or self._findings or self._rows_lost:
             yield self._cut()
 
@@ -105,7 +105,10 @@ class ChunkBuilder:
         self._rows_lost += int(rows.sum())
 
     def _find_lost(self, block: CellBlock) -> tuple[RowNumbers, RowKinds, npt.NDArray[np.int64]]:
-        """Rows without cells, one entry for a run of blank rows that a row ends; a run at the block's end waits for what follows."""
+        """Find the rows that give no cells, with one entry for each run of blank rows that another row ends.
+
+        Returns their row numbers, kinds and row counts, by row number. A run at the end of the block waits for the next block.
+        """
         if not self._blank_rows and not block.kinds.any():
             return _NO_ROWS, np.empty(0, dtype=np.uint8), _NO_ROWS
         kept = np.flatnonzero(block.kinds != RowKind.COMMENT)
@@ -138,7 +141,7 @@ class ChunkBuilder:
         elif len(parts) == 1:
             columns = parts[0]
         else:
-            # From the last to the first, each given up with the next: the parts are not in memory twice.
+            # Concatenated from the last column to the first, releasing the parts of each at once, so that the data is not in memory twice.
             columns = [pa.concat_arrays([part.pop() for part in parts]) for _ in range(self._width)][::-1]
         chunk = Chunk(
             columns=columns,

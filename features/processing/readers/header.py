@@ -1,4 +1,4 @@
-"""Labels of a header that has one row or several."""
+"""Labels of a header that spans one row or several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 
 def join_labels(rows: Sequence[Sequence[str]], separator: str) -> list[str]:
-    """One label for each column of a header of one or more rows: the parts that are not empty, the same part once where it is repeated."""
+    """Return one label for each column of a header of one or more rows.
+
+    A header of several rows has the non-blank parts of each column joined by `separator`; a part that repeats the one above it is left out.
+    """
     if len(rows) == 1:
         return list(rows[0])
     labels = []

@@ -1,4 +1,4 @@
-"""An iterator that runs ahead in a thread of its own, so that its reader's work and its own overlap."""
+"""An iterator that runs ahead in its own thread, so that producing and consuming its items overlap."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ POLL_S = 0.1
 
 
 class Prefetch(Generic[Item]):
-    """The items of `source` in their order, at most `depth` of them waiting or being made; what `source` raises is raised here, after the items before it.
+    """Yields the items of `source` in order, with at most `depth` of them waiting or being produced.
 
-    No item is held here when it was taken, nor while the next one is made: they may be large.
+    An exception of `source` is raised to the consumer, after the items before it. Items may be large, so no reference to an item is kept
+    once it is taken, nor while the next one is produced.
     """
 
     def __init__(self, source: Iterator[Item], *, depth: int = 1) -> None:
@@ -24,16 +25,16 @@ class Prefetch(Generic[Item]):
         self._queue: Queue[Item | _End] = Queue()
         self._room = threading.Semaphore(depth)
         self._closing = threading.Event()
-        # With the caller's context: what is logged on the way says for whom.
+        # Runs in the caller's context, so that log lines of the thread carry the same context variables.
         self._thread = threading.Thread(target=contextvars.copy_context().run, args=(self._run,), name="read-ahead", daemon=True)
         self._thread.start()
 
     def __iter__(self) -> Iterator[Item]:
-        """All items, once."""
+        """Return the iterator itself; the items can be read only once."""
         return self
 
     def __next__(self) -> Item:
-        # Whoever asks will take what comes: the one behind it can be begun without waiting until this thread is awake.
+        # The caller will take the next item, so the thread can begin the one after it without waiting for the caller to wake up.
         self._room.release()
         while not self._closing.is_set():
             try:
@@ -47,7 +48,7 @@ class Prefetch(Generic[Item]):
         raise StopIteration
 
     def close(self) -> None:
-        """Stop the thread and wait for it; may be called twice."""
+        """Stop the thread and wait until it has ended; may be called twice."""
         self._closing.set()
         self._room.release()
         self._thread.join()
@@ -55,13 +56,13 @@ class Prefetch(Generic[Item]):
     def _run(self) -> None:
         try:
             while self._has_room():
-                # Never bound to a name.
+                # The item is never bound to a name, so that nothing here keeps it alive.
                 self._queue.put(next(self._source))
-        except BaseException as raised:  # noqa: BLE001 - whatever it is belongs to the reader's thread, and is raised there
+        except BaseException as raised:  # noqa: BLE001 - any exception is raised again in the consumer's thread
             self._queue.put(_End(raised))
 
     def _has_room(self) -> bool:
-        """Wait until another item may be made; false where none is wanted any more."""
+        """Wait until another item may be produced; False if none is wanted any more."""
         self._room.acquire()
         return not self._closing.is_set()
 
@@ -69,4 +70,4 @@ class Prefetch(Generic[Item]):
 class _End:
     def __init__(self, reason: BaseException) -> None:
         self.reason = reason
-        """`StopIteration` where nothing went wrong."""
+        """`StopIteration` if nothing went wrong."""

@@ -1,4 +1,4 @@
-"""The errors of cells that a CSV reader finds: bytes that are no text, and rows with too few or too many cells."""
+"""Findings about the structure of rows: undecodable bytes, and rows with too few or too many cells."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from features.processing.readers.base import Finding
 
 @dataclass(frozen=True, slots=True)
 class ExactRow:
-    """A row that was read cell by cell."""
+    """A row that was split cell by cell."""
 
     index: int
-    """Its place in its block, from 0."""
+    """Index of the row in its block, from 0."""
     cells: list[str | None]
-    """As many as the row has; None where the cell was reported."""
+    """All cells of the row; None for a cell that was already reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StructureFindings:
-    """Makes the findings of one table."""
+    """Creates the findings for one table."""
 
     width: int
     labels: Sequence[str] | None
     encoding: str
 
     def of_undecodable(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
-        """One finding for each column (index from 0) with its row numbers and the cells as they are shown."""
+        """Return one finding for each column of `cells`, which maps a column index (from 0) to row numbers and texts to display."""
         return [
             Finding(
                 error_type="encoding-error",
@@ -44,13 +44,13 @@ class StructureFindings:
         ]
 
     def of_missing_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
-        """One finding for each column that some rows end before."""
+        """Return one finding for each column that is missing in some rows."""
         short = [row for row in rows if len(row.cells) < self.width]
         findings: list[Finding] = []
         counts = np.searchsorted(np.sort([len(row.cells) for row in short]), np.arange(self.width), side="right").tolist()
         for column in range(min((len(row.cells) for row in short), default=self.width), self.width):
             if findings and counts[column] == counts[column - 1]:
-                # The same rows as in the column before: what is said of them is kept once.
+                # The same rows as in the previous column: their messages are kept in memory once.
                 findings.append(replace(findings[-1], column_number=column + 1, column_name=self._name(column)))
                 continue
             at_fault = [row for row in short if len(row.cells) <= column]
@@ -68,7 +68,7 @@ class StructureFindings:
         return findings
 
     def of_extra_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
-        """One finding for each place behind the last column; cells that were reported already are left out."""
+        """Return one finding for each column position after the last column; cells that were already reported are left out."""
         long = [row for row in rows if len(row.cells) > self.width]
         findings = []
         for column in range(self.width, max((len(row.cells) for row in long), default=self.width)):
@@ -94,12 +94,12 @@ class StructureFindings:
 
 
 def show_undecodable(text: str) -> str:
-    r"""`text` with each undecodable byte, a lone surrogate so far, as `\x81`."""
+    r"""Return `text` with each undecodable byte, a lone surrogate so far, written as `\x81`."""
     return "".join(f"\\x{ord(character) - 0xDC00:02x}" if "\udc00" <= character <= "\udcff" else character for character in text)
 
 
 def is_encodable(text: str) -> bool:
-    """Whether `text` holds no undecodable bytes."""
+    """Whether `text` contains no undecodable bytes."""
     if text.isascii():
         return True
     try:

@@ -1,1 +1,1 @@
-"""Stores the errors of a job: packs them into pieces, writes the pieces, and commits them together with the progress."""
+"""Store the errors of a job: pack them into pieces, write the pieces, and commit them together with the progress."""

@@ -1,4 +1,4 @@
-"""Pieces of error records in PostgreSQL's binary COPY format (documentation, COPY, "Binary Format"; arrays as `array_send` has them)."""
+"""Encode pieces of error records in PostgreSQL's binary COPY format (PostgreSQL documentation, COPY, "Binary Format"; arrays as in `array_send`)."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MAX_RULES = 1 << 15
 
 
 def encode_rows(pieces: Iterable[ErrorRecords], *, job_id: uuid.UUID, attempt: int) -> bytes:
-    """One row of `COLUMNS` for each piece."""
+    """Encode each piece as one row of `COLUMNS`."""
     return b"".join(_encode_piece(piece, job_id, attempt) for piece in pieces)
 
 
 def copy_parts(rows: list[bytes]) -> Iterator[bytes]:
-    """A whole COPY of these rows, which are given away: each part is forgotten here when it was taken."""
+    """Yield the parts of a complete COPY of these rows. Empties `rows`, so that no part is kept in memory once it was taken."""
     yield _HEADER
     rows.reverse()
     while rows:
@@ -61,7 +61,10 @@ def _encode_piece(records: ErrorRecords, job_id: uuid.UUID, attempt: int) -> byt
 
 
 def _select_rules(records: ErrorRecords) -> tuple[bytes, RuleNumbers]:
-    """The rules that the records use, as JSON with their counts, and the records' rules by their new numbers."""
+    """Return the rules that the records use, as JSON with counts, and for each record the new number of its rule.
+
+    Raises `ValueError` if the records use more than 32,768 rules.
+    """
     counts = np.bincount(records.rule_numbers, minlength=len(records.rules))
     used = np.flatnonzero(counts)
     if len(used) > _MAX_RULES:
@@ -77,7 +80,7 @@ def _select_rules(records: ErrorRecords) -> tuple[bytes, RuleNumbers]:
 
 @lru_cache(maxsize=1024)
 def _describe(rule: RecordRule) -> str:
-    """The rule's members as JSON, with the closing brace; the same rules come in piece after piece."""
+    """Return the members of the rule as JSON, with the closing brace; cached, since the same rules recur in piece after piece."""
     return json.dumps(rule._asdict(), ensure_ascii=False)[1:]
 
 
@@ -89,13 +92,13 @@ def _encode_numbers(values: npt.NDArray[np.integer], kind: np.dtype[np.void], oi
 
 
 def _encode_texts(values: pa.StringArray) -> bytes:
-    """Each element is its length and its bytes; NULL is the length -1 alone."""
+    """Encode an array of texts: each element is its length and its bytes; NULL is the length -1 alone."""
     count = len(values)
     ends = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: count + 1]
     lengths = np.diff(ends).astype(">i4")
     if values.null_count:
         lengths[values.is_null().to_numpy(zero_copy_only=False)] = -1
-    # All lengths, then all texts; taken in turn, they are the elements.
+    # All lengths followed by all texts; taken alternately, they form the elements.
     data = lengths.tobytes() + memoryview(values.buffers()[2] or b"")[ends[0] : ends[-1]]
     offsets = np.concatenate([np.arange(count, dtype=np.int32) * _LENGTH_BYTES, ends - ends[0] + np.int32(count * _LENGTH_BYTES)])
     parts = pa.BinaryArray.from_buffers(pa.binary(), 2 * count, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
@@ -105,5 +108,5 @@ def _encode_texts(values: pa.StringArray) -> bytes:
 
 
 def _array_header(count: int, oid: int, *, has_nulls: bool) -> bytes:
-    """One dimension of `count` elements, numbered from 1."""
+    """Encode the header of an array with one dimension of `count` elements, numbered from 1."""
     return struct.pack(">iiiii", 1, has_nulls, oid, count, 1)

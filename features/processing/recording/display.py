@@ -1,4 +1,4 @@
-"""The form in which names, messages and cells are stored and shown: NUL escaped, long texts cut."""
+"""Convert names, messages and cells to the form that is stored and displayed: NUL escaped, long texts cut."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ MAX_NAME_CHARACTERS = 255
 
 
 def show_name(name: str | None) -> str | None:
-    r"""A column's name as records and counts hold it: a NUL as `\x00`, at most 255 characters."""
+    r"""Return the name of a column as in records and counts: NUL as `\x00`, at most 255 characters."""
     return None if name is None else name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS]
 
 
 def show_message(message: str) -> str:
-    r"""A message as records hold it: a NUL as `\x00`."""
+    r"""Return a message as in records: NUL as `\x00`."""
     return message.replace("\0", "\\x00")
 
 
 def show_values(values: pa.StringArray) -> pa.StringArray:
-    r"""Cells as they are shown: a NUL as `\x00`, at most 1,000 characters. Where nothing is to be changed, these are the values themselves."""
+    r"""Return cells as they are displayed: NUL as `\x00`, at most 1,000 characters. If nothing changes, returns `values` itself."""
     if not len(values):
         return values
     ends, text = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1], values.buffers()[2]
@@ -31,12 +31,12 @@ def show_values(values: pa.StringArray) -> pa.StringArray:
     # No text has more characters than bytes.
     if not has_nul and int(np.diff(ends).max()) <= MAX_RAW_VALUE_CHARACTERS:
         return values
-    # Cut first, so that escaping works on short texts only; the second cut takes what the escapes added.
+    # Cut first, so that only short texts are escaped; the second cut removes the characters that the escapes added.
     return _cut(escape_nul(_cut(values)))
 
 
 def escape_nul(values: pa.StringArray) -> pa.StringArray:
-    r"""The texts with each NUL as `\x00`."""
+    r"""Return the texts with each NUL written as `\x00`."""
     return pc.replace_substring(values, pattern="\0", replacement="\\x00")
 
 

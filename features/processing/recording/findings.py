@@ -1,4 +1,4 @@
-"""Operations on findings: cut, grouped by rows, and as a table of error records."""
+"""Operations on findings: cut them, group them by rows, and turn them into a table of error records."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ RECORD_SCHEMA = pa.schema(
 
 
 def findings_to_table(findings: Iterable[Finding]) -> pa.Table:
-    r"""One row for each error (`RECORD_SCHEMA`), in the order of the findings; names and raw values are cut, NUL is shown as `\x00`."""
+    r"""Return a table with one row for each error (`RECORD_SCHEMA`), in the order of the findings; names and raw values are cut, NUL becomes `\x00`."""
     batches = [_to_batch(finding) for finding in findings if len(finding)]
     return pa.Table.from_batches(batches, schema=RECORD_SCHEMA).combine_chunks()
 
 
 def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
-    """The findings cut to their first `count` errors."""
+    """Return the first `count` errors of the findings."""
     taken: list[Finding] = []
     for finding in findings:
         if count <= 0:
@@ -41,7 +41,7 @@ def take_findings(findings: Sequence[Finding], count: int) -> list[Finding]:
 
 
 def split_rows(findings: Sequence[Finding], count: int) -> Iterator[Sequence[Finding]]:
-    """The same errors, the rows in groups of about `count` errors and in their order; nothing is copied. One group at least, though it be empty."""
+    """Split the errors by rows, ascending, into groups of about `count` errors; nothing is copied. Yields at least one group, which may be empty."""
     groups = -(-sum(map(len, findings)) // count)
     if groups <= 1:
         yield findings
@@ -54,7 +54,7 @@ def split_rows(findings: Sequence[Finding], count: int) -> Iterator[Sequence[Fin
 
 
 def count_raw_bytes(finding: Finding) -> int:
-    """How much memory its raw values hold on to; a view holds on to all that it was cut from."""
+    """Return how many bytes of memory the raw values keep alive; a slice keeps all of the array that it was cut from."""
     text = None if finding.raw_values is None else finding.raw_values.buffers()[2]
     return text.size if text is not None else 0
 

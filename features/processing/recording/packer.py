@@ -1,7 +1,7 @@
-"""From reports to what is written of them: everything that storing errors takes time for, in the thread that reads and checks.
+"""Turn reports into rows ready to be written: all the time-consuming work of storing errors, done in the thread that reads and checks.
 
-A thread of its own, or one of a pool, would only wait with the others for Python's lock: the same two million errors took a fifth more of the
-processor's time, and some 50 MB more of memory, in the arenas of those threads.
+A separate thread, or a pool, would only compete with the others for Python's lock: with it the same two million errors took a fifth more processor
+time, and about 50 MB more memory, in the arenas of those threads.
 """
 
 from __future__ import annotations
@@ -21,35 +21,36 @@ from features.processing.types import Hold
 from shared.jobs.job_state import Progress
 
 RECORDS_AT_ONCE = 25_000
-"""About so many, of whole rows, are packed at a time: what that takes memory for is in proportion to them."""
+"""About this many records, always of whole rows, are packed at a time; the memory that packing takes is in proportion to this number."""
 BATCH_BYTES = 4 * 2**20
-"""Of packed records; a batch holds at most as many more as are packed at a time. One of each 25,000 records would be a statement of its own for each."""
+"""Size of the packed records of a batch; it is exceeded by at most the records that are packed at a time. A batch for each 25,000 records would take
+a statement for each."""
 WAITING_RECORDS = 50_000
-"""When so many wait, they are packed: the records of some chunks together take less time than those of each."""
+"""When this many records wait, they are packed: packing the records of several chunks together takes less time than packing each chunk."""
 WAITING_BYTES = 8 * 2**20
-"""Of raw values: where they are long, fewer records wait."""
+"""The same limit for the size of their raw values: if these are long, fewer records wait."""
 SILENCE_S = 0.1
-"""After so long without anything to write there is an empty batch: whoever writes them looks whether the job is still theirs. Each look, though it is
+"""After this time without anything to write, an empty batch follows, at which the writer checks that it still holds the job. Each check, though
 short, takes Python's lock from the thread that reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """ErrorRecords that are ready to be written."""
+    """Error records that are ready to be written."""
 
     late: ErrorRecords
-    """Those that belong among what was written before."""
+    """Records that belong before the end of those already written."""
     rows: list[bytes]
-    """The pieces of all others, as COPY takes them, in parts; given away to who writes them."""
+    """The pieces of all other records as rows for COPY, in parts; the writer takes ownership and empties the list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What there is to write after some chunks of rows, or after a part of one; batches come in the order of the rows."""
+    """Records to write after some chunks of rows, or after part of a chunk; batches come in row order."""
 
     packed: Packed | None = None
     checkpoint: Progress | None = None
-    """Given when it is time: all that was found up to here is in this batch or one before it, and may be committed with these figures."""
+    """Set when a commit is due: all errors found so far are in this batch or an earlier one, and may be committed with this progress."""
 
 
 class Packer:
@@ -65,7 +66,7 @@ class Packer:
 
     @property
     def progress(self) -> Progress:
-        """The figures of all reports that were packed."""
+        """The progress after all reports that were taken so far."""
         return Progress(
             percent=self._percent,
             rows_processed=self._rows_processed,
@@ -77,9 +78,9 @@ class Packer:
         )
 
     def pack(self, reports: Iterable[ChunkReport]) -> Iterator[Batch]:
-        """Batches with what was found, one at least every `SILENCE_S` or for each report where that takes longer, and one with all that is left.
+        """Yield batches with the errors of `reports`: at least one every `SILENCE_S`, or for each report if that takes longer, and one with the rest.
 
-        Raises `FileUnreadable` where `reports` does, after the batch with what was found until there.
+        Raises `FileUnreadable` if `reports` does, after the batch with the errors found before it.
         """
         told_at = checkpoint_at = time.monotonic()
         unreadable: FileUnreadable | None = None
@@ -87,7 +88,7 @@ class Packer:
             for report in reports:
                 count_report(report)
                 self._take(report)
-                # Not to be held while the next one is made.
+                # The report must not be kept in memory while the next one is produced.
                 del report
                 now = time.monotonic()
                 is_checkpoint = now - checkpoint_at >= self._interval_s
@@ -125,7 +126,7 @@ class Packer:
             packed = self._pack(findings)
             if joined is None or packed is None:
                 joined = packed or joined
-            # What is late belongs among what was written before it.
+            # Late records belong among those packed before, so those are written first.
             elif len(packed.late) or sum(map(len, joined.rows)) >= BATCH_BYTES:
                 yield Batch(packed=joined)
                 joined = packed
@@ -145,7 +146,7 @@ class Packer:
 
 
 class PiecePacker:
-    """Puts the records of one attempt into pieces: findings mostly come in page order, and those that do not are told apart."""
+    """Packs the records of one attempt into pieces; findings mostly come in page order, and records that do not are kept apart as late."""
 
     def __init__(self, hold: Hold, *, records_per_piece: int = RECORDS_PER_PIECE) -> None:
         self._hold = hold
@@ -154,13 +155,13 @@ class PiecePacker:
         self._last: Place | None = None
 
     def pack(self, findings: Sequence[Finding]) -> Packed | None:
-        """The findings' records with all that wait; None: they wait with them, until there are as many as fill a piece."""
+        """Pack the records of `findings` together with all that wait; None if they all still wait, until there are enough to fill a piece."""
         self._waiting.append(make_records(findings))
         is_full = sum(map(len, self._waiting)) >= self._records_per_piece or sum(each.raw_values.nbytes for each in self._waiting) >= BYTES_PER_PIECE
         return self.pack_rest() if is_full else None
 
     def pack_rest(self) -> Packed | None:
-        """All that waits; None where nothing does."""
+        """Pack all records that wait; None if there are none."""
         if not any(map(len, self._waiting)):
             return None
         records = self._waiting[0] if len(self._waiting) == 1 else merge_records(self._waiting)
@@ -173,5 +174,5 @@ class PiecePacker:
 
 
 def encode_pieces(records: ErrorRecords, hold: Hold, *, max_records: int = RECORDS_PER_PIECE) -> bytes:
-    """The pieces of `records`, as rows that COPY takes."""
+    """Encode the pieces of `records` as rows for COPY."""
     return encode_rows(cut_records(records, max_records=max_records), job_id=hold.job_id, attempt=hold.attempt)

@@ -1,4 +1,4 @@
-"""Pieces of error records into the database: in page order, without overlaps, in whatever order they were found."""
+"""Write pieces of error records to the database: in page order and without overlaps, in whatever order the errors were found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing import queries
-from features.processing.recording.copy_format import COLUMNS
+from features.processing.recording.copy_format import COLUMNS, copy_parts
 from features.processing.recording.packer import encode_pieces
 from features.processing.recording.pieces import RECORDS_PER_PIECE, ErrorRecords, Place, RecordRule, merge_records
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class PieceWriter:
-    """Writes what was packed of one attempt; `settle` before anybody else uses the session.
+    """Writes the packed records of one attempt; call `settle` before the session is used for anything else.
 
-    Pieces that follow the others are appended, in the background. ErrorRecords that belong among what was written before (foreign keys are judged after
-    the last row) go into the pieces there, one after the other: each is read back, merged and written anew.
+    Pieces that follow all others are appended, in the background. Records that belong among those already written (foreign keys are checked after the
+    last row) go into the existing pieces, one after the other: each piece is read back, merged and written again.
     """
 
     def __init__(self, hold: Hold, *, records_per_piece: int = RECORDS_PER_PIECE) -> None:
@@ -35,19 +35,19 @@ class PieceWriter:
 
     @property
     def is_writing(self) -> bool:
-        """Whether something that was given to `write` may still be on its way."""
+        """Whether records given to `write` may not be written yet."""
         return self._copying is not None and not self._copying.done()
 
     async def write(self, session: AsyncSession, packed: Packed) -> None:
-        """Write them through the session, which nobody else may use before `settle`."""
+        """Write the records through the session, which must not be used for anything else before `settle`."""
         await self.settle()
         if len(packed.late):
             await self._merge(session, packed.late)
         if packed.rows:
-            self._copying = asyncio.create_task(queries.copy_pieces(session, rows=packed.rows, columns=COLUMNS))
+            self._copying = asyncio.create_task(queries.copy_pieces(session, parts=copy_parts(packed.rows), columns=COLUMNS))
 
     async def settle(self) -> None:
-        """Wait until all that was given to `write` is written; raises what went wrong with it."""
+        """Wait until all records given to `write` are written; raises the exception if writing failed."""
         copying, self._copying = self._copying, None
         if copying is not None:
             await copying
@@ -60,7 +60,7 @@ class PieceWriter:
             part = late if following is None else late[: late.count_before(Place(*following))]
             late = late[len(part) :]
             rows = await asyncio.to_thread(self._encode_merged, piece, part)
-            await queries.copy_pieces(session, rows=[rows], columns=COLUMNS)
+            await queries.copy_pieces(session, parts=copy_parts([rows]), columns=COLUMNS)
 
     def _encode_merged(self, piece: ErrorPiece | None, late: ErrorRecords) -> bytes:
         records = late if piece is None else merge_records([_read_piece(piece), late])

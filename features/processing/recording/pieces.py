@@ -1,4 +1,4 @@
-"""Error records as columns in page order, and how they are cut into the pieces in which they are stored. No loop runs once for each record."""
+"""Error records as columns in page order, and cutting them into the pieces that are stored. There is no loop over single records."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from features.processing.recording.display import show_message, show_name, show_
 
 RECORDS_PER_PIECE = 5_000
 BYTES_PER_PIECE = 2**20
-"""Of raw values. Both are passed only by records of one place, which stay together."""
+"""Of raw values. Only records of a single place, which stay together, may exceed these limits."""
 _UINT16_MAX = 2**16 - 1
 
 RuleNumbers: TypeAlias = npt.NDArray[np.int32]
 
 
 class Place(NamedTuple):
-    """Where records stand, and how they are ordered; column 0 stands for the whole row."""
+    """The row and column of records, by which they are ordered; column 0 stands for the whole row."""
 
     row_number: int
     column_number: int
 
 
 class RecordRule(NamedTuple):
-    """What records say that differ in row and raw value only."""
+    """The values that records share if they differ only in row and raw value."""
 
     column_number: int | None
     column_name: str | None
@@ -39,15 +39,15 @@ class RecordRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRecords:
-    """Error records as they are stored, by place; those of one place in the order in which they were found."""
+    """Error records as they are stored, ordered by place; records of the same place are in the order in which they were found."""
 
     rules: Sequence[RecordRule]
-    """Distinct. A slice of records may use some of them only."""
+    """Distinct rules; a slice of records may use only some of them."""
     row_numbers: RowNumbers
     rule_numbers: RuleNumbers
-    """Places in `rules`, from 0."""
+    """Index into `rules` for each record, from 0."""
     raw_values: pa.StringArray
-    """As they are shown; null for records of whole rows."""
+    """As they are displayed; null for records of whole rows."""
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -56,23 +56,23 @@ class ErrorRecords:
         return ErrorRecords(rules=self.rules, row_numbers=self.row_numbers[part], rule_numbers=self.rule_numbers[part], raw_values=self.raw_values[part])
 
     def place(self, index: int) -> Place:
-        """The place of one record."""
+        """Return the place of one record."""
         return Place(int(self.row_numbers[index]), self.rules[self.rule_numbers[index]].column_number or 0)
 
     def count_before(self, place: Place) -> int:
-        """How many records stand before `place`."""
+        """Count the records before `place`."""
         start, end = (int(np.searchsorted(self.row_numbers, place.row_number, side)) for side in ("left", "right"))
         columns = self.column_numbers(slice(start, end))
         return start + int(np.searchsorted(columns, place.column_number, "left"))
 
     def column_numbers(self, part: slice) -> npt.NDArray[np.int64]:
-        """The column of each record of a part, 0 for the whole row."""
+        """Return the column of each record of a slice, 0 for the whole row."""
         of_rule = np.fromiter((rule.column_number or 0 for rule in self.rules), np.int64, len(self.rules))
         return of_rule[self.rule_numbers[part]]
 
 
 def make_records(findings: Iterable[Finding]) -> ErrorRecords:
-    """The findings' records. Nothing of the findings is held by them: a finding may be a view of a whole chunk."""
+    """Create the records of findings. They keep no reference to the findings, which may be slices of whole chunks."""
     rules: dict[RecordRule, int] = {}
     numbers: list[RuleNumbers] = []
     rows: list[RowNumbers] = []
@@ -89,7 +89,7 @@ def make_records(findings: Iterable[Finding]) -> ErrorRecords:
 
 
 def merge_records(parts: Sequence[ErrorRecords]) -> ErrorRecords:
-    """The records of all parts; at one place those of an earlier part come first."""
+    """Merge the records of all parts; at the same place those of an earlier part come first."""
     rules: dict[RecordRule, int] = {}
     numbers = []
     for part in parts:
@@ -104,7 +104,7 @@ def merge_records(parts: Sequence[ErrorRecords]) -> ErrorRecords:
 
 
 def cut_records(records: ErrorRecords, *, max_records: int = RECORDS_PER_PIECE, max_bytes: int = BYTES_PER_PIECE) -> Iterator[ErrorRecords]:
-    """The records in pieces of about one size, each within both limits; records of one place are never parted."""
+    """Cut the records into pieces of about equal size, each within both limits; records of one place are never separated."""
     count = len(records)
     size = -(-count // max(1, -(-count // max_records)))
     ends = np.frombuffer(records.raw_values.buffers()[1], np.int32)[records.raw_values.offset :][: count + 1] if count else np.zeros(1, np.int32)
@@ -122,7 +122,7 @@ def cut_records(records: ErrorRecords, *, max_records: int = RECORDS_PER_PIECE, 
 
 
 def _find_starts(records: ErrorRecords) -> npt.NDArray[np.bool_]:
-    """Which records are the first of their place."""
+    """Mark the records that are the first of their place."""
     rows, columns = records.row_numbers, records.column_numbers(slice(None))
     starts = np.ones(len(records), np.bool_)
     starts[1:] = (rows[1:] != rows[:-1]) | (columns[1:] != columns[:-1])
@@ -130,7 +130,7 @@ def _find_starts(records: ErrorRecords) -> npt.NDArray[np.bool_]:
 
 
 def _number_rules(finding: Finding, rules: dict[RecordRule, int]) -> RuleNumbers:
-    """The numbers of the finding's rules, which are added to `rules` where they are new."""
+    """Return the rule number of each error of the finding; rules that are new are added to `rules`."""
     name = show_name(finding.column_name)
 
     def number(message: str) -> int:
@@ -151,12 +151,12 @@ def _sort(rules: Sequence[RecordRule], rows: RowNumbers, numbers: RuleNumbers, r
 
 
 def _order(rows: RowNumbers, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The stable order by row, then column."""
+    """Return the stable sort order by row, then column."""
     if not len(rows):
         return np.array([], np.int64)
     least, most = int(rows.min()), int(rows.max())
     if most - least <= _UINT16_MAX and int(columns.max()) <= _UINT16_MAX:
-        # Numbers of 16 bits numpy sorts by radix: two passes take half the time of one over both in 64 bits.
+        # numpy sorts 16-bit numbers by radix: two such sorts take half the time of one by both columns in 64 bits.
         by_column = np.argsort(columns.astype(np.uint16), kind="stable")
         return by_column[np.argsort((rows - least).astype(np.uint16)[by_column], kind="stable")]
     return np.lexsort((columns, rows))

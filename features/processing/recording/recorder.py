@@ -1,4 +1,4 @@
-"""Errors and progress into the database: in bulk, fenced, committed together every few seconds, so that what a client sees always agrees."""
+"""Write errors and progress to the database: in bulk, fenced, and committed together every few seconds, so that clients see consistent data."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 
 class JobLost(Exception):  # a state, not a mistake
-    """The job is not this worker's any more: cancelled, taken back or gone. Nothing more may be written."""
+    """This worker no longer holds the job: it was cancelled, taken back or deleted. Nothing more may be written."""
 
 
 class Recorder:
-    """Writes the batches of one attempt, in their order.
+    """Writes the batches of one attempt, in order.
 
-    Its transaction stays open while the file is read and is committed at every checkpoint; left by an exception, what was not committed is rolled back.
+    Its transaction stays open while the file is read and is committed at every checkpoint; if the context is left with an exception, everything that was
+    not committed is rolled back.
     """
 
     def __init__(self, database: Database, hold: Hold) -> None:
@@ -44,7 +45,7 @@ class Recorder:
         await self._transaction.__aexit__(kind, error, trace)
 
     async def require_hold(self) -> AsyncSession:
-        """The open transaction, in which the job was seen to be ours just now. Raises `JobLost`."""
+        """Return the session with the open transaction, after checking in it that this attempt still holds the job. Raises `JobLost` if it does not."""
         await self._writer.settle()
         if self._session is None:
             self._session = await self._transaction.enter_async_context(self._database.unit_of_work())
@@ -54,7 +55,7 @@ class Recorder:
         return self._session
 
     async def record(self, batch: Batch) -> None:
-        """Write the batch, of which the last may still be on its way when this returns; commit at a checkpoint. Raises `JobLost`."""
+        """Write the batch, and commit at a checkpoint; without one, writing may continue after this returns. Raises `JobLost`."""
         if batch.packed is not None:
             await self._writer.write(await self.require_hold(), batch.packed)
         elif not self._writer.is_writing:
@@ -63,14 +64,14 @@ class Recorder:
             await self._commit_checkpoint(batch.checkpoint)
 
     async def finish(self, progress: Progress) -> None:
-        """Every row was read: end the job COMPLETED. Raises `JobLost`."""
+        """End the job as COMPLETED, after every row was read. Raises `JobLost`."""
         session = await self.require_hold()
         if not await job_state.finish(session, job_id=self._hold.job_id, attempt=self._hold.attempt, progress=progress):
             raise JobLost
         await self._commit()
 
     async def fail(self, message: str, progress: Progress) -> None:
-        """The file cannot be read to its end: end the job FAILED, with what was found until here. Raises `JobLost`."""
+        """End the job as FAILED, because the file cannot be read to its end; keeps the errors found so far. Raises `JobLost`."""
         session = await self.require_hold()
         if not await job_state.fail(session, job_id=self._hold.job_id, attempt=self._hold.attempt, message=message, progress=progress):
             raise JobLost

@@ -1,4 +1,4 @@
-"""How many errors of which type stand in which column: exact for every row, whatever is stored of them."""
+"""Count errors by type and column: exact over all rows, however many of the errors are stored."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.jobs.error_counts import count_by_column, count_by_type
 
 @dataclass(slots=True, kw_only=True)
 class TallyEntry:
-    """The errors of one type in one column; both column fields are None for errors of whole rows."""
+    """Count of the errors of one type in one column; both column fields are None for errors of whole rows."""
 
     column_number: int | None
     column_name: str | None
     error_type: str
     count: int = 0
     stored: int = 0
-    """How many of them were stored as records."""
+    """How many of them are stored as records."""
 
 
 class ErrorTally:
@@ -30,7 +30,7 @@ class ErrorTally:
         self._entries: dict[tuple[int | None, str | None, str], TallyEntry] = {}
 
     def add(self, findings: Iterable[Finding], *, stored: Iterable[Finding] = ()) -> None:
-        """Count `findings`; those of them that are stored are given a second time as `stored`."""
+        """Count `findings`; those that are stored are passed a second time as `stored`."""
         for finding in findings:
             self._entry(finding).count += len(finding)
         for finding in stored:
@@ -38,17 +38,17 @@ class ErrorTally:
 
     @property
     def entries(self) -> Sequence[TallyEntry]:
-        """All entries by column number (whole rows first), then error type."""
+        """All entries, ordered by column number (whole rows first), then error type."""
         return sorted(self._entries.values(), key=lambda entry: (entry.column_number or 0, entry.error_type, entry.column_name or ""))
 
     @property
     def error_count(self) -> int:
-        """All errors that were found."""
+        """Number of errors that were found."""
         return sum(entry.count for entry in self._entries.values())
 
     @property
     def stored_count(self) -> int:
-        """All errors that were stored."""
+        """Number of errors that were stored."""
         return sum(entry.stored for entry in self._entries.values())
 
     def by_type(self) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ class ErrorTally:
         return count_by_column(self.to_json())
 
     def to_json(self) -> list[dict[str, Any]]:
-        """The entries as JSON values, in their order."""
+        """Return the entries as JSON values, in order."""
         return [
             {
                 "column_number": entry.column_number,

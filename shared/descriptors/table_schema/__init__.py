@@ -1,7 +1,7 @@
-"""Table Schema: what a table's columns are and what their values must fulfil.
+"""Table Schema: the columns of a table, and the constraints on their values.
 
-Source: https://datapackage.org/standard/table-schema/ (v2; v1 descriptors are accepted). `parse_*` refuse a descriptor with a pointer for each
-problem; `value_parser` is the one definition of what a value of a type is, for constraints in descriptors and for cells alike.
+Source: https://datapackage.org/standard/table-schema/ (v2; v1 descriptors are accepted). The `parse_*` functions refuse a descriptor with a pointer
+for each problem; `value_parser` is the single definition of valid values of a type, for constraints in descriptors and for cells alike.
 """
 
 from shared.descriptors.problems import DescriptorInvalid, DescriptorProblem

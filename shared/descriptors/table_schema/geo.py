@@ -1,4 +1,4 @@
-"""Whether a JSON value is GeoJSON (RFC 7946) or TopoJSON (https://github.com/topojson/topojson-specification)."""
+"""Validate GeoJSON (RFC 7946) and TopoJSON (https://github.com/topojson/topojson-specification)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MIN_POSITION, _MIN_LINE, _MIN_RING = 2, 2, 4
 
 
 def is_geojson(value: object) -> bool:
-    """Whether `value` is a geometry, a feature or a collection of them, with coordinates of the right shape."""
+    """Whether `value` is a geometry, a feature or a collection of these, with coordinates of the right shape."""
     if not isinstance(value, dict) or not _has_valid_bbox(value):
         return False
     kind = value.get("type")
@@ -23,7 +23,7 @@ def is_geojson(value: object) -> bool:
 
 
 def is_topojson(value: object) -> bool:
-    """Whether `value` is a topology whose objects refer to arcs that it has."""
+    """Whether `value` is a topology whose objects refer only to arcs that exist in it."""
     if not isinstance(value, dict) or value.get("type") != "Topology" or not _has_valid_bbox(value):
         return False
     arcs, objects, transform = value.get("arcs"), value.get("objects"), value.get("transform")
@@ -74,7 +74,7 @@ def _is_topo_geometry(value: object, arc_count: int) -> bool:
 def _has_arcs(value: object, depth: int, arc_count: int) -> bool:
     if depth:
         return isinstance(value, list) and all(_has_arcs(item, depth - 1, arc_count) for item in value)
-    # ~n is arc n backwards.
+    # ~n stands for arc n in reverse.
     return isinstance(value, int) and not isinstance(value, bool) and -arc_count <= value < arc_count
 
 
@@ -107,7 +107,7 @@ def _is_polygon(value: object) -> bool:
 
 
 _COORDINATES: dict[str, Callable[[object], bool]] = {
-    # RFC 7946, section 3.1: an empty array of coordinates is a null geometry and is allowed.
+    # RFC 7946, section 3.1: an empty array of coordinates is a null geometry, which is allowed.
     "Point": lambda value: value == [] or _is_position(value),
     "MultiPoint": lambda value: _is_list_of(_is_position, value),
     "LineString": lambda value: value == [] or _is_line(value),

@@ -1,4 +1,4 @@
-"""A Table Schema after parsing: plain values, nothing left to doubt."""
+"""Data classes of a parsed and validated Table Schema."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
-    """What a field's values must fulfil, as given in the descriptor; None (False for the two flags) where absent."""
+    """Constraints on the values of a field, as given in the descriptor; None (False for the two flags) if absent."""
 
     required: bool = False
     unique: bool = False
@@ -25,23 +25,23 @@ class Constraints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One column: its type, how values are written, and what they must fulfil."""
+    """One column: its type, the way its values are written, and their constraints."""
 
     name: str
     type: str = "any"
     format: str = "default"
     constraints: Constraints = field(default_factory=Constraints)
     missing_values: tuple[str, ...] | None = None
-    """Replaces the schema's list where it is given."""
+    """Replaces the list of the schema if given."""
     decimal_char: str = "."
     group_char: str = ""
     bare_number: bool = True
     true_values: tuple[str, ...] = ("true", "True", "TRUE", "1")
     false_values: tuple[str, ...] = ("false", "False", "FALSE", "0")
     delimiter: str = ","
-    """Between the items of a list."""
+    """Separates the items of a list."""
     item_type: str = "string"
-    """Of the items of a list."""
+    """Type of the items of a list."""
     categories: tuple[object, ...] | None = None
     """The allowed values, without their labels."""
     categories_ordered: bool | None = None
@@ -50,7 +50,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
-    """Fields whose values must stand in other fields of the same table."""
+    """Fields whose values must occur in other fields of the same table."""
 
     fields: tuple[str, ...]
     reference_fields: tuple[str, ...]
@@ -59,7 +59,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableSchema:
-    """A whole schema; every name in a key is the name of a field."""
+    """A complete schema; every name in a key is the name of a field."""
 
     fields: tuple[Field, ...]
     missing_values: tuple[str, ...] = ("",)
@@ -69,4 +69,4 @@ class TableSchema:
     fields_match: str = "exact"
     """`exact`, `equal`, `subset`, `superset` or `partial`."""
     descriptor: Mapping[str, object] = field(default_factory=dict)
-    """The JSON object, ready to be sent again."""
+    """The JSON object, as it can be sent with another upload."""

@@ -1,4 +1,4 @@
-"""A Table Schema descriptor: read once, refused with a pointer for each problem."""
+"""Parse a Table Schema descriptor, or refuse it with a pointer for each problem."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _REFERENCE_PROPERTIES = frozenset({"fields", "resource"})
 
 
 def parse_table_schema_json(text: str | bytes) -> TableSchema:
-    """The schema in a form field. Raises `DescriptorInvalid` with every problem; pointers start at `/schema`."""
+    """Parse the schema in a form field. Raises `DescriptorInvalid` with every problem; pointers start at `/schema`."""
     return parse_table_schema(decode_descriptor(text, root=ROOT))
 
 
 def parse_table_schema(descriptor: object) -> TableSchema:
-    """The same for a decoded JSON object."""
+    """Parse a schema that is already decoded from JSON. Raises `DescriptorInvalid` with every problem."""
     descriptor = require_object(descriptor, root=ROOT, noun="schema")
     problems = ProblemList()
     _refuse_misplaced(descriptor, problems)
     fields = _parse_fields(descriptor, problems)
-    # Names are known even where a field is refused, so keys are judged in the same go.
+    # Names are known even if a field is refused, so keys are checked in the same pass.
     names = _names_in(descriptor)
     missing_values = read_missing_values(descriptor["missingValues"], f"{ROOT}/missingValues", problems) if "missingValues" in descriptor else ("",)
     fields_match = _read_fields_match(descriptor["fieldsMatch"], problems) if "fieldsMatch" in descriptor else "exact"
@@ -75,7 +75,7 @@ def _parse_fields(descriptor: Mapping[str, object], problems: ProblemList) -> tu
         name = item.get("name") if isinstance(item, dict) else None
         if isinstance(name, str):
             if name in seen:
-                problems.add(f"{field_pointer}/name", f"The field at place {seen[name] + 1} has this name too; names must be unique.")
+                problems.add(f"{field_pointer}/name", f"Field {seen[name] + 1} already has this name; names must be unique.")
             seen.setdefault(name, index)
         if field is not None:
             fields.append(field)
@@ -90,7 +90,7 @@ def _names_in(descriptor: Mapping[str, object]) -> frozenset[str]:
 
 def _read_fields_match(value: object, problems: ProblemList) -> str:
     pointer = f"{ROOT}/fieldsMatch"
-    # v2's text says a string, its published profile an array; both are in use.
+    # The text of v2 specifies a string, its published profile an array; both are in use.
     if isinstance(value, list):
         if len(value) != 1:
             problems.add(pointer, "This list must hold one value.")
@@ -162,13 +162,13 @@ def _read_foreign_key(value: object, pointer: str, names: frozenset[str], proble
         problems.add(f"{pointer}/fields", "A foreign key must name its fields.")
     reference = value.get("reference")
     if not isinstance(reference, dict):
-        problems.add(f"{pointer}/reference", "A foreign key must have a reference, which is an object.")
+        problems.add(f"{pointer}/reference", "A foreign key must have a reference, and it must be an object.")
         return None
     for name in reference:
         if name not in _REFERENCE_PROPERTIES:
             problems.add(join_pointer(pointer, "reference", name), f"The property {name} is not part of a reference.")
     resource = reference.get("resource", "")
-    # v0 wrote "self", v1 "", v2 leaves it out.
+    # v0 writes "self", v1 "", and v2 leaves it out.
     if resource not in ("", "self"):
         problems.add(f"{pointer}/reference/resource", "Only references within the same file can be checked: leave this out.")
         return None

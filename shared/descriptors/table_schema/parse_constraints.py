@@ -1,4 +1,4 @@
-"""The constraints of one field of a Table Schema descriptor."""
+"""Parse the constraints of one field of a Table Schema descriptor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.descriptors.table_schema.values import constraint_value, identity_of
 _ORDERED = frozenset({"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"})
 _SIZED = frozenset({"string", "array", "object", "list", "geojson"})
 _JSON = frozenset({"array", "object"})
-# Which types a constraint can be asked of; None: all.
+# The types to which a constraint applies; None: all types.
 CONSTRAINT_TYPES: Mapping[str, frozenset[str] | None] = {
     "required": None,
     "unique": None,
@@ -38,7 +38,7 @@ _DRAFTS = (
 
 
 def read_constraints(descriptor: Mapping[str, object], field: Field, pointer: str, problems: ProblemList, *, judge_values: bool) -> Constraints:
-    """The constraints in the descriptor of `field`; without `judge_values` their values are not held against its type."""
+    """Parse the constraints of `field` from its descriptor; without `judge_values` their values are not checked against its type."""
     given = descriptor.get("constraints", {})
     pointer = f"{pointer}/constraints"
     if not isinstance(given, dict):
@@ -48,7 +48,7 @@ def read_constraints(descriptor: Mapping[str, object], field: Field, pointer: st
     for name, value in given.items():
         own_pointer = join_pointer(pointer, name)
         if name not in CONSTRAINT_TYPES:
-            problems.add(own_pointer, f"There is no constraint {name}; there are {', '.join(CONSTRAINT_TYPES)}.")
+            problems.add(own_pointer, f"There is no constraint {name}; the constraints are {', '.join(CONSTRAINT_TYPES)}.")
             continue
         types = CONSTRAINT_TYPES[name]
         if types is not None and field.type not in types:
@@ -67,7 +67,7 @@ def _read_constraint(name: str, value: object, field: Field, pointer: str, probl
         return read_bool(value, pointer, problems)
     if name in ("minLength", "maxLength"):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            problems.add(pointer, "This must be a whole number from 0.")
+            problems.add(pointer, "This must be a whole number, 0 or greater.")
     elif name == "pattern":
         _check_pattern(value, pointer, problems)
     elif name == "jsonSchema":
@@ -101,7 +101,7 @@ def _identities(values: tuple[object, ...], field: Field) -> frozenset[Hashable]
         try:
             found.add(identity_of(constraint_value(field, value)))
         except NotOfTypeError:
-            # It was noted as a problem of its own.
+            # This value was already reported as a problem.
             continue
     return frozenset(found)
 
@@ -135,7 +135,7 @@ def _check_json_schema(value: object, pointer: str, problems: ProblemList) -> No
 
 
 def json_schema_validator(schema: Mapping[str, object]) -> type[jsonschema.protocols.Validator] | None:
-    """Return the validator for the version that `$schema` names (2020-12 where it is absent); None where that is not known."""
+    """Return the validator for the version that `$schema` names (2020-12 if it is absent); None if that version is not known."""
     dialect = schema.get("$schema", jsonschema.Draft202012Validator.META_SCHEMA["$id"])
     if not isinstance(dialect, str):
         return None
@@ -156,7 +156,7 @@ def _references(value: object, pointer: str) -> Iterator[tuple[str, object]]:
 
 
 def judge_each(items: list[tuple[int, object]], field: Field, pointer: str, problems: ProblemList) -> frozenset[Hashable]:
-    """The identities of values in a list of the descriptor; what is no value of the type, or stands there twice, is a problem."""
+    """Return the identities of the values in a list of the descriptor; values of the wrong type and repeated values are added to `problems`."""
     seen: set[Hashable] = set()
     for index, item in items:
         try:
@@ -175,7 +175,7 @@ def _describe_type(field: Field) -> str:
 
 
 def read_bool(value: object, pointer: str, problems: ProblemList) -> bool:
-    """A value that must be true or false."""
+    """Return a value that must be true or false; False, with a problem added, if it is neither."""
     if not isinstance(value, bool):
         problems.add(pointer, f"This must be true or false, not {describe_json_type(value)}.")
     return value is True

@@ -1,4 +1,4 @@
-"""One field of a Table Schema descriptor: its type, options, categories and constraints."""
+"""Parse one field of a Table Schema descriptor: its type, options, categories and constraints."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SIGNS_AND_DIGITS = frozenset("0123456789+-")
 
 
 def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Field | None:
-    """The field, or None where `problems` got what is wrong with it."""
+    """Parse a field; None if it is invalid, with its problems added to `problems`."""
     if not isinstance(descriptor, dict):
         problems.add(pointer, f"A field must be an object, not {describe_json_type(descriptor)}.")
         return None
@@ -55,7 +55,7 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
         values["missing_values"] = read_missing_values(descriptor["missingValues"], f"{pointer}/missingValues", problems)
     values |= _read_options(descriptor, type_name, pointer, problems)
     if len(problems.problems) > count:
-        # Constraint values can only be judged by a type that is sound; what does not depend on it is judged still.
+        # Constraint values can be checked only against a valid type; everything that does not depend on it is checked anyway.
         read_constraints(descriptor, Field(name="", type=type_name), pointer, problems, judge_values=False)
         return None
     field = Field(**values)
@@ -84,7 +84,7 @@ def _read_options(descriptor: Mapping[str, object], type_name: str, pointer: str
 
 
 def read_missing_values(value: object, pointer: str, problems: ProblemList) -> tuple[str, ...]:
-    """A list of texts, or v2's list of objects with `value` and `label`; only the values matter here."""
+    """Parse a list of texts, or a v2 list of objects with `value` and `label`; returns the values."""
     if not isinstance(value, list):
         problems.add(pointer, f"This must be a list of texts, not {describe_json_type(value)}.")
         return ()
@@ -120,7 +120,7 @@ def _refuse_misplaced(descriptor: Mapping[str, object], pointer: str, problems: 
         if right is not None and name != right:
             problems.add(join_pointer(pointer, name), f"The property {name} is not part of Table Schema. Did you mean {right}?")
         elif name in CONSTRAINT_TYPES:
-            problems.add(join_pointer(pointer, name), f"The property {name} belongs into constraints.")
+            problems.add(join_pointer(pointer, name), f"The property {name} belongs in constraints.")
         elif name == "arrayItem":
             problems.add(join_pointer(pointer, name), "This property is not supported. Use the type list, or the constraint jsonSchema.")
 
@@ -131,7 +131,7 @@ def _read_format(descriptor: Mapping[str, object], type_name: str, pointer: str,
     if not isinstance(value, str):
         problems.add(pointer, f"A format must be text, not {describe_json_type(value)}.")
         return "default"
-    # v0 wrote fmt:%d.%m.%Y; the standard asks to read it without its prefix.
+    # v0 writes fmt:%d.%m.%Y; the standard asks readers to ignore the prefix.
     value = value.removeprefix("fmt:")
     if type_name in _TEMPORAL:
         if value not in ("default", "any") and (message := check_strptime_pattern(value)):
@@ -190,7 +190,7 @@ def _check_options(field: Field, pointer: str, problems: ProblemList) -> None:
 
 
 def _values_and_labels(items: list[Any], pointer: str, problems: ProblemList) -> list[tuple[int, object]]:
-    """The values of a list, each with its place: the items themselves, or, where they are objects, what each says that its value is."""
+    """Return the values of a list, each with its index: the items themselves, or the `value` of each item if the items are objects."""
     if not any(isinstance(item, dict) for item in items):
         return list(enumerate(items))
     found: list[tuple[int, object]] = []
@@ -198,7 +198,7 @@ def _values_and_labels(items: list[Any], pointer: str, problems: ProblemList) ->
     for index, item in enumerate(items):
         item_pointer = join_pointer(pointer, index)
         if not isinstance(item, dict):
-            problems.add(item_pointer, "The items of this list must be all objects, or none of them.")
+            problems.add(item_pointer, "Either all items of this list must be objects, or none.")
             continue
         label = item.get("label")
         if "value" not in item:

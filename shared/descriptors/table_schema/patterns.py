@@ -1,7 +1,7 @@
-r"""What a `pattern` constraint may say, and which engine decides it.
+r"""Validate `pattern` constraints, and choose the regular expression engine that checks them.
 
-A pattern means what Python's `re.fullmatch` makes of it; where only RE2 can read it (`\p{L}`, `[[:alpha:]]`), what RE2 makes of it. XML Schema's
-own additions that neither knows (class subtraction, `\i`, `\c`) are refused.
+A pattern has the meaning that Python's `re.fullmatch` gives it; if only RE2 can read it (`\p{L}`, `[[:alpha:]]`), the meaning that RE2 gives it.
+Additions of XML Schema that neither engine knows (class subtraction, `\i`, `\c`) are refused.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _POSIX_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
 _OPEN_REPEAT = re.compile(r"\{,[0-9]")
 _ESCAPED_CLASS = re.compile(r"\\[dDwWsSbB]|\(\?[a-zA-Z]*i")
 _LINE_END = re.compile(r"\$")
-# What matches no line feed, and looks at nothing around it: characters, `.`, classes that list what they hold, groups, alternatives, repeats.
+# Parts that match no line feed and do not look around: characters, `.`, classes that list their members, groups, alternatives, repeats.
 _WITHIN_LINE = re.compile(r"(?:[^\\\[\]()^$\x00-\x1f]|\\(?:[dw]|[^\w\s])|\[(?!\^)(?:[^\\\[\]\x00-\x1f]|\\(?:[dw]|[^\w\s]))+\]|\((?:\?:|(?!\?))|\))*")
 
 
 @dataclass(frozen=True, slots=True)
 class PatternPlan:
-    """How cells are held against one pattern."""
+    """How cells are matched against one pattern."""
 
     pattern: str
     re2_pattern: str | None
-    """The same, anchored at both ends, for RE2; None where RE2 cannot read it or would read it differently."""
+    """The pattern for RE2, anchored at both ends; None if RE2 cannot read it or would read it differently."""
     is_ascii_only: bool
-    """RE2's answer counts for ASCII cells only: classes such as `\\w` mean every script for Python."""
+    """The answer of RE2 is valid for ASCII cells only, since classes such as `\\w` cover every script in Python."""
     is_line_only: bool
-    """RE2's answer counts for cells without line breaks only: Python's `$` also matches before the last one."""
+    """The answer of RE2 is valid for cells without line breaks only, since `$` in Python also matches before the last one."""
     is_python: bool
-    """Python can read it, so it has the last word."""
+    """Python can read the pattern, so its meaning decides."""
     re2_lines: str | None = None
-    """For RE2: any number of texts that all match, joined by line feeds; None where a match could reach across one."""
+    """A pattern for RE2 that matches any number of matching texts joined by line feeds; None if a match could span a line feed."""
 
 
 class PatternInvalidError(ValueError):
@@ -47,7 +47,7 @@ class PatternInvalidError(ValueError):
 
 @functools.lru_cache(maxsize=1024)
 def plan_pattern(pattern: str) -> PatternPlan:
-    """Raises `PatternInvalidError`."""
+    """Plan how cells are matched against `pattern`. Raises `PatternInvalidError` if it cannot be used."""
     if len(pattern) > MAX_PATTERN:
         raise PatternInvalidError(f"A pattern must have at most {MAX_PATTERN} characters.")
     if _CLASS_SUBTRACTION.search(pattern):

@@ -1,6 +1,6 @@
-"""Dates, times, datetimes, years, yearmonths and durations: strict text to exact numbers.
+"""Parse dates, times, datetimes, years, yearmonths and durations strictly into exact numbers.
 
-Source: https://datapackage.org/standard/table-schema/#date and the XML Schema forms that it names (https://www.w3.org/TR/xmlschema-2/).
+Source: https://datapackage.org/standard/table-schema/#date and the XML Schema types that it refers to (https://www.w3.org/TR/xmlschema-2/).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DAY_S = 86_400
 # The four instants at which XML Schema compares durations (section 3.2.6.2).
 _REFERENCE_MONTHS = ((1696, 9), (1697, 2), (1903, 3), (1903, 7))
 
-# `any` leaves the reading to us. These forms read one way only; 03/04/2024 does not, so it is not among them.
+# The format `any` leaves the choice of forms to the implementation. These forms are unambiguous; 03/04/2024 is not, so it is left out.
 _ANY_DATES = ("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d", "%d.%m.%Y", "%d %b %Y", "%d %B %Y", "%d-%b-%Y", "%b %d, %Y", "%B %d, %Y")
 _ANY_TIMES = ("%H:%M", "%H:%M:%S.%f", "%I:%M %p", "%I:%M:%S %p")
 _ANY_DATETIMES = tuple(
@@ -40,13 +40,16 @@ _ANY_DATETIMES = tuple(
 
 
 class NotOfTypeError(ValueError):
-    """The text is no value of the field's type and format."""
+    """The text is not a value of the field's type and format."""
 
 
 @total_ordering
 @dataclass(frozen=True, slots=True, eq=True)
 class Duration:
-    """Months and seconds. One is less than another where it is at each of XML Schema's four reference instants; where they disagree neither is."""
+    """A duration in months and seconds.
+
+    One is less than another if it is less at each of the four reference instants of XML Schema; if these disagree, neither is less.
+    """
 
     months: int
     seconds: Decimal
@@ -72,7 +75,7 @@ class Duration:
 
 
 def date_parser(field: Field) -> Callable[[str], int]:
-    """Text to the day's number, 1 for 0001-01-01."""
+    """Return a parser from text to day number, 1 for 0001-01-01."""
     if field.format == "default":
         return parse_date
     if field.format == "any":
@@ -81,7 +84,7 @@ def date_parser(field: Field) -> Callable[[str], int]:
 
 
 def time_parser(field: Field) -> Callable[[str], int]:
-    """Text to microseconds since midnight."""
+    """Return a parser from text to microseconds since midnight."""
     if field.format == "default":
         return parse_time
     if field.format == "any":
@@ -90,7 +93,7 @@ def time_parser(field: Field) -> Callable[[str], int]:
 
 
 def datetime_parser(field: Field) -> Callable[[str], Decimal]:
-    """Text to seconds since 0001-01-01T00:00:00Z."""
+    """Return a parser from text to seconds, in which the start of day n (1 for 0001-01-01, UTC) is n times 86,400."""
     if field.format == "default":
         return parse_datetime
     if field.format == "any":
@@ -99,7 +102,7 @@ def datetime_parser(field: Field) -> Callable[[str], Decimal]:
 
 
 def parse_date(text: str) -> int:
-    """`yyyy-mm-dd` to the day's number."""
+    """Parse `yyyy-mm-dd` to the day number, 1 for 0001-01-01. Raises `NotOfTypeError`."""
     match = _DATE.fullmatch(text)
     if match is None:
         raise NotOfTypeError
@@ -110,7 +113,7 @@ def parse_date(text: str) -> int:
 
 
 def parse_time(text: str) -> int:
-    """`hh:mm:ss` to microseconds since midnight."""
+    """Parse `hh:mm:ss` to microseconds since midnight. Raises `NotOfTypeError`."""
     match = _TIME.fullmatch(text)
     if match is None:
         raise NotOfTypeError
@@ -118,20 +121,20 @@ def parse_time(text: str) -> int:
 
 
 def parse_datetime(text: str) -> Decimal:
-    """XML Schema's `dateTime`, years 0001 to 9999, to seconds."""
+    """Parse a `dateTime` of XML Schema, years 0001 to 9999, to seconds as in `datetime_parser`. Raises `NotOfTypeError`."""
     match = _DATETIME.fullmatch(text)
     if match is None:
         raise NotOfTypeError
     hour, minute, second = int(match[2]), int(match[3]), int(match[4])
     fraction = Decimal(match[5] or 0)
-    if hour == 24 and (minute or second or fraction):  # noqa: PLR2004 - the midnight that ends a day
+    if hour == 24 and (minute or second or fraction):  # noqa: PLR2004 - 24:00:00 is the midnight at the end of a day
         raise NotOfTypeError
     seconds = parse_date(match[1]) * _DAY_S + hour * 3600 + minute * 60 + second - _zone_s(match[6])
     return seconds + fraction if len(fraction.as_tuple().digits) < 15 else Decimal(f"{seconds}{match[5]}")  # noqa: PLR2004 - within the context's 28 digits
 
 
 def parse_year(text: str) -> int:
-    """XML Schema's `gYear`; there is no year 0."""
+    """Parse a `gYear` of XML Schema; there is no year 0. Raises `NotOfTypeError`."""
     match = _YEAR.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise NotOfTypeError
@@ -139,7 +142,7 @@ def parse_year(text: str) -> int:
 
 
 def parse_yearmonth(text: str) -> int:
-    """XML Schema's `gYearMonth` to a number of months."""
+    """Parse a `gYearMonth` of XML Schema to a number of months. Raises `NotOfTypeError`."""
     match = _YEARMONTH.fullmatch(text)
     if match is None or int(match[1]) == 0:
         raise NotOfTypeError
@@ -147,7 +150,7 @@ def parse_yearmonth(text: str) -> int:
 
 
 def parse_duration(text: str) -> Duration:
-    """XML Schema's `duration`."""
+    """Parse a `duration` of XML Schema. Raises `NotOfTypeError`."""
     match = _DURATION.fullmatch(text)
     if match is None:
         raise NotOfTypeError
@@ -157,11 +160,11 @@ def parse_duration(text: str) -> Duration:
 
 
 def check_strptime_pattern(pattern: str) -> str | None:
-    """What is wrong with a date or time pattern, as one sentence; None where it can be used."""
+    """Return the problem with a date or time pattern as one sentence; None if it can be used."""
     if "%" not in pattern:
         return 'This is neither "default" nor "any" nor a pattern with % directives.'
     try:
-        # Compiles the pattern; the text need not fit, and the message tells the two failures apart.
+        # This compiles the pattern; the text need not match it, and the message distinguishes the two failures.
         dt.datetime.strptime("", pattern)  # noqa: DTZ007 - only the pattern matters
     except (ValueError, IndexError, KeyError, re.error) as error:
         if "does not match format" not in str(error):
@@ -171,7 +174,7 @@ def check_strptime_pattern(pattern: str) -> str | None:
 
 def _pattern_parser(pattern: str, value_of: Callable[[dt.datetime], _Value]) -> Callable[[str], _Value]:
     def parse(text: str) -> _Value:
-        # strptime's \d takes the digits of every script.
+        # In strptime, \d accepts the digits of every script.
         if not text.isascii() and any(character.isdecimal() and character > "9" for character in text):
             raise NotOfTypeError
         try:
@@ -216,7 +219,7 @@ def _zone_s(zone: str | None) -> int:
 
 
 def _day_of_month(months: int) -> int:
-    """The number of the first day of a month counted from year 0, in the Gregorian calendar without end in either direction."""
+    """Return the day number of the first day of a month counted from year 0, in the Gregorian calendar extended in both directions."""
     years, month = divmod(months, 12)
     if month < 2:  # noqa: PLR2004 - the year begins in March, so that leap days come last
         years, month = years - 1, month + 12

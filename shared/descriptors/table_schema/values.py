@@ -1,8 +1,9 @@
-"""The one definition of what a value of each type is: from the text of a cell to its logical value, strictly.
+"""The single definition of the values of each type: strict parsers from the text of a cell to its logical value.
 
-Logical values are comparable and exact: integers are `int` (`Decimal` past 4,000 digits), numbers `Decimal`, dates day numbers, times
+Logical values are comparable and exact: integers are `int` (`Decimal` above 4,000 digits), numbers `Decimal`, dates day numbers, times
 microseconds, datetimes seconds (`Decimal`, UTC; without a zone they count as UTC), years and yearmonths whole numbers, durations `Duration`,
-JSON types what `json` makes of them, all others text. Source: https://datapackage.org/standard/table-schema/#field-types.
+booleans `bool`, lists and geopoints tuples, JSON types the values that `json` returns, all others text.
+Source: https://datapackage.org/standard/table-schema/#field-types.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SPECIAL_NUMBERS = {"nan": Decimal("NaN"), "inf": Decimal("Infinity"), "-inf": Decimal("-Infinity")}
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-# RFC 5322's dot-atom before the @, host names with at least one dot behind it; letters beyond ASCII as RFC 6531 allows them.
+# The dot-atom of RFC 5322 before the @, a host name with at least one dot after it; non-ASCII letters as RFC 6531 allows them.
 _ATOM = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _LABEL = r"[a-zA-Z0-9\u0080-\U0010ffff](?:[a-zA-Z0-9\u0080-\U0010ffff-]{0,61}[a-zA-Z0-9\u0080-\U0010ffff])?"
 EMAIL_PATTERN = rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+"
 _EMAIL = re.compile(EMAIL_PATTERN)
 _MAX_EMAIL, _MAX_EMAIL_LOCAL = 254, 64
-# RFC 3986: a scheme, then only characters that a URI may hold, % only before two hexadecimal digits; http, https and ftp name a host.
+# RFC 3986: a scheme, then only characters that a URI may contain, % only before two hexadecimal digits; http, https and ftp need a host.
 _URI = re.compile(
     r"(?!(?:https?|ftp):(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
     r"(?:#(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?",
@@ -53,12 +54,12 @@ _URI = re.compile(
 
 
 def value_parser(field: Field) -> ValueParser:
-    """A function from a cell's text to its logical value; it raises `NotOfTypeError` for text that is no value of the field's type and format."""
+    """Return a function from a cell's text to its logical value; it raises `NotOfTypeError` if the text is not a value of the field's type and format."""
     return _PARSER_MAKERS[field.type](field)
 
 
 def constraint_value(field: Field, given: object) -> Any:  # noqa: ANN401 - a logical value of any type
-    """The logical value of something given in the descriptor: JSON of the field's kind, or text as it would stand in a cell.
+    """Return the logical value of a value in the descriptor: JSON of the field's type, or text as it would be written in a cell.
 
     Raises `NotOfTypeError`.
     """
@@ -81,7 +82,7 @@ def constraint_value(field: Field, given: object) -> Any:  # noqa: ANN401 - a lo
 
 
 def identity_of(value: object) -> Hashable:
-    """What two values share exactly where they are equal, NaN with itself too; for `enum`, `categories`, `unique` and keys."""
+    """Return an object that is equal for two values if and only if the values are equal (NaN equals itself); for `enum`, `categories`, `unique` and keys."""
     if isinstance(value, Decimal) and value.is_nan():
         return "NaN"
     if isinstance(value, dict | list):
@@ -99,14 +100,14 @@ def _json_identity(value: object) -> Hashable:
         return ("object", frozenset((key, _json_identity(item)) for key, item in value.items()))
     if isinstance(value, list):
         return ("array", tuple(_json_identity(item) for item in value))
-    # 1 and true are equal for Python, not for JSON.
+    # 1 and true are equal in Python, but not in JSON.
     return ("boolean", value) if isinstance(value, bool) else ("scalar", value if isinstance(value, Hashable) else str(value))
 
 
 def number_cleaner(field: Field) -> Callable[[str], str] | None:
-    """How a number's text is brought to digits with a point, before its form is judged; None where it already is.
+    """Return a function that normalises the text of a number to digits with a point before it is parsed; None if this is never needed.
 
-    Raises `NotOfTypeError` where group characters stand elsewhere than between digits of the whole part.
+    The function raises `NotOfTypeError` if group characters occur anywhere but between digits of the integer part.
     """
     decimal_char = field.decimal_char if field.type == "number" else "."
     group, bare = field.group_char, field.bare_number
@@ -132,7 +133,7 @@ def number_cleaner(field: Field) -> Callable[[str], str] | None:
 
 
 def _strip_bare(text: str, decimal_char: str) -> str:
-    """`text` without what stands before and behind its number: from the first digit (with the sign and the point before it) to the last digit."""
+    """Strip the text around a number: keeps everything from the first digit (with the point and the sign before it) to the last digit."""
     if text.strip().lower() in _SPECIAL_NUMBERS:
         return text.strip()
     first = re.search(r"[0-9]", text)
@@ -183,7 +184,7 @@ def _parse_uuid(text: str) -> str:
 def _parse_integer(text: str) -> int | Decimal:
     if _INTEGER.fullmatch(text) is None:
         raise NotOfTypeError
-    # int() refuses more than 4,300 digits and takes quadratic time; Decimal is exact and linear.
+    # int() refuses more than 4,300 digits and takes quadratic time; Decimal is exact and takes linear time.
     return int(text) if len(text) <= _MAX_INT_DIGITS else Decimal(text)
 
 
@@ -196,7 +197,7 @@ def _parse_number(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation as error:
-        # An exponent of more than 18 digits.
+        # The exponent has more than 18 digits.
         raise NotOfTypeError from error
 
 
@@ -218,7 +219,7 @@ def _make_boolean(field: Field) -> ValueParser:
 
 
 def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON value in a cell, numbers exact where floats would not be; raises `NotOfTypeError` (also for NaN and for too deep nesting)."""
+    """Return the JSON value in a cell, with exact whole numbers. Raises `NotOfTypeError`, also for NaN and for too deep nesting."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer)
     except (ValueError, RecursionError) as error:
@@ -268,7 +269,7 @@ def _make_geopoint(field: Field) -> ValueParser:
             pair = [Decimal(repr(item)) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
             if len(pair) != len(items):
                 raise NotOfTypeError
-        # Chained comparisons are false for NaN only where the signal is not trapped, hence is_finite first.
+        # Comparing a Decimal NaN raises an exception, so `is_finite` comes first.
         if len(pair) != 2 or not all(part.is_finite() for part in pair) or abs(pair[0]) > _MAX_LONGITUDE or abs(pair[1]) > _MAX_LATITUDE:  # noqa: PLR2004
             raise NotOfTypeError
         return pair[0], pair[1]

@@ -1,4 +1,4 @@
-"""error records in pieces; a view has them one by one
+"""store error records in pieces; a view shows them one by one
 
 Revision: 0002. Revises: 0001.
 """
@@ -36,7 +36,7 @@ CROSS JOIN LATERAL jsonb_to_recordset(piece.rules)
 WHERE rule.number = record.rule_number
 """
 
-# Records of one (row, column) share their rank and their sum of bytes, so no piece ends between them.
+# Records of one (row, column) have the same rank and the same running sum of bytes, so no piece ends between them.
 PACK = """
 WITH placed AS (
     SELECT
@@ -120,7 +120,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "attempt", "first_row", "first_column", name=op.f("pk_error_pieces")),
     )
     for name in ARRAYS:
-        # Compressing them costs more time than writing them as they are.
+        # Compressing these arrays costs more time than writing them uncompressed.
         op.execute(f"ALTER TABLE error_pieces ALTER COLUMN {name} SET STORAGE EXTERNAL")
     op.execute(PACK)
     op.drop_table("processing_errors")

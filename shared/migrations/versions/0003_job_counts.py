@@ -1,4 +1,4 @@
-"""totals of jobs that cost nothing to read; indexes that pages are read from
+"""totals of jobs that are cheap to read; indexes for reading pages of jobs
 
 Revision: 0003. Revises: 0002.
 """
@@ -14,7 +14,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# Rows are only added: two transactions never wait for each other's count.
+# Rows are only added, so that two transactions never wait for each other's count.
 COUNT = """
 CREATE FUNCTION count_job() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""what a webhook's receiver asked for with Retry-After
+"""the delay that a webhook's receiver asked for with Retry-After
 
 Revision: 0004. Revises: 0003.
 """

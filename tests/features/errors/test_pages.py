@@ -1,4 +1,4 @@
-"""Pages over many pieces are slices of one plain list, however they are asked for; and only the pieces of a page are opened."""
+"""Pages over many pieces equal slices of one plain list, however they are requested; and only the pieces of a page are unpacked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FILTERS: list[dict[str, str]] = [
 
 
 def make_places(count: int = 60, *, seed: int = 1) -> list[tuple[int, int | None, str]]:
-    """Errors with several at one place, and one of a kind of its own."""
+    """Make errors, several of them at the same place, and one of a type that no other has."""
     chance = random.Random(seed)
     places = [(chance.randrange(2, 22), chance.choice([None, 1, 2, 3]), chance.choice(TYPES)) for _ in range(count)]
     places[count // 2] = (*places[count // 2][:2], "rare-error")
@@ -122,7 +122,7 @@ FROM generate_series(1, :pieces) AS piece
 
 @pytest.fixture
 async def large_job(database: Database, factory: Factory) -> Job:
-    """One of ten such jobs."""
+    """One of ten jobs of the same size."""
     jobs = [await factory.ended_job() for _ in range(JOBS)]
     job = jobs[JOBS // 2]
     async with database.unit_of_work() as session:

@@ -23,7 +23,7 @@ async def test_deleted_job_goes_away_with_errors_and_file_in_batches(
         assert await job_state.hide(session, job_id=job.id)
     await tasks.purge_job(context, PurgeJob(job_id=job.id))
     assert await factory.get(job.id) is None
-    assert await factory.list_errors(job.id) == []
+    assert await factory.count_pieces(job.id) == 0
     assert not stored_path(settings.upload_dir, job.id, job.filename).exists()
     await tasks.purge_job(context, PurgeJob(job_id=job.id))
 
@@ -37,7 +37,10 @@ async def test_errors_of_older_attempts_go_away_and_the_present_ones_stay(contex
     assert again is not None
     assert again.purge_due_at is not None
     await factory.errors(again, [(3, 1, "type-error")])
+    assert await factory.count_pieces(job.id) == 2
+    assert [error.row_number for error in await factory.list_errors(job.id)] == [3]
     await tasks.purge_due(context, Nothing())
+    assert await factory.count_pieces(job.id) == 1
     assert [error.row_number for error in await factory.list_errors(job.id)] == [3]
     settled = await factory.get(job.id)
     assert settled is not None

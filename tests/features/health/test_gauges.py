@@ -1,4 +1,4 @@
-"""What is asked for at each scrape."""
+"""The gauges that are measured at each scrape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.factories import Factory
 
 
 async def scrape(client: httpx.AsyncClient) -> dict[tuple[str, str], float]:
-    """Values by name and the values of the labels."""
+    """Return the samples' values, by name and label values."""
     response = await client.get("/metrics")
     assert response.status_code == 200
     families = text_string_to_metric_families(response.text)
@@ -42,7 +42,7 @@ async def test_oldest_queued_job_is_the_one_that_nobody_has_claimed(client: http
     now = datetime.now(UTC)
     await factory.job(created_at=now - timedelta(seconds=50))
     await factory.job(created_at=now - timedelta(seconds=100))
-    await factory.job(created_at=now - timedelta(days=3), attempt=2)  # was retried just now
+    await factory.job(created_at=now - timedelta(days=3), attempt=2)  # it was retried just now
     await factory.job(created_at=now - timedelta(days=4), deleted_at=now)
     await factory.ended_job(created_at=now - timedelta(days=5))
     age_s = (await scrape(client))["rowgate_oldest_queued_job_age_seconds", ""]

@@ -1,4 +1,4 @@
-"""Database, Redis and disk that are away or hang: health and metrics answer in their time and say which."""
+"""If the database, Redis or the disk is unreachable or hangs, health and metrics answer in time and say which."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from shared.settings import Settings
 from tests.faults.wire import Wire
 
 MARGIN_S = 0.8
-"""For a machine that is busy."""
+"""Margin for a busy machine."""
 SHORT_S = 0.4
-"""In place of the two seconds that the first test takes."""
+"""Replaces the two-second timeout in all tests but the first."""
 
 
 async def _send(messages: object) -> bool:
@@ -34,7 +34,7 @@ async def _send(messages: object) -> bool:
 
 @asynccontextmanager
 async def using(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
-    """The application with a database and a Redis of other URLs."""
+    """Run the application with other database and Redis URLs."""
     before: tuple[Database, Any] = app.state.database, app.state.redis
     app.state.database = open_database(settings, send=_send, application_name="t", pool_size=4, max_overflow=0, command_timeout_s=8)
     app.state.redis = open_redis(settings)
@@ -49,7 +49,7 @@ async def using(app: FastAPI, settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def through_wire(app: FastAPI, settings: Settings, name: str) -> AsyncIterator[Wire]:
-    """The application, with a wire between it and the server of the setting `name`."""
+    """Run the application with a wire between it and the server of the setting `name`."""
     url = getattr(settings, name)
     port = urlsplit(url).port
     assert port is not None
@@ -58,7 +58,7 @@ async def through_wire(app: FastAPI, settings: Settings, name: str) -> AsyncIter
         try:
             yield wire
         finally:
-            await asyncio.to_thread(wire.close)  # before the others: what hangs is over
+            await asyncio.to_thread(wire.close)  # closed first, so that everything that hangs ends
 
 
 async def get(client: httpx.AsyncClient, path: str) -> tuple[httpx.Response, float]:

@@ -1,4 +1,4 @@
-"""Lists of very many jobs: totals that are read and not counted, pages that are found in an index."""
+"""Lists of very many jobs: totals are read rather than counted, and pages are found through an index."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROGRESS = Progress(percent=50, rows_processed=3, rows_failed=1, total_rows=None
 
 
 async def read_totals(database: Database) -> dict[tuple[str | None, JobStatus | None], int]:
-    """Every total that a client can ask for without dates."""
+    """Return every total that a client can ask for without dates."""
     viewers = [EVERYBODY, *(Viewer(name=name, sees_all=False) for name in ("ada", "bob", "nobody"))]
     async with database.unit_of_work() as session:
         return {
@@ -51,7 +51,7 @@ async def read_totals(database: Database) -> dict[tuple[str | None, JobStatus | 
 
 
 async def count_totals(database: Database) -> dict[tuple[str | None, JobStatus | None], int]:
-    """The same, counted."""
+    """Return the same totals as `read_totals`, by counting the jobs."""
     async with database.unit_of_work() as session:
         rows = (await session.execute(select(Job.submitted_by, Job.status).where(Job.deleted_at.is_(None)))).all()
     counted = Counter((name, status) for row in rows for name in {None, row.submitted_by} for status in (None, row.status))
@@ -106,7 +106,7 @@ async def test_many_counts_are_folded_by_and_by(database: Database, context: Tas
 async def many_jobs(settings: Settings, database: Database) -> AsyncIterator[None]:
     connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
     try:
-        await connection.execute("SET synchronous_commit = on")  # what is not flushed is not seen by VACUUM as visible to all
+        await connection.execute("SET synchronous_commit = on")  # VACUUM does not mark rows of a commit that is not flushed as visible to all
         await connection.execute(FILL)
         await connection.execute("VACUUM (ANALYZE) jobs")
         yield

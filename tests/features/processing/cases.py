@@ -1,4 +1,4 @@
-"""Tables and schemas of every kind, for the property tests of the checks and of the whole engine."""
+"""Strategies for tables and schemas of every kind, for the property tests of the checks and of the whole engine."""
 
 from __future__ import annotations
 

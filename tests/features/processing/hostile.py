@@ -1,4 +1,4 @@
-"""Files that are damaged, absurd or made to do harm, and what each must end with."""
+"""Files that are damaged, absurd or malicious, and the outcome that each must have."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Hostile:
-    """One file and its end."""
+    """One file and its expected outcome."""
 
     suffix: str
     make: Make
     sentence: str = ""
-    """Part of what the uploader is told where it cannot be read to its end; empty: it is read."""
+    """Part of the message for the uploader if the file cannot be read to its end; empty if it can."""
     rows: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
@@ -38,7 +38,7 @@ def _csv(data: bytes, rows: int, **errors: int) -> Hostile:
 
 
 def _pieces(*pieces: tuple[bytes, int]) -> Make:
-    """Bytes that are repeated, written without being held in memory."""
+    """Repeat pieces of bytes, written without holding the whole file in memory."""
 
     def make(path: Path) -> None:
         with path.open("wb") as file:
@@ -129,7 +129,7 @@ WORKBOOKS: dict[str, Hostile] = {
 
 
 def corpus() -> dict[str, Hostile]:
-    """Every hostile file that the tests know."""
+    """Return every hostile file of the tests."""
     xlsx = {f"XLSX: {name}": Hostile(".xlsx", make, sentence) for name, (make, sentence) in test_xlsx_hostile.REFUSED.items()}
     xls = {f"XLS: {name}": Hostile(".xls", _written(make), sentence) for name, (make, sentence) in test_xls.REFUSED.items()}
     return CSV | WORKBOOKS | xlsx | xls

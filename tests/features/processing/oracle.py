@@ -1,4 +1,4 @@
-"""What a schema says of a table, worked out as slowly and plainly as possible: one rule at a time, plain Python, nothing of the engine's own."""
+"""Check a table against a schema as slowly and simply as possible: one rule at a time, in plain Python, without any code of the engine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Error = tuple[int, int | None, str]
 
 
 class Wrong(Exception):
-    """The text is no value of its type."""
+    """The text is not a value of its type."""
 
 
 def logical_value(field: dict[str, Any], text: str) -> Any:
-    """The value in a cell; raises `Wrong`."""
+    """Return the value in a cell. Raises `Wrong`."""
     kind = field.get("type", "any")
     try:
         return _READERS[kind](field, text)
@@ -138,7 +138,7 @@ def _below(value: Any, limit: Any) -> bool:
 def check_table(  # noqa: PLR0912 - one rule after the other
     schema: dict[str, Any], rows: list[list[str | None]], *, first_row: int = 2
 ) -> set[Error]:
-    """All errors of rows whose columns are the fields in their order; None is a cell that was reported already."""
+    """Return all errors of rows whose columns are the fields in order; None stands for a cell that was already reported."""
     errors: set[Error] = set()
     values: list[list[Any]] = []
     for row in rows:

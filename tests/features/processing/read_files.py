@@ -1,6 +1,6 @@
-"""Reads files with the engine, in a process that holds nothing else: `python -m tests.features.processing.read_files FILE…`.
+"""Read files with the engine, in a process that does nothing else: `python -m tests.features.processing.read_files FILE…`.
 
-Prints, as JSON, how each one ended and the peak memory of the whole.
+Prints as JSON the outcome of each file, and the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from features.processing.readers.base import FileUnreadable
 
 
 def read(path: Path) -> dict[str, object]:
-    """How a file ends: what the uploader is told, or the rows and the errors by type."""
+    """Return the outcome of a file: the message for the uploader, or the number of rows and the errors by type."""
     rows, errors = 0, Counter[str]()
     try:
         inspection = inspect_file(path)
@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, object]:
 
 
 def main(paths: list[str]) -> None:
-    """Read all files, one after the other."""
+    """Read all files, one after the other, and print the result."""
     ends = [read(Path(path)) for path in paths]
     json.dump({"ends": ends, "peak_mib": peak_memory_mib()}, sys.stdout)
 

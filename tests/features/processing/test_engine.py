@@ -1,4 +1,4 @@
-"""One pass over a file: which reader, which schema, and what the reports add up to."""
+"""One pass over a file: the choice of reader and schema, and the totals of the reports."""
 
 from __future__ import annotations
 

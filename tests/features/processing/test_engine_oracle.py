@@ -1,4 +1,4 @@
-"""From the bytes of a file to its errors: the whole engine beside a plain CSV reader and one rule at a time."""
+"""From the bytes of a file to its errors: the whole engine compared with a simple CSV reader and one rule at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FORMS: list[dict[str, Any]] = [
 
 @st.composite
 def _files(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """A schema, a dialect, and a file of UTF-8 with rows that are too short, too long or blank among good ones."""
+    """Draw a schema, a dialect, and a UTF-8 file in which some rows are too short, too long or blank."""
     schema, rows = draw(cases())
     form = draw(st.sampled_from(_FORMS))
     text = io.StringIO()
@@ -53,7 +53,7 @@ def _files(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def _expect(schema: dict[str, Any], form: dict[str, Any], data: bytes) -> tuple[set[Error], int, int]:
-    """All errors, how many rows were processed, and how many failed."""
+    """Return all expected errors, the number of processed rows, and the number of failed rows."""
     read = csv_oracle.read(
         data,
         delimiter=form["delimiter"],

@@ -1,4 +1,4 @@
-"""The whole engine against tables whose every bad cell is known: nothing missed, nothing too much, by (row, column, error type, raw value)."""
+"""The whole engine on tables in which every bad cell is known: no error is missed and none is false, by (row, column, error type, raw value)."""
 
 from __future__ import annotations
 

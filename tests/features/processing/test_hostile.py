@@ -1,4 +1,4 @@
-"""Whatever a file does, it ends with its rows and errors or with a sentence for the person who uploaded it, within the memory of a worker."""
+"""Every hostile file gives its rows and errors, or a sentence for the person who uploaded it, within the memory of a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.paths import ROOT
 pytestmark = pytest.mark.slow
 
 MAX_PEAK_MIB = 350
-"""A worker may take 384; its connections and tasks need some of that."""
+"""A worker may take 384 MiB; its connections and tasks need some of that."""
 
 CORPUS = corpus()
 LARGE = [name for name in CORPUS if any(word in name for word in ("megabytes", "16,384", "too many for memory", "far corner", "two hundred thousand"))]
@@ -24,7 +24,7 @@ LARGE = [name for name in CORPUS if any(word in name for word in ("megabytes", "
 
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    """How every file ended, and the peak memory of the processes that read them: one for each large file, one for all others."""
+    """Return the outcome of every file, and the peak memory of the processes that read them: one for each large file, one for all others."""
     folder = tmp_path_factory.mktemp("hostile")
     ends: dict[str, Any] = {}
     peaks: dict[str, float] = {}

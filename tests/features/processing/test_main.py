@@ -1,4 +1,4 @@
-"""The engine on the command line."""
+"""The command line of the engine."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ async def test_worker_that_lost_its_job_writes_nothing_more(context: TaskContext
     await running
     left = await get(factory, job)
     assert (left.status, left.rows_processed) == (JobStatus.QUEUED, 0)
-    assert await factory.list_errors(job.id) == []
+    assert await factory.count_pieces(job.id) == 0
 
 
 async def test_unexpected_failure_is_a_crash_and_the_third_one_ends_the_job(
@@ -241,7 +241,7 @@ async def test_shutdown_gives_the_job_back_and_it_runs_again(
     released = await get(factory, job)
     assert (released.status, released.crashes, released.rows_processed) == (JobStatus.QUEUED, 0, 0)
     assert [message.payload for message in sent] == [{"job_id": str(job.id)}]
-    assert await factory.list_errors(job.id) == []
+    assert await factory.count_pieces(job.id) == 0
     monkeypatch.setattr(shutdown, "must_stop", lambda: False)
     await process(context, job)
     done = await get(factory, job)
@@ -272,7 +272,7 @@ def _paused(reports: Iterator[ChunkReport], pause_s: float) -> Iterator[ChunkRep
 
 
 def break_off_after(monkeypatch: pytest.MonkeyPatch, chunks: int, error: Exception) -> None:
-    """Raise `error` in place of the chunk after the first `chunks`."""
+    """Raise `error` after the first `chunks` chunks."""
 
     def broken(reports: Iterator[ChunkReport]) -> Iterator[ChunkReport]:
         for number, report in enumerate(reports, start=1):

@@ -1,4 +1,4 @@
-"""What a process is told about freed memory, and about its threads."""
+"""Settings of a process for freed memory, and for switching threads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 class RecordingLibrary:
-    """A C library that notes what its malloc was told."""
+    """A C library that records the settings made with `mallopt`."""
 
     def __init__(self) -> None:
         self.told: dict[int, int] = {}

@@ -21,7 +21,7 @@ FUTURE = datetime.now(UTC) + timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Each test is a process of its own to the sweep, with a clock that the test moves."""
+    """Let each test look like a new process to the sweep, with a clock that the test moves."""
     clock = Clock()
     monkeypatch.setattr(tasks, "_suspects", Suspects())
     monkeypatch.setattr(tasks, "time", clock)

@@ -83,5 +83,5 @@ async def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path, monkeyp
     outcomes = await asyncio.gather(*(writer.finish() for writer in writers), return_exceptions=True)
     assert [isinstance(outcome, FileExistsError) for outcome in outcomes] == [False, False, True, False, False]
     assert [(tmp_path / f"{index}.csv").exists() for index in range(5)] == [True, True, False, True, True]
-    # Four files, each alone, would be four.
+    # Four files on their own would need four.
     assert 1 <= len(folders) <= 2

@@ -32,7 +32,7 @@ def list_files(settings: Settings) -> list[Path]:
 
 
 def body(*parts: tuple[str, bytes], boundary: str = "b", end: bool = True) -> bytes:
-    """A multipart body; each part is its Content-Disposition parameters and its bytes."""
+    """Make a multipart body; each part is given as its Content-Disposition parameters and its bytes."""
     text = b"".join(f"--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data + b"\r\n" for head, data in parts)
     return text + (f"--{boundary}--\r\n".encode() if end else b"")
 

@@ -26,7 +26,7 @@ ALMOST = [
     *(DELIMITER[:length] for length in range(1, len(DELIMITER))),
     *(b"\r" + DELIMITER[:-1], DELIMITER[1:], DELIMITER[2:], b"--", b"\n", b"x", b"1,2\n", b"\xff\x00"),
 ]
-"""What could be taken for the end of the file, and is not."""
+"""Bytes that look like the end of the file but are not."""
 CONTENTS = st.lists(st.one_of(st.sampled_from(ALMOST), st.binary(max_size=20)), max_size=30).map(b"".join).filter(lambda data: DELIMITER not in data)
 CUTS = st.lists(st.floats(0, 1, exclude_max=True), max_size=40)
 
@@ -74,7 +74,7 @@ def test_byte_by_byte_and_at_every_single_place(content: bytes) -> None:
 
 
 def test_file_that_holds_its_own_boundary_ends_there() -> None:
-    """As every parser has it (RFC 2046, section 5.1.1): the client chose its boundary badly, and what follows is no part."""
+    """As in every parser (RFC 2046, section 5.1.1): the client chose its boundary badly, and the rest is not a part."""
     taken, _ = parse([make_body(b"1,2\n" + DELIMITER + b'\r\nContent-Disposition: form-data; name="more"\r\n\r\n3', before=b"", after=b"")])
     assert taken == b"1,2\n"
 

@@ -1,4 +1,4 @@
-"""A DNS server of the test's own on loopback: names that nobody else knows, answers that change, and no answer at all."""
+"""A DNS server for tests on loopback: names that no other server knows, answers that change, and no answer at all."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import pytest
 from shared.web import webhook_address
 
 Addresses = Sequence[str] | None
-"""IPv4 addresses; empty: the name does not exist; None: silence."""
+"""IPv4 addresses; empty if the name does not exist, None for no answer."""
 
 
 @dataclass
 class NameServer(asyncio.DatagramProtocol):
-    """`answer(name, n)` gives the addresses of `name` when they are asked for the n-th time, from 1."""
+    """A DNS server; `answer(name, n)` returns the addresses of `name` for its n-th query, counted from 1."""
 
     answer: Callable[[str, int], Addresses]
     asked: list[str] = field(default_factory=list)
-    """Names whose IPv4 addresses were asked for."""
+    """Names whose IPv4 addresses were queried."""
     transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -54,7 +54,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def naming(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, int], Addresses]) -> AsyncIterator[NameServer]:
-    """Look-ups of this event loop go to the server."""
+    """Send the look-ups of this event loop to the server."""
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(lambda: NameServer(answer), local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]

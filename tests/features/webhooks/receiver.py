@@ -20,7 +20,7 @@ Answer = Callable[[int], bytes | None]
 
 @dataclass
 class Receiver:
-    """`answer(n)` gives the raw answer to the n-th request, from 1; None: no answer, the connection stays open."""
+    """A receiver; `answer(n)` returns the raw answer to the n-th request, counted from 1, or None to send none and keep the connection open."""
 
     answer: Answer
     url: str = ""

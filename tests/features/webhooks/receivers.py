@@ -1,7 +1,7 @@
-"""Receivers of every kind in a process of their own: `python -m tests.features.webhooks.receivers FOLDER`.
+"""Receivers of every kind in a separate process: `python -m tests.features.webhooks.receivers FOLDER`.
 
-The path says what a receiver does. `FOLDER` holds a certificate and its key for each TLS port, as `NAME.pem`. Prints its ports as one line of JSON;
-`GET /heard/ID` tells what came with this webhook-id. Ends when its input does.
+The path of a request says how its receiver behaves. `FOLDER` holds a certificate and its key for each TLS port, as `NAME.pem`. Prints its ports as one
+line of JSON; `GET /heard/ID` returns what came with this webhook-id. Ends when its input ends.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Receivers:
 async def main() -> None:
     receivers = Receivers()
     ports = {"http": await receivers.open(None)}
-    for path in Path(sys.argv[1]).glob("*.pem"):  # noqa: ASYNC240  # before anybody is served
+    for path in Path(sys.argv[1]).glob("*.pem"):  # noqa: ASYNC240  # before any client is served
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         ports[path.stem] = await receivers.open(context, name=path.stem)

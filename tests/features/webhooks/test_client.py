@@ -1,4 +1,4 @@
-"""One POST to real receivers in a process of their own, each with its time."""
+"""One POST to real receivers in a separate process, each within its time limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.features.webhooks.name_server import naming
 from tests.paths import ROOT
 
 SLACK_S = 1.0
-"""What a slow machine may add to a time of the contract."""
+"""Time that a slow machine may take in addition to a promised time."""
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
@@ -66,7 +66,7 @@ def receivers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receivers]:
 
 @pytest.fixture
 def trusting(receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The receivers' authority is one that the system knows."""
+    """Make the system trust the receivers' certificate authority."""
     context = httpx.create_ssl_context(trust_env=False)
     receivers.authority.configure_trust(context)
     monkeypatch.setattr(client, "get_tls", lambda: context)
@@ -151,7 +151,7 @@ async def test_answer_without_end_is_read_to_a_limit(receivers: Receivers) -> No
     assert (result.status_code, result.response_excerpt) == (200, "." * 1024)
     assert_quick(result)
     heard = receivers.get_heard(claimed)
-    # What the system's buffers hold is taken from the receiver and not read by us.
+    # The receiver can also fill the system's buffers, which the client does not read.
     assert 64 * 1024 <= heard["taken"] < 16 * 2**20
 
 

@@ -9,7 +9,7 @@ from features.webhooks.ledger import MAX_AT_ONCE, group_by_key
 
 
 class Work:
-    """Squares of what is asked for, in batches that take a moment."""
+    """Returns squares of the keys, in batches that take a moment."""
 
     def __init__(self) -> None:
         self.batches: list[Sequence[int]] = []
@@ -40,7 +40,7 @@ async def test_batch_has_a_largest_size() -> None:
 
 
 async def test_same_key_asked_for_together_is_answered_once() -> None:
-    """Two who claim one delivery: one of them has it."""
+    """If two callers claim one delivery, one of them gets it."""
     batcher = group_by_key(Work().square)
     assert sorted(await asyncio.gather(*(batcher.do(2) for _ in range(3))), key=str) == [4, None, None]
 

@@ -1,4 +1,4 @@
-"""What the README tells receivers to do, done."""
+"""The README's code for receivers works."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ PROGRESS = Progress(percent=99, rows_processed=3, rows_failed=1, total_rows=None
 
 
 def with_settings(context: TaskContext, **changes: Any) -> TaskContext:
-    """Another process that has other settings."""
+    """Make the context of another process with other settings."""
     return TaskContext(settings=context.settings.model_copy(update=changes), database=context.database, redis=context.redis)
 
 
@@ -208,7 +208,7 @@ async def test_deliveries_of_jobs_that_are_gone_are_removed_when_they_have_ended
 async def test_address_that_was_checked_is_the_one_that_is_called(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name server that changes its answer between look-ups: one attempt asks once."""
+    """If a name server changes its answer between look-ups, that makes no difference: one attempt makes one look-up."""
     async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda _, n: ["127.0.0.1" if n == 1 else "127.0.0.99"]) as server:
         job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "hook.test"))
         await deliver(context, sent)
@@ -221,7 +221,7 @@ async def test_address_that_was_checked_is_the_one_that_is_called(
 async def test_host_that_turns_to_a_private_address_after_the_upload_is_not_called(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: public when the upload is checked, loopback when the webhook is sent."""
+    """DNS rebinding: the address is public when the upload is checked, and loopback when the webhook is sent."""
     strict = with_settings(context, webhook_allow_private_addresses=False)
     async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda _, n: ["8.8.8.8" if n == 1 else "127.0.0.1"]) as server:
         url = receiver.url.replace("127.0.0.1", "rebinds.test")
@@ -296,7 +296,7 @@ async def test_attempts_and_outcomes_are_counted(context: TaskContext, factory: 
             await end_job(context, factory, receiver.url)
             await deliver(context, sent)
             sent.clear()
-    await end_job(context, factory, receiver.url)  # nobody listens there any more
+    await end_job(context, factory, receiver.url)  # nothing listens there any more
     await make_old(context)
     await deliver(context, sent)
     sent.clear()
@@ -339,7 +339,7 @@ async def test_delivery_that_is_rung_again_while_it_waits_waits_once(context: Ta
         waiting = asyncio.create_task(deliver(one_at_a_time, sent))
         await asyncio.sleep(0.2)
         assert not waiting.done()
-        await asyncio.wait_for(deliver(one_at_a_time, sent), timeout=1.0)  # leaves it to the one that waits
+        await asyncio.wait_for(deliver(one_at_a_time, sent), timeout=1.0)  # leaves it to the waiting one
         await waiting
         assert (await get_delivery(context, job.id)).status == "DELIVERED"
         hanging.cancel()
@@ -376,7 +376,7 @@ async def test_outcomes_are_recorded_together_with_their_own_numbers(context: Ta
 
 
 async def make_old(context: TaskContext) -> None:
-    """Every delivery's job has ended long ago."""
+    """Make every delivery look as if its job ended long ago."""
     long_ago = datetime.now(UTC) - timedelta(hours=1)
     async with context.database.unit_of_work() as session:
         await session.execute(update(Delivery).values(round_started_at=long_ago, due_at=long_ago))

@@ -11,7 +11,7 @@ from features.webhooks.turns import Turn, Turns
 
 
 class Queue:
-    """Attempts that wait, and those that were called, in order."""
+    """Attempts that wait, and those that were given a turn, in order."""
 
     def __init__(self, *, at_once: int, per_receiver: int) -> None:
         self.turns = Turns(at_once=at_once, per_receiver=per_receiver)
@@ -32,7 +32,7 @@ class Queue:
             pass
 
     async def settle(self) -> Sequence[str]:
-        """Those who were called since the last time."""
+        """Return the attempts that were given a turn since the last call."""
         for _ in range(100):
             await asyncio.sleep(0)
         called, self.called = self.called, []

@@ -13,7 +13,7 @@ of_a_request: contextvars.ContextVar[str] = contextvars.ContextVar("of_a_request
 
 
 class Work:
-    """Work that lasts until it is let go, and remembers its groups."""
+    """Work that runs until it is released, and records its groups."""
 
     def __init__(self) -> None:
         self.groups: list[Sequence[int]] = []

@@ -1,4 +1,4 @@
-"""The steps of docs/operations.md: a dump restored into an empty database is the same service."""
+"""Follow the steps of docs/operations.md: a dump restored into an empty database gives the same service."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def find_program(name: str) -> str:
 
 
 def find_options(program: str) -> list[str]:
-    """The options that the page gives to the program, without those that say where."""
+    """Return the options that the page passes to the program, without those that name the user and database."""
     [line] = re.findall(rf"exec -T db {program} (.*) [<>] rowgate.dump", OPERATIONS.read_text())
     return [word for word in line.replace("-U rowgate", "").replace("-d rowgate", "").split() if word != "rowgate"]
 
@@ -67,7 +67,7 @@ async def test_restored_dump_has_every_job_counted_once(settings: Settings, data
             assert migration_level.judge_level(await migration_level.get_database_level(after)) == "current"
         await Factory(restored, settings).job(content=None)
         async with restored.unit_of_work() as after:
-            assert (await queries.count_jobs_by_status(after))[JobStatus.QUEUED] == 2  # its triggers are there
+            assert (await queries.count_jobs_by_status(after))[JobStatus.QUEUED] == 2  # the triggers were restored
         assert await Factory(restored, settings).get(job.id) is not None
     finally:
         await restored.close()

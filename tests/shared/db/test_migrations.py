@@ -1,4 +1,4 @@
-"""Error records of the time before pieces come through the migration, there and back."""
+"""Error records stored before pieces existed survive the migration in both directions."""
 
 from __future__ import annotations
 
@@ -64,10 +64,11 @@ async def test_error_records_become_pieces_and_records_again(empty_database: str
         await connection.execute(LONG_VALUES, JOBS[0])
         before = await read(connection)
         assert len(before) == 33_000
-        alembic(empty_database, "upgrade", "head")
+        alembic(empty_database, "upgrade", "0005")  # from 0006 on, the view shows only the present attempt
         assert await read(connection) == before
         assert await connection.fetchval("SELECT count(DISTINCT id) FROM processing_errors") == 33_000
         await assert_well_formed(connection)
+        alembic(empty_database, "upgrade", "head")
         alembic(empty_database, "downgrade", "0001")
         assert await read(connection) == before
         assert await connection.fetchval("SELECT relkind FROM pg_class WHERE relname = 'processing_errors'") == b"r"

@@ -1,4 +1,4 @@
-"""A Table Dialect is taken whole or refused with every problem at its pointer."""
+"""A Table Dialect is either accepted completely or refused with every problem at its pointer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Table Schema is taken whole or refused with every problem at its pointer; nothing hostile gets past or crashes."""
+"""A Table Schema is either accepted completely or refused with every problem at its pointer; hostile input neither passes nor crashes."""
 
 from __future__ import annotations
 

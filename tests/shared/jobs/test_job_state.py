@@ -1,4 +1,4 @@
-"""The table of transitions, cell by cell: what each function does to a job in each status, and that whoever commits first wins."""
+"""The table of transitions, cell by cell: what each function does to a job in each status, and that the first commit wins."""
 
 from __future__ import annotations
 

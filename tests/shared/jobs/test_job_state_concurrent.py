@@ -1,4 +1,4 @@
-"""Actors at the same moment: what they were told, and what the job is then, is what some order of them one after another would have given."""
+"""Concurrent actors: their answers and the job's final state equal those of some sequential order of the same actions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PROGRESS = Progress(percent=50, rows_processed=5, rows_failed=1, total_rows=None
 
 @dataclass(frozen=True)
 class State:
-    """A job, as far as its transitions go; `renewed`: its lease is no longer the one that was over when the round began."""
+    """A job's state as far as transitions depend on it; `renewed`: its lease is no longer the one that had expired when the round began."""
 
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0
@@ -42,7 +42,7 @@ class State:
 
 @dataclass(frozen=True)
 class Act:
-    """Something that somebody tries; `behind`: by how many attempts a worker's claim is older than the job's at the beginning of the round."""
+    """One action of an actor; `behind`: how many attempts older a worker's claim is than the job's when the round begins."""
 
     name: str
     behind: int = 0
@@ -57,7 +57,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "fail": {"progress": PROGRESS, "message": "m"},
     "count_crash": {"max_crashes": MAX_CRASHES},
 }
-"""What each is called with, beside the job and the attempt."""
+"""The arguments of each function, besides the job and the attempt."""
 ACTS = st.one_of(
     st.builds(Act, st.sampled_from(["claim", "cancel", "retry", "take_back"])),
     st.builds(Act, st.sampled_from(WORKERS_ACTS), st.sampled_from([0, 0, 0, 1, -1])),
@@ -92,7 +92,7 @@ BY_THE_HOLDER: dict[str, Callable[[State], State]] = {
 
 
 def step(state: State, act: Act, beginning: State) -> tuple[bool, State]:
-    """The model: whether it happens, and what the job is then."""
+    """The model: return whether the action takes effect, and the job's state after it."""
     runs = state.status is JobStatus.PROCESSING
     after: State | None = None
     if act.name in BY_THE_HOLDER and runs and state.attempt == beginning.attempt - act.behind:
@@ -118,7 +118,7 @@ def explains(order: Sequence[int], acts: Sequence[Act], told: Sequence[bool], be
 
 
 class Actors:
-    """One job in a real database, and a transaction for everybody who wants something of it."""
+    """One job in a real database, with one transaction for each actor."""
 
     def __init__(self, database: Database, job: Job, sent: list[Message]) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class Actors:
         self._sent = sent
 
     async def at_once(self, acts: Sequence[Act]) -> tuple[State, list[bool], State]:
-        """The job before, what each was told, and the job after."""
+        """Run the actions concurrently; return the job before, each action's answer, and the job after."""
         async with self._database.unit_of_work() as session:
             over = Job.lease_expires_at - job_state._seconds(3600)
             await session.execute(update(Job).where(Job.id == self._job.id, Job.lease_expires_at.is_not(None)).values(lease_expires_at=over))
@@ -145,7 +145,7 @@ class Actors:
 
     async def _act(self, act: Act, beginning: State, expired: Sequence[job_state.ExpiredLease], together: asyncio.Barrier) -> bool:
         async with self._database.unit_of_work() as session:
-            await session.execute(select(1))  # the connection is there before the moment comes
+            await session.execute(select(1))  # opens the connection before the actions start
             await together.wait()
             return bool(await self._transition(session, act, beginning, expired))
 

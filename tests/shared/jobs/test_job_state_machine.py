@@ -1,4 +1,4 @@
-"""Any order of transitions by any number of actors, against a model that is a dozen lines long (real database)."""
+"""Transitions in any order by any number of actors, checked against a model of a dozen lines (real database)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROGRESS = Progress(percent=50, rows_processed=5, rows_failed=1, total_rows=None
 
 def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
     class Machine(RuleBasedStateMachine):
-        """One job, workers that hold claims old and new, clients, and the sweep."""
+        """One job, workers with old and new claims, clients, and the sweep."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -63,7 +63,7 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
             return self.runner.run(in_transaction())
 
         def expect_held(self, attempt: int, happened: object, *, to: JobStatus | None) -> None:
-            """A worker's transition happens exactly when it holds the present claim."""
+            """A worker's transition takes effect exactly if the worker holds the current claim."""
             assert bool(happened) == (self.current == attempt)
             if happened and to is not None:
                 self.leave(to)

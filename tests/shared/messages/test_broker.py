@@ -14,7 +14,7 @@ MESSAGE = Message(task="processing.process_job", queue="processing", payload={"j
 
 
 async def send_to(port: int, settings: Settings) -> tuple[bool, float, str]:
-    """Whether a message was taken by what listens there, how long that took, and the reason that was logged."""
+    """Send a message to whatever listens on `port`; return whether it was taken, how long that took, and the logged reason."""
     elsewhere = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{port}/0", "redis_timeout_s": 0.5})
     sender = Broker(create_celery(elsewhere), elsewhere)
     start = asyncio.get_running_loop().time()
@@ -37,3 +37,11 @@ async def test_broker_that_says_nothing_costs_bounded_time(settings: Settings) -
     assert not taken
     assert took_s < 2
     assert "Timeout" in reason
+
+
+def test_celery_has_the_limits_of_the_settings(settings: Settings) -> None:
+    given = settings.model_copy(update={"job_time_limit_s": 100.0, "worker_shutdown_timeout_s": 7.0})
+    conf = create_celery(given).conf
+    assert (conf.task_soft_time_limit, conf.worker_soft_shutdown_timeout) == (100.0, 7.0)
+    assert conf.task_time_limit > conf.task_soft_time_limit
+    assert conf.broker_transport_options["visibility_timeout"] > conf.task_time_limit

@@ -1,4 +1,4 @@
-"""What a line says, to a machine and to a person, and what no line says."""
+"""The contents of log lines, as JSON and as text, and what they must never contain."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def written(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.StringIO]]:
-    """Configure logging anew, and get what is written then."""
+    """Configure logging again, and capture what is written after that."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 

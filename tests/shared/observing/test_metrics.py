@@ -1,4 +1,4 @@
-"""Metrics of many processes in one folder: whoever is asked answers for all, and who dies takes nothing along."""
+"""Metrics of many processes in one folder: any process answers for all, and no count is lost when one dies."""
 
 from __future__ import annotations
 

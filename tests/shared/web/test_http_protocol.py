@@ -45,7 +45,7 @@ async def echo(_scope: Any, receive: Any, send: Any) -> None:
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_body_arrives_as_it_was_sent(new_loop: Callable[[], asyncio.AbstractEventLoop], *, encrypted: bool, tmp_path: Path) -> None:
-    """On both event loops that uvicorn knows, and with its own TLS."""
+    """Runs on both event loops that uvicorn supports, and with its own TLS."""
     authority, certificate = trustme.CA(), tmp_path / "certificate.pem"
     authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
     config = uvicorn.Config(echo, http=GuardedProtocol, lifespan="off", log_level="error", ssl_certfile=certificate if encrypted else None)

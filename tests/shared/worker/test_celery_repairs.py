@@ -25,7 +25,7 @@ def channel(settings: Settings) -> Iterator[Any]:
 
 @pytest.fixture
 def listening(channel: Any) -> Any:
-    """A channel that has subscribed, and heard that it has."""
+    """A channel that has subscribed and has received the confirmation."""
     channel.subclient.subscribe("news")
     assert channel.subclient.connection.can_read(timeout=5)
     Channel._receive(channel)

@@ -1,1 +1,1 @@
-"""Reads CSV files."""
+"""Read CSV files."""

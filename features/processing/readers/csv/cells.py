@@ -1,4 +1,4 @@
-"""From parsed rows to rows: those that are still text are read exactly, blank ones are taken out, and all come back into their order."""
+"""Turn parsed blocks into cell blocks: split the rows that are still text, take out blank rows, and restore the file order."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from features.processing.readers.csv.scan import Positions
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 
 _ROWS_PER_RUN = 16
-"""Where runs of rows are shorter, taking row by row is faster."""
+"""If runs of rows are shorter on average, taking row by row is faster."""
 _NOWHERE: Positions = np.empty(0, dtype=np.int64)
 
 
 class CellReader:
-    """Reads the blocks of one file in their order."""
+    """Turns the parsed blocks of one file into cell blocks, in file order."""
 
     def __init__(self, grammar: CsvGrammar, *, width: int, labels: Sequence[str] | None, encoding: str) -> None:
         self._width = width
@@ -29,7 +29,7 @@ class CellReader:
         self._splitter = RowSplitter(grammar, max_cells=MAX_COLUMNS)
 
     def read(self, block: ParsedBlock) -> CellBlock:
-        """The rows of one block."""
+        """Return the rows of one block as cells; writes the kinds of its rows into `block.kinds`."""
         kinds, columns = block.kinds, block.columns
         blank = _find_blank(columns)
         kinds[block.plain[blank]] = RowKind.BLANK
@@ -42,7 +42,7 @@ class CellReader:
         return CellBlock(columns=columns, row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=block.first_row, bytes_read=block.bytes_read)
 
     def _split(self, block: ParsedBlock) -> tuple[list[ExactRow], list[Finding]]:
-        """The rows that are text, cell by cell; writes into `kinds` which of them are blank or too long."""
+        """Split the rows that are still text into cells; writes into `block.kinds` which of them are blank or too long."""
         rows: list[ExactRow] = []
         undecodable: dict[int, list[tuple[int, str]]] = {}
         for index, text in block.unparsed:
@@ -65,21 +65,21 @@ class CellReader:
         return rows, findings
 
     def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> list[pa.StringArray]:
-        """The rows of `columns`, which are replaced, and `rows` as numbered behind them, in an order."""
+        """Put the rows of `columns`, followed by `rows`, into `order` (indices into both together); replaces the arrays in `columns`."""
         exact = [pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string()) for number in range(self._width)]
         if not len(columns[0]):
-            # No order but their own; and a row of many megabytes is not copied twice more.
+            # `rows` are in order already, and a row of many megabytes is not copied twice more.
             return exact
         firsts, lasts = order[np.diff(order, prepend=-2) != 1], order[np.diff(order, append=-2) != 1]
         for number, texts in enumerate(exact):
-            # In place: only one column at a time is in memory twice.
+            # Replaced in place, so that only one column at a time is in memory twice.
             both = pa.concat_arrays([columns[number], texts])
             columns[number] = _take_runs(both, order, firsts, lasts) if len(firsts) * _ROWS_PER_RUN <= len(order) else both.take(pa.array(order))
         return columns
 
 
 def _take_runs(values: pa.StringArray, order: Positions, firsts: Positions, lasts: Positions) -> pa.StringArray:
-    """`values.take(order)` for an order of few runs of neighbours, from each of `firsts` to each of `lasts`: in a third of the time."""
+    """Compute `values.take(order)` in a third of the time, for an order of a few runs of consecutive indices, `firsts[i]` to `lasts[i]` inclusive."""
     validity, offsets_buffer, data_buffer = values.buffers()
     offsets, data = np.frombuffer(offsets_buffer, np.int32)[values.offset :][: len(values) + 1], memoryview(data_buffer or b"")
     text = b"".join([data[start:stop] for start, stop in zip(offsets[firsts].tolist(), offsets[lasts + 1].tolist(), strict=True)])
@@ -92,7 +92,7 @@ def _take_runs(values: pa.StringArray, order: Positions, firsts: Positions, last
 
 
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:
-    """Rows in which every cell is empty or white space."""
+    """Find the indices of rows in which every cell is empty or white space."""
     rows: Positions | None = None
     for column in columns:
         cells = column if rows is None else column.take(pa.array(rows))

@@ -1,4 +1,4 @@
-"""What a CSV file does not say about its characters: its delimiter and its quote character."""
+"""Detect the delimiter and the quote character of a CSV file."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ _SAMPLE_CELLS = 10_000
 
 
 def detect_dialect(sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, skip_rows: int) -> CsvGrammar:
-    """`grammar` with the delimiter and the quote character that fit the sample best, where they are to be found.
+    """Return `grammar` with the delimiter and the quote character that fit the sample best; each is replaced only if it is to be found.
 
-    The best delimiter gives the most columns to the header and as many to the rows below it. `skip_rows` rows above the header do not count.
+    The best delimiter splits the header into the most columns and the rows below it into just as many. The first `skip_rows` rows, above the header,
+    do not count.
     """
     candidates = [
         replace(grammar, delimiter=delimiter, quote_char=_detect_quote(sample, delimiter) if find_quote else grammar.quote_char)
         for delimiter in (DELIMITERS if find_delimiter else (grammar.delimiter,))
         if delimiter not in (grammar.quote_char, grammar.escape_char)
         and delimiter not in (grammar.comment_char or "")
-        # Where it is nowhere, there is one column; the comma stands for that.
+        # A delimiter that does not occur gives one column; the comma is kept to represent that case.
         and (not find_delimiter or delimiter == "," or delimiter.encode() in sample)
     ]
     scores = [_score(_sample_widths(sample, candidate)[skip_rows:]) for candidate in candidates]
-    # Of equals the one that is rarer in text; where there is one column only, the comma.
+    # On a tie the delimiter that is rarer in text wins; if there is only one column, the comma.
     return candidates[scores.index(max(scores)) if max(scores) else -1] if candidates else grammar
 
 
 def _detect_quote(sample: bytes, delimiter: str) -> str:
-    """The double quote, unless cells are enclosed in single quotes only."""
+    """Return the double quote, unless cells are enclosed in single quotes only."""
     double, single = QUOTES
     return single if not _count_enclosed(sample, double, delimiter) and _count_enclosed(sample, single, delimiter) > 1 else double
 
 
 def _count_enclosed(sample: bytes, quote: str, delimiter: str) -> int:
-    """How many cells are enclosed in `quote`; 0 where more than half of the cells that begin with it do not end with it."""
+    """Count the cells enclosed in `quote`; 0 if more than half of the cells that begin with it do not end with it."""
     if quote.encode() not in sample:
         return 0
     edge = re.escape(delimiter)
@@ -50,7 +51,7 @@ def _count_enclosed(sample: bytes, quote: str, delimiter: str) -> int:
 
 
 def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
-    """How many cells each of the first rows has; blank and comment rows count as places only."""
+    """Count the cells of each of the first rows; blank and comment rows count as 0."""
     scan = scan_rows(sample, grammar, final=False)
     if not len(scan.starts):
         scan = scan_rows(sample, grammar, final=True)
@@ -64,7 +65,7 @@ def _sample_widths(sample: bytes, grammar: CsvGrammar) -> list[int]:
 
 
 def _score(widths: Sequence[int]) -> float:
-    """How well the rows agree with the first one, and how many columns that makes; 0 for one column."""
+    """Score how many rows have as many cells as the first one, and how many columns that gives; 0 for a single column."""
     filled = [width for width in widths if width]
     if not filled or filled[0] == 1:
         return 0.0

@@ -1,4 +1,4 @@
-"""Detects the encoding of a CSV file."""
+"""Detect the encoding of a CSV file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_CONTINUATION_BYTES = 3
 _SAMPLE_BYTES = 2**16
 _LINES_PER_BAD_LINE = 1000
 _BOMS = (
-    # UTF-32's little-endian mark begins with UTF-16's.
+    # The little-endian mark of UTF-32 begins with that of UTF-16, so it is tried first.
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8"),
@@ -39,15 +39,18 @@ _BOMS = (
 
 
 class FoundEncoding(NamedTuple):
-    """What a file's bytes are."""
+    """The encoding of a file."""
 
     name: str
     is_valid_utf8: bool = False
-    """All of them were seen to be UTF-8."""
+    """All bytes of the file were checked and are valid UTF-8."""
 
 
 def detect_encoding(path: Path) -> FoundEncoding:
-    """The encoding of the whole file, which is read once: UTF-8 where at most one line in a thousand is not, else the likeliest other one."""
+    """Detect the encoding of the whole file: UTF-8 if at most one line in a thousand is invalid, else the most likely other encoding.
+
+    A byte order mark decides first, then NUL bytes that indicate UTF-16. Otherwise the whole file is read: once, or twice if it is not valid UTF-8.
+    """
     with path.open("rb", buffering=0) as file:
         head = file.read(_SAMPLE_BYTES)
     for bom, encoding in _BOMS:
@@ -62,7 +65,7 @@ def detect_encoding(path: Path) -> FoundEncoding:
 
 
 def is_utf8_file(path: Path) -> bool:
-    """Whether all bytes of the file are valid UTF-8; two threads look, since nobody else has anything to do yet."""
+    """Whether all bytes of the file are valid UTF-8; checked in two threads, since the process has nothing else to do yet."""
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=2) as threads:
         descriptor = file.fileno()
         size_bytes = os.fstat(descriptor).st_size
@@ -70,22 +73,22 @@ def is_utf8_file(path: Path) -> bool:
 
 
 def _read_characters(descriptor: int, first: int) -> memoryview:
-    """The block at `first`; bytes at its head that belong to a character begun before it are the block's before it."""
+    """Read the block at offset `first`, cut between characters: continuation bytes at its start belong to the block before it."""
     block = os.pread(descriptor, _BLOCK_BYTES + _MAX_CONTINUATION_BYTES, first)
     return memoryview(block)[_count_continuation(block, 0) if first else 0 : _BLOCK_BYTES + _count_continuation(block, _BLOCK_BYTES)]
 
 
 def _count_continuation(block: bytes, at: int) -> int:
     count = 0
-    while count < _MAX_CONTINUATION_BYTES and at + count < len(block) and block[at + count] & 0xC0 == 0x80:  # noqa: PLR2004 - as UTF-8 has it
+    while count < _MAX_CONTINUATION_BYTES and at + count < len(block) and block[at + count] & 0xC0 == 0x80:  # noqa: PLR2004 - defined by UTF-8
         count += 1
     return count
 
 
 def _sample_bad_lines(path: Path) -> tuple[Fraction, bytes]:
-    """The share of lines that are not UTF-8, and some of them."""
+    """Return the share of lines that are not UTF-8, and a sample of these lines."""
     lines = bad_lines = sample_bytes = 0
-    # Each line once: the same few letters a thousand times over look unlike any language.
+    # Each line is taken once: the same few letters repeated a thousand times look unlike any language.
     sample: dict[bytes, None] = {}
     for block in _read_lines(path):
         lines += max(block.count(b"\n"), block.count(b"\r"))
@@ -105,13 +108,13 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def detect_legacy_encoding(sample: bytes) -> str:
-    """The likeliest encoding of text that is not UTF-8; cp1252 where it cannot be told."""
+    """Guess the encoding of non-UTF-8 text; falls back to cp1252."""
     matches = from_bytes(sample, cp_isolation=list(_LEGACY_ENCODINGS))
     best = matches.best()
     if best is None:
         return LAST_RESORT
     if _is_latin(sample):
-        # Single letters with accents fit many code pages; another one than the usual must read more like a language.
+        # Isolated accented letters fit many code pages; any code page but cp1252 must read more like a language than cp1252 does.
         usual = max((match.coherence for match in matches if match.encoding == LAST_RESORT), default=0.0)
         if best.coherence <= usual:
             return LAST_RESORT
@@ -119,13 +122,13 @@ def detect_legacy_encoding(sample: bytes) -> str:
 
 
 def _is_latin(sample: bytes) -> bool:
-    """Whether bytes past ASCII mostly stand alone, as accented letters do between plain ones."""
+    """Whether most non-ASCII bytes stand alone, as accented letters do between plain ones."""
     high = len(_HIGH_BYTE.findall(sample))
     return len(_LONE_HIGH_BYTE.findall(sample)) * 10 > high * 7
 
 
 def _detect_utf16(head: bytes) -> str | None:
-    """UTF-16 without its mark: mostly ASCII, so that every other byte is NUL."""
+    """Detect UTF-16 without a byte order mark: if the text is mostly ASCII, every other byte is NUL."""
     even, odd = head[0::2], head[1::2]
     if len(odd) < 2:  # noqa: PLR2004 - too short to tell
         return None
@@ -137,7 +140,7 @@ def _detect_utf16(head: bytes) -> str | None:
 
 
 def _read_lines(path: Path) -> Iterator[bytes]:
-    """The file in blocks that end with a line, where lines are not longer than a block; else at least not within a UTF-8 character."""
+    """Yield the file in blocks that end with a line break; if lines are longer than blocks, at least not within a UTF-8 character."""
     rest = b""
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
@@ -147,7 +150,7 @@ def _read_lines(path: Path) -> Iterator[bytes]:
                     rest += block
                     continue
                 end = len(block)
-                while end > len(block) - 4 and end and block[end - 1] & 0xC0 == 0x80:  # noqa: PLR2004 - continuation bytes, at most 3 behind a lead
+                while end > len(block) - 4 and end and block[end - 1] & 0xC0 == 0x80:  # noqa: PLR2004 - continuation bytes, at most 3 after a lead byte
                     end -= 1
                 end -= bool(end and block[end - 1] >= 0xC0)  # noqa: PLR2004 - the lead byte
             yield rest + block[:end]

@@ -1,4 +1,4 @@
-"""Declares the format CSV."""
+"""Register the format CSV."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What a CSV file's characters mean, and the exact reading of one row: the truth that the fast paths are held equal to.
+"""CSV grammar and the exact splitting of one row: the reference that the faster parsers must agree with.
 
-A cell that begins with the quote character is quoted: delimiters and line breaks belong to it until the closing quote. Text behind the closing quote
+A cell that begins with the quote character is quoted: delimiters and line breaks belong to it until the closing quote. Text after the closing quote
 still belongs to the cell, and a quote anywhere else in a cell is text (`5" pipe`). A doubled quote inside a quoted cell is one quote; the character
-behind an escape character is text, in and outside quotes. A quote is never closed where no closing quote follows, or where line breaks lie between
-it and the next quote and that one is followed neither by a delimiter nor by the end of the line: it then opens some later cell.
-Source: RFC 4180, made lenient in the way of Python's `csv`, which has no rule for quotes that are never closed.
+after an escape character is text, inside and outside quotes. A quote is never closed if no closing quote follows, or if line breaks lie between it
+and the next quote and that next quote is followed by neither a delimiter nor the end of the line: the next quote then opens some later cell.
+Source: RFC 4180, made lenient like Python's `csv`, which has no rule for quotes that are never closed.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvGrammar:
-    """The characters with a meaning, each one ASCII character."""
+    """The special characters, each a single ASCII character."""
 
     delimiter: str = ","
     quote_char: str | None = '"'
-    """None: nothing is quoted."""
+    """None: no cell is quoted."""
     escape_char: str | None = None
     double_quote: bool = True
     skip_initial_space: bool = False
     comment_char: str | None = None
-    """One or more characters; a row that begins with them is a comment up to its line's end."""
+    """One or more characters; a row that begins with them is a comment up to the end of its line."""
 
     def mask_escapes(self, data: bytes) -> bytes:
-        """`data` with every escape character and the character behind it replaced by NUL: same length, same structure."""
+        """Replace every escape character and the character after it by NUL; length and structure stay the same."""
         if self.escape_char is None or self.escape_char.encode() not in data:
             return data
         return re.sub(re.escape(self.escape_char.encode()) + b".", b"\0\0", data, flags=re.DOTALL)
 
 
 class RowSplitter:
-    """Splits single rows exactly."""
+    """Splits single rows exactly as the grammar defines."""
 
     def __init__(self, grammar: CsvGrammar, *, max_cells: int) -> None:
         self._grammar, self._max_cells = grammar, max_cells
@@ -44,7 +44,7 @@ class RowSplitter:
         self._end_of_quoted = re.compile(f"[{re.escape(quote + escape)}]") if quote else self._end_of_unquoted
 
     def split(self, text: str) -> list[str]:
-        """The cells of one row without its line break; at most `max_cells + 1` of them, so that more than `max_cells` means too many."""
+        """Split one row, given without its line break, into at most `max_cells + 1` cells; more than `max_cells` means too many."""
         if not self._grammar.skip_initial_space and (self._special is None or self._special.search(text) is None):
             return text.split(self._grammar.delimiter, self._max_cells + 1)[: self._max_cells + 1]
         cells: list[str] = []
@@ -55,7 +55,7 @@ class RowSplitter:
         return cells
 
     def _read_cell(self, text: str, at: int) -> tuple[str, int | None]:
-        """The cell that begins at `at`, and where the next one begins; None behind the last."""
+        """Return the cell that begins at `at`, and the position of the next one; None after the last."""
         quote, escape = self._grammar.quote_char, self._grammar.escape_char
         if self._grammar.skip_initial_space:
             while text.startswith(" ", at):

@@ -1,4 +1,4 @@
-"""From blocks of rows to columns of text: Arrow's parser for what it reads as `grammar` says; every other row is found, and left as text."""
+"""Parse blocks of rows into columns of text with Arrow's parser; rows that it would not read as `grammar` defines are left as text."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from features.processing.readers.csv.scan import Positions
 BOM = b"\xef\xbb\xbf"
 
 _MAX_CELLS_PER_STEP = 400_000
-"""Bounds the memory of one step where a table has thousands of columns, or a block millions of rows."""
+"""Limits the memory of one step if a table has thousands of columns, or a block millions of rows."""
 _FEW_COLUMNS = 64
-"""A regular block is parsed in one step where its table has no more."""
+"""A regular block is parsed in one step if its table has no more columns."""
 _MAX_ARROW_COLUMNS = 2_000
-"""Each column of a call costs Arrow some 10 KB that it does not give back; the rows of a wider table are left as text."""
+"""Each column of a call costs about 10 KB that Arrow does not release; the rows of a wider table are left as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedBlock:
-    """The rows of one block: most as cells, the others as they stand in the file."""
+    """The rows of one block: most as cells, the rest as text."""
 
     kinds: RowKinds
-    """What is known yet; ROW where it is not."""
+    """The kind of each row as far as it is known; ROW if it is not."""
     plain: Positions
-    """Which rows are in `columns`."""
+    """Indices of the rows that are in `columns`."""
     columns: list[pa.StringArray]
-    """Given away to who reads the block."""
+    """Owned by the consumer of the block, which may modify the list."""
     unparsed: Sequence[tuple[int, str]]
-    """Which other rows there are (not counting those that hold no cells), each with its place in the block and its text, by their places."""
+    """The other rows that hold cells, as (index in the block, text), ascending by index."""
     first_row: int
     bytes_read: int
 
 
 class BlockParser:
-    """Parses the blocks of one file in their order, once the width of its table is known. It needs few steps of Python, so that it can run beside others."""
+    """Parses the blocks of one file, in file order, for a table of known width. It runs little Python code, so it can work in a thread beside others."""
 
     def __init__(self, grammar: CsvGrammar, *, width: int, comment_rows: Sequence[int], undecodable: str, first_row: int, is_valid_utf8: bool) -> None:
         self._grammar, self._width = grammar, width
@@ -54,7 +54,7 @@ class BlockParser:
         self._convert_options = arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False)
 
     def parse(self, block: RawBlock) -> Iterator[ParsedBlock]:
-        """The block's rows, in parts where the table is wide; nothing for a block without rows."""
+        """Yield the rows of the block, in several parts if the table is wide; nothing for a block without rows."""
         if self._width > _FEW_COLUMNS or not block.is_regular:
             step = max(1, _MAX_CELLS_PER_STEP // self._width)
             for first in range(0, len(block), step):
@@ -68,7 +68,7 @@ class BlockParser:
         return parsed
 
     def _is_plain(self, block: RawBlock) -> bool:
-        """Whether Arrow reads every row as it is to be read, or says that its width is wrong; then nobody needs to know where the rows are."""
+        """Whether Arrow reads every row correctly or reports its width as wrong; the positions of the rows are not needed then."""
         return (
             block.is_regular
             and self._width <= _MAX_ARROW_COLUMNS
@@ -113,13 +113,13 @@ class BlockParser:
         return kinds
 
     def _find_unparsed(self, block: RawBlock, kinds: RowKinds) -> Mask:
-        """The rows that Arrow would read otherwise, or cannot read."""
+        """Mark the rows that Arrow cannot read, or would not read as the grammar defines."""
         rows: Mask = kinds == RowKind.ROW
         if self._grammar.skip_initial_space or self._width > _MAX_ARROW_COLUMNS:
             return rows
         exact: Mask = np.zeros(len(block), dtype=np.bool_)
         exact[_find_undecodable(block)] = True
-        # Arrow takes these three bytes at the head of its input for a byte order mark.
+        # At the start of its input Arrow would take these three bytes for a byte order mark.
         starts, stops = block.spans.starts, block.spans.stops
         starting_with_bom = np.frombuffer(block.data, dtype=np.uint8)[np.minimum(starts, len(block.data) - 1)] == BOM[0]
         if starting_with_bom.any():
@@ -127,13 +127,13 @@ class BlockParser:
                 exact[index] |= block.data.startswith(BOM, int(starts[index]))
         escape = self._grammar.escape_char
         if escape is not None and block.end == stops[-1]:
-            # An escape character at the very end of the file has nothing to stand before.
+            # An escape character at the very end of the file has no character after it.
             exact[-1] |= self._grammar.mask_escapes(block.row(-1)).endswith(escape.encode())
         exact &= rows
         return exact
 
     def _read_csv(self, data: pa.Buffer) -> tuple[list[pa.StringArray], list[tuple[int, str]]]:
-        """The columns of the rows in `data`; those that have too many or too few cells are left out, and given as (place, text)."""
+        """Parse the rows in `data` into columns; rows with too many or too few cells are left out and returned as (index, text)."""
         ragged: list[tuple[int, str]] = []
 
         def skip_ragged(row: arrow_csv.InvalidRow) -> str:
@@ -158,7 +158,7 @@ class BlockParser:
 
 
 def find_comments(block: RawBlock, grammar: CsvGrammar) -> list[int]:
-    """Indices of the rows that are comments."""
+    """Find the indices of rows that are comments."""
     if grammar.comment_char is None:
         return []
     comment = grammar.comment_char.encode()
@@ -170,7 +170,7 @@ def find_comments(block: RawBlock, grammar: CsvGrammar) -> list[int]:
 
 
 def _find_undecodable(block: RawBlock) -> list[int]:
-    """Indices of the rows that are not UTF-8."""
+    """Find the indices of rows that are not UTF-8."""
     codes = np.frombuffer(block.data, dtype=np.uint8)[block.begin : block.end]
     if not len(codes) or codes.max() < ASCII_END or is_utf8(pa.py_buffer(block.data).slice(block.begin, len(codes))):
         return []
@@ -185,7 +185,7 @@ def _find_undecodable(block: RawBlock) -> list[int]:
 
 
 def is_utf8(data: pa.Buffer) -> bool:
-    """Whether the bytes are valid UTF-8, at the speed of memory."""
+    """Whether the bytes are valid UTF-8; about as fast as reading the memory."""
     offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32))
     try:
         pa.StringArray.from_buffers(1, offsets, data).validate(full=True)
@@ -195,7 +195,7 @@ def is_utf8(data: pa.Buffer) -> bool:
 
 
 def _join_rows(block: RawBlock, indices: Positions) -> pa.Buffer:
-    """The bytes of the rows at `indices`, with their line breaks."""
+    """Return the bytes of the rows at `indices`, with their line breaks."""
     if len(indices) == len(block):
         return pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)
     breaks = np.flatnonzero(np.diff(indices) > 1)

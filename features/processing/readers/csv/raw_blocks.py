@@ -1,4 +1,4 @@
-"""A CSV file as blocks of whole spans, whatever the size of the file or of a row, and wherever the borders of the blocks fall."""
+"""Cut a CSV file into blocks of whole rows, whatever the size of the file or of a row. The rows do not depend on where blocks end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST_BLOCK_BYTES = 2**16
 
 
 class RowTrouble(IntEnum):
-    """What keeps a row from being read as cells."""
+    """Reason why a row cannot be split into cells."""
 
     NONE = 0
     UNCLOSED_QUOTE = 1
@@ -28,47 +28,47 @@ class RowTrouble(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RowSpans:
-    """Where the spans of a block are."""
+    """Byte positions of the rows of a block."""
 
     starts: Positions
     stops: Positions
     """A row is `data[start:stop]`, without its line break."""
     trouble: npt.NDArray[np.uint8]
-    """A `RowTrouble` for each row; the bytes of a row that is too long may be absent."""
+    """A `RowTrouble` for each row; the bytes of a row that is too long may be missing from the block."""
 
     def part(self, first: int, last: int) -> RowSpans:
-        """The spans from index `first` up to, not with, `last`."""
+        """Return the spans of the rows from index `first` up to but not including `last`."""
         return RowSpans(self.starts[first:last], self.stops[first:last], self.trouble[first:last])
 
 
 class RawBlock:
-    """Whole spans that follow each other in the file."""
+    """Consecutive whole rows of the file, as bytes."""
 
     def __init__(
         self, data: bytes, *, begin: int, end: int, bytes_read: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, is_regular: bool = False
     ) -> None:
         self.data = data
         self.begin, self.end = begin, end
-        """Where the first row begins, and where the last one's line break ends."""
+        """Positions in `data` of the start of the first row, and of the end of the last row's line break."""
         self.bytes_read = bytes_read
         self.is_regular = is_regular
-        """Read by any reader of RFC 4180 as `grammar` says (see `find_regular_end`); nothing is in trouble."""
+        """Any RFC 4180 reader reads these rows as `grammar` defines (see `find_regular_end`); no row has trouble."""
         self._spans = spans
 
     @cached_property
     def spans(self) -> RowSpans:
-        """Where they are; for a regular block found when it is asked for."""
+        """Positions of the rows; for a regular block computed on first access."""
         return self._spans if isinstance(self._spans, RowSpans) else self._spans(self)
 
     def __len__(self) -> int:
         return len(self.spans.starts)
 
     def row(self, index: int) -> bytes:
-        """One row, without its line break."""
+        """Return one row, without its line break."""
         return self.data[self.spans.starts[index] : self.spans.stops[index]]
 
     def part(self, first: int, last: int) -> RawBlock:
-        """The spans from index `first` up to, not with, `last`."""
+        """Return the rows from index `first` up to but not including `last`."""
         starts = self.spans.starts
         return RawBlock(
             self.data,
@@ -81,26 +81,26 @@ class RawBlock:
 
 
 class RawBlockReader:
-    """Cuts a source into blocks of whole spans. It holds at most about two rows of the longest length that is allowed."""
+    """Cuts a source into blocks of whole rows. It holds at most about two rows of the longest allowed length in memory."""
 
     def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int) -> None:
         self._source, self._grammar = source, grammar
         self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
         self._rest = b""
         self._is_too_long = False
-        """`_rest` begins with a row that is too long: a few bytes that stand for it."""
+        """`_rest` begins with a row that is too long, represented by a few placeholder bytes."""
         self._skips_line = False
-        """It ends with the line that it is in: a quote in it is never closed."""
+        """That row ends with its current line, because a quote in it is never closed."""
         self._never_closed = -1
 
     def __iter__(self) -> Iterator[RawBlock]:
-        """All blocks, once."""
+        """Yield all blocks; can be iterated only once."""
         final = False
-        # Of the first block, which has the header, it is always asked where its spans are; and whoever waits for the second has nothing else to do yet.
+        # The first block is small: it holds the header, so its row positions are always needed, and its consumer has nothing else to do until the second.
         size_bytes = min(self._block_bytes, _FIRST_BLOCK_BYTES)
         while not final:
             if self._never_closed < 0:
-                # Growing by parts keeps the work of looking at an unfinished row again in proportion to its length.
+                # Growing by a share of what is held keeps the total work of scanning an unfinished row again proportional to its length.
                 known_bytes = len(self._rest)
                 self._rest = self._read_on(max(size_bytes, known_bytes // 2))
                 size_bytes = min(self._block_bytes, 8 * size_bytes)
@@ -118,11 +118,11 @@ class RawBlockReader:
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
 
     def _read_on(self, size_bytes: int) -> bytes:
-        # What stands for a row that is too long does not stand so in the file.
+        # The placeholder bytes of a row that is too long are not in the file, so they cannot be read again from it.
         return self._rest + self._source.read(size_bytes) if self._is_too_long else self._source.read_after(self._rest, size_bytes)
 
     def _may_be_regular(self) -> bool:
-        """Whether `_rest` is worth a look, and too short for a row that is too long."""
+        """Whether `_rest` may be regular, and is too short to hold a row that is too long."""
         return self._never_closed < 0 and not self._is_too_long and len(self._rest) <= min(self._max_row_bytes, 2 * self._block_bytes)
 
     def _scan(self, *, final: bool) -> Scan:
@@ -144,14 +144,14 @@ class RawBlockReader:
         return RowSpans(scan.starts, scan.stops, trouble)
 
     def _cut(self, end: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, *, is_regular: bool = False) -> RawBlock:
-        """`_rest` up to `end`; what is behind it is kept."""
+        """Return `_rest` up to `end` as a block, and keep what follows."""
         block = RawBlock(self._rest, begin=0, end=end, bytes_read=self._source.bytes_read, spans=spans, is_regular=is_regular)
         self._rest = self._rest[end:]
         self._is_too_long = self._skips_line = False
         return block
 
     def _drop_row(self, scan: Scan, *, open_quote: int) -> None:
-        """Keep of the unfinished row, which is too long, only the state that it is in."""
+        """Drop the bytes of the unfinished row, which is too long, and keep only its state."""
         known_to_close = self._is_too_long and open_quote == 0
         if open_quote >= 0 and not known_to_close and not self._closes_later(open_quote):
             self._never_closed = open_quote
@@ -161,7 +161,7 @@ class RawBlockReader:
         self._is_too_long = True
 
     def _closes_later(self, open_quote: int) -> bool:
-        """Read ahead, on a second handle, whether the quote that is open at the end of `_rest` is ever closed."""
+        """Read ahead, on a second handle, to find out whether the quote that is open at the end of `_rest` is ever closed."""
         ahead = self._source.fork()
         try:
             rest, final = self._rest[open_quote:], False

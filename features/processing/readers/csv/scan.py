@@ -1,7 +1,7 @@
-"""Where rows begin and end in a piece of a CSV file that begins with a row.
+"""Find where rows begin and end in a piece of a CSV file; the piece must begin at the start of a row.
 
-Quotes that all open at a cell's start and close at a cell's end are proven to do so with a few vector operations; any other piece is walked quote
-by quote. Both give what `grammar` says.
+If every quote opens a cell at its start or closes one at its end, a few vector operations prove it; any other piece is walked quote by quote.
+Both ways give what `grammar` defines.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ Positions: TypeAlias = npt.NDArray[np.integer]
 _NOWHERE: Positions = np.empty(0, dtype=np.int32)
 _PIECE_BYTES = 2**18
 _MANY_QUOTES = 3_000_000
-"""From here on the positions of all quotes would take too much memory."""
+"""With more quotes, their positions would take too much memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
-    """The whole rows at the head of a piece, and the state of the one that it breaks off in."""
+    """The whole rows at the start of a piece, and the state of the unfinished row at its end."""
 
     starts: Positions
     stops: Positions
     """A row is `data[start:stop]`, without its line break."""
     end: int
-    """Behind the last row's line break: where the unfinished row begins."""
+    """Position after the line break of the last row, where the unfinished row begins."""
     unclosed: Positions
     """Indices of the rows with a quote that is never closed."""
     open_quote: int = -1
-    """Where the quote is that is open at the end of the piece, or closed by its last byte as far as can be seen; -1 for none."""
+    """Position of the quote that is open at the end of the piece, or that only its last byte may close; -1 if there is none."""
     open_line: bool = False
-    """The piece breaks off in the line of a quote that is never closed."""
+    """The piece ends within the line of a quote that is never closed."""
 
 
 def scan_rows(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed: int = -1) -> Scan:
-    """All whole rows of `data`; where it is `final`, what follows the last line break is a row too.
+    """Find all whole rows of `data`; if it is `final`, what follows the last line break is a row too.
 
-    `never_closed` is the position of a quote of which that is known already, though its evidence lies behind `data`.
+    `never_closed` is the position of a quote already known, from bytes after `data`, to be never closed; -1 if there is none.
     """
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
@@ -84,10 +84,10 @@ def scan_rows(data: bytes, grammar: CsvGrammar, *, final: bool, never_closed: in
 
 
 def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | None:
-    """Where the last whole row of `data` ends, found without looking for the others; None where only `scan_rows` can tell.
+    """Find the end of the last whole row of `data` without looking for the other rows; None if only `scan_rows` can tell.
 
-    A number means that the rows up to there are read by any reader of RFC 4180 as `grammar` says: each quote in them opens a cell, closes one,
-    or is doubled, and no escape, comment or initial space is among them.
+    A number means that any RFC 4180 reader reads the rows up to there as `grammar` defines: each quote in them opens a cell, closes one,
+    or is doubled, and they contain no escape, comment or initial space.
     """
     special = [mark.encode() for mark in (grammar.escape_char, grammar.comment_char) if mark is not None]
     if grammar.skip_initial_space or any(mark in data for mark in special):
@@ -101,7 +101,7 @@ def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | 
         return len(data)
     at = len(data)
     while True:
-        # A CR that is the last byte may still become CRLF.
+        # A CR that is the last byte may still become a CRLF.
         at = max(data.rfind(b"\n", 0, at), data.rfind(b"\r", 0, min(at, len(data) - 1)))
         if at < 0:
             return None
@@ -112,7 +112,7 @@ def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | 
 
 
 def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
-    """The rest of one line, in which quotes mean nothing any more; nothing where `data` does not hold its end."""
+    """Scan the rest of one line, in which quotes no longer have a meaning; no row if `data` does not contain its end."""
     view = grammar.mask_escapes(data)
     codes = np.frombuffer(view, dtype=np.uint8)
     line_ends = _find_marks(view, codes, b"", final=final).line_ends[:1]
@@ -123,7 +123,7 @@ def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
 
 
 def find_close(view: bytes, opener: int, grammar: CsvGrammar, *, final: bool) -> int | None:
-    """Where the quote at `opener` is closed in `view` (escapes masked); -1 where it never is, None where `view` ends too early to say."""
+    """Find where the quote at `opener` is closed in `view` (escapes masked); -1 if it never is, None if `view` ends too early to tell."""
     close = _find_single(grammar.quote_char or "", double_quote=grammar.double_quote).match(view, opener + 1).end()  # type: ignore[union-attr]  # it matches the empty text
     if close == len(view):
         return -1 if final else None
@@ -135,13 +135,13 @@ def find_close(view: bytes, opener: int, grammar: CsvGrammar, *, final: bool) ->
 
 @cache
 def _find_single(quote: str, *, double_quote: bool) -> re.Pattern[bytes]:
-    """All up to a quote that is not doubled; it gives nothing back, so that millions of doubled quotes take no memory."""
+    """Match everything up to a quote that is not doubled; possessive, so that millions of doubled quotes take no memory."""
     mark = re.escape(quote.encode())
     return re.compile(b"(?:[^%b]++|%b)*+" % (mark, mark * 2) if double_quote else b"[^%b]*+" % mark)
 
 
 def shorten_row(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> bytes:
-    """A few bytes that stand for the unfinished row `data`: whatever follows is cut as it would be behind the whole."""
+    """Return a few bytes that replace the unfinished row `data`: whatever follows is split into rows exactly as it would be after all of it."""
     view = grammar.mask_escapes(data)
     if open_quote < 0:
         comment = (grammar.comment_char or "").encode()
@@ -157,18 +157,18 @@ def shorten_row(data: bytes, grammar: CsvGrammar, *, open_quote: int) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Marks:
-    """The bytes of a piece that mean structure."""
+    """Structural bytes of a piece."""
 
     line_ends: Positions
-    """The last byte of every line break (LF, CRLF or CR) with an even number of quotes before it."""
+    """Position of the last byte of every line break (LF, CRLF or CR) with an even number of quotes before it."""
     quotes: Positions
     has_returns: bool
 
 
 def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, final: bool) -> _Marks:
-    """Line ends, and quotes where `quote` is given; a CR at the end of the piece may still become CRLF.
+    """Find line ends, and quotes if `quote` is given; a CR at the end of the piece may still become a CRLF.
 
-    It goes through small pieces, so that what lies between stays in the processor's cache and is little where all bytes are marks.
+    Works in small pieces, so that intermediate arrays stay in the processor's cache, and stay small even if every byte is a mark.
     """
     has_returns = b"\r" in view
     wanted = [LF, *([CR] if has_returns else []), *quote]
@@ -189,7 +189,7 @@ def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, fina
             is_end[returns[alone if final else alone & (at[returns] < last)]] = True
         if quote and len(at):
             is_quote = kinds == quote[0]
-            # Whether a sum is odd outlives its overflow.
+            # An overflow does not change whether the sum is odd.
             is_quoted = ((np.cumsum(is_quote, dtype=np.uint8) & 1) == 1) ^ is_open
             is_open = bool(is_quoted[-1])
             is_end &= ~is_quoted
@@ -203,7 +203,7 @@ def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, fina
 
 
 def _find_code(codes: npt.NDArray[np.uint8], code: int) -> Positions:
-    """Where a byte stands, found in pieces that stay in the processor's cache."""
+    """Find all positions of a byte, in pieces that stay in the processor's cache."""
     pieces = [np.flatnonzero(codes[start : start + _PIECE_BYTES] == code).astype(np.int32) + np.int32(start) for start in range(0, len(codes), _PIECE_BYTES)]
     return np.concatenate(pieces)
 
@@ -215,7 +215,7 @@ def _at_cell_start(codes: npt.NDArray[np.uint8], at: Positions, grammar: CsvGram
 
 
 def _are_regular(codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar, *, final: bool) -> bool:
-    """Whether quotes open and close cells in turn: each first one at a cell's start, each second one at a cell's end, or both as a doubled quote."""
+    """Whether quotes open and close cells in turn: odd ones at the start of a cell, even ones at the end of a cell, or two together as a doubled quote."""
     if final and len(quotes) & 1:
         return False
     openers, closers = quotes[0::2], quotes[1::2]
@@ -230,7 +230,7 @@ def _are_regular(codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGr
 
 
 class _Walk:
-    """Goes through a piece from quote to quote, as a person would."""
+    """Walks a piece from quote to quote, as a person would."""
 
     def __init__(self, view: bytes, line_ends: Positions, grammar: CsvGrammar, *, final: bool, never_closed: int) -> None:
         self._view, self._line_ends, self._grammar = view, line_ends, grammar
@@ -242,7 +242,7 @@ class _Walk:
         self.open_line = False
 
     def run(self, candidates: Iterable[int]) -> None:
-        """Fill the result from all quotes that would open a cell if they stood outside of one."""
+        """Compute the result from `candidates`: all quotes that would open a cell if they are not inside one."""
         free_from = 0
         for quote in candidates:
             if quote < free_from or self._is_in_comment(quote):
@@ -264,7 +264,7 @@ class _Walk:
             free_from = int(self._line_ends[line]) + 1
 
     def outer_line_ends(self) -> Positions:
-        """The line breaks that end rows."""
+        """Return the positions of the line breaks that end rows."""
         line_ends = self._line_ends
         if self.open_quote >= 0:
             line_ends = line_ends[: np.searchsorted(line_ends, self.open_quote)]
@@ -284,7 +284,7 @@ class _Walk:
 
 
 def _candidates(view: bytes, codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar) -> Iterable[int]:
-    """The quotes that would open a cell if they stood outside of one; `quotes` is empty where there are too many of them."""
+    """Return the quotes that would open a cell if they are not inside one; `quotes` is empty if there are too many of them."""
     if len(quotes) and not grammar.skip_initial_space:
         at_start: list[int] = quotes[_at_cell_start(codes, quotes, grammar)].tolist()
         return at_start

@@ -1,7 +1,7 @@
-"""A file's bytes as UTF-8, whatever its encoding, in blocks and without the byte order mark.
+"""Read a file of any encoding as UTF-8 bytes, in blocks and without the byte order mark.
 
 Bytes that cannot be decoded stay recognisable: in a UTF-8 file they are left as they are; in a file that is transcoded the byte `b` becomes the
-lone surrogate U+DC00 + b. Both are invalid UTF-8, so that one later check finds them, and nothing is lost of what the file holds.
+lone surrogate U+DC00 + b. Both are invalid UTF-8, so one later check finds them, and nothing in the file is lost.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ codecs.register_error(_ESCAPE_HANDLER, _escape_undecodable)
 
 
 class ByteSource(Protocol):
-    """UTF-8 bytes, once from the beginning to the end."""
+    """UTF-8 bytes, read once from beginning to end."""
 
     undecodable: str
-    """The `errors` argument with which `bytes.decode("utf-8", …)` turns undecodable bytes into lone surrogates."""
+    """The `errors` argument that makes `bytes.decode("utf-8", …)` turn undecodable bytes into lone surrogates."""
     bytes_total: int
     bytes_read: int
-    """Bytes of the file that were taken; with `bytes_total` the progress."""
+    """Bytes of the file read so far; divided by `bytes_total` it gives the progress."""
 
     def read(self, size_bytes: int) -> bytes:
-        """About `size_bytes` more; nothing only at the end."""
+        """Return about `size_bytes` more bytes; empty only at the end."""
         ...
 
     def read_after(self, rest: bytes, size_bytes: int) -> bytes:
-        """`rest`, with which all that was read ends, and about `size_bytes` more behind it; `rest` alone only at the end."""
+        """Return `rest`, the tail of what has been read so far, followed by about `size_bytes` more; `rest` alone only at the end."""
         ...
 
     def fork(self) -> ByteSource:
-        """A second source over the same file, standing where this one stands."""
+        """Return a second source over the same file, at the same position."""
         ...
 
     def close(self) -> None:
@@ -53,7 +53,7 @@ class ByteSource(Protocol):
 
 
 class Utf8Source:
-    """A UTF-8 file, passed through."""
+    """A UTF-8 file, passed through unchanged."""
 
     undecodable = "surrogateescape"
 
@@ -72,7 +72,7 @@ class Utf8Source:
 
     def read_after(self, rest: bytes, size_bytes: int) -> bytes:
         """See `ByteSource`."""
-        # The rest is read again with the block: to put them together would be a copy of the whole block.
+        # The rest is read again together with the block: joining the two would copy the whole block.
         self.bytes_read -= len(rest)
         return self.read(len(rest) + size_bytes)
 
@@ -86,7 +86,7 @@ class Utf8Source:
 
 
 class TranscodedSource:
-    """A file of any other encoding, decoded and encoded block by block."""
+    """A file in any other encoding, decoded and encoded as UTF-8 block by block."""
 
     undecodable = "surrogatepass"
 
@@ -109,7 +109,7 @@ class TranscodedSource:
             text = self._decoder.decode(block, final=self._ended)
             if text and not self._started:
                 self._started = True
-                # The decoders of utf-16-le and the like hand the byte order mark on as a character.
+                # The decoders of utf-16-le and similar encodings return the byte order mark as a character.
                 text = text.removeprefix("\ufeff")
         return text.encode("utf-8", "surrogatepass")
 
@@ -131,18 +131,18 @@ class TranscodedSource:
 
 
 class _SharedFile:
-    """One open file that several sources read, each at its own place: it can be read on when it was unlinked."""
+    """An open file that several sources read, each at its own position; it stays readable after it is unlinked."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
         self.size_bytes = os.fstat(descriptor).st_size
 
     def read(self, size_bytes: int, *, at: int) -> bytes:
-        """Up to `size_bytes` from the place `at`; nothing only at the end."""
+        """Return up to `size_bytes` from position `at`; empty only at the end."""
         return os.pread(self._open_descriptor(), size_bytes, at)
 
     def duplicate(self) -> int:
-        """A descriptor of its own for a second source."""
+        """Return a new descriptor for a second source."""
         return os.dup(self._open_descriptor())
 
     def close(self) -> None:
@@ -169,14 +169,17 @@ def _begins_with_mark(path: Path, marks: tuple[bytes, ...]) -> bool:
 
 
 def open_source(path: Path, *, encoding: str) -> ByteSource:
-    """The file's bytes as UTF-8. Raises `FileUnreadable` where `encoding` names no encoding of text."""
+    """Open the file as UTF-8 bytes.
+
+    Raises `FileUnreadable` if `encoding` is not a known text encoding, or if it is UTF-16 or UTF-32 and the byte order mark that it needs is missing.
+    """
     name = normalize_encoding(encoding)
     if name is None:
-        raise FileUnreadable(f"The encoding “{encoding[:100]}” is not known. Leave it out, and it is detected; or name another, such as utf-8 or cp1252.")
+        raise FileUnreadable(f"The encoding “{encoding[:100]}” is not known. Leave it out to have it detected, or name another, such as utf-8 or cp1252.")
     if name in _MARKED and not _begins_with_mark(path, _MARKED[name]):
         raise FileUnreadable(
-            f"The file does not begin with a byte order mark, as {name.upper()} needs it. "
-            f"Leave the encoding out, and it is detected; or name {name}-le or {name}-be.",
+            f"The file does not begin with a byte order mark, which {name.upper()} needs. "
+            f"Leave the encoding out to have it detected, or name {name}-le or {name}-be.",
         )
     if name in ("utf-8", "utf-8-sig"):
         return Utf8Source(os.open(path, os.O_RDONLY))

@@ -1,4 +1,4 @@
-"""Reads CSV files: opens one, finds out what it is, and gives its rows in chunks, which are parsed ahead in a thread."""
+"""Open a CSV file, detect its encoding and dialect, and read its rows in chunks, which are parsed ahead in a thread."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from features.processing.readers.structure_findings import show_undecodable
 from shared.descriptors.table_dialect import TableDialect
 
 BLOCK_BYTES = 2 * 2**20
-"""With 3 MiB a file with bad cells takes some 5 % less time, a good one no less, and each 10 to 15 MiB more of memory."""
+"""With 3 MiB, a file with bad cells takes about 5 % less time, a good file takes no less, and both need 10 to 15 MiB more memory."""
 _BLOCKS_AHEAD = 2
-"""One that waits and one that is being parsed. With one at all a good file, where reading takes about as long as checking, takes 5 % more time."""
+"""One that waits and one that is being parsed. With only one, a good file, for which reading takes about as long as checking, takes 5 % more time."""
 SAMPLE_BYTES = 2**15
 
 
 def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> CsvTable:
-    """The table in a CSV file. Raises `FileUnreadable` where it has no header, and for an encoding that is not known."""
+    """Open the table in a CSV file. Raises `FileUnreadable` if it has no header, or if the encoding is not known."""
     return CsvTable(path, dialect=dialect, encoding=encoding, limits=limits)
 
 
 class CsvTable:
-    """A CSV file, opened: see `base.Table`."""
+    """An opened CSV file; see `base.Table`."""
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, block_bytes: int = BLOCK_BYTES) -> None:
         self._limits, self._dialect = limits, dialect
@@ -71,7 +71,7 @@ class CsvTable:
         """See `base.Table`."""
         self._prefetch = Prefetch(chain.from_iterable(map(self._parser.parse, self._blocks)), depth=_BLOCKS_AHEAD)
         builder = ChunkBuilder(self._limits, width=self._width)
-        # What takes many small steps of Python is done here and not ahead: two threads at that only wait for each other.
+        # Work that takes many small Python steps is done here, not in the thread: with such work two threads only wait for each other.
         yield from chain.from_iterable(map(builder.add, map(self._cells.read, self._prefetch)))
         yield from builder.finish()
 
@@ -82,7 +82,7 @@ class CsvTable:
         self._source.close()
 
     def _read_header(self) -> tuple[list[str], int]:
-        """The labels and the header's place; what follows stays in `_blocks`."""
+        """Return the labels and the row number of the header; the rows after it stay in `_blocks`."""
         wanted = self._dialect.header_rows if self._dialect is not None and "headerRows" in self._dialect.descriptor else None
         found: list[list[str]] = []
         row = 0
@@ -117,7 +117,7 @@ class CsvTable:
         return [show_undecodable(cell) for cell in cells]
 
     def _measure_first_row(self) -> int:
-        """How many cells the first row has that is neither blank nor a comment; it stays in `_blocks`."""
+        """Count the cells of the first row that is neither blank nor a comment; the row stays in `_blocks`."""
         passed: list[RawBlock] = []
         row = 0
         for block in self._blocks:

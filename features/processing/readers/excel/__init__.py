@@ -1,1 +1,1 @@
-"""Reads Excel workbooks: what both formats share, and a package for each."""
+"""Read Excel workbooks: code that both formats share, and a package for each format."""

@@ -1,9 +1,9 @@
-"""What the value of an Excel cell is as text: one rule for workbooks of both formats.
+"""Convert the values of Excel cells to text, by the same rules for workbooks of both formats.
 
-Text stays as it is; whole numbers have no `.0`, other numbers the shortest digits that give the same number again, always written out (`0.0000001`,
-never `1e-07`); booleans are `true` and `false`; serial numbers are dates (`2026-11-23`), date-times (`2026-11-23T10:00:00`), times (`10:00:00`) or
-durations (`PT30H15M`) where the cell's number format shows them as such. What the format does not show (the time in a cell that shows a date) is
-not in the text, except fractions of a second. Standard library only, since the reader of old workbooks runs in a small process of its own.
+Text stays as it is; whole numbers have no `.0`, other numbers have the shortest digits that give the same number again, always written out
+(`0.0000001`, never `1e-07`); booleans are `true` and `false`; serial numbers are dates (`2026-11-23`), date-times (`2026-11-23T10:00:00`), times
+(`10:00:00`) or durations (`PT30H15M`) if the number format of the cell shows them as such. Parts that the format does not show (the time in a cell
+that shows a date) are left out, except fractions of a second. Uses the standard library only, because the XLS reader runs in a small separate process.
 Sources: ECMA-376 part 1, 18.8.30 (number formats), 18.17.4 (dates), 22.9.2.19 (`_xHHHH_` in text).
 """
 
@@ -16,16 +16,16 @@ from decimal import Decimal
 from enum import IntEnum
 
 MAX_SHEET_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
-"""The last row and the last column that a sheet can have."""
+"""The most rows and columns that a sheet can have."""
 DAY_MS = 86_400_000
 
 _LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
-"""The day behind 9999-12-31, in the epoch of 1900 and in that of 1904."""
+"""The day after 9999-12-31 as a serial number, in the 1900 and in the 1904 date system."""
 _EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
 _LEAP_BUG_DAY = 60
-"""29 February 1900, which never was; Excel counts it."""
+"""29 February 1900, which did not exist but which Excel counts."""
 _MAX_DIGITS = 4_000
-"""Python refuses to read longer whole numbers."""
+"""Python refuses to parse longer whole numbers."""
 
 _LITERAL = re.compile(r'"[^"]*"?|\\.|_.|\*.')
 _ELAPSED = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
@@ -38,7 +38,7 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 class FormatKind(IntEnum):
-    """What a number format makes of a number."""
+    """How a number format displays a number."""
 
     NUMBER = 0
     DATE = 1
@@ -46,7 +46,7 @@ class FormatKind(IntEnum):
     DATETIME = 3
     DURATION = 4
     MOMENT = 5
-    """A format of East Asian Excel that is a date or a time by country: the number decides."""
+    """A format of East Asian versions of Excel that shows a date or a time depending on the country: here the number decides."""
 
 
 _BUILT_IN_KINDS = {
@@ -56,16 +56,16 @@ _BUILT_IN_KINDS = {
     22: FormatKind.DATETIME,
     46: FormatKind.DURATION,
 }
-"""By number: these formats are not written down in workbooks."""
+"""Kinds of the built-in formats by number; workbooks do not contain their codes."""
 
 
 def built_in_kind(number: int) -> FormatKind:
-    """The kind of a number format that its number alone stands for (0 to 163)."""
+    """Return the kind of a built-in number format, which only its number (0 to 163) identifies."""
     return _BUILT_IN_KINDS.get(number, FormatKind.NUMBER)
 
 
 def format_kind(code: str) -> FormatKind:
-    """The kind of a number format by its code, such as `yyyy-mm-dd`; the part for positive numbers decides."""
+    """Return the kind of a number format from its code, such as `yyyy-mm-dd`; the section for positive numbers decides."""
     code = _LITERAL.sub("", code).split(";", 1)[0]
     if _ELAPSED.search(code):
         return FormatKind.DURATION
@@ -84,7 +84,7 @@ def format_kind(code: str) -> FormatKind:
 
 
 def number_text(value: float) -> str:
-    """A finite number, written out."""
+    """Write out a finite number without an exponent."""
     if isinstance(value, int):
         return str(value)
     text = repr(value)
@@ -95,7 +95,7 @@ def number_text(value: float) -> str:
 
 
 def parse_number(text: str) -> int | float | None:
-    """The number that a workbook's XML holds as `text`; None for what is none, and for what no cell can hold."""
+    """Parse a number from a workbook's XML; None if `text` is not a number, or one that no cell can hold."""
     if len(text) > _MAX_DIGITS or "_" in text or not text.isascii():
         return None
     try:
@@ -106,12 +106,12 @@ def parse_number(text: str) -> int | float | None:
 
 
 def serial_text(serial: float, kind: FormatKind, *, is_1904: bool) -> str:
-    """A number whose format shows a date, a time or a duration; a number that is none, such as a negative one, as number."""
+    """Show a serial number as the date, time or duration that `kind` asks for; a number that is not valid as one, such as a negative date, as a number."""
     if kind == FormatKind.DURATION:
         return _duration_text(serial)
     if not 0 <= serial < _LAST_SERIAL[is_1904]:
         return number_text(serial)
-    # Rounded as Excel does: the sums of fractions of a day are a little off.
+    # Rounded as Excel does, because sums of fractions of a day are slightly inexact.
     day, time_ms = divmod(round(serial * DAY_MS), DAY_MS)
     if kind == FormatKind.MOMENT:
         kind = FormatKind.TIME if serial < 1 else FormatKind.DATETIME if time_ms else FormatKind.DATE
@@ -123,7 +123,7 @@ def serial_text(serial: float, kind: FormatKind, *, is_1904: bool) -> str:
 
 
 def unescape_text(text: str) -> str:
-    """`text` with the characters that XML cannot hold, written `_x000D_`, put in; `_x005F_` is an underscore that begins no such thing."""
+    """Replace escapes such as `_x000D_`, which stand for characters that XML cannot hold; `_x005F_` stands for an underscore that begins no escape."""
     return _ESCAPE.sub(_replace_escape, text) if "_x" in text else text
 
 
@@ -149,12 +149,12 @@ def _time_text(time_ms: int) -> str:
 
 
 def duration_text(duration: timedelta) -> str:
-    """A duration in ISO 8601, in hours, minutes and seconds."""
+    """Return a duration in ISO 8601, in hours, minutes and seconds."""
     return _milliseconds_text(round(duration / timedelta(milliseconds=1)))
 
 
 def iso_value_text(value: object, kind: FormatKind) -> str:
-    """A date or time that the workbook holds in ISO 8601, which few do, shown by the cell's format like a serial number."""
+    """Show a date or time that the workbook holds in ISO 8601 (few do) by the format of the cell, like a serial number."""
     if isinstance(value, timedelta):
         return duration_text(value)
     if isinstance(value, datetime):
@@ -185,14 +185,14 @@ def _milliseconds_text(total_ms: int) -> str:
 
 @dataclass(slots=True)
 class SheetRow:
-    """One row of a sheet that has something in it."""
+    """One row of a sheet that has content."""
 
     number: int
-    """Its place in the sheet, from 1."""
+    """Row number in the sheet, from 1."""
     cells: list[str]
-    """From column A; `""` for cells that are empty or hold an error; no longer than the table is wide."""
+    """Texts from column A on; `""` for cells that are empty or hold an error; not more than the table has columns."""
     beyond: list[tuple[int, str]] | None = None
-    """Cells with content right of the table: the column (from 0) and the text."""
+    """Cells with content to the right of the table: the column (from 0) and the text."""
     errors: list[tuple[int, str]] | None = None
-    """Cells that hold an error value, wherever they stand: the column (from 0) and `#N/A` or the like."""
+    """Cells that hold an error value, inside or outside the table: the column (from 0) and the value, such as `#N/A`."""
     is_too_long: bool = False

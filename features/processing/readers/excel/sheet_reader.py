@@ -1,4 +1,4 @@
-"""From the rows of a sheet to chunks: the header, the width, and what is wrong with the rows. The same for workbooks of both formats."""
+"""Turn the rows of a sheet into chunks: read the header and the width, and report errors in rows. Shared by both workbook formats."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from shared.descriptors.table_dialect import TableDialect
 _BLOCK_CELLS = 400_000
 _BLOCK_BYTES = 2**22
 _CELL_BYTES = 32
-"""What a cell costs beside its text while its row waits: a little for an empty one, twice as much for others."""
+"""Assumed memory of a cell besides its text while its row waits: an empty cell takes little, others up to twice as much."""
 _BEYOND_BYTES = 200
-"""What a cell right of the table costs."""
+"""Assumed memory of a cell to the right of the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class RowBatch:
     """Rows that were read together."""
 
     rows: list[SheetRow]
-    """In their order; rows with nothing in them may be left out."""
+    """In sheet order; empty rows may be left out."""
     bytes_read: int
-    """How far the reader is in its input."""
+    """Position of the reader in its input."""
 
 
 class SheetReader:
-    """Reads one sheet: the header first, then chunks. `batches` gives the rows; `width` says how wide the table is once that is known."""
+    """Reads one sheet from `batches` of rows: the header when it is created, then chunks. `width` is the number of columns of the table."""
 
     def __init__(self, batches: Iterator[RowBatch], *, dialect: TableDialect | None, limits: ReadLimits) -> None:
         self._batches, self._limits = batches, limits
@@ -54,7 +54,10 @@ class SheetReader:
         self._extra_message = structure.of_extra_cells([ExactRow(0, [None] * self.width + [""])], 0)[0].message
 
     def chunks(self) -> Iterator[Chunk]:
-        """All rows behind the header, once."""
+        """Yield all rows after the header; can be called only once.
+
+        If the sheet breaks off, raises `FileUnreadable` after the rows before that place.
+        """
         builder = ChunkBuilder(self._limits, width=self.width)
         step = max(1, min(self._limits.chunk_rows, _BLOCK_CELLS // self.width))
         max_row_bytes, empty_row_bytes = self._limits.max_row_bytes, _CELL_BYTES * self.width
@@ -84,7 +87,7 @@ class SheetReader:
             raise broken
 
     def _read_header(self, wanted: Sequence[int] | None, separator: str) -> tuple[list[str], int]:
-        """The labels and the header's place; what follows stays in `_batches`."""
+        """Return the labels and the row number of the header; the rows after it stay in `_batches`."""
         found: dict[int, list[str]] = {}
         for batch in self._batches:
             for index, row in enumerate(batch.rows):
@@ -116,7 +119,7 @@ class SheetReader:
         return [cells.get(column, "") for column in range(width)]
 
     def _measure_first_row(self) -> int:
-        """How many cells the first row has that is neither blank nor a comment; it stays in `_batches`."""
+        """Count the cells of the first row that is neither blank nor a comment; the row stays in `_batches`."""
         passed: list[RowBatch] = []
         for batch in self._batches:
             passed.append(RowBatch([row for row in batch.rows if not _is_blank(row)], batch.bytes_read))
@@ -136,7 +139,7 @@ class SheetReader:
         return self._comment_char is not None and bool(row.cells) and row.cells[0].startswith(self._comment_char)
 
     def _build_block(self, rows: Sequence[SheetRow], bytes_read: int) -> CellBlock:
-        """The cells of `rows`; every row of the sheet between them and since the block before is blank."""
+        """Build a block from `rows`; all other rows of the sheet since the previous block count as blank."""
         first_row = self._last_row + 1
         kinds = np.full(rows[-1].number - self._last_row, RowKind.BLANK, dtype=np.uint8)
         self._last_row = rows[-1].number
@@ -168,12 +171,12 @@ class SheetReader:
                 if column < width:
                     cells[column] = None
             table.append(cells)
-        # One array, column by column: in a table of thousands of columns an array for each takes longer than the cells in it.
+        # One array for all cells, column by column: in a table of thousands of columns, creating an array for each takes longer than its cells do.
         everything = pa.array(list(chain.from_iterable(zip(*table, strict=True))), type=pa.string())
         return [everything.slice(first, len(rows)) for first in range(0, width * len(rows), len(rows))] if rows else [everything] * width
 
     def _find_errors(self, rows: Sequence[SheetRow]) -> list[Finding]:
-        """One finding for each column with error values."""
+        """Return one finding for each column with error values."""
         places: dict[int, list[tuple[int, str]]] = {}
         for row in rows:
             for column, text in row.errors or ():
@@ -191,7 +194,7 @@ class SheetReader:
         ]
 
     def _find_extra_cells(self, rows: Sequence[SheetRow]) -> list[Finding]:
-        """One finding for each place right of the table where there is something; error values were reported already."""
+        """Return one finding for each column with content to the right of the table; error values are reported elsewhere."""
         places: dict[int, list[tuple[int, str]]] = {}
         for row in rows:
             for column, text in enumerate(row.cells[self.width :], self.width):
@@ -221,11 +224,11 @@ def _is_blank(row: SheetRow) -> bool:
 
 _ERRORS = {
     "#DIV/0!": "it divides by zero",
-    "#N/A": "a value that it looks for is not there",
+    "#N/A": "a value that it looks for is missing",
     "#NAME?": "it uses a name that Excel does not know",
     "#NULL!": "it uses two ranges that do not meet",
-    "#NUM!": "its result is no number that Excel can hold",
-    "#REF!": "it refers to a cell that is no longer there",
+    "#NUM!": "its result is not a number that Excel can hold",
+    "#REF!": "it refers to a cell that no longer exists",
     "#VALUE!": "it was given a value of the wrong kind",
 }
 

@@ -1,4 +1,4 @@
-"""The checks equal a slow and obvious oracle on generated tables and schemas, whatever the chunks and however little memory."""
+"""On generated tables and schemas the checks agree with a slow and simple oracle, for any chunk size and any memory limit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _run(schema: dict[str, Any], rows: list[list[str | None]], *, chunk_rows: in
         assert not checker.check_header()
         for start in range(0, len(rows), chunk_rows):
             part = rows[start : start + chunk_rows]
-            # A slice of a longer array, as readers give them.
+            # A slice of a longer array, as readers produce it.
             columns = [pa.array(["äx", *(row[index] for row in part), "x"], pa.string()).slice(1, len(part)) for index in range(width)]
             result = checker.check(Chunk(columns=columns, row_numbers=np.arange(start + 2, start + 2 + len(part))))
             found += _errors_of(result.findings)

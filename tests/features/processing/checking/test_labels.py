@@ -1,4 +1,4 @@
-"""Labels are matched with fields as `fieldsMatch` says, with one error for each label at most."""
+"""Labels are matched with fields as `fieldsMatch` defines, with at most one error for each label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fast fast at a column accepts just what the exact parser accepts, and gives the same values."""
+"""The fast parser of a column accepts only cells that the exact parser accepts, and gives the same values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _columns(draw: st.DrawFn) -> tuple[str, list[str]]:
     cell = st.text(_ALPHABETS[kind], max_size=22)
     if kind in _SHAPES:
         cell = st.one_of(cell, st.from_regex(_SHAPES[kind], fullmatch=True))
-    # Uniform columns take the shortest way through the code, so they are drawn as well.
+    # Uniform columns take the shortest path through the code, so they are drawn as well.
     return kind, draw(st.one_of(st.lists(cell, max_size=30), st.lists(st.from_regex(_SHAPES.get(kind, "[a-z]"), fullmatch=True), max_size=30)))
 
 

@@ -1,4 +1,4 @@
-"""Edges of the constraints that generated tables seldom meet: each is a place where the fast way alone would be wrong."""
+"""Edge cases of constraints that generated tables rarely contain: in each of them the fast path alone would be wrong."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _check(schema: dict[str, Any], *columns: list[str | None]) -> list[CheckResu
 
 
 def _bad(field: dict[str, Any], cells: list[str]) -> dict[str, str]:
-    """The bad cells by their text, each with its error type."""
+    """Return the error type of each bad cell, by the text of the cell."""
     schema = {"fields": [{"name": "a"} | field]}
     [result] = _check(schema, list(cells))
     found = {cells[int(row) - 2]: finding.error_type for finding in result.findings for row in finding.row_numbers}

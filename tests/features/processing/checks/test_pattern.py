@@ -1,4 +1,4 @@
-"""Patterns mean what `re.fullmatch` makes of them, whichever engine decides, and none of them hangs."""
+"""Patterns match exactly as with `re.fullmatch`, whichever engine decides, and none of them hangs."""
 
 from __future__ import annotations
 

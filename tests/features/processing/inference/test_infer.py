@@ -1,4 +1,4 @@
-"""Inference takes the type that most of a column has, and what it makes can be sent again."""
+"""Inference takes the type of most values of a column, and its schema can be sent again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that only rise are kept as stretches, and nothing of them is lost or made up."""
+"""Rising numbers are kept as stretches, without losing or adding a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading ahead in a thread: order, errors, bounds and closing."""
+"""Reading ahead in a thread: order, errors, limits and closing."""
 
 from __future__ import annotations
 

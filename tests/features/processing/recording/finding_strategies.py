@@ -1,4 +1,4 @@
-"""Findings in any order, and the plain sorted list of records that they must become."""
+"""Strategies for findings in any order, and the sorted list of records that they must become."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def one_finding(draw: st.DrawFn) -> Finding:
 
 
 def sort_records(findings: Iterable[Finding]) -> list[Record]:
-    """By row and column, those of one place in the order in which they were found."""
+    """Sort by row and column; records of one place keep the order in which they were found."""
     records = [tuple(record[name] for name in RECORD_SCHEMA.names) for record in findings_to_table(findings).to_pylist()]
     return sorted(records, key=lambda record: (record[0], record[1] or 0))

@@ -1,4 +1,4 @@
-"""What is handed over to be written: all of it, once, in time, and never more at once than is allowed."""
+"""The packer hands over every record exactly once, in time, and never more at once than is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHUNK_ROWS = 1000
 
 
 def make_report(number: int, *, errors: int, text: str = "x") -> ChunkReport:
-    """The report of chunk `number` (from 0), the first `errors` cells of whose first column are bad."""
+    """Return the report of chunk `number` (from 0), in which the first `errors` cells of the first column are bad."""
     rows = np.arange(errors, dtype=np.int64) + number * CHUNK_ROWS + 2
     finding = Finding(error_type="type-error", row_numbers=rows, message="No.", raw_values=pa.array([text] * errors), column_number=1, column_name="a")
     return ChunkReport(rows_processed=CHUNK_ROWS, rows_failed=errors, findings=[finding] if errors else [], fraction_read=0.5)
@@ -36,7 +36,7 @@ def make_packer(*, interval_s: float = 1000.0, max_stored: int = 0) -> Packer:
 
 
 def count_records(batch: Batch) -> int:
-    """How many records the batch's rows hold, by what they say of themselves."""
+    """Count the records in a batch: those that are late, and the sum of the record counts in its rows."""
     if batch.packed is None:
         return 0
     rows, at, count = b"".join(copy_parts(list(batch.packed.rows))), 19, len(batch.packed.late)
@@ -109,7 +109,7 @@ def test_long_values_do_not_wait_for_many_others() -> None:
     handed_over = 0
     for batch in make_packer().pack(make_reports()):
         handed_over += count_records(batch)
-        # As they stand in the file, and, packed, as they are shown: until they fill a piece.
+        # Records wait with their text as in the file, and then packed, with their text as displayed, until they fill a piece.
         assert made * 100 - handed_over <= WAITING_BYTES // len(text) + BYTES_PER_PIECE // MAX_RAW_VALUE_CHARACTERS + 200
     assert handed_over == 6000
 
@@ -140,7 +140,7 @@ def test_there_is_a_batch_now_and_then_though_nothing_is_found(monkeypatch: pyte
     monkeypatch.setattr("features.processing.recording.packer.time.monotonic", lambda: next(clock))
     batches = list(make_packer().pack(make_report(number, errors=0) for number in range(30)))
     assert {count_records(batch) for batch in batches} == {0}
-    # Every third report: 0.12 s, with a look at the clock each.
+    # A batch for every third report: the clock is read once for each report, and three steps are 0.12 s.
     assert len(batches) == 11
 
 

@@ -1,10 +1,9 @@
-"""What the database holds is every record once, in page order, in pieces that never overlap; also where findings come late."""
+"""The database holds every record once, in page order, in pieces that never overlap, even if findings come late."""
 
 from __future__ import annotations
 
 import itertools
 import uuid
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +18,9 @@ from features.processing.recording.findings import RECORD_SCHEMA
 from features.processing.recording.packer import PiecePacker
 from features.processing.recording.piece_writer import PieceWriter
 from features.processing.types import Hold
-from shared.db.models import ErrorPiece, make_record_id
+from shared.db.models import ErrorPiece, ProcessingError, make_record_id
 from shared.db.session import Database
-from tests.factories import ERRORS, Factory
+from tests.factories import Factory
 from tests.features.processing.recording.finding_strategies import Record, one_finding, sort_records
 
 
@@ -88,15 +87,15 @@ async def test_findings_in_any_order_are_stored_once_and_in_order(
 
 async def assert_view_is_the_same(database: Database, job_id: uuid.UUID, pieces: list[ErrorPiece]) -> None:
     async with database.unit_of_work() as session:
-        rows = (await session.execute(select(ERRORS).where(ERRORS.c.job_id == job_id))).all()
-    shown: dict[uuid.UUID, Any] = {row.id: row for row in rows}
+        rows = (await session.scalars(select(ProcessingError).where(ProcessingError.job_id == job_id))).all()
+    shown: dict[uuid.UUID, ProcessingError] = {row.id: row for row in rows}
     expected = {make_record_id(piece.id, number): (record, piece) for piece in pieces for number, record in enumerate(unpack(piece), start=1)}
     assert len(shown) == len(rows)
     assert shown.keys() == expected.keys()
     for record_id, (record, piece) in expected.items():
         row = shown[record_id]
         assert tuple(getattr(row, name) for name in RECORD_SCHEMA.names) == record
-        assert (row.attempt, row.created_at) == (piece.attempt, piece.created_at)
+        assert row.created_at == piece.created_at
 
 
 async def test_row_with_more_errors_than_a_piece_takes_late_findings_at_its_start(database: Database, factory: Factory) -> None:

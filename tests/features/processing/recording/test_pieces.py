@@ -1,4 +1,4 @@
-"""Findings become records in page order, and pieces of them, whatever the order in which they were found."""
+"""Findings become records in page order, and then pieces, whatever the order in which they were found."""
 
 from __future__ import annotations
 

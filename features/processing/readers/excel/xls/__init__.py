@@ -1,1 +1,1 @@
-"""Reads XLS workbooks (BIFF, Excel 97 to 2003)."""
+"""Read XLS workbooks (BIFF, Excel 97 to 2003)."""

@@ -1,9 +1,9 @@
-"""The process that reads an XLS workbook with xlrd and hands its rows on: what a hostile workbook can break is this, not the worker.
+"""Child process that reads an XLS workbook with xlrd and passes its rows to the parent, so that a hostile workbook cannot break the worker.
 
-Run as `python -m features.processing.readers.excel.xls.child FD SHEET`: FD is the open workbook, SHEET what the dialect says of the sheet, as JSON. Standard
-input is held open by the parent and ends with it. Each line on standard output is one JSON value: first `{"sheet": name, "rows": count}`, then lists
-of rows `[row number, [cell, …]]` in which a cell is a text, or a list of one text where it is an error value; at last `{"end": true}`. In place of
-any line `{"unreadable": sentence}` may come, which is then the last.
+Run as `python -m features.processing.readers.excel.xls.child FD SHEET`. FD is the descriptor of the open workbook; SHEET is a JSON object with the
+dialect's sheet `name` and `number`. The parent holds standard input open; the process ends when it closes. Each line on standard output is one
+JSON value: first `{"sheet": name, "rows": count}`, then lists of rows `[row number, [cell, …]]`, in which a cell is a text, or a list of one text
+if it is an error value; finally `{"end": true}`. Instead of any of these lines, `{"unreadable": sentence}` may come as the last one.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from xlrd import biffh, book, sheet
 from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, number_text, serial_text
 
 MEMORY_BYTES = 2**30
-"""Beyond the file itself; the largest sheet, 65,536 rows of 256 numbers, takes about half of it."""
+"""Address space in addition to the size of the file; the largest sheet, 65,536 rows of 256 numbers, takes about half of it."""
 CPU_S = 120
 DAMAGED = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
 PROTECTED = "The workbook is protected by a password. Remove the password in Excel and upload the file again."
 TOO_LARGE = "The workbook cannot be read: it needs more memory than any real workbook of its kind."
 
 _CPU_GRACE_S = 5
-"""Between the signal that says why and the one that cannot be missed."""
+"""Time between SIGXCPU, which tells the parent the reason, and SIGKILL, which cannot be ignored."""
 _BATCH_CHARS = 2**18
 _CELL_CHARS = 8
 _DATE_TYPE = 16
-"""Added to a format's kind it is the type of a cell that shows a date: xlrd has none as large."""
+"""Added to a `FormatKind` it gives the type of a cell that shows a date; the cell types of xlrd are all smaller."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _FOREIGN_STREAMS = (
     ("EncryptedPackage", PROTECTED),
@@ -50,7 +50,7 @@ class _Unreadable(Exception):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Read one workbook and end."""
+    """Read one workbook, write its rows to standard output, and end the process."""
     descriptor, wanted = int(arguments[0]), json.loads(arguments[1])
     threading.Thread(target=_end_with_parent, daemon=True).start()
     memory_bytes = MEMORY_BYTES + os.fstat(descriptor).st_size
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> None:
         _write(output, {"unreadable": str(unreadable)})
     except MemoryError:
         _write(output, {"unreadable": TOO_LARGE})
-    # Nothing is left to do, and freeing millions of cells one by one takes its time.
+    # Nothing is left to do, and freeing millions of cells one by one would take time.
     os._exit(0)
 
 
@@ -89,7 +89,7 @@ def _read_workbook(descriptor: int, wanted: Mapping[str, Any]) -> Iterator[Any]:
         yield from _read_rows(chosen, is_1904=bool(workbook.datemode))
     except (_Unreadable, MemoryError, BrokenPipeError):
         raise
-    except Exception as error:  # xlrd raises whatever its insides run into
+    except Exception as error:  # xlrd raises any exception that a damaged file causes inside it
         raise _Unreadable(_describe(error, descriptor)) from error
 
 
@@ -101,14 +101,14 @@ def _open_book(contents: mmap.mmap) -> book.Book:
 
 
 class _FormatKeepingSheet(sheet.Sheet):  # type: ignore[misc] # xlrd has no types
-    """Keeps, of a number that shows a date, what kind of date; xlrd itself forgets that, or keeps every format of every empty cell."""
+    """Keeps the kind of date for each number that shows one; xlrd itself drops it, or else keeps every format of every empty cell."""
 
     def __init__(self, workbook: book.Book, *arguments: object) -> None:
         self._kinds: dict[int, int] = {}
         super().__init__(workbook, *arguments)
 
     def put_cell_ragged(self, row: int, column: int, cell_type: int | None, value: object, xf_index: int) -> None:
-        """Take one cell; a number has no type yet."""
+        """Store one cell; numbers arrive with `cell_type` None and get their type here."""
         if cell_type is None:
             cell_type = self._kinds.get(xf_index)
             if cell_type is None:
@@ -127,12 +127,12 @@ def _find_kind(workbook: book.Book, xf_index: int) -> FormatKind:
 
 
 def _decode(data: bytes, encoding: str) -> str:
-    # Where a long text goes on in the next record the two halves of one character may be apart.
+    # If a long text continues in the next record, the two halves of one character may be separated.
     return data.decode(encoding, "surrogatepass" if encoding == "utf_16_le" else "replace")
 
 
 def _choose_sheet(workbook: book.Book, wanted: Mapping[str, Any]) -> int:
-    """The index of the sheet among those with rows."""
+    """Return the index of the wanted sheet among those with rows; the first visible one if none is requested."""
     names = workbook.sheet_names()
     listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")  # noqa: PLR2004
     name, number = wanted.get("name"), wanted.get("number")
@@ -141,8 +141,8 @@ def _choose_sheet(workbook: book.Book, wanted: Mapping[str, Any]) -> int:
             raise _Unreadable(f"The workbook has no sheet named {name}. Its sheets are: {listed}.")
         return int(names.index(name))
     if number is not None:
-        # Charts count as sheets too; xlrd gives them no name. Workbooks of Excel 4 and before have one sheet.
-        places = workbook._all_sheets_map or list(range(len(names)))  # noqa: SLF001 - xlrd shows it nowhere else
+        # Charts count as sheets too, but xlrd does not name them. Workbooks of Excel 4 and earlier have one sheet.
+        places = workbook._all_sheets_map or list(range(len(names)))  # noqa: SLF001 - xlrd has no public access to it
         if number > len(places):
             raise _Unreadable(f"The workbook has no sheet number {number}. Its sheets are, from 1: {listed}.")
         if places[number - 1] < 0:
@@ -158,7 +158,7 @@ def _read_rows(rows: sheet.Sheet, *, is_1904: bool) -> Iterator[list[Any]]:
     batch: list[Any] = []
     size_chars = 0
     for index in range(rows.nrows):
-        types, values = rows._cell_types[index], rows._cell_values[index]  # noqa: SLF001 - row_types() copies
+        types, values = rows._cell_types[index], rows._cell_values[index]  # noqa: SLF001 - row_types() would copy
         if not types:
             continue
         cells = [_read_cell(cell_type, value, is_1904=is_1904) for cell_type, value in zip(types, values, strict=True)]
@@ -171,7 +171,7 @@ def _read_rows(rows: sheet.Sheet, *, is_1904: bool) -> Iterator[list[Any]]:
         yield batch
 
 
-def _read_cell(cell_type: int, value: Any, *, is_1904: bool) -> str | list[str]:  # noqa: ANN401 - what xlrd gives depends on the type
+def _read_cell(cell_type: int, value: Any, *, is_1904: bool) -> str | list[str]:  # noqa: ANN401 - the type of the value depends on the type of the cell
     if cell_type == xlrd.XL_CELL_TEXT:
         return str(value) if value.isascii() or not _SURROGATES.search(value) else _join_surrogates(value)
     if cell_type == xlrd.XL_CELL_NUMBER:
@@ -194,7 +194,7 @@ def _describe(error: Exception, descriptor: int) -> str:
         return PROTECTED
     if not os.fstat(descriptor).st_size:
         return DAMAGED
-    # The names of the streams in the container; xlrd closed the map that it was given.
+    # Searches for the names of streams in the container; xlrd has closed the map that it was given.
     with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as contents:
         for stream, message in _FOREIGN_STREAMS:
             if contents.find(stream.encode("utf-16-le")) >= 0:

@@ -1,4 +1,4 @@
-"""Declares the format XLS (BIFF 2 to 8, bare or in an OLE2 container)."""
+"""Register the format XLS (BIFF 2 to 8, bare or in an OLE2 container)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads XLS workbooks: xlrd does it, in a process of its own with limits on memory and time, and the rows become chunks here."""
+"""Read XLS workbooks: xlrd reads them in a separate process with limits on memory and time; here the rows become chunks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsTable:
-    """The table in a sheet of an XLS workbook. Raises `FileUnreadable` where there is none, and for workbooks that break their reader."""
-    del encoding  # a workbook says its own
+    """Open the table in a sheet of an XLS workbook. Raises `FileUnreadable` if there is none, or if the workbook breaks its reader."""
+    del encoding  # a workbook states its own encoding
     return XlsTable(path, dialect=dialect, limits=limits)
 
 
 class XlsTable:
-    """An XLS workbook, opened at one sheet: see `base.Table`."""
+    """An XLS workbook, opened at one sheet; see `base.Table`."""
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
         self._child = _start_child(path, dialect)
@@ -72,12 +72,12 @@ class XlsTable:
 
 
 def _start_child(path: Path, dialect: TableDialect | None) -> subprocess.Popen[bytes]:
-    """A process that reads `path`; it ends when its standard input does, and with it when this process ends in any way."""
+    """Start a process that reads `path`; it ends when its standard input closes, so also when this process ends for any reason."""
     wanted = {"name": dialect.sheet_name, "number": dialect.sheet_number} if dialect is not None else {}
-    # One arena: each further one counts 64 MiB of addresses towards the child's limit.
+    # A single malloc arena: each further one would count 64 MiB of address space towards the child's limit.
     environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     with path.open("rb") as file:
-        return subprocess.Popen(  # noqa: S603 - our own module
+        return subprocess.Popen(  # noqa: S603 - it runs a module of this package
             [sys.executable, "-m", _CHILD, str(file.fileno()), json.dumps(wanted)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

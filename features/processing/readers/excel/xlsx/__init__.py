@@ -1,1 +1,1 @@
-"""Reads XLSX workbooks (Office Open XML)."""
+"""Read XLSX workbooks (Office Open XML)."""

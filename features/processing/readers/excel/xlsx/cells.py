@@ -1,4 +1,4 @@
-"""What the cells of an XLSX sheet hold, from the text of their XML: one rule for all ways to get at that text.
+"""Convert the XML text of XLSX cells to the text of cells; shared by all sheet parsers.
 
 Source of the format: ECMA-376 part 1, 18.18.11 (the types of cells), 18.3.1.73 (rows).
 """
@@ -27,11 +27,11 @@ from features.processing.readers.excel.cell_text import (
 from features.processing.readers.excel.xlsx.strings import StringTable
 
 LETTERS = tuple(get_column_letter(column) for column in range(1, MAX_SHEET_COLUMNS + 1))
-"""The names of the columns, in their order."""
+"""The names of the columns, in order."""
 COLUMNS = {letters: column for column, letters in enumerate(LETTERS)}
-"""The place of each, from 0."""
+"""The index of each column name, from 0."""
 MAX_EXACT_DIGITS = 18
-"""A whole number of as many digits, none of them a leading zero, is shown as it stands in the XML."""
+"""A whole number of at most this many digits, without a leading zero, is shown as it is in the XML."""
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?[0-9]+", re.IGNORECASE | re.ASCII)
 _BOOLEANS = {"0": "false", "1": "true"}
 _MAX_FLOAT_CHARS = 32
@@ -39,16 +39,16 @@ _DATES_KEPT = 2**14
 
 
 class CellValues:
-    """Makes the cells of one workbook's sheets text."""
+    """Converts the cells of one workbook to text."""
 
     def __init__(self, *, strings: StringTable, kinds: Mapping[str | None, FormatKind], is_1904: bool) -> None:
-        """`kinds`: what is no plain number among the cell styles, by the style's number as it stands in the XML; None: cells that name no style."""
+        """`kinds` are the cell styles that do not show plain numbers, by style number as in the XML; None stands for cells without a style."""
         self.strings, self.kinds = strings.texts, kinds
         self._is_1904 = is_1904
         self._show_dated = lru_cache(maxsize=_DATES_KEPT)(self._read_dated)
 
     def read(self, text: str, cell_type: str | None, style: str | None) -> str:
-        """The text of a cell that holds neither a shared string nor an error value."""
+        """Return the text of a cell that holds neither a shared string nor an error value."""
         if cell_type is None or cell_type == "n":
             return self._show_dated(text, self.kinds[style]) if style in self.kinds else show_number(text)
         if cell_type == "b":
@@ -60,7 +60,7 @@ class CellValues:
         return unescape_text(text)
 
     def find_string(self, text: str, column: int, row_number: int) -> str:
-        """The shared string of the number `text`. Raises `FileUnreadable` where there is none."""
+        """Return the shared string with the number in `text`, for a cell in `column` (from 0). Raises `FileUnreadable` if there is none."""
         try:
             index = int(text)
             if index >= 0:
@@ -75,7 +75,7 @@ class CellValues:
 
 
 def show_number(text: str) -> str:
-    """A number's text as it is shown; text that is no number stays as it is."""
+    """Return the display text of a number; text that is not a number stays as it is."""
     if "." in text and len(text) <= _MAX_FLOAT_CHARS and "_" not in text:
         try:
             shown = repr(float(text))
@@ -88,7 +88,7 @@ def show_number(text: str) -> str:
 
 
 def find_column(reference: str) -> int:
-    """The column (from 0) of a cell that is not the next in its row."""
+    """Parse the column (from 0) of a cell reference. Raises `FileUnreadable` if no sheet has such a cell."""
     match = _REFERENCE.fullmatch(reference)
     column = COLUMNS.get(match[1].upper()) if match else None
     if column is None:
@@ -97,7 +97,10 @@ def find_column(reference: str) -> int:
 
 
 def find_row(given: str | None, before: int) -> int:
-    """The number of a row; one without follows the row before it."""
+    """Return the number of a row; a row without a number follows the row `before`.
+
+    Raises `FileUnreadable` if no sheet has such a row, or if it is not greater than `before`.
+    """
     if given is None:
         number = before + 1
     else:

@@ -1,4 +1,4 @@
-"""Declares the format XLSX (Office Open XML in a ZIP package)."""
+"""Register the format XLSX (Office Open XML in a ZIP package)."""
 
 from __future__ import annotations
 

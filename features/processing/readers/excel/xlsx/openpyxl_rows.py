@@ -1,4 +1,4 @@
-"""The rows of a sheet through openpyxl's own read-only row iterator: slower than `xlsx_walker`, and the measure that it is held to."""
+"""Read the rows of a sheet with openpyxl's read-only row iterator: slower than `walker`, which must give the same cells."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _BATCH_ROWS = 200
 
 
 def walk_with_openpyxl(package: Package, workbook: Workbook, sheet: Sheet, *, strings: StringTable) -> Iterator[RowBatch]:
-    """The rows that have cells with something in them, as `SheetWalker.walk` gives them.
+    """Yield the rows that have cells with content, as `SheetWalker.walk` does.
 
-    openpyxl knows no styles here, so dates come as numbers and are shown by the same rules as everywhere.
+    openpyxl is given no styles, so dates arrive as numbers and are shown by the same rules as everywhere else.
     """
     archive = _CountedPackage(package)
     rows: list[SheetRow] = []
@@ -40,7 +40,7 @@ def walk_with_openpyxl(package: Package, workbook: Workbook, sheet: Sheet, *, st
         yield RowBatch(rows, archive.bytes_read)
         raise
     except (SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
-        # openpyxl raises whatever its insides run into.
+        # openpyxl raises any of these for a damaged sheet.
         yield RowBatch(rows, archive.bytes_read)
         raise FileUnreadable(DAMAGED) from error
     yield RowBatch(rows, archive.bytes_read)
@@ -56,7 +56,7 @@ def _read_row(number: int, cells: Sequence[Any], workbook: Workbook) -> SheetRow
             errors.append((column, str(cell.value)))
             continue
         texts += [""] * (column - len(texts))
-        texts.append(_read_value(cell.value, workbook.kinds.get(str(cell._style_id)), is_1904=workbook.is_1904))  # noqa: SLF001 - all else asks for styles
+        texts.append(_read_value(cell.value, workbook.kinds.get(str(cell._style_id)), is_1904=workbook.is_1904))  # noqa: SLF001 - the public attributes need styles
     return SheetRow(number, texts, None, errors or None)
 
 
@@ -74,26 +74,26 @@ def _read_value(value: object, kind: FormatKind | None, *, is_1904: bool) -> str
 
 
 class _Worksheet(ReadOnlyWorksheet):
-    """openpyxl's worksheet without the dimensions that the sheet claims to have."""
+    """openpyxl's worksheet, which ignores the dimensions that the sheet claims to have."""
 
     def __init__(self, archive: _CountedPackage, sheet: Sheet, strings: StringTable) -> None:
         owner = OpenpyxlWorkbook()
-        owner._read_only = owner._data_only = True  # type: ignore[attr-defined]  # noqa: SLF001 - what load_workbook sets
+        owner._read_only = owner._data_only = True  # type: ignore[attr-defined]  # noqa: SLF001 - load_workbook sets them too
         owner._archive = archive  # type: ignore[attr-defined]  # noqa: SLF001
         super().__init__(owner, sheet.name, sheet.part, _SharedStrings(strings))
 
     def rows_of_sheet(self) -> Iterator[Sequence[Any]]:
-        """The cells of every row, from row 1, ending where the row's last cell is."""
+        """Yield the cells of every row from row 1 on, up to the last cell of the row."""
         rows: Iterator[Sequence[Any]] = self.iter_rows()  # type: ignore[misc] # the stubs do not know that the method is shared
         return rows
 
     def _get_size(self) -> None:
-        # They may be wrong, and where they are missing openpyxl reads the whole sheet for them.
+        # The dimensions may be wrong, and if they are missing openpyxl reads the whole sheet to find them.
         self.reset_dimensions()
 
 
 class _SharedText(str):
-    """A text whose escapes are put in already."""
+    """A text whose escapes are already replaced."""
 
     __slots__ = ()
 
@@ -109,14 +109,14 @@ class _SharedStrings:
 
 
 class _CountedPackage:
-    """The package as openpyxl's worksheet sees it."""
+    """The package as openpyxl's worksheet uses it; counts the bytes that are read."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
         self.bytes_read = 0
 
     def open(self, name: str) -> _CountedStream:
-        """The sheet's part."""
+        """Open the part of the sheet, `name`."""
         return _CountedStream(self, self._package.open(name))
 
 
@@ -125,7 +125,7 @@ class _CountedStream:
         self._owner, self._stream = owner, stream
 
     def read(self, size_bytes: int = -1) -> bytes:
-        """The next bytes, counted."""
+        """Return the next bytes, and count them."""
         with unpacking():
             data = self._stream.read(size_bytes)
         self._owner.bytes_read += len(data)

@@ -1,7 +1,7 @@
-"""The ZIP package of a workbook, opened so that nothing in it can cost more memory or time than a real workbook does.
+"""Open the ZIP package of a workbook so that nothing in it can cost more memory or time than a real workbook does.
 
-The directory is judged before anything is unpacked, sizes are counted while unpacking, and no part may declare a document type: that is where
-entities come from. Source of the format: ECMA-376 part 2; of the ZIP structures: APPNOTE.TXT 4.3.
+The directory is checked before anything is unpacked, sizes are counted while unpacking, and no part may declare a document type, because that is
+where entities are defined. Sources: ECMA-376 part 2 for the format, APPNOTE.TXT 4.3 for the ZIP structures.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from features.processing.readers.base import FileUnreadable
 MAX_DIRECTORY_BYTES = 2**21
 MAX_PARTS = 20_000
 MAX_PART_BYTES = 4 * 2**30
-"""1,048,576 rows of 50 filled columns are about half of it."""
+"""A sheet of 1,048,576 rows with 50 filled columns takes about half of it."""
 MAX_SMALL_PART_BYTES = 8 * 2**20
-"""For the parts that are read as a whole: the lists of contents, of sheets, of relationships."""
+"""Limit for the parts that are read as a whole: the lists of contents, sheets and relationships."""
 MAX_RATIO, RATIO_FREE_BYTES = 400, 32 * 2**20
-"""A part may unpack to 400 times its size, past 32 MiB. Sheets reach 5 to 20, with the same long text in every row 300; nothing but zeros 1,030."""
+"""A part that unpacks to more than 32 MiB may unpack to 400 times its size. Sheets reach 5 to 20 times, with the same long text in every row 300;
+nothing but zeros reaches 1,030."""
 DAMAGED = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
 PROTECTED = "The workbook is protected by a password. Remove the password in Excel and upload the file again."
 
@@ -37,7 +38,7 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeEr
 
 
 class Package:
-    """A workbook's ZIP file. Everything raises `FileUnreadable` for a file that is damaged or larger than any real workbook."""
+    """The ZIP file of a workbook. All methods raise `FileUnreadable` if the file is damaged or larger than any real workbook."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -51,22 +52,22 @@ class Package:
             raise
 
     def namelist(self) -> list[str]:
-        """The names of all parts."""
+        """Return the names of all parts."""
         return list(self._entries)
 
     def size_of(self, name: str) -> int:
-        """How many bytes a part unpacks to."""
+        """Return how many bytes a part unpacks to."""
         return self._entry(name).file_size
 
     def read(self, name: str) -> bytes:
-        """A small part as a whole."""
+        """Return a small part as a whole."""
         if self.size_of(name) > MAX_SMALL_PART_BYTES:
             raise FileUnreadable(f"The workbook cannot be read: its part {name} is larger than {MAX_SMALL_PART_BYTES // 2**20} MiB.")
         with self.open(name) as stream, unpacking():
             return stream.read(MAX_SMALL_PART_BYTES + 1)
 
     def open(self, name: str) -> IO[bytes]:
-        """A part as a stream that ends where the directory says; read it inside `unpacking()`."""
+        """Open a part as a stream that ends where the directory says; read it inside `unpacking()`."""
         entry = self._entry(name)
         with unpacking():
             with self._archive.open(entry) as stream:
@@ -74,7 +75,7 @@ class Package:
             return self._archive.open(entry)
 
     def blocks(self, name: str, *, size_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
-        """The bytes of a part, block by block."""
+        """Yield the bytes of a part, block by block."""
         with self.open(name) as stream:
             while True:
                 with unpacking():
@@ -97,7 +98,7 @@ class Package:
 
 @contextmanager
 def unpacking() -> Iterator[None]:
-    """What `zipfile` raises for damaged files is `FileUnreadable` inside."""
+    """Turn the exceptions that `zipfile` raises for damaged files into `FileUnreadable`."""
     try:
         yield
     except _ZIP_ERRORS as error:
@@ -105,7 +106,7 @@ def unpacking() -> Iterator[None]:
 
 
 def _check_directory_size(file: BinaryIO) -> None:
-    """Refuse a directory of millions of entries before it is read: each costs half a kilobyte of memory."""
+    """Refuse a directory of millions of entries before it is read: each entry costs half a kilobyte of memory."""
     file_bytes = file.seek(0, 2)
     tail_bytes = min(file_bytes, _MAX_COMMENT_BYTES + _END_BYTES + _LOCATOR_BYTES)
     file.seek(file_bytes - tail_bytes)
@@ -150,7 +151,7 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
 
 
 def _refuse_document_type(stream: IO[bytes]) -> None:
-    """Read up to the root element, where a declaration of a document type would stand."""
+    """Read up to the root element, and refuse a document type declaration, which would come before it."""
     parser = ParserCreate()
     reached_root = False
 
@@ -170,7 +171,7 @@ def _refuse_document_type(stream: IO[bytes]) -> None:
             if reached_root or not block:
                 return
     except ExpatError as error:
-        # What follows the root's first tag may be broken: the rows before that place are still read.
+        # The part may be broken after the start tag of its root: the rows before that place are still read.
         if reached_root:
             return
         raise FileUnreadable(DAMAGED) from error

@@ -1,4 +1,4 @@
-"""Expat over one XML part, block by block, with the bounds that expat itself does not set."""
+"""Parse one XML part with expat, block by block, with limits that expat itself does not set."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.xlsx.package import DAMAGED
 
 MAX_TOKEN_BYTES = 2**20
-"""No tag with its attributes, and no comment, comes near; expat holds a tag as a whole."""
+"""No real tag with its attributes, and no comment, comes near this size; expat holds a tag in memory as a whole."""
 MAX_DEPTH = 64
 
 _TEXT_BLOCK_CHARS = 2**16
 
 
 class PartParser:
-    """Feeds one part to expat. `install` is called with the root's name, prefix and all, and sets the handlers; the root itself is not handed on."""
+    """Feeds one part to expat. `install` is called with the name of the root, including its prefix, and sets the handlers; they do not see the root."""
 
     def __init__(self, install: Callable[[XMLParserType, str], None]) -> None:
         self._install = install
@@ -29,14 +29,14 @@ class PartParser:
         self._fed_bytes = 0
 
     def feed(self, block: bytes) -> None:
-        """Parse one block. Raises `FileUnreadable` where it is not well-formed."""
+        """Parse one block. Raises `FileUnreadable` if it is not well-formed."""
         self._fed_bytes += len(block)
         self._parse(block, is_final=False)
         if self._fed_bytes - self._parser.CurrentByteIndex > MAX_TOKEN_BYTES + len(block):
             raise FileUnreadable(DAMAGED)
 
     def finish(self) -> None:
-        """Say that this was the last block."""
+        """End the parsing after the last block. Raises `FileUnreadable` if the XML is incomplete."""
         self._parse(b"", is_final=True)
 
     def _parse(self, block: bytes, *, is_final: bool) -> None:
@@ -50,12 +50,12 @@ class PartParser:
 
 
 def local_name(name: str) -> str:
-    """The name without its prefix."""
+    """Return the name without its prefix."""
     return name.rpartition(":")[2]
 
 
 def prefix_of(name: str) -> str:
-    """The prefix with its colon; a part's elements share that of its root."""
+    """Return the prefix with its colon; all elements of a part share the prefix of its root."""
     return name[: len(name) - len(local_name(name))]
 
 

@@ -1,8 +1,8 @@
-"""The rows of a sheet whose XML is written the way all programs write it, read by pattern: half the time that expat takes.
+"""Read the rows of a sheet by regular expression, if its XML is written the way all programs write it; takes half the time of expat.
 
-One pattern is a whole row, with nothing in it that could be read in two ways; what it does not match from the first byte to the last, and anything
-with comments, CDATA, declarations or entities but the five of XML, is left to expat from that row on. So there is nothing that only the pattern
-accepts (except an attribute given twice), and a row ends at `</row>`: within the text or the attributes of well-formed XML no `<` stands.
+One unambiguous pattern matches a whole row. If it does not match every byte, or if there are comments, CDATA, declarations or entities other than
+the five of XML, everything from that row on is left to expat. So the pattern accepts nothing that expat would not (except an attribute given
+twice), and a row ends at `</row>`, since the text and attributes of well-formed XML contain no `<`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from features.processing.readers.excel.xlsx.walker import HEADER_STEP_BYTES, She
 
 _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
-"""Longer rows are left to expat, which holds less of them at once."""
+"""Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
 _ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _UNUSUAL = (b"<!", b"<?", b"]]>", b"\r")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 
-# Characters that XML has not, and the markup, are left out; no quantifier gives back what it took.
+# Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
 _TEXT = r"[^<\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*+"
 _ATTRIBUTES = r'(?: [A-Za-z0-9_.:]+="[^"<&\x00-\x1f\ufffe\uffff]*+")*+'
 
@@ -41,11 +41,11 @@ _ROW = re.compile(rf'<row r="([1-9][0-9]{{0,6}})"{_ATTRIBUTES}(?: ?/>|>((?:{_cel
 
 
 class _UnusualError(Exception):
-    """These rows are left to expat."""
+    """These rows must be left to expat."""
 
 
 class SheetScanner:
-    """Scans one sheet, once, and lets a `SheetWalker` go on where it cannot."""
+    """Scans one sheet, once; a `SheetWalker` takes over at the first row that it cannot read."""
 
     def __init__(self, values: CellValues, *, max_row_bytes: int) -> None:
         self._values = values
@@ -56,7 +56,7 @@ class SheetScanner:
 
     @property
     def width(self) -> int | None:
-        """How wide the table is, once that is known: cells right of it are kept apart."""
+        """Number of columns of the table; None until it is known. Cells to the right of it are kept separately."""
         return self._width
 
     @width.setter
@@ -64,7 +64,7 @@ class SheetScanner:
         self._width = self._walker.width = width
 
     def scan(self, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
-        """The rows as `SheetWalker.walk` gives them."""
+        """Yield the rows as `SheetWalker.walk` does."""
         source = iter(blocks)
         waiting = _read_head(source)
         start = waiting.find(_DATA)
@@ -83,7 +83,7 @@ class SheetScanner:
                     if rows:
                         yield RowBatch(rows, bytes_read)
                 elif len(waiting) > _MAX_ROW_BYTES or not (block := next(source, b"")):
-                    raise _UnusualError  # noqa: TRY301 - one way to expat
+                    raise _UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
                 else:
                     waiting += block
             except _UnusualError:
@@ -91,7 +91,7 @@ class SheetScanner:
                 return
 
     def _find_end(self, waiting: bytes) -> int:
-        """Where the last row ends that is there as a whole; of the first rows only a few, since they may be as wide as a sheet."""
+        """Find the end of the last complete row; until the width is known, of a few rows only, since each may be as wide as a sheet."""
         if self._width is not None:
             last = waiting.rfind(_ROW_END)
             return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
@@ -101,7 +101,7 @@ class SheetScanner:
         return last + len(_ROW_END) if last >= 0 else 0
 
     def _read_rows(self, data: bytes) -> list[SheetRow]:
-        """All rows of `data`, or none: raises `_UnusualError`."""
+        """Return all rows of `data`. Raises `_UnusualError` if any of them must be left to expat."""
         if any(mark in data for mark in _UNUSUAL):
             raise _UnusualError
         try:
@@ -174,7 +174,7 @@ class SheetScanner:
 
 
 def _read_head(source: Iterator[bytes]) -> bytes:
-    """The bytes up to the block in which the rows begin."""
+    """Read the bytes up to and including the block in which the rows begin."""
     head = b""
     for block in source:
         head += block
@@ -184,7 +184,7 @@ def _read_head(source: Iterator[bytes]) -> bytes:
 
 
 def _is_usual_head(head: bytes) -> bool:
-    """Whether the XML up to its rows is UTF-8 and well-formed, its names without prefixes."""
+    """Whether the XML up to the rows is UTF-8 and well-formed, with names without prefixes."""
     encoding = _ENCODING.search(head)
     if (encoding is not None and encoding[1].lower() != b"utf-8") or b"<!" in head:
         return False

@@ -1,4 +1,4 @@
-"""The shared strings of a workbook: in memory while they are few, in a file of their own past a limit."""
+"""Shared strings of a workbook: in memory up to a limit, beyond it in a temporary file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from features.processing.readers.excel.xlsx.package import DAMAGED
 from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
 
 MAX_TEXT_CHARS = 2**18
-"""Eight times what a cell of Excel can hold."""
+"""Eight times the most characters that an Excel cell can hold."""
 
 _OBJECT_BYTES = 56
-"""What a text costs in memory beside its characters."""
+"""Memory that a text takes besides its characters."""
 _PAGE_TEXTS = 64
 _CACHE_CHARS = 2**23
-# No XML text holds this character.
+# XML text cannot contain this character.
 _SEPARATOR = "\0"
 
 
 class Texts(Protocol):
-    """Texts by their number."""
+    """Texts by number."""
 
     def __getitem__(self, index: int, /) -> str:
-        """The text of a number from 0; raises IndexError past the last."""
+        """Return the text with a number, from 0. Raises `IndexError` for numbers after the last."""
         ...
 
 
@@ -42,14 +42,14 @@ class StringTable:
         self.texts: Texts = filed if filed is not None else []
 
     def close(self) -> None:
-        """Give the memory or the file back; may be called twice."""
+        """Release the memory or the file; may be called twice."""
         self.texts = []
         if self._filed is not None:
             self._filed.close()
 
 
 class FiledStrings:
-    """Texts in a file without a name, which goes when it is closed: pages of 64 texts, those read last kept in memory."""
+    """Texts in an unnamed temporary file, which is removed when it is closed; stored in pages of 64 texts, with recently loaded pages kept in memory."""
 
     def __init__(self, *, spill_dir: Path | None) -> None:
         self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=spill_dir, prefix="strings-"))  # noqa: SIM115 - closed by close()
@@ -59,7 +59,7 @@ class FiledStrings:
         self._cached_chars = 0
 
     def append(self, text: str) -> None:
-        """Add a text, as it stands in the XML, behind the others."""
+        """Add a text, as it is in the XML, after the others."""
         self._filling.append(text)
         if len(self._filling) == _PAGE_TEXTS:
             data = _SEPARATOR.join(self._filling).encode()
@@ -68,7 +68,7 @@ class FiledStrings:
             self._filling = []
 
     def finish(self) -> None:
-        """Make what was written readable."""
+        """Make the written texts readable; no text may be added after that."""
         self._file.flush()
         self._filling = [unescape_text(text) for text in self._filling]
 
@@ -81,7 +81,7 @@ class FiledStrings:
         return (page or self._load(number))[place]
 
     def close(self) -> None:
-        """Give the file back; may be called twice."""
+        """Close the file; may be called twice."""
         self._cache = {}
         self._file.close()
 
@@ -105,7 +105,7 @@ def _weigh(page: Sequence[str]) -> int:
 
 
 class _TableBuilder:
-    """Takes texts and moves them to a file when they become too many."""
+    """Collects texts, and moves them to a file if they take too much memory."""
 
     def __init__(self, *, spill_dir: Path | None, threshold_bytes: int) -> None:
         self._spill_dir, self._threshold_bytes = spill_dir, threshold_bytes
@@ -114,7 +114,7 @@ class _TableBuilder:
         self._filed: FiledStrings | None = None
 
     def extend(self, texts: Sequence[str]) -> None:
-        """Add texts behind the others."""
+        """Add texts after the others."""
         if self._filed is None:
             self._kept += texts
             self._size_bytes += _weigh(texts)
@@ -139,9 +139,9 @@ class _TableBuilder:
 
 
 def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, threshold_bytes: int) -> StringTable:
-    """The texts of the part `sharedStrings.xml` in their order: plain or rich, without phonetic readings, escapes put in.
+    """Read the texts of the part `sharedStrings.xml` in order: plain or rich, without phonetic readings, with escapes replaced.
 
-    Raises `FileUnreadable` where the part is damaged.
+    Raises `FileUnreadable` if the part is damaged, or if it holds a text that is longer than a cell can be.
     """
     builder = _TableBuilder(spill_dir=spill_dir, threshold_bytes=threshold_bytes)
     handlers = _Handlers()
@@ -158,16 +158,16 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
 
 
 class _Handlers:
-    """Gathers the texts of one part."""
+    """Collects the texts of one part."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._runs: list[str] = []
-        """The runs, so far, of the text that is being read."""
+        """The runs so far of the text that is being read."""
         self._parts: list[str] = []
 
     def take(self) -> list[str]:
-        """The texts that are complete and were not taken yet. Raises `FileUnreadable` for one that is longer than any cell."""
+        """Return the complete texts that were not taken yet. Raises `FileUnreadable` if one is longer than a cell can be."""
         if sum(map(len, self._parts)) + sum(map(len, self._runs)) > MAX_TEXT_CHARS or max(map(len, self._texts), default=0) > MAX_TEXT_CHARS:
             raise FileUnreadable("The workbook cannot be read: it holds a text that is longer than a cell can be.")
         taken = self._texts.copy()
@@ -175,7 +175,7 @@ class _Handlers:
         return taken
 
     def install(self, expat: XMLParserType, root: str) -> None:
-        """Set the handlers."""
+        """Set the handlers of `expat`. Raises `FileUnreadable` if the root is not that of a shared strings part."""
         if local_name(root) != "sst":
             raise FileUnreadable(DAMAGED)
         prefix = prefix_of(root)
@@ -187,7 +187,7 @@ class _Handlers:
         def start(name: str, _: object) -> None:
             nonlocal depth, is_phonetic
             depth += 1
-            # What stands between tags is no text.
+            # Characters between other tags are not part of a text.
             parts.clear()
             if name == phonetic_tag:
                 is_phonetic = True

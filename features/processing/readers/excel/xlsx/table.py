@@ -1,4 +1,4 @@
-"""Reads XLSX workbooks: opens one within limits, chooses the sheet, and gives its rows in chunks."""
+"""Read XLSX workbooks: open one within limits, choose the sheet, and read its rows in chunks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.descriptors.table_dialect import TableDialect
 
 
 def open_xlsx(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsxTable:
-    """The table in a sheet of an XLSX workbook. Raises `FileUnreadable` where there is none, and for workbooks that no Excel would write."""
-    del encoding  # a workbook says its own
+    """Open the table in a sheet of an XLSX workbook. Raises `FileUnreadable` if there is none, or if Excel would never write such a workbook."""
+    del encoding  # a workbook states its own encoding
     return XlsxTable(path, dialect=dialect, limits=limits)
 
 
 class XlsxTable:
-    """An XLSX workbook, opened at one sheet: see `base.Table`."""
+    """An XLSX workbook, opened at one sheet; see `base.Table`."""
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
         self._limits = limits

@@ -1,6 +1,6 @@
-"""The rows of a sheet from its XML, in one pass of expat: the cells that openpyxl gives, twice as fast.
+"""Read the rows of a sheet from its XML in one pass of expat: the same cells as openpyxl, twice as fast.
 
-The handlers share local variables instead of attributes and do no more for each tag than they must: they run thirty times for each row of ten cells.
+The handlers share local variables instead of attributes and do as little as possible for each tag: they run thirty times for a row of ten cells.
 Source of the format: ECMA-376 part 1, 18.3.1.73 (row), 18.3.1.4 (c).
 """
 
@@ -18,33 +18,33 @@ from features.processing.readers.excel.xlsx.package import DAMAGED
 from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
 
 HEADER_STEP_BYTES = 2**12
-"""Until the table's width is known rows may be as wide as a sheet, so fewer of them are read at once."""
+"""Until the width of the table is known, rows may be as wide as a sheet, so fewer of them are read at once."""
 _LONG_TEXT_CHARS = 2**10
 _BETWEEN_ROWS = b"<worksheet><sheetData>"
 
 
 class SheetWalker:
-    """Walks one sheet, once."""
+    """Reads one sheet, once."""
 
     def __init__(self, values: CellValues, *, max_row_bytes: int) -> None:
         self._values = values
         self._max_row_bytes = max_row_bytes
         self.width: int | None = None
-        """How wide the table is, once that is known: cells right of it are kept apart."""
+        """Number of columns of the table; None until it is known. Cells to the right of it are kept separately."""
         self._rows: list[SheetRow] = []
         self._bound_text: Callable[[], None] = lambda: None
         self._is_done = False
         self._last_row = 0
 
     def walk_on(self, blocks: Iterable[bytes], *, last_row: int, bytes_read: int) -> Iterator[RowBatch]:
-        """The same for blocks that begin between two rows, `last_row` and the one after it."""
+        """Do the same as `walk` for blocks that begin between two rows: `last_row` and the one after it."""
         self._last_row = last_row
         return self.walk(chain([_BETWEEN_ROWS], blocks), bytes_read=bytes_read - len(_BETWEEN_ROWS))
 
     def walk(self, blocks: Iterable[bytes], *, bytes_read: int = 0) -> Iterator[RowBatch]:
-        """The rows that have cells with something in them, in the order of the sheet.
+        """Yield the rows that have cells with content, in sheet order.
 
-        Raises `FileUnreadable`, after the rows before it, where the XML breaks off or holds what no sheet can hold.
+        Raises `FileUnreadable`, after the rows before that place, if the XML breaks off or contains something that no sheet can hold.
         """
         parser = PartParser(self._install_handlers)
         try:
@@ -62,7 +62,7 @@ class SheetWalker:
                         yield RowBatch(rows, bytes_read + min(at, len(block)))
                 bytes_read += len(block)
                 if self._is_done:
-                    # What else a sheet holds is no row.
+                    # Nothing after the sheet data is a row.
                     break
             else:
                 parser.finish()
@@ -75,7 +75,7 @@ class SheetWalker:
         if self._rows:
             yield RowBatch(self._rows.copy(), bytes_read)
 
-    def _install_handlers(self, expat: XMLParserType, root: str) -> None:  # noqa: C901, PLR0915 - one closure over what the handlers share, for speed
+    def _install_handlers(self, expat: XMLParserType, root: str) -> None:  # noqa: C901, PLR0915 - one closure over the variables that the handlers share, for speed
         if local_name(root) != "worksheet":
             raise FileUnreadable("The sheet holds no table: it is a chart or a dialog.")
         prefix = prefix_of(root)
@@ -138,7 +138,7 @@ class SheetWalker:
             if name == value_tag:
                 in_text = False
                 text = parts[0] if len(parts) == 1 else "".join(parts)
-                # The cells of which there are most; all others are left to `store`.
+                # The most common kinds of cells are handled here; all others are left to `store`.
                 if cell_type == "s" and text:
                     text = find_string(text, column, row_number)
                 elif cell_type is None and style not in kinds and 0 < len(text) < _LONG_TEXT_CHARS:
@@ -186,7 +186,7 @@ class SheetWalker:
                 place(read(text, cell_type, style))
 
         def fits() -> bool:
-            """Whether the text in `parts` still belongs to a row that can be read."""
+            """Count the text in `parts`, and return whether its row is still short enough to be read."""
             nonlocal row_chars, is_too_long
             row_chars += sum(map(len, parts))
             if row_chars > self._max_row_bytes:
@@ -194,7 +194,7 @@ class SheetWalker:
             return not is_too_long
 
         def bound_text() -> None:
-            """Forget text between tags, and text that is longer than a row may be."""
+            """Drop text between tags, and text that is longer than a row may be."""
             nonlocal is_too_long
             if not in_text:
                 parts.clear()

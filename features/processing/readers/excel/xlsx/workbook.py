@@ -1,7 +1,7 @@
-"""What a workbook says of itself: its sheets, their order and visibility, its epoch, and which cell styles show dates.
+"""Read the metadata of a workbook: its sheets, their order and visibility, its epoch, and which cell styles show dates.
 
-openpyxl reads the package and the list of sheets. The cell styles are read here: openpyxl builds every font, fill and border of them, and refuses a
-workbook for a wrong colour. All that is needed is the number format of each.
+openpyxl reads the package and the list of sheets. The cell styles are read here: openpyxl would build all their fonts, fills and borders, and refuse
+a workbook for an invalid colour. Only the number format of each style is needed.
 """
 
 from __future__ import annotations
@@ -36,36 +36,37 @@ _STRICT_NAMES = (
     (b"http://purl.oclc.org/ooxml/spreadsheetml/main", b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"),
     (b"http://purl.oclc.org/ooxml/officeDocument/relationships", b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"),
 )
-# Everything else in workbook.xml is of no use here, and openpyxl refuses a workbook for some of it.
+# Nothing else in workbook.xml is needed here, and openpyxl refuses a workbook for some of it.
 _NEEDED = frozenset({"workbookPr", "sheets"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A sheet in the order of the workbook."""
+    """One sheet of a workbook."""
 
     name: str
     part: str
     """The name of its part in the package."""
     is_visible: bool
     has_rows: bool
-    """Not so for charts and dialogs, which count as sheets."""
+    """False for charts and dialogs, which count as sheets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workbook:
-    """A workbook whose sheets were not read yet."""
+    """A workbook whose sheets have not been read yet."""
 
     sheets: tuple[Sheet, ...]
+    """In the order of the workbook."""
     is_1904: bool
     """Whether days are counted from 1904."""
     kinds: Mapping[str | None, FormatKind]
-    """Of the cell styles those that show no plain number, by number as it stands in the XML; None stands for cells without a style."""
+    """The cell styles that do not show plain numbers, by style number as in the XML; None stands for cells without a style."""
     shared_strings_part: str | None
 
 
 def open_workbook(package: Package) -> Workbook:
-    """Read what comes before the rows. Raises `FileUnreadable`."""
+    """Read everything that is needed before the rows. Raises `FileUnreadable` if the file is damaged or not an XLSX workbook."""
     content_types = _read_content_types(package)
     reader = _Reader(_TrimmedPackage(package))
     try:
@@ -80,7 +81,7 @@ def open_workbook(package: Package) -> Workbook:
         raise
     except OSError as error:
         raise FileUnreadable(_BINARY if _BINARY_WORKBOOK in content_types else _NO_WORKBOOK) from error
-    except Exception as error:  # openpyxl raises whatever its insides run into
+    except Exception as error:  # openpyxl raises any exception that a damaged file causes inside it
         raise FileUnreadable(DAMAGED) from error
     if not sheets:
         raise FileUnreadable("The workbook has no sheets.")
@@ -95,7 +96,7 @@ def open_workbook(package: Package) -> Workbook:
 
 
 def choose_sheet(sheets: Sequence[Sheet], dialect: TableDialect | None) -> Sheet:
-    """The sheet that the dialect names, else the first that is visible and holds rows. Raises `FileUnreadable` that says which there are."""
+    """Return the sheet that the dialect names, else the first visible one with rows. Raises `FileUnreadable`, listing the sheets, if there is none."""
     names = ", ".join(sheet.name for sheet in sheets[:_MAX_NAMES_SHOWN]) + (" …" if len(sheets) > _MAX_NAMES_SHOWN else "")
     chosen: Sheet | None
     if dialect is not None and dialect.sheet_name is not None:
@@ -116,33 +117,33 @@ def choose_sheet(sheets: Sequence[Sheet], dialect: TableDialect | None) -> Sheet
 
 
 class _Reader(ExcelReader):
-    """openpyxl's reader over a package that is open already."""
+    """openpyxl's reader for a package that is already open."""
 
     def __init__(self, package: _TrimmedPackage) -> None:
-        # Not openpyxl's own beginning, which opens the file without limits.
-        self.archive = package  # type: ignore[assignment] # all that openpyxl asks of it is `read`
+        # Replaces openpyxl's own constructor, which opens the file without limits.
+        self.archive = package  # type: ignore[assignment] # openpyxl uses only its `read`
         self.read_only = self.data_only = True
         self.keep_vba = self.keep_links = self.rich_text = False
 
     def relationships(self) -> list[Relationship]:
-        """What the workbook's own part refers to."""
+        """Return the relationships of the workbook's own part."""
         return list(cast("dict[str, Relationship]", self.parser.rels).values())
 
 
 class _TrimmedPackage:
-    """The package as openpyxl is to see it: small parts, and of the workbook's own only what is needed."""
+    """The package as openpyxl sees it: small parts, and only the needed elements of the workbook's own part."""
 
     def __init__(self, package: Package) -> None:
         self._package = package
 
     def read(self, name: str) -> bytes:
-        """A part as a whole."""
+        """Return a part as a whole, reduced to the needed elements."""
         data = self._package.read(name)
         for strict, usual in _STRICT_NAMES:
             data = data.replace(strict, usual)
         if name.endswith(".rels") or name == _CONTENT_TYPES:
             return data
-        root = ET.fromstring(data)  # noqa: S314 - no document type, so no entities: the package has seen to that
+        root = ET.fromstring(data)  # noqa: S314 - the package refuses document types, so there are no entities
         for child in list(root):
             name = child.tag.rpartition("}")[2]
             if name not in _NEEDED:
@@ -162,7 +163,7 @@ def _read_content_types(package: Package) -> bytes:
 
 
 def _read_kinds(package: Package, part: str) -> dict[str | None, FormatKind]:
-    """Of the cell styles those that show no plain number."""
+    """Read the kinds of the cell styles that do not show plain numbers."""
     codes: dict[int, str] = {}
     format_numbers: list[int] = []
     parser = PartParser(lambda expat, root: _install_style_handlers(expat, root, codes, format_numbers))

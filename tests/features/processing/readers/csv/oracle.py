@@ -1,8 +1,8 @@
-"""The slow and obvious CSV reader: one character after the other over the whole text. The real one must give the same."""
+"""A slow and simple CSV reader that goes through the whole text character by character. The real reader must give the same result."""
 
 from __future__ import annotations
 
-# ruff: noqa: PLR0912, PLR0915 - one plain loop is what makes it obvious
+# ruff: noqa: PLR0912, PLR0915 - one plain loop keeps it simple
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Expected:
-    """What a reader gives, flat."""
+    """The expected output of a reader, without chunks."""
 
     labels: list[str] | None = None
     rows: list[tuple[int, list[str | None]]] = field(default_factory=list)
@@ -28,7 +28,7 @@ def split_records(
     skip_space: bool = False,
     comment: str | None = None,
 ) -> list[tuple[str, list[str] | None, bool]]:
-    """(raw text of the record, its cells or None where a quote is never closed, whether it is a comment)."""
+    """Return for each row its raw text, its cells (None if a quote is never closed), and whether it is a comment."""
     records: list[tuple[str, list[str] | None, bool]] = []
     at, size = 0, len(text)
 
@@ -51,7 +51,7 @@ def split_records(
         return min(i + 1, size)
 
     def closing(i: int) -> int | None:
-        """Position of the quote that closes the one at i, or None."""
+        """Return the position of the quote that closes the one at i, or None."""
         j, lines = i + 1, False
         while j < size:
             if escaped(j):
@@ -118,7 +118,7 @@ def split_records(
 
 
 def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), max_row_bytes: int = 2**24, **characters: Any) -> Expected | None:
-    """What a UTF-8 file holds; None where it has no header."""
+    """Read a UTF-8 file; None if it has no header."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     result = Expected()
     width: int | None = None

@@ -1,4 +1,4 @@
-"""Which encoding and which characters are found in a CSV file."""
+"""Detection of the encoding and the dialect of CSV files."""
 
 # ruff: noqa: RUF001 - texts in other alphabets
 from __future__ import annotations

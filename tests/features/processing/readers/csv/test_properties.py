@@ -1,4 +1,4 @@
-"""The CSV reader equals the character-by-character oracle, wherever blocks and chunks end."""
+"""The CSV reader agrees with the character-by-character oracle, wherever blocks and chunks end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the CSV reader does with single files, ordinary and hostile."""
+"""The CSV reader on single files, ordinary and hostile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIB = 2**20
 
 
 class Read:
-    """A whole file, read."""
+    """A file, read to its end."""
 
     def __init__(self, path: Path, *, dialect: dict[str, object] | None = None, encoding: str | None = None, limits: ReadLimits | None = None) -> None:
         given = None if dialect is None else parse_table_dialect(dialect)

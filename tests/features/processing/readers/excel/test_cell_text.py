@@ -1,4 +1,4 @@
-"""What the value of a cell is as text."""
+"""Conversion of cell values to text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same table saved as CSV, XLSX and XLS gives the same errors; the two readers of XLSX give the same cells."""
+"""The same table saved as CSV, XLSX and XLS gives the same errors, and the two XLSX readers give the same cells."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.features.processing.readers.excel.workbooks import read_xlsx
 
 
 def at(*parts: int) -> datetime:
-    """A date and time without zone, as workbooks hold them."""
+    """Return a datetime without a zone, as workbooks hold them."""
     return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001
 
 
@@ -183,7 +183,7 @@ def test_cells_are_those_that_openpyxl_alone_gives(tmp_path: Path) -> None:
     read = list(read_xlsx(tmp_path / "a.xlsx").rows.values())
     assert len(read) == len(shown)
     different = [(mine, theirs) for mine, theirs in zip(read, shown, strict=True) if mine != [*theirs, *[""] * (8 - len(theirs))]]
-    # openpyxl makes a date-time of every date; only the row that has a date in the column of date-times shows it.
+    # openpyxl turns every date into a datetime; this shows only in the row that has a date in the column of datetimes.
     assert [mine[4] for mine, _ in different] == ["2026-01-01"]
 
 

@@ -1,4 +1,4 @@
-"""XLS workbooks: what xlrd reads in its own process becomes the same text, and what breaks it is refused with a sentence."""
+"""XLS workbooks: cells that xlrd reads in its own process become the same text, and workbooks that break it are refused with a sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from features.processing.readers.excel.xls.table import XlsTable, open_xls
 from shared.descriptors.table_dialect import parse_table_dialect
 from tests.features.processing.readers.excel.workbooks import Reading, read_table
 
-MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks know no zones
+MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks have no time zones
 FORMATS: list[tuple[type, str]] = [(datetime, "yyyy-mm-dd hh:mm:ss"), (date, "yyyy-mm-dd"), (time, "hh:mm:ss")]
 
 
@@ -49,7 +49,7 @@ def read_xls(path: Path, *, dialect: Mapping[str, Any] | None = None, **limits: 
 
 
 def ole2(streams: Mapping[str, bytes]) -> bytes:
-    """The smallest container: one sector of allocation, one of directory, then the streams, each padded past the limit for short ones."""
+    """Build the smallest OLE2 container: an allocation sector, a directory sector, then the streams, each padded beyond the limit for short streams."""
     sectors: list[bytes] = []
     entries = [b"R\0o\0o\0t\0".ljust(64, b"\0") + struct.pack("<HBBiii", 10, 5, 1, -1, -1, 1) + bytes(36) + struct.pack("<iii", -2, 0, 0)]
     chain = [-3, -2]
@@ -173,7 +173,7 @@ def test_workbook_that_was_cut_off_is_refused(tmp_path: Path, cut: float) -> Non
 
 
 def use_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> Path:
-    """Let `code`, run after the real child's limits are set, take the place of xlrd."""
+    """Replace xlrd by `code`, which runs in a child with the limits of the real one."""
     (tmp_path / "stand_in.py").write_text(
         f"import sys\nsys.path.insert(0, {str(xls._ROOT)!r})\n"
         "from features.processing.readers.excel.xls import child as xls_child\nxls_child.CPU_S = 1\nxls_child.MEMORY_BYTES = 2**28\n"

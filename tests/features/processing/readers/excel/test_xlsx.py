@@ -1,4 +1,4 @@
-"""XLSX workbooks as they should be: sheets, headers, cells, blank rows, cells outside the table."""
+"""Well-formed XLSX workbooks: sheets, headers, cells, blank rows, cells outside the table."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from tests.features.processing.readers.excel.workbooks import (
     write_package,
 )
 
-MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks know no zones
+MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks have no time zones
 READERS = ["fast", "expat", "openpyxl"]
 
 
 @pytest.fixture(params=READERS)
 def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """`expat` is the fast reader with no sheet usual enough for patterns."""
+    """Choose a reader; `expat` is the fast reader, made to treat every sheet as too unusual for the patterns."""
     if request.param == "expat":
         monkeypatch.setattr(xlsx_scanner, "_is_usual_head", lambda _: False)
         return "fast"

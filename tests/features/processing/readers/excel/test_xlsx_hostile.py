@@ -1,4 +1,4 @@
-"""Workbooks that are damaged, or made to do harm: each ends with what it holds, or with a sentence for the person who uploaded it."""
+"""Damaged or malicious workbooks: each gives its rows, or a sentence for the person who uploaded it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def patched(change: Callable[[bytearray], object]) -> Callable[[Path], None]:
 
 
 def set_directory(data: bytearray, offset: int, layout: str, value: int) -> None:
-    """Write into the directory's entry for the sheet."""
+    """Overwrite a value in the ZIP directory's entry for the sheet."""
     entry = data.index(b"PK\x01\x02", data.rindex(b"PK\x03\x04"))
     entry = max(match.start() for match in re.finditer(b"PK\x01\x02", bytes(data)))
     struct.pack_into(layout, data, entry + offset, value)
@@ -217,7 +217,7 @@ def test_hostile_workbook_breaks_openpyxls_reader_no_worse(tmp_path: Path, name:
     try:
         read_xlsx(path, excel_reader="openpyxl")
     except FileUnreadable as unreadable:
-        assert str(unreadable).endswith(".")  # noqa: PT017 - it may be read as well
+        assert str(unreadable).endswith(".")  # noqa: PT017 - the workbook may also be read without an error
 
 
 def read_until_broken(path: Path, chunk_rows: int) -> tuple[Reading, str]:

@@ -1,4 +1,4 @@
-"""The rows that are read by pattern are those that expat gives, wherever the two take turns, and whatever is broken."""
+"""Rows read by pattern are the same as those that expat gives, wherever one hands over to the other, and whatever is broken."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def cut(data: bytes, size_bytes: int) -> Iterator[bytes]:
 
 
 def gather(batches: Iterable[RowBatch]) -> tuple[list[SheetRow], str | None]:
-    """The rows, and what ended them."""
+    """Return the rows, and the message of the error that ended them, if any."""
     rows: list[SheetRow] = []
     try:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""Workbooks made by hand, and readings of them as plain lists."""
+"""Build workbooks by hand, and read them as plain lists."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def sheet_xml(rows: str, *, before: str = "", after: str = "", header: str = HEA
 
 
 def styles_xml(*codes: str | int) -> str:
-    """Cell styles 1, 2, …: a number format by its code or by its number."""
+    """Return a styles part with the cell styles 1, 2, …, each with a number format given by its code or its number."""
     custom = "".join(f'<numFmt numFmtId="{164 + i}" formatCode="{code.replace(chr(34), "&quot;")}"/>' for i, code in enumerate(codes) if isinstance(code, str))
     styles = "".join(f'<xf numFmtId="{164 + i if isinstance(code, str) else code}"/>' for i, code in enumerate(codes))
     return f'{_HEAD}<styleSheet xmlns="{MAIN}"><numFmts>{custom}</numFmts><cellXfs><xf numFmtId="0"/>{styles}</cellXfs></styleSheet>'
 
 
 def strings_xml(*items: str) -> str:
-    """Shared strings, each the inside of an `si` element."""
+    """Return a part with shared strings, each given as the content of an `si` element."""
     return f'{_HEAD}<sst xmlns="{MAIN}">{"".join(f"<si>{item}</si>" for item in items)}</sst>'
 
 
 def write_package(
     path: Path, parts: Mapping[str, str | bytes | None] | None = None, *, sheet: str | bytes = "", compression: int = zipfile.ZIP_DEFLATED
 ) -> Path:
-    """A workbook of one sheet; `parts` replaces parts, or leaves them out where None."""
+    """Write a workbook with one sheet; `parts` replaces parts, or leaves out those that are None."""
     everything: dict[str, str | bytes | None] = {
         "[Content_Types].xml": CONTENT_TYPES,
         "xl/workbook.xml": WORKBOOK,
@@ -76,7 +76,7 @@ class Reading:
 
 
 def read_table(table: Table) -> Reading:
-    """Everything that a table gives; it is closed afterwards."""
+    """Read everything in a table, then close it."""
     reading = Reading(None if table.labels is None else list(table.labels), {}, [], 0, [])
     try:
         for chunk in table.chunks():

@@ -1,0 +1,95 @@
+"""Rules about transactions and states that imports cannot show: which code commits or sets a status, and that no connection leaks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import StreamingResponse
+from sqlalchemy import text
+from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
+
+from shared.db.session import Database, ReadingDep
+from tests.paths import ROOT
+
+SOURCES = sorted(path for folder in ("features", "shared") for path in (ROOT / folder).rglob("*.py") if "versions" not in path.parts)
+COMMITS = {"commit", "begin", "begin_nested"}
+MAY_COMMIT = {Path("shared/db/session.py"), Path("shared/migrations/env.py")}
+MAY_SET_STATUS = {Path("shared/jobs/job_state.py")}
+
+
+def find_commits(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that begin or end their own transaction: `….commit()`, `….begin()`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COMMITS:
+            yield node.lineno
+
+
+def find_status_changes(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that change a job's status: `update(Job)….values(status=…)`, `job.status = …`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values":
+            about_jobs = any(
+                isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "update" and ast.unparse(inner.args[0]).startswith("Job")
+                for inner in ast.walk(node.func)
+            )
+            if about_jobs and any(keyword.arg == "status" for keyword in node.keywords):
+                yield node.lineno
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Attribute) and target.attr == "status" and ast.unparse(target.value).endswith("job") for target in targets):
+                yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [("session.commit()", 1), ("async with session.begin():\n    pass", 1), ("await connection.commit()", 1)],
+)
+def test_commit_would_be_seen(code: str, lines: int) -> None:
+    assert len(list(find_commits(ast.parse(f"async def f():\n    {code.replace(chr(10), chr(10) + '    ')}")))) == lines
+
+
+@pytest.mark.parametrize("code", ["update(Job).where(True).values(status=1, progress=2)", "job.status = 1", "self.job.status: int = 1"])
+def test_change_of_a_status_would_be_seen(code: str) -> None:
+    assert list(find_status_changes(ast.parse(code))) == [1]
+
+
+def test_only_the_session_commits() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{line}" for path in SOURCES for line in find_commits(ast.parse(path.read_text())) if path.relative_to(ROOT) not in MAY_COMMIT
+    }
+    assert found == set()
+
+
+def test_only_job_state_sets_a_status() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in SOURCES
+        for line in find_status_changes(ast.parse(path.read_text()))
+        if path.relative_to(ROOT) not in MAY_SET_STATUS
+    }
+    assert found == set()
+    [job_state] = MAY_SET_STATUS
+    assert len(list(find_status_changes(ast.parse((ROOT / job_state).read_text())))) >= 5
+
+
+async def test_session_that_outlives_its_request_is_an_error_and_leaks_no_connection(app: FastAPI, client: httpx.AsyncClient) -> None:
+    """This is an easy mistake to make: a streamed answer reads with the request's session, which is closed by then."""
+    router = APIRouter()
+
+    @router.get("/leak")
+    async def leak(session: ReadingDep) -> StreamingResponse:
+        async def stream() -> AsyncIterator[bytes]:
+            yield str(await session.scalar(text("SELECT 1"))).encode()
+
+        return StreamingResponse(stream())
+
+    app.include_router(router)
+    database: Database = app.state.database
+    with pytest.raises((InvalidRequestError, IllegalStateChangeError), match="closed"):
+        await client.get("/leak")
+    assert database.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # of a queue pool
