@@ -243,3 +243,10 @@ def test_links_lead_somewhere(document: Document) -> None:
         if not path.exists() or (anchor and path.suffix == ".md" and anchor not in Document(path).anchors()):
             broken.append(link)
     assert broken == []
+
+
+def test_list_of_decisions_has_each_with_its_title() -> None:
+    [index] = [document for document in DOCUMENTS if document.name == "docs/adr/README.md"]
+    listed = re.findall(r"^\| \[(\d+)\]\((\S+)\) \| (.*?) \|", index.text, re.MULTILINE)
+    files = sorted(path for path in (ROOT / "docs" / "adr").glob("[0-9]*.md") if not path.name.startswith("0000"))
+    assert [(name, f"# {number}. {title}") for number, name, title in listed] == [(path.name, path.read_text().partition("\n")[0]) for path in files]
