@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test faults fuzz check bench compose-test alerts-test lock
+.PHONY: help env run demo test test-fast coverage faults fuzz check format bench compose-test alerts-test lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -10,6 +10,9 @@ PYTHON := $(shell for python in python3 python3.14 python3.13 python3.12 python3
 endif
 BIN := .venv/bin
 TESTS ?= tests
+# How many processes run the tests, each with servers of its own; files stay together. WORKERS=0: one process, in which a debugger works.
+WORKERS ?= 2
+PARALLEL = $(if $(filter tests,$(TESTS)),-n $(WORKERS) --dist loadfile --no-loadscope-reorder)
 
 help: ## List these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -24,8 +27,16 @@ run: env ## Start the whole stack on this machine (PORT=8000, data in .local/); 
 demo: env ## Send a messy sample file through the stack and show what was found
 	@exec $(BIN)/python -m compose.demo
 
-test: env ## Run the tests (TESTS=path for some of them)
-	@$(BIN)/python -m pytest -q $(TESTS)
+test: env ## Run the tests (TESTS=path for some of them, WORKERS=0 without parallel processes)
+	@$(BIN)/python -m pytest -q $(PARALLEL) $(TESTS)
+
+test-fast: env ## Run the tests that take under 90 s in all: not those marked slow (processes killed, whole stacks, containers, large files, long searches)
+	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow" $(TESTS)
+
+coverage: env ## Run the tests and measure branch coverage of features/ and shared/; fails below the floor in pyproject.toml
+	@$(BIN)/coverage erase
+	@status=0; $(BIN)/coverage run -m pytest -q $(PARALLEL) $(TESTS) || status=1; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
 
 faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs)
 	@FAULT_SEEDS=$(or $(SEEDS),3) FAULT_JOBS=200 $(BIN)/python -m pytest -q tests/faults
@@ -33,13 +44,11 @@ faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs
 fuzz: env ## Ask the running service what its OpenAPI document allows, and more (CASES=2000 for each endpoint)
 	@FUZZ_CASES=$(or $(CASES),2000) $(BIN)/python -m pytest -q tests/e2e/test_document.py -s
 
-check: env ## Lint, formatting, types, import contracts, migrations = models
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy .
-	$(BIN)/lint-imports
-	$(BIN)/python -m compose.check_migrations
-	$(BIN)/hadolint compose/Dockerfile
+check: env ## Lint, formatting, types, import contracts, migrations = models, Dockerfile; runs all, then says what failed
+	@$(BIN)/python -m compose.check
+
+format: env ## Format the code and fix what the linter can fix
+	@$(BIN)/ruff check --fix . ; status=$$?; $(BIN)/ruff format . && exit $$status
 
 bench: env ## Measure speed and memory beside other tools, into bench/RESULTS.md
 	@$(BIN)/python -m bench
@@ -50,5 +59,5 @@ compose-test: env ## Build and prove the containers (skipped where there is no D
 alerts-test: env ## Check and test the alert rules and the dashboard (skipped where there is no promtool)
 	@$(BIN)/python -m compose.check_alerts
 
-lock: env ## Pin the newest releases that the requirements allow in requirements.lock
-	@$(BIN)/python -m compose.lock
+lock: env ## Pin the newest releases that the requirements allow, with hashes (KEEP=1: keep what is pinned)
+	@$(BIN)/python -m compose.lock $(if $(KEEP),--keep)

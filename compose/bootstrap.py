@@ -24,7 +24,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "requirements.lock")
+REQUIREMENTS = ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "requirements.lock", "requirements-dev.lock")
 OLDEST = (3, 11)
 INDEX_TIMEOUT_S = 30.0
 
@@ -73,7 +73,9 @@ def prepare(venv: Path) -> None:
         shutil.rmtree(venv, ignore_errors=True)
         make_venv(venv)
     say("installing the requirements")
-    run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(ROOT / "requirements-dev.txt"))
+    # What is not in a lock, or is not the file whose hash stands there, is refused.
+    verified = ["--disable-pip-version-check", "--require-hashes", "-r", str(ROOT / "requirements-dev.txt")]
+    run(str(python), "-m", "pip", "install", "--quiet", *verified)
     stamp.write_text(wanted)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -26,6 +26,20 @@ from tests.paths import ROOT
 from tests.services import Servers, running_servers
 
 TABLES = "jobs, error_pieces, webhook_deliveries, webhook_attempts"
+SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
+"""Folders that are slow as a whole; other tests are marked where they are."""
+LONGEST = ("tests/faults/test_workers.py", "tests/faults/", "tests/e2e/")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None, None, None]:
+    """Mark what is slow before the marks choose, and after the shuffling put what takes longest first if processes share the files."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker("slow")
+    yield
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: next((place for place, prefix in enumerate(LONGEST) if item.nodeid.startswith(prefix)), len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,20 @@
-"""How the virtual environment gets pip if Python comes without it."""
+"""How the virtual environment gets a pip where Python brings none, and that it gets only files whose hash is in a lock."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import http.server
+import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from compose.bootstrap import CannotPrepare, configured_indexes, download_pip, fingerprint, works
+from compose.bootstrap import REQUIREMENTS, CannotPrepare, configured_indexes, download_pip, fingerprint, prepare, works
 
 
 @pytest.fixture
@@ -78,8 +80,42 @@ def test_environment_that_is_elsewhere_or_nowhere_does_not_work(tmp_path: Path) 
 
 def test_changed_requirement_changes_the_fingerprint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("compose.bootstrap.ROOT", tmp_path)
-    for name in ("requirements.txt", "requirements-local.txt", "requirements-dev.txt", "requirements.lock"):
+    for name in REQUIREMENTS:
         (tmp_path / name).write_text("a==1\n")
-    before = fingerprint()
-    (tmp_path / "requirements.lock").write_text("a==2\n")
-    assert fingerprint() != before
+    for name in REQUIREMENTS:
+        before = fingerprint()
+        (tmp_path / name).write_text("a==2\n")
+        assert fingerprint() != before, name
+
+
+def make_wheel(folder: Path, name: str) -> str:
+    """A wheel with one empty module; its SHA-256."""
+    path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{name}.py", "")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_file_with_another_hash_or_none_is_not_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("compose.bootstrap.ROOT", tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    sha256, venv = make_wheel(tmp_path, "locked_package"), tmp_path / ".venv"
+    lock = tmp_path / "requirements.lock"
+    for name in ("requirements-local.txt", "requirements-dev.lock"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "requirements.txt").write_text("-c requirements.lock\n-r requirements.lock\nlocked_package>=1.0\n")
+    (tmp_path / "requirements-dev.txt").write_text("-r requirements.txt\n")
+    for pin in (f"locked_package==1.0 --hash=sha256:{'0' * 64}\n", "locked_package==1.0\n", ""):
+        lock.write_text(pin)
+        with pytest.raises(subprocess.CalledProcessError):
+            prepare(venv)
+        assert not (venv / "requirements.sha256").exists()
+        assert not list(venv.glob("lib/*/site-packages/locked_package*"))
+    lock.write_text(f"locked_package==1.0 --hash=sha256:{sha256}\n")
+    prepare(venv)
+    assert list(venv.glob("lib/*/site-packages/locked_package.py"))
+    assert (venv / "requirements.sha256").read_text() == fingerprint()

@@ -11,6 +11,8 @@ import pytest
 
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 SLICE = "features/added"
 ROOMS = "in a slice: router | tasks | events, then services, then queries, then types | schemas | problems | metrics, then models"
 QUERIES = "queries know no service: SQL needs data types, models and shared"

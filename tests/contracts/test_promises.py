@@ -272,6 +272,7 @@ async def _hold_open_transaction(database: Any, job_id: uuid.UUID) -> Any:
     return connection
 
 
+@pytest.mark.slow
 async def test_expired_lease_is_taken_back_from_a_worker_that_hangs_in_its_transaction(context: TaskContext, database: Any, factory: Factory) -> None:
     from features.retry.tasks import take_back
     from shared.messages.refs import Nothing

@@ -13,6 +13,8 @@ import pytest
 
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 ROUTER = """
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

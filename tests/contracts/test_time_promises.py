@@ -16,6 +16,8 @@ from shared.db.models import JobStatus
 from shared.messages.tasks import TaskContext
 from tests.factories import Factory
 
+pytestmark = pytest.mark.slow
+
 
 async def test_job_whose_reader_hangs_is_failed_at_its_time_limit(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(self: Inspection) -> Iterator[Any]:

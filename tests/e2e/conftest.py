@@ -7,7 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,9 +131,14 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             assert wait_until(lambda: is_ready(client), timeout_s=60), running.tail()
             yield running
         finally:
-            for child in reversed(children):
-                child.stop()
+            stop_all(children)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """End them side by side: each takes seconds to end by itself."""
+    with ThreadPoolExecutor(len(children)) as pool:
+        list(pool.map(Child.stop, children))
 
 
 def new_database(database_url: str) -> str:

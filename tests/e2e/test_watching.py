@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from compose.processes import Child, wait_until
 from compose.services import HTTP_PROTOCOL, free_port
 from shared.worker.runtime import DISPATCHER_POOL
-from tests.e2e.conftest import command, new_database
+from tests.e2e.conftest import command, new_database, stop_all
 from tests.paths import ROOT
 from tests.services import Servers
 
@@ -111,8 +111,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             assert wait_until(running.is_ready, timeout_s=60), [path.read_text() for path in (folder / "logs").iterdir()]
             yield running
         finally:
-            for child in reversed(children.values()):
-                child.stop()
+            stop_all(list(children.values()))
 
 
 @pytest.fixture(scope="module")

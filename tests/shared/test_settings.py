@@ -7,8 +7,6 @@ from pydantic import ValidationError
 
 from shared.settings import Settings
 from shared.web.auth import parse_api_keys
-from tests.paths import ROOT
-from tests.shared.settings_table import render_rows
 
 GOOD: dict[str, Any] = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://h:6379/0", "upload_dir": "/tmp/u"}
 
@@ -76,11 +74,6 @@ def test_settings_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHUNK_ROWS", "77")
     assert make().chunk_rows == 77
-
-
-def test_readme_has_the_table_of_settings_as_it_is() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert [row for row in render_rows() if row not in readme] == []
 
 
 def test_keys_carry_names_and_roles() -> None:

@@ -67,6 +67,7 @@ async def get(client: httpx.AsyncClient, path: str) -> tuple[httpx.Response, flo
     return response, time.monotonic() - start
 
 
+@pytest.mark.slow
 async def test_database_that_hangs_is_a_503_in_time_and_is_well_again_at_once(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
     async with through_wire(app, settings, "database_url") as wire:
         assert (await client.get("/api/health")).status_code == 200

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 import tomllib
 
@@ -47,9 +48,12 @@ def test_level_of_the_database_is_judged_by_what_this_code_knows(level: str | No
     assert migration_level.judge_level(level) == status
 
 
-def test_version_is_the_one_of_the_project() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] == VERSION
+def test_version_is_written_in_one_place() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert "version" not in project["project"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "shared.version.VERSION"}
+    assert VERSION in re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 
 async def test_database_away_is_a_503_with_the_same_body(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:

@@ -82,6 +82,7 @@ def _inspect(path: Path, schema: dict[str, Any], form: dict[str, Any], chunk_row
     return errors, sum(report.rows_processed for report in reports), sum(report.rows_failed for report in reports)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_files(), st.sampled_from([1, 2, 3, 10_000]))
 def test_any_file_gives_the_errors_of_the_oracle(

@@ -14,6 +14,8 @@ from features.processing.engine import inspect_file
 from features.processing.readers.base import ReadLimits
 from shared.descriptors.table_schema import parse_table_schema
 
+pytestmark = pytest.mark.slow
+
 
 def assert_exact(file: BenchFile, limits: ReadLimits | None = None) -> None:
     found = collect_errors(inspect_file(file.path, table_schema=parse_table_schema(dict(TABLE_SCHEMA)), limits=limits))

@@ -13,6 +13,8 @@ import pytest
 from tests.features.processing.hostile import corpus
 from tests.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 MAX_PEAK_MIB = 350
 """A worker may take 384 MiB; its connections and tasks need some of that."""
 

@@ -13,6 +13,8 @@ import pytest
 
 from features.processing.tuning import tune_process
 
+pytestmark = pytest.mark.slow
+
 
 class RecordingLibrary:
     """A C library that records the settings made with `mallopt`."""

@@ -122,6 +122,7 @@ async def test_answer_that_means_no_is_not_tried_again(context: TaskContext, fac
     assert delivery.attempts[0].status_code == code
 
 
+@pytest.mark.slow
 async def test_receiver_that_hangs_is_given_up_within_ten_seconds(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     async with receiving(lambda _: None) as receiver:
         job = await end_job(context, factory, receiver.url)
@@ -136,6 +137,7 @@ async def test_receiver_that_hangs_is_given_up_within_ten_seconds(context: TaskC
     assert all(attempt.duration_ms < 2500 for attempt in delivery.attempts)
 
 
+@pytest.mark.slow
 async def test_nobody_listening_is_recorded_as_an_error(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     job = await end_job(context, factory, "http://127.0.0.1:1/")
     await deliver(context, sent)

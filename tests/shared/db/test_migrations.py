@@ -15,6 +15,8 @@ import pytest
 from tests.paths import ROOT
 from tests.services import Servers
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = "job_id, attempt, row_number, column_number, column_name, error_type, error_message, raw_value, created_at"
 JOBS = [uuid.UUID(int=1), uuid.UUID(int=2)]
 FILL = """

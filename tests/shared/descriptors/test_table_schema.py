@@ -238,6 +238,7 @@ _JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(
     _JSON, st.lists(st.dictionaries(st.sampled_from(["name", "type", "format", "constraints", "categories", "missingValues", "trueValues"]), _JSON), max_size=3)

@@ -22,6 +22,8 @@ from shared.messages.outbox import Message
 from shared.settings import Settings
 from tests.factories import Factory
 
+pytestmark = pytest.mark.slow
+
 MAX_CRASHES = 3
 MAX_AT_ONCE = 4
 PROGRESS = Progress(percent=50, rows_processed=5, rows_failed=1, total_rows=None, error_count=0, errors_stored=0, error_tally=[])

@@ -22,6 +22,8 @@ from shared.jobs.job_state import Progress
 from shared.messages.outbox import Message
 from shared.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MAX_CRASHES = 3
 PROGRESS = Progress(percent=50, rows_processed=5, rows_failed=1, total_rows=None, error_count=0, errors_stored=0, error_tally=[])
 

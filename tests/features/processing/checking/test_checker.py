@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,7 @@ def _errors_of(findings: Any) -> list[Error]:
     return errors
 
 
+@pytest.mark.slow
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(cases(), st.sampled_from([1, 2, 3, 10_000]), st.sampled_from([0, 64 * 2**20]))
 def test_any_table_and_schema_gives_the_errors_of_the_oracle(case: tuple[dict[str, Any], list[list[str | None]]], chunk_rows: int, spill: int) -> None:

@@ -89,6 +89,7 @@ def test_any_pattern_matches_what_re_fullmatch_matches(pattern: str, cells: list
     st.lists(_PIECES.filter(lambda piece: piece not in ("[[:alpha:]]", r"\b", "^", "$")), min_size=1, max_size=4).map("".join),
     st.lists(st.text("abA1 .-", max_size=4).filter(lambda text: text == "" or not text.isspace()), min_size=1, max_size=30),
 )
+@pytest.mark.slow
 def test_column_in_which_all_or_all_but_one_match_is_judged_cell_by_cell(pattern: str, texts: list[str]) -> None:
     try:
         compiled = re.compile(pattern)

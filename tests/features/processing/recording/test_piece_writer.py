@@ -71,6 +71,7 @@ def assert_well_formed(pieces: list[ErrorPiece]) -> None:
         assert place(unpack(earlier)[-1]) < place(unpack(later)[0])
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(one_finding(), max_size=3), max_size=6), st.integers(1, 7), st.integers(1, 3))
 @example(reports=[[rows_finding(1, 2, 3, column=1)], [rows_finding(2, 2)], [rows_finding(3, column=1), rows_finding(9)]], records_per_piece=2, commit_every=1)
 @hypothesis_settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -30,6 +30,8 @@ from tests.features.processing.readers.excel.workbooks import (
     write_package,
 )
 
+pytestmark = pytest.mark.slow
+
 ROW_2 = '<row r="2"><c r="A2"><v>1</v></c><c r="B2"><v>2</v></c></row>'
 GOOD = sheet_xml(ROW_2)
 DOCTYPE = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
