@@ -62,7 +62,9 @@ class Settings(BaseSettings):
     job_lease_s: float = Field(30.0, ge=1, le=3600, description="A worker that is silent for this long loses its job")
     job_time_limit_s: float = Field(3600.0, ge=1, le=86_400, description="A job that runs longer is FAILED")
     max_crashes: int = Field(3, ge=1, le=100, description="A job that crashes its worker this many times is FAILED")
-    worker_shutdown_timeout_s: float = Field(30.0, ge=0, le=3600, description="How long a running job may go on after SIGTERM before it goes back to the queue")
+    worker_shutdown_timeout_s: float = Field(
+        30.0, ge=0, le=3600, description="After SIGTERM or SIGQUIT a running job ends, or goes back to the queue, within this time"
+    )
     job_retention_days: float = Field(0.0, ge=0, description="Ended jobs are removed with their errors and file after this many days; 0 = keep")
 
     webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
