@@ -85,7 +85,7 @@ class JobNotFound(Problem):
 
 
 class BodyTooLarge(Problem):
-    """This endpoint takes no body, or a short one; send the request without it."""
+    """The body is larger than this endpoint takes; send a shorter one, or none if the endpoint takes none."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     slug = "body-too-large"
@@ -172,9 +172,20 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     found = error.errors()
     if any(tuple(item["loc"]) == ("path", "job_id") for item in found):
         return JobNotFound().to_response()
-    parts = [InvalidPart(field=".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0]), message=item["msg"]) for item in found]
+    parts = [_describe_invalid(item) for item in found]
     names = ", ".join(sorted({part.field or "" for part in parts}))
     return BadRequest(f"Correct these and send the request again: {names}.", errors=parts).to_response()
+
+
+def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
+    """Name what is wrong with a part of the input, in words of this service if the framework's are about Python."""
+    place = item["loc"]
+    if item["type"] == "json_invalid":
+        return InvalidPart(field="body", message=f"This is not JSON: {item.get('ctx', {}).get('error', item['msg'])}.")
+    if place == ("body",):
+        return InvalidPart(field="body", message="The body must be a JSON object, sent with Content-Type: application/json.")
+    message = "There is no such member." if item["type"] == "extra_forbidden" else item["msg"]
+    return InvalidPart(field=".".join(str(part) for part in place[1:]) or str(place[0]), message=message)
 
 
 def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:

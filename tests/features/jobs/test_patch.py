@@ -91,6 +91,27 @@ async def test_nonsense_is_a_400_that_names_it(client: httpx.AsyncClient, factor
     assert field in [error["field"] for error in answer.json()["errors"]]
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "The body must be a JSON object, sent with Content-Type: application/json."),
+        (b"[1]", "The body must be a JSON object, sent with Content-Type: application/json."),
+        (b'{"labels": }', "This is not JSON: Expecting value."),
+        (b'{"state": 1}', "There is no such member."),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_said_in_plain_words(client: httpx.AsyncClient, factory: Factory, content: bytes, message: str) -> None:
+    job = await factory.job()
+    answer = await client.patch(url(job), content=content, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, [error["message"] for error in answer.json()["errors"]]) == (400, [message])
+
+
+async def test_form_in_place_of_json_says_what_to_send(client: httpx.AsyncClient, factory: Factory) -> None:
+    answer = await client.patch(url(await factory.job()), data={"external_id": "x"})
+    assert answer.status_code == 400
+    assert "application/json" in answer.text
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"external_id": "\\ud800"}', b"\xff", b'{"labels": ' + b"[" * 5_000, b"null"])
 async def test_body_that_is_no_json_object_is_a_400(client: httpx.AsyncClient, factory: Factory, content: bytes) -> None:
     job = await factory.job()
