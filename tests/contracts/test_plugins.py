@@ -13,6 +13,8 @@ import pytest
 from tests.paths import ROOT
 from tests.services import Servers
 
+pytestmark = pytest.mark.slow
+
 BIN = Path(sys.executable).parent
 ADDED = {
     "features/ping/__init__.py": '"""Answers whoever asks."""\n',

@@ -80,6 +80,7 @@ def test_readme_shows_a_slice_and_a_check() -> None:
     assert any(path.startswith("tests/") for path in paths)
 
 
+@pytest.mark.slow
 def test_python_blocks_pass_ruff(tree: Path) -> None:
     blocks = place_blocks()
     # What has no path is a part of its reader's own module, whose docstring is not ours to write.
@@ -89,11 +90,13 @@ def test_python_blocks_pass_ruff(tree: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_python_blocks_pass_mypy(tree: Path) -> None:
     result = run(tree, BIN / "mypy", "--cache-dir", ROOT / ".mypy_cache", *place_blocks())
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 def test_python_blocks_keep_the_import_contracts(tree: Path) -> None:
     result = run(tree, BIN / "lint-imports", "--no-cache")
     assert result.returncode == 0, result.stdout + result.stderr

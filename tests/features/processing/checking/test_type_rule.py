@@ -47,6 +47,7 @@ def _columns(draw: st.DrawFn) -> tuple[str, list[str]]:
     return kind, draw(st.one_of(st.lists(cell, max_size=30), st.lists(st.from_regex(_SHAPES.get(kind, "[a-z]"), fullmatch=True), max_size=30)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(_columns())
 def test_any_column_is_judged_as_the_exact_parser_judges_each_cell(case: tuple[str, list[str]]) -> None:

@@ -66,6 +66,7 @@ _PIECES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(_PIECES, min_size=1, max_size=6).map("".join),

@@ -22,6 +22,7 @@ _TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(_TEXTS, max_size=12), max_size=12), st.sampled_from([0, 500, 2**26]))
 def test_texts_that_were_seen_are_found_and_no_others(batches: list[list[str]], budget: int) -> None:
@@ -37,6 +38,7 @@ def test_texts_that_were_seen_are_found_and_no_others(batches: list[list[str]], 
     space.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(st.one_of(st.integers(-20, 20), st.integers(-(2**63), 2**63 - 1)), max_size=12), max_size=12), st.sampled_from([0, 200, 2**26]))
 def test_numbers_that_were_seen_are_found_and_no_others(batches: list[list[int]], budget: int) -> None:

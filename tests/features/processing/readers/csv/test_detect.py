@@ -128,6 +128,7 @@ def test_quote_character_is_found(tmp_path: Path, text: str, quote: str) -> None
     assert source.quote_char == quote
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.lists(st.sampled_from(["a", "é", "€", "🙂", b"\xc3", b"\x80", b"\xbf", b"\xf0\x9f"]), max_size=12), block_bytes=st.integers(1, 6))
 def test_utf8_is_judged_alike_wherever_blocks_end(tmp_path_factory: pytest.TempPathFactory, data: list[str | bytes], block_bytes: int) -> None:

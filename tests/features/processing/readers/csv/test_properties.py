@@ -17,6 +17,8 @@ from features.processing.readers.csv.table import CsvTable
 from shared.descriptors.table_dialect import parse_table_dialect
 from tests.features.processing.readers.csv import oracle as csv_oracle
 
+pytestmark = pytest.mark.slow
+
 TOKENS = [
     ",",
     '"',

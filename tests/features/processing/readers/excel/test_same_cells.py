@@ -162,7 +162,8 @@ def test_openpyxls_own_rows_give_the_same_errors(tmp_path: Path, name: str) -> N
 def test_cells_are_those_that_openpyxl_alone_gives(tmp_path: Path) -> None:
     rows = [row for row in make_rows() if any(value is not None for value in row)]
     save_xlsxwriter(tmp_path / "a.xlsx", rows)
-    sheet = openpyxl.load_workbook(tmp_path / "a.xlsx", read_only=True).worksheets[0]
+    book = openpyxl.load_workbook(tmp_path / "a.xlsx", read_only=True)
+    sheet = book.worksheets[0]
     shown = [
         [
             ""
@@ -185,6 +186,7 @@ def test_cells_are_those_that_openpyxl_alone_gives(tmp_path: Path) -> None:
     different = [(mine, theirs) for mine, theirs in zip(read, shown, strict=True) if mine != [*theirs, *[""] * (8 - len(theirs))]]
     # openpyxl turns every date into a datetime; this shows only in the row that has a date in the column of datetimes.
     assert [mine[4] for mine, _ in different] == ["2026-01-01"]
+    book.close()
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r", exclude_categories=["Cs"]), max_size=12).filter(
@@ -202,6 +204,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(VALUES, max_size=5), min_size=1, max_size=8),
