@@ -167,7 +167,7 @@ class Stack:
 def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
     """Return the commands of the project's own processes, in the order in which they are started and stopped."""
     celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker"]
-    # On SIGTERM Celery finishes what it has begun, or gives it back after WORKER_SHUTDOWN_TIMEOUT_S; on SIGQUIT it drops it.
+    # On SIGTERM Celery finishes what it has begun, or gives it back after WORKER_SHUTDOWN_TIMEOUT_S; after that time SIGQUIT ends it at once.
     patience_s = float(environment["WORKER_SHUTDOWN_TIMEOUT_S"]) + 10.0
     celery_stop = ((signal.SIGTERM, patience_s), (signal.SIGQUIT, 5.0))
     return [

@@ -67,15 +67,19 @@ def find_by_extension(extension: str) -> FileFormat | None:
     return _formats.get(extension)
 
 
-def find_by_contents(head: bytes) -> FileFormat | None:
-    """Return the format whose signature a file's first bytes (`head`) begin with; None for text."""
-    return next((file_format for file_format in list_formats() if head.startswith(file_format.signatures)), None)
+def find_by_contents(head: bytes, *, extension: str | None = None) -> FileFormat | None:
+    """Return the format that has a signature with which `head`, the first bytes of a file, begins; None for text.
+
+    Several formats may share a signature (many are ZIP archives): then the one that has `extension`, else the first.
+    """
+    found = [file_format for file_format in list_formats() if head.startswith(file_format.signatures)]
+    return next((file_format for file_format in found if extension in file_format.extensions), found[0] if found else None)
 
 
 def find_format(filename: str, head: bytes) -> FileFormat:
     """Return the format to read a file as: by its bytes, otherwise by its extension, otherwise text."""
-    by_contents = find_by_contents(head)
+    extension = get_extension(filename)
+    by_contents = find_by_contents(head, extension=extension)
     if by_contents is not None:
         return by_contents
-    extension = get_extension(filename)
     return _formats[extension] if extension is not None else next(file_format for file_format in list_formats() if not file_format.signatures)

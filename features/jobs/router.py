@@ -19,7 +19,7 @@ from shared.jobs.queries import require_job
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.pagination import PageNumber, PageSize, count_pages
-from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
+from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
@@ -65,7 +65,7 @@ async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) ->
     return JobRead.model_validate(job)
 
 
-@router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated))
+@router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated, ClientTooSlow))
 async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
     """Change a job's external_id and labels, and, until the job ends, its webhook_url."""
     return JobRead.model_validate(await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings))

@@ -37,12 +37,12 @@ class JobUpdate(BaseModel):
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)] | None = Field(
         None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
-    webhook_url: str | None = Field(
-        None, max_length=500, description="URL to notify when the job ends; can only be changed before that", examples=["https://example.com/hooks/rowgate"]
+    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] | None = Field(
+        None, description="URL to notify when the job ends; can only be changed before that", examples=["https://example.com/hooks/rowgate"]
     )
 
     @field_validator("webhook_url")
     @classmethod
-    def _strip(cls, url: str | None) -> str | None:
+    def _drop_empty(cls, url: str | None) -> str | None:
         """Treat an empty URL as none, like the upload form does."""
-        return (url or "").strip() or None
+        return url or None

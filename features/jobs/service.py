@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.jobs.problems import JobEnded
-from shared.db.models import Job
+from shared.db.models import ENDED, Job
 from shared.jobs import job_state
 from shared.jobs.queries import change_details, require_job
 from shared.jobs.storage import remove_file, stored_path
@@ -43,16 +43,25 @@ async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, c
     given = changes.model_dump(exclude_unset=True)
     if "labels" in given:
         given["labels"] = given["labels"] or {}
+    load = [Job.schema_given, Job.schema_inferred]
+    async with database.reading() as session:
+        job = await require_job(session, job_id=job_id, viewer=viewer, load=load)
+    if not given:
+        return job
+    if "webhook_url" in given and job.status in ENDED:
+        raise _ended(job)
     if changes.webhook_url is not None:
         await _require_acceptable(changes.webhook_url, settings)
-    load = [Job.schema_given, Job.schema_inferred]
     async with database.unit_of_work() as session:
-        await require_job(session, job_id=job_id, viewer=viewer)
-        if given and not await change_details(session, job_id=job_id, values=given, until_ended="webhook_url" in given):
-            # The job has ended or was deleted, perhaps since the statement above; if it was deleted, this raises `JobNotFound`.
-            job = await require_job(session, job_id=job_id, viewer=viewer)
-            raise JobEnded(f"This job is {job.status.value}; its webhook_url can only be changed before it ends.")
-        return await require_job(session, job_id=job_id, viewer=viewer, load=load)
+        changed = await change_details(session, job_id=job_id, values=given, until_ended="webhook_url" in given)
+        job = await require_job(session, job_id=job_id, viewer=viewer, load=load)
+        if not changed:  # it ended a moment ago
+            raise _ended(job)
+        return job
+
+
+def _ended(job: Job) -> JobEnded:
+    return JobEnded(f"This job is {job.status.value}; its webhook_url can only be changed before it ends.")
 
 
 async def _require_acceptable(url: str, settings: Settings) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DATABASE_PAUSE_S = 1.0
+EARLY_SHARE = 0.5
+"""A job that had less than this share of its time limit when its task's limit is reached is released, not failed."""
 LAST_WORDS_S = 5.0
 """How long the work beside a job may take to end after the job; cancelling it in a transaction costs the connection."""
 
@@ -204,6 +206,8 @@ async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Ev
     The reader finds the job lost at its next chunk; a reader that never gets there is killed with its process (`ENDING_S`).
     """
     limit_s = context.settings.job_time_limit_s
+    loop = asyncio.get_running_loop()
+    start = loop.time()
     reached = asyncio.create_task(time_limit.wait_until_reached(limit_s))
     ended = asyncio.create_task(over.wait())
     try:
@@ -212,6 +216,10 @@ async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Ev
         reached.cancel()
         ended.cancel()
     if over.is_set():
+        return
+    if loop.time() - start < limit_s * EARLY_SHARE:
+        # Celery times the message, and the job was claimed late: most of the time went while the database did not answer. It starts anew.
+        await _release(context, hold)
         return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
     while True:

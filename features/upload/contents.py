@@ -25,7 +25,7 @@ def describe_mismatch(extension: str, head: bytes) -> str | None:
 
     Files of one format family may carry each other's extensions (`FileFormat.family`).
     """
-    claimed, found = find_by_extension(extension), find_by_contents(head)
+    claimed, found = find_by_extension(extension), find_by_contents(head, extension=extension)
     assert claimed is not None
     if found is not None:
         what = None if found.family == claimed.family else found.description

@@ -28,14 +28,6 @@ class KeyReused(BadRequest):
     title = "Idempotency key reused"
 
 
-class ClientTooSlow(Problem):
-    """Too little arrived for too long; send the file again over a faster connection."""
-
-    status = HTTPStatus.REQUEST_TIMEOUT
-    slug = "client-too-slow"
-    title = "Request timeout"
-
-
 class FileTooLarge(Problem):
     """The file is larger than this service accepts; split it and send the parts one by one."""
 

@@ -15,13 +15,13 @@ from features.upload.contents import describe_mismatch
 from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
 from features.upload.options import check_options, find_wrong_names
-from features.upload.problems import ClientTooSlow, DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
+from features.upload.problems import DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
 from features.upload.schemas import UploadOptions
 from shared.concurrency.grouping import Grouping
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.formats import get_extension, list_extensions
 from shared.jobs.storage import stored_path
-from shared.web.problems import InvalidPart
+from shared.web.problems import ClientTooSlow, InvalidPart
 
 if TYPE_CHECKING:
     from shared.settings import Settings

@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from features.upload.accept import Intake, accept_file
 from features.upload.lingering import BodyStream, refuse
 from features.upload.problems import (
-    ClientTooSlow,
     DiskFull,
     FileTooLarge,
     InvalidUpload,
@@ -24,7 +23,7 @@ from features.upload.receive import receive_file, require_acceptable_length, upl
 from features.upload.schemas import FORM_OPENAPI, UploadRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, accept_body
-from shared.web.problems import NotAuthenticated, Problem, responses
+from shared.web.problems import ClientTooSlow, NotAuthenticated, Problem, responses
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -54,7 +55,8 @@ class Ledger:
 
     async def record(self, outcome: Outcome) -> None:
         """Record the outcome; returns after its commit."""
-        await self._outcomes.do(outcome)
+        # What came of an attempt is recorded even if whoever made it is cancelled meanwhile.
+        await asyncio.shield(self._outcomes.do(outcome))
 
     async def _list_urls(self, delivery_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:
         async with self._database.unit_of_work() as session:

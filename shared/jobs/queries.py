@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from shared.web.auth import Viewer
 
 
+_DETAILS = {"external_id": Job.external_id, "labels": Job.labels, "webhook_url": Job.webhook_url}
+"""What a client may change of a job."""
+
+
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:
     """Return the SQL condition that a job exists for `viewer`."""
     own = true() if viewer.sees_all else Job.submitted_by == viewer.name
@@ -39,7 +43,8 @@ async def change_details(session: AsyncSession, *, job_id: uuid.UUID, values: Ma
     With `until_ended`, also returns False if the job has ended. The update locks the row, so the end of a job and a change of its webhook cannot
     overlap.
     """
-    statement = update(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).values(**values).returning(Job.id)
+    changes = {_DETAILS[name]: value for name, value in values.items()}
+    statement = update(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).values(changes).returning(Job.id)
     if until_ended:
         statement = statement.where(Job.status.not_in(ENDED))
     return (await session.scalars(statement, execution_options={"synchronize_session": False})).one_or_none() is not None

@@ -1,4 +1,4 @@
-"""Limit the size of request bodies: a default for every endpoint, and a declaration for an endpoint that takes more.
+"""Limit the size of request bodies and the time they may take: a default for every endpoint, and a declaration for an endpoint that takes more.
 
 FastAPI's own `max_body_size` cannot be used: it answers in plain text, and every failure here is a problem (RFC 9457).
 """
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 64 * 1024
 """The limit of every endpoint that does not declare its own, and of paths that do not exist."""
 BOUNDED_BY_ENDPOINT = 2**63 - 1
-"""For an endpoint that reads the stream itself and limits it while reading."""
+"""For an endpoint that reads the stream itself and limits its size and time while reading."""
+BODY_TIMEOUT_S = 10.0
+"""How long a client may take to send the whole body, unless the endpoint bounds it itself. Headers have as long."""
 _ATTRIBUTE = "max_body_bytes"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -43,6 +45,10 @@ class BodyLimits:
     def find(self, scope: Scope) -> int:
         """Return the limit, in bytes, of the endpoint that answers this request."""
         return next((limit for route, limit in self._declared if route.matches(scope)[0] is Match.FULL), MAX_BODY_BYTES)
+
+    def get_timeout_s(self, scope: Scope) -> float | None:
+        """Return how many seconds the body of this request may take; None if its endpoint sees to that."""
+        return None if self.find(scope) == BOUNDED_BY_ENDPOINT else BODY_TIMEOUT_S
 
     def is_announced_too_large(self, scope: Scope) -> bool:
         """Whether the request's Content-Length is more than its endpoint takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -49,7 +50,7 @@ def drop_empty_parameters(query: bytes) -> bytes:
 class GuardMiddleware:
     """Turns unhandled exceptions into problems, and ends a request after `DEADLINE_S` if something that it depends on hangs.
 
-    Time spent waiting for the client, for its body or while it reads, does not count towards the deadline.
+    Time spent waiting for the client, for its body or while it reads, does not count towards the deadline. A body has limits of its own (`BodyLimits`).
     """
 
     def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
@@ -66,21 +67,16 @@ class GuardMiddleware:
             return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
-        received_bytes, max_bytes = 0, MAX_BODY_BYTES
+        receive_body = _BodyReader(scope, receive, self._limits)
         try:
             async with PausingTimeout(DEADLINE_S) as deadline:
 
                 async def receive_without_clock() -> Message:
-                    nonlocal received_bytes, max_bytes
                     deadline.stop()
-                    message = await receive()
-                    deadline.start()
-                    received_bytes += len(message.get("body", b""))
-                    if received_bytes > max_bytes:
-                        max_bytes = self._limits.find(scope)
-                        if received_bytes > max_bytes:
-                            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)  # noqa: TRY301  # raised inside the endpoint that reads the body
-                    return message
+                    try:
+                        return await receive_body()
+                    finally:
+                        deadline.start()
 
                 async def send_without_clock(message: Message) -> None:
                     nonlocal started
@@ -95,6 +91,38 @@ class GuardMiddleware:
             if started:
                 raise
             await describe_unexpected(error, path=scope["path"])(scope, receive, send)
+
+
+class _BodyReader:
+    """Receives a request's body within the limits of its endpoint; what it raises is raised inside the endpoint that reads the body."""
+
+    def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._limits = limits
+        self._received_bytes, self._max_bytes = 0, MAX_BODY_BYTES
+        self._ends_at: float | None = None
+        self._is_first = True
+
+    async def __call__(self) -> Message:
+        """Return the next message. Raises `HTTPException` 413 if the body is too large, 408 if it takes too long."""
+        if self._is_first:
+            self._is_first = False
+            timeout_s = self._limits.get_timeout_s(self._scope)
+            self._ends_at = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        try:
+            async with asyncio.timeout_at(self._ends_at):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
+        if not message.get("more_body", False):
+            self._ends_at = None  # the body has ended; whoever waits now waits for the client to go away
+        self._received_bytes += len(message.get("body", b""))
+        if self._received_bytes > self._max_bytes:
+            self._max_bytes = self._limits.find(self._scope)
+            if self._received_bytes > self._max_bytes:
+                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return message
 
 
 class RequestMiddleware:

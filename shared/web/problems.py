@@ -84,6 +84,14 @@ class JobNotFound(Problem):
     title = "Job not found"
 
 
+class ClientTooSlow(Problem):
+    """Too little arrived for too long; send the request again over a faster connection."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    slug = "client-too-slow"
+    title = "Request timeout"
+
+
 class BodyTooLarge(Problem):
     """The body is larger than this endpoint takes; send a shorter one, or none if the endpoint takes none."""
 
@@ -150,6 +158,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return BodyTooLarge(headers={"Connection": "close"}).to_response()
+    if status is HTTPStatus.REQUEST_TIMEOUT:
+        return ClientTooSlow(headers={"Connection": "close"}).to_response()
     details = {
         HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
         HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not support this method; see the Allow header."),

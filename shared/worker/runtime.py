@@ -86,6 +86,7 @@ class Runtime:
                     await function(self.context)
             finally:
                 clock.cancel()
+                expires.close()
 
         running = asyncio.run_coroutine_threadsafe(bounded(), self._loop)
         try:
@@ -128,6 +129,10 @@ class _Expiry:
         """Return the timeout of the running task, which has no deadline until the task's time is over."""
         self._bound = asyncio.timeout(self._ending_s if self._reached.is_set() else None)
         return self._bound
+
+    def close(self) -> None:
+        """Forget the bound: the task has ended, and a limit that comes now changes nothing."""
+        self._bound = None
 
     def __call__(self) -> None:
         if not self._reached.is_set():

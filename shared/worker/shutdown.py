@@ -6,8 +6,8 @@ import mmap
 import struct
 import time
 
-_DEADLINE = struct.Struct("d")
-_page = mmap.mmap(-1, _DEADLINE.size)
+_TIMES = struct.Struct("dd")
+_page = mmap.mmap(-1, _TIMES.size)
 """Anonymous shared memory, inherited by every child that is forked after this import; zero if nobody asked to stop."""
 
 
@@ -16,18 +16,22 @@ MAX_MARGIN_S = 2.0
 _SHARE = 4
 
 
-def request_stop(*, within_s: float) -> None:
-    """Ask that running jobs end or are given back within `within_s` seconds; only the first request counts."""
-    if _DEADLINE.unpack_from(_page)[0] == 0.0:
-        _DEADLINE.pack_into(_page, 0, time.monotonic() + within_s - min(MAX_MARGIN_S, within_s / _SHARE))
+def request_stop(*, within_s: float) -> float:
+    """Ask running jobs to end, or to be given back, within so many seconds; the first request counts. Returns the seconds that are left of its time."""
+    stop_at, end_at = _TIMES.unpack_from(_page)
+    now = time.monotonic()
+    if stop_at == 0.0:
+        end_at = now + within_s
+        _TIMES.pack_into(_page, 0, end_at - min(MAX_MARGIN_S, within_s / _SHARE), end_at)
+    return float(end_at - now)
 
 
 def must_stop() -> bool:
     """Return whether running jobs must be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
-    deadline: float = _DEADLINE.unpack_from(_page)[0]
-    return deadline != 0.0 and time.monotonic() >= deadline
+    stop_at: float = _TIMES.unpack_from(_page)[0]
+    return stop_at != 0.0 and time.monotonic() >= stop_at
 
 
 def withdraw_stop() -> None:
     """Withdraw the request, for a worker that is started in the same process later, as in tests."""
-    _DEADLINE.pack_into(_page, 0, 0.0)
+    _TIMES.pack_into(_page, 0, 0.0, 0.0)

@@ -15,8 +15,7 @@ class StoppableWorker(Worker):  # type: ignore[misc]  # Celery is untyped
     """
 
     def wait_for_soft_shutdown(self) -> None:
-        """Request that jobs are given back while Celery waits; do not wait again if a warm stop has already used up its time."""
-        if shutdown.must_stop():
-            return
-        shutdown.request_stop(within_s=self.app.conf.worker_soft_shutdown_timeout)
+        """Have jobs given back while Celery waits. After a warm stop it waits only for what is left of that stop's time."""
+        conf = self.app.conf
+        conf.worker_soft_shutdown_timeout = max(0.0, shutdown.request_stop(within_s=conf.worker_soft_shutdown_timeout))
         super().wait_for_soft_shutdown()

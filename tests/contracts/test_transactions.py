@@ -37,7 +37,8 @@ def find_status_changes(tree: ast.AST) -> Iterator[int]:
                 isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "update" and ast.unparse(inner.args[0]).startswith("Job")
                 for inner in ast.walk(node.func)
             )
-            if about_jobs and any(keyword.arg == "status" for keyword in node.keywords):
+            # `**` hides what is set.
+            if about_jobs and any(keyword.arg in {"status", None} for keyword in node.keywords):
                 yield node.lineno
         if isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -53,7 +54,9 @@ def test_commit_would_be_seen(code: str, lines: int) -> None:
     assert len(list(find_commits(ast.parse(f"async def f():\n    {code.replace(chr(10), chr(10) + '    ')}")))) == lines
 
 
-@pytest.mark.parametrize("code", ["update(Job).where(True).values(status=1, progress=2)", "job.status = 1", "self.job.status: int = 1"])
+@pytest.mark.parametrize(
+    "code", ["update(Job).where(True).values(status=1, progress=2)", "update(Job).values(**values)", "job.status = 1", "self.job.status: int = 1"]
+)
 def test_change_of_a_status_would_be_seen(code: str) -> None:
     assert list(find_status_changes(ast.parse(code))) == [1]
 

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from compose.processes import wait_until
+from shared.web.body_limit import BODY_TIMEOUT_S
 from shared.web.http_protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
 from tests.e2e.conftest import Api, running_api
 from tests.services import Servers
@@ -263,6 +265,23 @@ def test_head_that_does_not_end_is_a_408(api: Api) -> None:
         read_answer(talking).assert_problem(408, "client-too-slow")
         assert silent.recv(1000) == b""
     assert HEAD_TIMEOUT_S - 1 < time.monotonic() - begun < HEAD_TIMEOUT_S + 20
+
+
+def test_body_that_does_not_end_is_a_408(api: Api) -> None:
+    begun = time.monotonic()
+    with connect(api) as silent, connect(api) as dripping:
+        for connection in (silent, dripping):
+            connection.sendall(
+                f"PATCH /api/jobs/{uuid.uuid4()} HTTP/1.1\r\nhost: rowgate\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n".encode()
+            )
+        while time.monotonic() - begun < BODY_TIMEOUT_S - 2:
+            time.sleep(1)
+            dripping.sendall(b" ")
+        for connection in (silent, dripping):
+            answer = read_answer(connection)
+            answer.assert_problem(408, "client-too-slow")
+            assert answer.headers["connection"] == "close"
+    assert BODY_TIMEOUT_S - 1 < time.monotonic() - begun < BODY_TIMEOUT_S + 20
 
 
 def test_one_connection_carries_many_requests(api: Api, jobs: int) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -114,8 +114,7 @@ def test_delete_while_queued_and_while_running_leaves_nothing(stack: Stack) -> N
     stack.send("worker", signal.SIGSTOP)
     queued = stack.upload(SMALL)
     assert not stack.cancel(queued)
-    for child in stopped:  # their transactions stay open
-        os.kill(child, signal.SIGSTOP)
+    stop_between_updates(stack, stopped, [running, cancelled])  # their transactions stay open
     try:
         assert stack.cancel(running)  # its worker does not know
         assert not stack.cancel(running)
@@ -274,3 +273,17 @@ def sweep_files(stack: Stack, *, expect: int) -> None:
         os.utime(path, (0, 0))
     stack.send_task("upload.sweep_files", queue="maintenance")
     assert wait_until(lambda: not any(path.exists() for path in left), timeout_s=20), stack.tail()
+
+
+def stop_between_updates(stack: Stack, children: Sequence[int], jobs: Sequence[str]) -> None:
+    """Stop processes while none of them holds the row of a job: one that is stopped in the middle of its update would keep every request waiting."""
+    free = "SELECT id FROM jobs WHERE id = ANY($1::uuid[]) FOR NO KEY UPDATE SKIP LOCKED"
+    for _ in range(100):
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        if len(stack.query(free, list(jobs))) == len(jobs):
+            return
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+        time.sleep(0.02)
+    raise AssertionError("the workers hold their jobs all the time")

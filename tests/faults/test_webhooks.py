@@ -114,6 +114,9 @@ def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
             assert set(clients.map(lambda job_id: stack.client.delete(f"/api/jobs/{job_id}").status_code, jobs)) == {204}
         answered = jobs[HANGING:]
         assert wait_until(lambda: all(stack.receiver.count(job_id) for job_id in answered), timeout_s=LAST_S), stack.tail()
+        # What came of an attempt is recorded a moment after the receiver has answered.
+        delivered = "SELECT count(*) AS count FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'"
+        assert wait_until(lambda: stack.query(delivered, answered)[0]["count"] == ANSWERED, timeout_s=LAST_S), stack.tail()
         rows = stack.query(
             "SELECT extract(epoch FROM min(a.started_at) - j.completed_at) AS first_s,"
             " extract(epoch FROM max(a.started_at) - j.completed_at) + max(a.duration_ms) / 1000.0 AS last_s"

@@ -166,7 +166,8 @@ class _RowRules:
         rows, message = find_bad_rows(rule, chunk, self._fields)
         place = places[rule.field] if rule.field is not None else None
         if place is not None:
-            is_new = ~place.failed[rows]
+            # A null is a cell that the reader has reported already, or that is not there.
+            is_new = ~place.failed[rows] & Column(place.text).present[rows]
             rows, message = rows[is_new], message if isinstance(message, str) else message.filter(pa.array(is_new))
         if not len(rows):
             return None

@@ -32,9 +32,16 @@ def find_bad_rows(rule: RowRule, chunk: TypedChunk, fields: Mapping[str, Field])
     """
     frame = make_frame(chunk, (fields[name] for name in rule.fields))
     marked = rule.find_bad(frame)
+    if isinstance(marked, pd.Series) and len(marked) == len(frame) and not marked.index.equals(frame.index):
+        # Sorted on the way: each answer belongs to the row number that it bears.
+        marked = marked.reindex(frame.index)
     if len(marked) != len(frame):
         raise ValueError(f"A row check must mark each of {len(frame)} rows, but marked {len(marked)}.")
     bad = np.flatnonzero(pd.array(marked, dtype="boolean").fillna(value=False).to_numpy(bool))
     if isinstance(rule.message, str) or not len(bad):
         return bad, rule.message if isinstance(rule.message, str) else ""
-    return bad, pa.array(rule.message(frame.iloc[bad]), pa.string())
+    messages = rule.message(frame.iloc[bad])
+    if isinstance(messages, str) or len(messages) != len(bad):
+        given = "one text" if isinstance(messages, str) else str(len(messages))
+        raise ValueError(f"A row check must give one message for each of {len(bad)} bad rows, but gave {given}.")
+    return bad, pa.array(messages, pa.string())

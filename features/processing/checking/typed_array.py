@@ -6,6 +6,7 @@ Only standard Arrow types are used, so that pandas and Parquet know them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ _WHOLE: dict[str, tuple[pa.DataType, Callable[[Any], int]]] = {
 def make_typed_array(typed: Typed, field: Field) -> pa.Array:
     """Return the values of a column; cells that are empty or not a value of the field's type are null.
 
-    integer, year: int64 (float64 if a value does not fit) · number: float64 · boolean: bool · date: date32 · time: time64[us] ·
+    integer, year: int64 (float64 if a value does not fit; infinite beyond its range) · number: float64 · boolean: bool · date: date32 · time: time64[us] ·
     datetime: timestamp[us] in UTC; a datetime without a zone counts as UTC · every other type: the cell's text.
     """
     if field.type == "number":
@@ -63,7 +64,7 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
     try:
         numbers[rest] = [to_number(value) for value in typed.values(rest)]
     except OverflowError:
-        return pa.array([float(value) if ok else None for ok, value in zip(typed.ok, _all_values(typed), strict=True)], pa.float64())
+        return pa.array([float(Decimal(value)) if ok else None for ok, value in zip(typed.ok, _all_values(typed), strict=True)], pa.float64())
     mask = ~typed.ok
     if field.type == "boolean":
         return pa.array(numbers != 0, mask=mask)

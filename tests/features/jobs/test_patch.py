@@ -49,6 +49,8 @@ async def test_webhook_url_can_be_changed_until_the_job_has_ended(client: httpx.
     job = await factory.job(status=status, attempt=1)
     answer = await client.patch(url(job), json={"webhook_url": f" {HOOK} "})
     assert (answer.status_code, answer.json()["webhook_url"]) == (200, HOOK)
+    assert (await client.patch(url(job), json={"webhook_url": " " * 600 + HOOK})).json()["webhook_url"] == HOOK
+    assert (await client.patch(url(job), json={"webhook_url": "  "})).json()["webhook_url"] is None
 
 
 @pytest.mark.parametrize("status", [JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED])
@@ -131,7 +133,6 @@ async def test_job_that_is_not_there_is_a_404(client: httpx.AsyncClient, factory
 
 async def test_end_of_the_job_and_change_of_its_webhook_at_the_same_time_agree(client: httpx.AsyncClient, factory: Factory, database: Database) -> None:
     """Either the webhook goes to the new address, or the change is refused: no client is promised a webhook that is never sent."""
-    outcomes = set()
     for _ in range(15):
         job = await factory.job(status=JobStatus.PROCESSING, attempt=1)
 
@@ -142,5 +143,3 @@ async def test_end_of_the_job_and_change_of_its_webhook_at_the_same_time_agree(c
         _, answer = await asyncio.gather(end(), client.patch(url(job), json={"webhook_url": HOOK}))
         deliveries = (await client.get(f"{url(job)}/deliveries")).json()["deliveries"]
         assert (answer.status_code, [delivery["url"] for delivery in deliveries]) in [(200, [HOOK]), (409, [])]
-        outcomes.add(answer.status_code)
-    assert outcomes <= {200, 409}

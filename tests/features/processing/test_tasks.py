@@ -16,7 +16,7 @@ from shared.db.models import Job, JobStatus
 from shared.jobs import job_state
 from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
-from shared.worker import shutdown
+from shared.worker import shutdown, time_limit
 from tests.factories import Factory
 
 ROWS = b"id,name,age\n" + b"".join(b"%d,Name %d,%d\n" % (n, n, n % 90) for n in range(1, 101)) + b"oops,Bad,12\n101,,13\n102,Short\n\n103,Long,14,extra\n"
@@ -230,6 +230,18 @@ async def test_job_that_runs_too_long_fails_and_says_so(context: TaskContext, fa
     assert failed.status == JobStatus.FAILED
     assert "0.5 seconds" in str(failed.error_message)
     assert failed.error_count == len(await factory.list_errors(job.id))
+
+
+async def test_job_that_had_little_of_its_time_is_given_back_not_failed(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery times the task; if the claim had to wait for the database, the file is not to blame."""
+    slow_down(monkeypatch, 0.1)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\nx\n" * 200)
+    reached = asyncio.Event()
+    time_limit.announce(reached)
+    asyncio.get_running_loop().call_later(0.5, reached.set)
+    await process(change(context, chunk_rows=10, job_time_limit_s=60.0, progress_interval_s=0.1), job)
+    again = await get(factory, job)
+    assert (again.status, again.crashes) == (JobStatus.QUEUED, 0)
 
 
 async def test_shutdown_gives_the_job_back_and_it_runs_again(

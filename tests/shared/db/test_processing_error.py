@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 
 import httpx
 import pytest
-from sqlalchemy import delete, inspect, select, update
+from sqlalchemy import delete, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from shared.db.models import Job, JobStatus, ProcessingError
@@ -81,3 +82,6 @@ async def test_view_of_one_job_reads_that_job_only(database: Database, factory: 
             select(Job.filename, ProcessingError.row_number).join(ProcessingError, ProcessingError.job_id == Job.id).where(Job.id == job.id)
         )
         assert joined.all() == [("people.csv", 2)]
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = (await session.scalars(text(f"EXPLAIN SELECT * FROM processing_errors WHERE job_id = '{job.id}'"))).all()
+    assert any(re.search(r"Index Cond: \(+job_id = ", line) for line in plan), plan

@@ -6,6 +6,7 @@ import datetime as dt
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -163,9 +164,39 @@ def test_integers_beyond_64_bits_are_floats() -> None:
     assert [finding.row_numbers.tolist() for finding in result.findings] == [[2]]
 
 
+@pytest.mark.parametrize("digits", [19, 20, 400, 5000])
+def test_integers_of_any_length_are_compared(digits: int) -> None:
+    """400 digits are more than a float holds, 5,000 more than Python turns into an int by default."""
+    declare(RowRule(fields=("a", "b"), field="b", message="Too small.", find_bad=lambda frame: frame["b"] < frame["a"]), error_type="too-small")
+    schema = {"fields": [{"name": "a", "type": "integer"}, {"name": "b", "type": "integer"}]}
+    result = check(schema, ["9" * digits, "5", "-" + "9" * digits], ["7", "9", "7"])
+    assert [finding.row_numbers.tolist() for finding in result.findings] == [[2]]
+
+
+def test_cell_that_a_short_row_does_not_have_gets_no_second_error(tmp_path: Path) -> None:
+    declare(RowRule(fields=("a",), field="b", message="Never.", find_bad=lambda frame: frame["a"] > 0), error_type="never")
+    (tmp_path / "a.csv").write_text("a,b\n1\n1,\n0,x\n")
+    with closing(inspect_file(tmp_path / "a.csv")) as inspection:
+        found = [(int(row_number), finding.error_type) for report in inspection.reports() for finding in report.findings for row_number in finding.row_numbers]
+    assert sorted(found) == [(2, "missing-cell"), (3, "never")]
+
+
+def test_answer_that_was_sorted_on_the_way_marks_the_rows_that_it_means() -> None:
+    declare(RowRule(fields=("amount",), message="Too much.", find_bad=lambda frame: frame.sort_values("amount")["amount"] > 5))
+    result = check(SCHEMA, ["2024-01-01"] * 3, ["2024-01-01"] * 3, ["9", "1", "7"])
+    assert [finding.row_numbers.tolist() for finding in result.findings] == [[2, 4]]
+
+
 def test_rule_that_does_not_answer_for_each_row_is_an_error_of_the_check() -> None:
     declare(RowRule(fields=("amount",), message="No.", find_bad=lambda frame: frame["amount"].iloc[:1] > 0))
     with pytest.raises(ValueError, match="mark each of 2 rows"):
+        check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"])
+
+
+@pytest.mark.parametrize(("messages", "given"), [("No.", "one text"), (["No."], "1"), (["No."] * 3, "3")])
+def test_messages_that_are_not_one_for_each_bad_row_are_an_error_of_the_check(messages: Any, given: str) -> None:
+    declare(RowRule(fields=("amount",), message=lambda _: messages, find_bad=lambda frame: frame["amount"] > 0))
+    with pytest.raises(ValueError, match=f"one message for each of 2 bad rows, but gave {given}"):
         check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"])
 
 

@@ -1,0 +1,38 @@
+"""Formats are found by their bytes first, then by their extension."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import formats
+from shared.formats import FileFormat, find_by_contents, find_format, register_format
+
+ZIP = b"PK\x03\x04"
+
+
+def declare(extension: str, *signatures: bytes) -> FileFormat:
+    made = FileFormat(
+        extensions=(extension,), media_types=(), description=f"an .{extension} file", family=extension, remedy="", signatures=signatures, opener="os:open"
+    )
+    register_format(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def own_formats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "_formats", {})
+
+
+def test_of_formats_with_the_same_signature_the_one_with_the_extension_is_found() -> None:
+    ods, xlsx = declare("ods", ZIP), declare("xlsx", ZIP)
+    text = declare("csv")
+    assert (find_by_contents(ZIP, extension="xlsx"), find_by_contents(ZIP, extension="ods"), find_by_contents(ZIP)) == (xlsx, ods, ods)
+    assert (find_format("a.xlsx", ZIP), find_format("a.ODS", ZIP), find_format("a.csv", ZIP), find_format("a", ZIP)) == (xlsx, ods, ods, ods)
+    assert (find_format("a.csv", b"a,b"), find_format("a.xlsx", b"a,b"), find_format("a", b"a,b")) == (text, xlsx, text)
+
+
+def test_two_formats_with_the_same_extension_are_refused() -> None:
+    declare("ods", ZIP)
+    declare("ods", ZIP)
+    with pytest.raises(ValueError, match=r"Two formats have the extension \.ods"):
+        declare("ods")
