@@ -13,6 +13,8 @@ from features.processing.checking.typed_array import make_typed_array
 from features.processing.column import Indices
 from shared.descriptors.table_schema import Field
 
+_ARROW_BOOLEAN = pd.ArrowDtype(pa.bool_())
+
 
 def make_frame(chunk: TypedChunk, fields: Iterable[Field]) -> pd.DataFrame:
     """Return a frame with a column for each of `fields`, indexed by `row_number`; its types are Arrow-backed: dates are dates, numbers are numbers.
@@ -37,7 +39,9 @@ def find_bad_rows(rule: RowRule, chunk: TypedChunk, fields: Mapping[str, Field])
         marked = marked.reindex(frame.index)
     if len(marked) != len(frame):
         raise ValueError(f"A row check must mark each of {len(frame)} rows, but marked {len(marked)}.")
-    bad = np.flatnonzero(pd.array(marked, dtype="boolean").fillna(value=False).to_numpy(bool))
+    if not (isinstance(marked, pd.Series) and marked.dtype == _ARROW_BOOLEAN):
+        marked = pd.array(marked, dtype="boolean")  # slow, since pandas goes through Python objects for some types
+    bad = np.flatnonzero(marked.fillna(value=False).to_numpy(bool))
     if isinstance(rule.message, str) or not len(bad):
         return bad, rule.message if isinstance(rule.message, str) else ""
     messages = rule.message(frame.iloc[bad])

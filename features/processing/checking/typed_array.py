@@ -45,8 +45,10 @@ def make_typed_array(typed: Typed, field: Field) -> pa.Array:
 
 
 def _make_floats(typed: Typed) -> pa.Array:
-    floats = np.zeros(len(typed.ok), np.float64)
     known = typed.accepted
+    if bool(known.all()):
+        return pa.array(typed.floats)
+    floats = np.zeros(len(typed.ok), np.float64)
     if bool(known.any()):
         floats[known] = typed.floats[known]
     rest = np.flatnonzero(typed.ok & ~known)
