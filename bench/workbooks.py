@@ -74,6 +74,7 @@ def _write_xls(path: Path, rows: int, bad_share: float) -> Iterator[Batch]:
         sheet.flush_row_data()
         yield batch
     workbook.save(str(path))
+    sheet.row_tempfile.close()  # xlwt leaves that to whoever collects garbage
 
 
 def _cells(batch: Batch) -> Iterator[tuple[int, list[Any]]]:
