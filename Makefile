@@ -30,7 +30,7 @@ demo: env ## Send a messy sample file through the stack and show what was found
 test: env ## Run the tests (TESTS=path for some of them, WORKERS=0 without parallel processes)
 	@$(BIN)/python -m pytest -q $(PARALLEL) $(TESTS)
 
-test-fast: env ## Run the tests that take under 90 s in all: not those marked slow (processes killed, whole stacks, containers, large files, long searches)
+test-fast: env ## Run the tests that take a minute or two in all: not those marked slow (processes killed, whole stacks, containers, large files, long searches)
 	@$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow" $(TESTS)
 
 coverage: env ## Run the tests and measure branch coverage of features/ and shared/; fails below the floor in pyproject.toml
