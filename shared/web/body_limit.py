@@ -46,10 +46,6 @@ class BodyLimits:
         """Return the limit, in bytes, of the endpoint that answers this request."""
         return next((limit for route, limit in self._declared if route.matches(scope)[0] is Match.FULL), MAX_BODY_BYTES)
 
-    def get_timeout_s(self, scope: Scope) -> float | None:
-        """Return how many seconds the body of this request may take; None if its endpoint sees to that."""
-        return None if self.find(scope) == BOUNDED_BY_ENDPOINT else BODY_TIMEOUT_S
-
     def is_announced_too_large(self, scope: Scope) -> bool:
         """Whether the request's Content-Length is more than its endpoint takes."""
         length = Headers(scope=scope).get("content-length", "")

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
-from shared.web.body_limit import MAX_BODY_BYTES, BodyLimits
+from shared.web.body_limit import BODY_TIMEOUT_S, BOUNDED_BY_ENDPOINT, BodyLimits
 from shared.web.problems import BodyTooLarge, describe_unexpected
 
 if TYPE_CHECKING:
@@ -97,32 +97,30 @@ class _BodyReader:
     """Receives a request's body within the limits of its endpoint; what it raises is raised inside the endpoint that reads the body."""
 
     def __init__(self, scope: Scope, receive: Receive, limits: BodyLimits) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._limits = limits
-        self._received_bytes, self._max_bytes = 0, MAX_BODY_BYTES
+        self._scope, self._receive, self._limits = scope, receive, limits
+        self._left_bytes: int | None = None
         self._ends_at: float | None = None
-        self._is_first = True
 
     async def __call__(self) -> Message:
         """Return the next message. Raises `HTTPException` 413 if the body is too large, 408 if it takes too long."""
-        if self._is_first:
-            self._is_first = False
-            timeout_s = self._limits.get_timeout_s(self._scope)
-            self._ends_at = None if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
-        try:
-            async with asyncio.timeout_at(self._ends_at):
-                message = await self._receive()
-        except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
+        if self._left_bytes is None:
+            self._left_bytes = self._limits.find(self._scope)
+            if self._left_bytes != BOUNDED_BY_ENDPOINT:
+                self._ends_at = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
+        message = await (self._receive() if self._ends_at is None else self._receive_until(self._ends_at))
         if not message.get("more_body", False):
             self._ends_at = None  # the body has ended; whoever waits now waits for the client to go away
-        self._received_bytes += len(message.get("body", b""))
-        if self._received_bytes > self._max_bytes:
-            self._max_bytes = self._limits.find(self._scope)
-            if self._received_bytes > self._max_bytes:
-                raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        self._left_bytes -= len(message.get("body", b""))
+        if self._left_bytes < 0:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         return message
+
+    async def _receive_until(self, end: float) -> Message:
+        try:
+            async with asyncio.timeout_at(end):
+                return await self._receive()
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
 
 
 class RequestMiddleware:
