@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -95,3 +95,23 @@ DOCUMENTS = [
 PRESENT = [document for document in DOCUMENTS if document.name != "CHANGELOG.md"]
 """Those that say what is; a changelog also says what was."""
 README = Document(ROOT / "README.md")
+
+
+def place_blocks() -> Mapping[str, str]:
+    """Return the README's Python blocks by the path in their first line; one without is a part of its reader's own module, `readme_N.py`."""
+    placed = {}
+    for number, text in enumerate(README.blocks("python")):
+        first_line = text.partition("\n")[0]
+        has_path = first_line.startswith("# ") and first_line.endswith(".py")
+        path = first_line.removeprefix("# ") if has_path else f"readme_{number}.py"
+        assert path not in placed
+        placed[path] = text
+    return placed
+
+
+def write_files(tree: Path, files: Mapping[str, str]) -> None:
+    """Write files by their paths, also into folders that do not exist yet."""
+    for name, text in files.items():
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

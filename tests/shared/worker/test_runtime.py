@@ -26,8 +26,10 @@ def runtime(settings: Settings) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def soft_limit() -> Iterator[None]:
+def soft_limit(runtime: Runtime) -> Iterator[None]:
     """Raise Celery's soft limit after 0.2 s as billiard does in a worker's child: by a signal, in the main thread."""
+
+    del runtime  # made before the time begins
 
     def raise_limit(*_: object) -> None:
         raise SoftTimeLimitExceeded
