@@ -20,7 +20,7 @@ from features.processing.readers.base import Chunk, Finding, ReadLimits, Source,
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
-from shared.formats import FileFormat, find_format, list_formats
+from shared.formats import find_format, list_formats
 
 # Everything is imported here and not on demand: a worker imports this module before it forks, so that its children share the imported modules.
 import_all()
@@ -28,7 +28,8 @@ if row_checks():
     importlib.import_module("features.processing.checking.frames")
 else:
     keep_pandas_out()
-_openers: dict[FileFormat, TableOpener] = {file_format: file_format.load_opener() for file_format in list_formats()}
+for file_format in list_formats():
+    file_format.load_opener()
 
 _HEAD_BYTES = 64
 MAX_SAMPLE_BYTES = 24 * 2**20
@@ -132,7 +133,7 @@ def inspect_file(
 def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    opener = _openers[find_format(path.name, head)]
+    opener: TableOpener = find_format(path.name, head).load_opener()
     return opener(path, dialect=dialect, encoding=encoding, limits=limits)
 
 

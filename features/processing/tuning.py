@@ -47,7 +47,8 @@ def keep_pandas_out() -> None:
     """Let Arrow believe that pandas is not installed, unless it is imported already.
 
     Arrow looks for pandas at its first conversion of Python values (`pa.array`), which would import it into every process: 35 MiB and 0.9 s, for
-    nothing but to ask whether the values are a Series. A later `import pandas`, and Arrow's own `to_pandas`, work as usual.
+    nothing but to ask whether the values are a Series. Arrow's `to_pandas` finds pandas all the same; until it is first called, `pa.array` takes a
+    Series for any other sequence of values.
     """
     if "pandas" in sys.modules:
         return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import structlog
 
 from features.processing.checking.declarations import (
     CheckContext,
@@ -14,11 +15,12 @@ from features.processing.checking.declarations import (
     ColumnRule,
     KeyRule,
     LateFinding,
+    RowCheck,
     RowRule,
     TypedChunk,
     column_checks,
     key_checks,
-    messages_for,
+    make_messages,
     row_checks,
 )
 from features.processing.checking.labels import find_misfits, match_columns, printable_label
@@ -30,6 +32,8 @@ from shared.descriptors.table_schema import Field, TableSchema
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
 _REQUIRED_MESSAGE = "This cell must not be empty."
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +73,16 @@ class Checker:
             findings += misfits
             failed |= _rows_with(misfits, chunk.row_numbers)
         typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
-        places: dict[str, _Place] = {}
+        judged_columns: dict[str, _Judged] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
-                name = self._names[index]
-                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, name)
+                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, self._names[index])
                 findings += judged.findings
                 failed |= judged.failed
                 typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
-                places[plan.field.name] = _Place(index + 1, name, chunk.columns[index], judged.failed)
+                judged_columns[plan.field.name] = judged
         if len(chunk.row_numbers):
-            findings += self._row_rules.check(typed_chunk, places)
+            findings += self._row_rules.check(typed_chunk, judged_columns)
             # Rows that a key rule rejects count as failed for the rules after it as well, so each row is counted once.
             for error_type, rule in self._key_rules:
                 for found in rule.find_bad(typed_chunk):
@@ -133,14 +136,17 @@ class Checker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The column of a chunk that holds the cells of a field."""
+class _Judged:
+    """A column of a chunk after its checks."""
 
+    raw: Column
     column_number: int
     column_name: str | None
-    text: pa.StringArray
+    findings: list[Finding]
     failed: Mask
-    """Cells that already have an error."""
+    """Cells that have an error."""
+    typed: Typed
+    missing: Mask
 
 
 class _RowRules:
@@ -148,42 +154,43 @@ class _RowRules:
 
     def __init__(self, table_schema: TableSchema, context: CheckContext) -> None:
         self._fields = {field.name: field for field in table_schema.fields}
-        self._rules: list[tuple[str, RowRule]] = [(check.error_type, rule) for check in row_checks() for rule in check.build(table_schema, context)]
+        self._rules: list[tuple[RowCheck, RowRule]] = [(check, rule) for check in row_checks() for rule in check.build(table_schema, context)]
 
-    def check(self, chunk: TypedChunk, places: Mapping[str, _Place]) -> list[Finding]:
-        """Check one chunk; rows and cells found bad are marked in `chunk.failed` and in the `failed` of their place."""
+    def check(self, chunk: TypedChunk, columns: Mapping[str, _Judged]) -> list[Finding]:
+        """Check one chunk; rows and cells found bad are marked in `chunk.failed` and in the `failed` of their column."""
+        if not self._rules:
+            return []
+        from features.processing.checking.frames import ChunkFrames, find_bad_rows  # noqa: PLC0415  # imports pandas, so only if needed
+
+        frames = ChunkFrames(chunk, self._fields)
         findings: list[Finding] = []
-        for error_type, rule in self._rules:
-            if all(name in places for name in (*rule.fields, *([rule.field] if rule.field is not None else []))):
-                finding = self._apply(error_type, rule, chunk, places)
-                if finding is not None:
-                    findings.append(finding)
+        for check, rule in self._rules:
+            if not all(name in columns for name in (*rule.fields, *([rule.field] if rule.field is not None else []))):
+                continue
+            try:
+                rows, message = find_bad_rows(rule, frames)
+            except Exception:
+                log.error("a row check failed", check=check.name)  # noqa: TRY400  # whoever catches it logs where; its message may quote a cell
+                raise
+            finding = _report(check.error_type, rows, message, chunk, columns[rule.field] if rule.field is not None else None)
+            if finding is not None:
+                findings.append(finding)
         return findings
 
-    def _apply(self, error_type: str, rule: RowRule, chunk: TypedChunk, places: Mapping[str, _Place]) -> Finding | None:
-        from features.processing.checking.frames import find_bad_rows  # noqa: PLC0415  # imports pandas, so only if needed
 
-        rows, message = find_bad_rows(rule, chunk, self._fields)
-        place = places[rule.field] if rule.field is not None else None
-        if place is not None:
-            # A null is a cell that the reader has reported already, or that is not there.
-            is_new = ~place.failed[rows] & Column(place.text).present[rows]
-            rows, message = rows[is_new], message if isinstance(message, str) else message.filter(pa.array(is_new))
-        if not len(rows):
-            return None
-        chunk.failed[rows] = True
-        if place is None:
-            return Finding(error_type=error_type, row_numbers=chunk.row_numbers[rows], message=message)
-        place.failed[rows] = True
-        return _finding(error_type, Column(place.text), rows, chunk.row_numbers, message, place.column_number, place.column_name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    findings: list[Finding]
-    failed: Mask
-    typed: Typed
-    missing: Mask
+def _report(error_type: str, rows: Indices, message: str | pa.StringArray, chunk: TypedChunk, column: _Judged | None) -> Finding | None:
+    """Report rows, or those of their cells in `column` that have no error yet."""
+    if column is not None:
+        # A null is a cell that the reader has reported already, or that is not there.
+        is_new = ~column.failed[rows] & column.raw.present[rows]
+        rows, message = rows[is_new], message if isinstance(message, str) else message.filter(pa.array(is_new))
+    if not len(rows):
+        return None
+    chunk.failed[rows] = True
+    if column is None:
+        return Finding(error_type=error_type, row_numbers=chunk.row_numbers[rows], message=message)
+    column.failed[rows] = True
+    return _finding(error_type, column.raw, rows, chunk.row_numbers, message, column.column_number, column.column_name)
 
 
 class _ColumnPlan:
@@ -221,7 +228,7 @@ class _ColumnPlan:
         def report(error_type: str, bad: Mask, message: str | ColumnRule) -> None:
             if bool(bad.any()):
                 rows = np.flatnonzero(bad)
-                said = message if isinstance(message, str) else messages_for(message, column, rows)
+                said = message if isinstance(message, str) else _describe(message, column, rows)
                 findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
                 np.logical_or(failed, bad, out=failed)
 
@@ -232,12 +239,16 @@ class _ColumnPlan:
             bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
             if bool(bad.any()):
                 report(check.error_type, bad & typed.ok & ~failed, rule)
-        return _Judged(findings, failed, typed, missing)
+        return _Judged(raw, column_number, column_name, findings, failed, typed, missing)
 
     def close(self) -> None:
         for _, rule in self._rules:
             if rule.close is not None:
                 rule.close()
+
+
+def _describe(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
+    return make_messages(rule.message if isinstance(rule.message, str) else rule.message(column, rows), len(rows))
 
 
 def _finding(

@@ -105,15 +105,17 @@ class TypedChunk:
 class RowRule:
     """A rule that spans columns, as a function of a pandas DataFrame.
 
-    The frame has one column for each of `fields`, typed by the schema in use (see `frames.make_frame`), and is indexed by row number.
+    The frame has one column for each of `fields`, typed by the schema in use (see `frames.ChunkFrames`), and is indexed by row number.
     """
 
     fields: tuple[str, ...]
     """Names of the fields that the rule uses. A chunk is not checked if any of their columns is absent."""
     find_bad: Callable[[pd.DataFrame], pd.Series[bool]]
-    """Mark the rows that break the rule. A missing result (`<NA>`), such as that of a comparison with an empty or invalid cell, is not an error."""
-    message: str | Callable[[pd.DataFrame], Sequence[str]]
-    """One plain sentence, or a function that returns one for each of the bad rows that it is given."""
+    """Mark the rows that break the rule, in the frame's order or with its row numbers as the index.
+
+    A missing result (`<NA>`), such as that of a comparison with an empty or invalid cell, is not an error."""
+    message: str | Callable[[pd.DataFrame], str | Sequence[str]]
+    """One plain sentence, or a function that returns one for all of the bad rows that it is given, or one for each."""
     field: str | None = None
     """The field whose cell is at fault; the cell is reported unless it already has an error. None reports the row as a whole."""
 
@@ -190,10 +192,14 @@ def key_checks() -> list[KeyCheck]:
     return _in_order(_key_checks)
 
 
-def messages_for(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
-    """Return the message of a finding: one sentence for all of `rows`, or one for each."""
-    said = rule.message if isinstance(rule.message, str) else rule.message(column, rows)
-    return said if isinstance(said, str) else pa.array(said, pa.string())
+def make_messages(said: str | Sequence[str], count: int) -> str | pa.StringArray:
+    """Return what a rule says of `count` bad rows: one sentence for all, or one for each. Raises `ValueError` if some rows get none."""
+    if isinstance(said, str):
+        return said
+    messages = pa.array(said, pa.string())
+    if len(messages) != count or messages.null_count:
+        raise ValueError(f"A check must give one message, or one for each of {count} bad rows, but gave {len(messages) - messages.null_count}.")
+    return messages
 
 
 def _declare(known: dict[str, Check[Builder]], name: str, error_type: str) -> Callable[[Builder], Builder]:

@@ -24,7 +24,7 @@ _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.i
 _FEBRUARY, _LEAP_DAY = 2, 29
 _DAY_S = 86_400
 # Python's ordinal of 1970-01-01, from which Arrow counts.
-_EPOCH = 719_163
+EPOCH_DAY = 719_163
 # Converts days counted from 0000-03-01 to Python's ordinals.
 _FIRST_DAY = -306
 _ASCII_EMAIL = (
@@ -227,7 +227,7 @@ def _parse_dates(column: Column) -> FastResult:
     if len(rows) == len(column) and len(rows):
         try:
             # Strict about digits, dashes and the calendar, and faster; but one wrong cell makes the whole cast fail.
-            days = np.asarray(column.text.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False), np.int64) + _EPOCH
+            days = np.asarray(column.text.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False), np.int64) + EPOCH_DAY
             return FastResult(days >= 1, lambda: days)
         except pa.ArrowInvalid:
             pass

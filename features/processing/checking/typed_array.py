@@ -5,7 +5,7 @@ Only standard Arrow types are used, so that pandas and Parquet know them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,21 +13,29 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.checking.fast_parse import EPOCH_DAY
 from features.processing.checking.type_rule import Typed
 from shared.descriptors.table_schema import Field
 
 _DAY_US = 86_400_000_000
-_EPOCH_DAY = 719_163
-"""The day number of 1970-01-01, counted from 1 for 0001-01-01."""
 
-# For each field type: the Arrow type, and the conversion of a logical value (`shared.descriptors.table_schema.values`) to the whole number that it stores.
-_WHOLE: dict[str, tuple[pa.DataType, Callable[[Any], int]]] = {
-    "integer": (pa.int64(), int),
-    "year": (pa.int64(), int),
-    "boolean": (pa.int64(), int),
-    "date": (pa.date32(), lambda day: int(day) - _EPOCH_DAY),
-    "time": (pa.time64("us"), int),
-    "datetime": (pa.timestamp("us"), lambda seconds: int(seconds * 1_000_000) - _EPOCH_DAY * _DAY_US),
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """How Arrow stores a type as whole numbers: `value * factor + offset` of a logical value (`shared.descriptors.table_schema.values`)."""
+
+    arrow_type: pa.DataType
+    factor: int = 1
+    offset: int = 0
+
+
+_WHOLE = {
+    "integer": _Whole(pa.int64()),
+    "year": _Whole(pa.int64()),
+    "boolean": _Whole(pa.bool_()),
+    "date": _Whole(pa.date32(), offset=-EPOCH_DAY),
+    "time": _Whole(pa.time64("us")),
+    "datetime": _Whole(pa.timestamp("us"), factor=1_000_000, offset=-EPOCH_DAY * _DAY_US),
 }
 
 
@@ -57,32 +65,23 @@ def _make_floats(typed: Typed) -> pa.Array:
 
 
 def _make_whole(typed: Typed, field: Field) -> pa.Array:
-    arrow_type, to_number = _WHOLE[field.type]
+    whole = _WHOLE[field.type]
     numbers = np.zeros(len(typed.ok), np.int64)
     known = typed.numbered
     if bool(known.any()):
-        numbers[known] = _shift_numbers(typed, field)[known]
+        assert typed.scale == 1
+        numbers[known] = typed.numbers[known] * whole.factor + whole.offset
     rest = np.flatnonzero(typed.ok & ~known)
     try:
-        numbers[rest] = [to_number(value) for value in typed.values(rest)]
+        numbers[rest] = [int(value * whole.factor) + whole.offset for value in typed.values(rest)]
     except OverflowError:
         return pa.array([float(Decimal(value)) if ok else None for ok, value in zip(typed.ok, _all_values(typed), strict=True)], pa.float64())
     mask = ~typed.ok
     if field.type == "boolean":
         return pa.array(numbers != 0, mask=mask)
-    if pa.types.is_date32(arrow_type):
-        return pa.array(numbers.astype(np.int32), mask=mask).cast(arrow_type)
-    return pa.array(numbers, mask=mask).cast(arrow_type)
-
-
-def _shift_numbers(typed: Typed, field: Field) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the fast parser's numbers, converted to the unit and epoch of the Arrow type."""
-    assert typed.scale == 1
     if field.type == "date":
-        return typed.numbers - _EPOCH_DAY
-    if field.type == "datetime":
-        return typed.numbers * 1_000_000 - _EPOCH_DAY * _DAY_US
-    return typed.numbers
+        return pa.array(numbers.astype(np.int32), mask=mask).cast(whole.arrow_type)
+    return pa.array(numbers, mask=mask).cast(whole.arrow_type)
 
 
 def _all_values(typed: Typed) -> list[Any]:

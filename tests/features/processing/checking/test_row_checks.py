@@ -18,6 +18,7 @@ import pytest
 import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from features.processing.checking import declarations
 from features.processing.checking.checker import Checker, CheckResult
@@ -181,6 +182,46 @@ def test_cell_that_a_short_row_does_not_have_gets_no_second_error(tmp_path: Path
     assert sorted(found) == [(2, "missing-cell"), (3, "never")]
 
 
+def test_answer_by_position_marks_the_rows_at_those_positions() -> None:
+    """pandas numbers the rows from 0 again after `reset_index`; row numbers begin at 1, so the two are told apart."""
+    declare(RowRule(fields=("amount",), message="Too much.", find_bad=lambda frame: pd.Series((frame["amount"] > 5).to_numpy(bool))))
+    for first_row in (1, 2, 3):
+        result = check(SCHEMA, ["2024-01-01"] * 4, ["2024-01-01"] * 4, ["1", "2", "9", "3"], first_row=first_row)
+        assert [finding.row_numbers.tolist() for finding in result.findings] == [[first_row + 2]]
+
+
+def test_answer_with_an_index_of_its_own_is_an_error_of_the_check() -> None:
+    declare(RowRule(fields=("amount",), message="Too much.", find_bad=lambda frame: pd.Series([True, False], index=[7, 8])))
+    with pytest.raises(ValueError, match="index of its frame"):
+        check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "find_bad", "bad"),
+    [
+        ("integer", "number", lambda frame: frame["a"] > frame["b"], [2]),
+        ("integer", "integer", lambda frame: frame["a"] * frame["b"] > 10, [2]),
+        ("integer", "integer", lambda frame: frame["a"] + frame["a"] > frame["b"] + frame["b"], [2]),
+        ("integer", "integer", lambda frame: frame["b"] < frame["a"], [2]),
+        ("integer", "integer", lambda frame: frame["a"] // (frame["b"] - frame["b"]) > 0, [2, 3]),
+    ],
+)
+def test_large_integers_and_divisions_by_zero_stop_no_job(first: str, second: str, find_bad: Any, bad: list[int]) -> None:
+    """Arrow refuses results that do not fit; a cell of somebody's file must not crash the check."""
+    declare(RowRule(fields=("a", "b"), message="No.", find_bad=find_bad), error_type="large")
+    schema = {"fields": [{"name": "a", "type": first}, {"name": "b", "type": second}]}
+    result = check(schema, ["9007199254740993", "1"], ["4503599627370496", "1"])
+    large = check(schema, ["9" * 18, "1"], ["9" * 17, "1"])
+    assert [finding.row_numbers.tolist() for finding in result.findings] == [finding.row_numbers.tolist() for finding in large.findings] == [bad]
+
+
+def test_integers_within_64_bits_are_compared_exactly() -> None:
+    declare(RowRule(fields=("a", "b"), message="No.", find_bad=lambda frame: frame["a"] < frame["b"]), error_type="smaller")
+    schema = {"fields": [{"name": "a", "type": "integer"}, {"name": "b", "type": "integer"}]}
+    result = check(schema, ["9007199254740992", "9007199254740993"], ["9007199254740993", "9007199254740993"])
+    assert [finding.row_numbers.tolist() for finding in result.findings] == [[2]]
+
+
 def test_answer_that_was_sorted_on_the_way_marks_the_rows_that_it_means() -> None:
     declare(RowRule(fields=("amount",), message="Too much.", find_bad=lambda frame: frame.sort_values("amount")["amount"] > 5))
     result = check(SCHEMA, ["2024-01-01"] * 3, ["2024-01-01"] * 3, ["9", "1", "7"])
@@ -193,11 +234,24 @@ def test_rule_that_does_not_answer_for_each_row_is_an_error_of_the_check() -> No
         check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"])
 
 
-@pytest.mark.parametrize(("messages", "given"), [("No.", "one text"), (["No."], "1"), (["No."] * 3, "3")])
-def test_messages_that_are_not_one_for_each_bad_row_are_an_error_of_the_check(messages: Any, given: str) -> None:
+@pytest.mark.parametrize(("messages", "given"), [(["No."], 1), (["No."] * 3, 3), (["No.", None], 1), (pd.Series(["No.", pd.NA], dtype="string"), 1)])
+def test_messages_that_are_not_one_for_each_bad_row_are_an_error_of_the_check(messages: Any, given: int) -> None:
     declare(RowRule(fields=("amount",), message=lambda _: messages, find_bad=lambda frame: frame["amount"] > 0))
-    with pytest.raises(ValueError, match=f"one message for each of 2 bad rows, but gave {given}"):
+    with pytest.raises(ValueError, match=f"one for each of 2 bad rows, but gave {given}"):
         check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"])
+
+
+def test_one_message_for_all_may_be_a_function_s_answer() -> None:
+    declare(RowRule(fields=("amount",), message=lambda frame: f"{len(frame)} are too many.", find_bad=lambda frame: frame["amount"] > 0))
+    [finding] = check(SCHEMA, ["2024-01-01"] * 2, ["2024-01-01"] * 2, ["1", "2"]).findings
+    assert finding.message == "2 are too many."
+
+
+def test_log_names_the_check_that_fails() -> None:
+    declare(RowRule(fields=("amount",), message="No.", find_bad=lambda frame: frame["gone"]))
+    with capture_logs() as lines, pytest.raises(KeyError):
+        check(SCHEMA, ["2024-01-01"], ["2024-01-01"], ["1"])
+    assert lines == [{"log_level": "error", "event": "a row check failed", "check": "of_a_test"}]
 
 
 @given(
