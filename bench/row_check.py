@@ -33,6 +33,9 @@ def measure_row_check(plan: Plan) -> Section:
             rows.append(
                 [f"{name}, {name_share(share)}", f"{run.wall_s:.2f}", f"{run.cpu_s:.2f}", f"{plan.rows / run.wall_s / 1000:,.0f}", f"{run.peak_mib:.0f}"]
             )
+        if PEER in runs:
+            difference = abs(runs[WITH].errors - runs[PEER].errors) if runs[PEER].errors else runs[WITH].errors + 1
+            verdicts.append(at_most(f"Rows that only one of engine and pandas rejects, {name_share(share)}", difference, 0, ""))
         verdicts.append(at_most(f"Engine with a row check compared with none, {name_share(share)}", runs[WITH].wall_s / runs[WITHOUT].wall_s, MAX_COST))
     return Section(
         title="Rules that span columns",

@@ -15,7 +15,8 @@ from bench.run_engine import inspect
 from features.processing.checking.declarations import CheckContext, RowRule, row_check
 from shared.descriptors.table_schema import TableSchema
 
-TODAY = dt.date(2026, 11, 28)
+TODAY = dt.date(2026, 1, 1)
+"""Some of the file's dates are later."""
 
 
 def find_bad(frame: pd.DataFrame) -> pd.Series[bool]:

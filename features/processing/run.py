@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DATABASE_PAUSE_S = 1.0
-EARLY_SHARE = 0.5
-"""A job that had less than this share of its time limit when its task's limit is reached is released, not failed."""
+CLAIM_PATIENCE_S = 5.0
+"""A job that was claimed later than this after its task began is released at the task's time limit, not failed: it did not have its time."""
 LAST_WORDS_S = 5.0
 """How long the work beside a job may take to end after the job; cancelling it in a transaction costs the connection."""
 
@@ -217,8 +217,8 @@ async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Ev
         ended.cancel()
     if over.is_set():
         return
-    if loop.time() - start < limit_s * EARLY_SHARE:
-        # Celery times the message, and the job was claimed late: most of the time went while the database did not answer. It starts anew.
+    if limit_s - (loop.time() - start) > CLAIM_PATIENCE_S:
+        # Celery times the task, and the database did not answer for a part of that time. The job starts anew.
         await _release(context, hold)
         return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."

@@ -29,6 +29,9 @@ CHILD_POOL = {"pool_size": 3, "max_overflow": 0}
 They are kept open, because opening one takes longer than most statements."""
 DISPATCHER_POOL = {"pool_size": 8, "max_overflow": 8}
 
+OWN_CLOCK_MARGIN_S = 1.0
+"""How much later than Celery's soft limit this process's own clock expires: it serves if the worker's main process is gone, or in threads."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -80,7 +83,7 @@ class Runtime:
 
         async def bounded() -> None:
             time_limit.announce(reached)
-            clock = self._loop.call_later(timeout_s + time_limit.OWN_CLOCK_MARGIN_S, expires)
+            clock = self._loop.call_later(timeout_s + OWN_CLOCK_MARGIN_S, expires)
             try:
                 async with expires.open_bound():
                     await function(self.context)

@@ -30,8 +30,3 @@ def must_stop() -> bool:
     """Return whether running jobs must be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
     stop_at: float = _TIMES.unpack_from(_page)[0]
     return stop_at != 0.0 and time.monotonic() >= stop_at
-
-
-def withdraw_stop() -> None:
-    """Withdraw the request, for a worker that is started in the same process later, as in tests."""
-    _TIMES.pack_into(_page, 0, 0.0, 0.0)

@@ -17,5 +17,10 @@ class StoppableWorker(Worker):  # type: ignore[misc]  # Celery is untyped
     def wait_for_soft_shutdown(self) -> None:
         """Have jobs given back while Celery waits. After a warm stop it waits only for what is left of that stop's time."""
         conf = self.app.conf
-        conf.worker_soft_shutdown_timeout = max(0.0, shutdown.request_stop(within_s=conf.worker_soft_shutdown_timeout))
-        super().wait_for_soft_shutdown()
+        within_s = conf.worker_soft_shutdown_timeout
+        # Celery takes the time to wait from nowhere else.
+        conf.worker_soft_shutdown_timeout = max(0.0, shutdown.request_stop(within_s=within_s))
+        try:
+            super().wait_for_soft_shutdown()
+        finally:
+            conf.worker_soft_shutdown_timeout = within_s

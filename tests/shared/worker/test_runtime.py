@@ -14,6 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from shared.messages.broker import create_celery
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
+from shared.worker import runtime as runtime_module
 from shared.worker import time_limit
 from shared.worker.runtime import CHILD_POOL, Runtime
 
@@ -84,7 +85,7 @@ def test_task_that_takes_longer_to_end_than_it_may_is_cancelled(runtime: Runtime
 
 
 def test_own_clock_serves_where_celery_has_no_soft_limit(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_limit, "OWN_CLOCK_MARGIN_S", 0.1)
+    monkeypatch.setattr(runtime_module, "OWN_CLOCK_MARGIN_S", 0.1)
     with pytest.raises(TimeoutError):
         runtime.run(lambda _: asyncio.sleep(60), timeout_s=0.1)
 

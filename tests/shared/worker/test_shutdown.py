@@ -12,9 +12,10 @@ from shared.worker import shutdown
 
 @pytest.fixture(autouse=True)
 def no_request() -> Iterator[None]:
-    shutdown.withdraw_stop()
+    nobody = bytes(len(shutdown._page))
+    shutdown._page[:] = nobody
     yield
-    shutdown.withdraw_stop()
+    shutdown._page[:] = nobody
 
 
 def test_nobody_must_stop_before_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
