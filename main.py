@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -46,13 +46,21 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.api_keys = parse_api_keys(settings.api_keys)
     install_problem_handlers(app)
     slices.load_declarations("features")
-    routers = [module.router for module in slices.load("features", "router")]
-    for router in routers:
-        app.include_router(router)
-    routes = [route for router in routers for route in router.routes if isinstance(route, APIRoute)]
-    add_middleware(app, allowed_origins=settings.allowed_origins, routes=routes)
+    routes: list[APIRoute] = []
+    for module in slices.load("features", "router"):
+        app.include_router(module.router)
+        routes += _list_routes(module.router, module.__name__)
+    add_middleware(app, settings, routes=routes)
     install_openapi(app)
     return app
+
+
+def _list_routes(router: APIRouter, name: str) -> list[APIRoute]:
+    """Return the routes of a slice. Raises `TypeError` if it has others: what they declare of bodies and origins would be passed over."""
+    for route in router.routes:
+        if not isinstance(route, APIRoute):
+            raise TypeError(f"{name}: a router must have its routes itself; {type(route).__name__} is not supported.")
+    return [route for route in router.routes if isinstance(route, APIRoute)]
 
 
 @asynccontextmanager

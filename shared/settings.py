@@ -41,7 +41,9 @@ class Settings(BaseSettings):
 
     max_upload_size_bytes: int = Field(500 * MEBIBYTE, ge=1, description="A larger file is refused with 413")
     upload_chunk_size_bytes: int = Field(8192, ge=512, le=MEBIBYTE, description="Size of the pieces in which a file is written")
-    upload_idle_timeout_s: float = Field(30.0, gt=0, le=3600, description="A client that sends less than 8 KiB in this time gets a 408")
+    upload_idle_timeout_s: float = Field(
+        30.0, gt=0, le=3600, description="A client that sends less than 8 KiB of an upload in this time, or not all of another body, gets a 408"
+    )
     max_concurrent_uploads: int = Field(64, ge=1, description="Uploads at once in one API process; beyond that 503 with `Retry-After`")
     min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Disk space that uploads leave free; below it they get a 507")
 

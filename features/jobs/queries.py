@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, cast, func, select, text
+from sqlalchemy import BigInteger, cast, func, select, text, update
 from sqlalchemy.orm import undefer
 
 from features.jobs.types import JobFilter
-from shared.db.models import Job, JobCount
+from shared.db.models import ENDED, Job, JobCount
 from shared.jobs.queries import is_visible
 from shared.web.pagination import count_skipped
 
@@ -63,6 +64,17 @@ async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter)
     )
     statement = select(Job).join(page, page.c.id == Job.id).options(undefer(Job.schema_given), undefer(Job.schema_inferred)).order_by(*newest_first)
     return (await session.scalars(statement)).all()
+
+
+async def change_details(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, values: Mapping[str, Any]) -> Job | None:
+    """Change columns that say nothing about the job's state, and return the job; None if there is no such job, or a webhook_url comes after its end.
+
+    The update locks the row, so the end of a job and a change of its webhook cannot overlap.
+    """
+    statement = update(Job).where(Job.id == job_id, is_visible(viewer)).values(dict(values)).returning(Job)
+    if "webhook_url" in values:
+        statement = statement.where(Job.status.not_in(ENDED))
+    return (await session.scalars(statement.options(undefer(Job.schema_given), undefer(Job.schema_inferred)))).one_or_none()
 
 
 async def count_unfolded(session: AsyncSession, *, limit: int) -> int:

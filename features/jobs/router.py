@@ -11,9 +11,9 @@ from pydantic import AfterValidator, WithJsonSchema
 from features.jobs import queries
 from features.jobs.problems import JobEnded
 from features.jobs.schemas import JobList, JobUpdate
-from features.jobs.service import delete_job, update_job
+from features.jobs.service import SHOWN, delete_job, update_job
 from features.jobs.types import JobFilter, Moments, parse_moments
-from shared.db.models import Job, JobStatus
+from shared.db.models import JobStatus
 from shared.db.session import DatabaseDep, ReadingDep
 from shared.jobs.queries import require_job
 from shared.jobs.schemas import JobRead
@@ -61,7 +61,7 @@ async def list_jobs(
 @router.get("/{job_id}", responses=responses(JobNotFound, NotAuthenticated))
 async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> JobRead:
     """Show the current state of a job."""
-    job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
+    job = await require_job(session, job_id=job_id, viewer=viewer, load=SHOWN)
     return JobRead.model_validate(job)
 
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from shared.jobs.schemas import JobRead
 from shared.web.schemas import Read
+from shared.web.webhook_address import MAX_URL_CHARACTERS
 
 MAX_LABELS = 16
-_NO_NUL = r"^[^\x00]*$"
-"""PostgreSQL's text and JSON types cannot hold NUL."""
-LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_NO_NUL)]
-LabelValue = Annotated[str, StringConstraints(max_length=255, pattern=_NO_NUL)]
+
+
+def _refuse_nul(text: str) -> str:
+    """PostgreSQL's text and JSON types cannot hold NUL."""
+    if "\0" in text:
+        raise ValueError("A NUL character is not allowed.")
+    return text
+
+
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_refuse_nul)]
+LabelValue = Annotated[str, StringConstraints(max_length=255), AfterValidator(_refuse_nul)]
 
 
 class JobList(Read):
@@ -31,14 +39,17 @@ class JobUpdate(BaseModel):
 
     model_config = ConfigDict(from_attributes=True, extra="forbid", json_schema_extra={"examples": [{"labels": {"team": "sales"}}]})
 
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_NO_NUL)] | None = Field(
+    external_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_refuse_nul)] | None = Field(
         None, description="The client's own id for the job", examples=["order-import-4711"]
     )
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)] | None = Field(
         None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
-    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] | None = Field(
-        None, description="URL to notify when the job ends; can only be changed before that", examples=["https://example.com/hooks/rowgate"]
+    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True)] | None = Field(
+        None,
+        description="URL to notify when the job ends; can only be changed before that",
+        examples=["https://example.com/hooks/rowgate"],
+        json_schema_extra={"maxLength": MAX_URL_CHARACTERS},  # `require_acceptable` sees to it
     )
 
     @field_validator("webhook_url")

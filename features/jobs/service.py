@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.jobs.problems import JobEnded
+from features.jobs.queries import change_details
 from shared.db.models import ENDED, Job
 from shared.jobs import job_state
-from shared.jobs.queries import change_details, require_job
+from shared.jobs.queries import require_job
 from shared.jobs.storage import remove_file, stored_path
 from shared.web.problems import BadRequest, InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from shared.db.session import Database
     from shared.settings import Settings
     from shared.web.auth import Viewer
+
+SHOWN = (Job.schema_given, Job.schema_inferred)
+"""Deferred columns that a job is shown with."""
 
 
 async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> None:
@@ -43,9 +47,8 @@ async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, c
     given = changes.model_dump(exclude_unset=True)
     if "labels" in given:
         given["labels"] = given["labels"] or {}
-    load = [Job.schema_given, Job.schema_inferred]
     async with database.reading() as session:
-        job = await require_job(session, job_id=job_id, viewer=viewer, load=load)
+        job = await require_job(session, job_id=job_id, viewer=viewer, load=[] if given else SHOWN)
     if not given:
         return job
     if "webhook_url" in given and job.status in ENDED:
@@ -53,11 +56,11 @@ async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, c
     if changes.webhook_url is not None:
         await _require_acceptable(changes.webhook_url, settings)
     async with database.unit_of_work() as session:
-        changed = await change_details(session, job_id=job_id, values=given, until_ended="webhook_url" in given)
-        job = await require_job(session, job_id=job_id, viewer=viewer, load=load)
-        if not changed:  # it ended a moment ago
-            raise _ended(job)
-        return job
+        changed = await change_details(session, job_id=job_id, viewer=viewer, values=given)
+        if changed is None:
+            # It ended or was deleted a moment ago; if it was deleted, this raises `JobNotFound`.
+            raise _ended(await require_job(session, job_id=job_id, viewer=viewer))
+        return changed
 
 
 def _ended(job: Job) -> JobEnded:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.db.models import JobStatus
 from shared.formats import list_extensions, list_formats
 from shared.web.schemas import Read, UtcTime
+from shared.web.webhook_address import MAX_URL_CHARACTERS
 
 
 class UploadRead(Read):
@@ -59,7 +60,7 @@ _FORM_FIELDS: dict[str, dict[str, Any]] = {
     "webhook_url": {
         "type": "string",
         "format": "uri",
-        "maxLength": 500,
+        "maxLength": MAX_URL_CHARACTERS,
         "description": "Where to send a webhook when the job has ended; http or https, a public address",
         "examples": ["https://example.com/hooks/rowgate"],
     },

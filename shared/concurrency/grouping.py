@@ -47,7 +47,7 @@ class Grouping(Generic[T, R]):
 
     async def aclose(self) -> None:
         """Wait for all groups that are running or still waiting."""
-        while running := {*self._running, *([self._leader] if self._leader is not None else [])}:
+        while running := {task for task in (*self._running, self._leader) if task is not None and not task.done()}:
             await asyncio.wait(running)
 
     def _start(self, run: Awaitable[None]) -> asyncio.Task[None]:
@@ -55,18 +55,25 @@ class Grouping(Generic[T, R]):
 
     async def _lead(self) -> None:
         """Start groups while items are waiting, each when the previous group has ended or `patience_s` has passed."""
-        while self._waiting:
-            group, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
-            running = self._start(self._run(group))
-            self._running.add(running)
-            running.add_done_callback(self._running.discard)
-            await asyncio.wait([running], timeout=self._patience_s)
-        self._leader = None
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[: self._max_items], self._waiting[self._max_items :]
+                running = self._start(self._run(group))
+                self._running.add(running)
+                running.add_done_callback(self._running.discard)
+                await asyncio.wait([running], timeout=self._patience_s)
+        finally:
+            self._leader = None
+            for _, future in self._waiting:  # if this task was cancelled, as every task is when the process ends
+                future.cancel()
+            self._waiting = []
 
     async def _run(self, group: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         results: Sequence[R | BaseException]
         try:
             results = await self._work([item for item, _ in group])
+            if len(results) != len(group):
+                raise ValueError(f"There are {len(results)} results for {len(group)} items.")  # noqa: TRY301  # raised to the callers
         except BaseException as error:  # noqa: BLE001  # raised to the callers instead
             results = [error] * len(group)
         for (_, future), result in zip(group, results, strict=True):

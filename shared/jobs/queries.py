@@ -1,25 +1,21 @@
-"""Find one job, or change its details, in the same way in every slice: only jobs that the viewer may see, and none that was deleted."""
+"""Find one job in the same way in every slice: only jobs that the viewer may see, and none that was deleted."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import InstrumentedAttribute, undefer
 
-from shared.db.models import ENDED, Job
+from shared.db.models import Job
 from shared.web.problems import JobNotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from shared.web.auth import Viewer
-
-
-_DETAILS = {"external_id": Job.external_id, "labels": Job.labels, "webhook_url": Job.webhook_url}
-"""What a client may change of a job."""
 
 
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:
@@ -35,16 +31,3 @@ async def require_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewe
     if job is None:
         raise JobNotFound
     return job
-
-
-async def change_details(session: AsyncSession, *, job_id: uuid.UUID, values: Mapping[str, Any], until_ended: bool) -> bool:
-    """Change columns that say nothing about the job's state: `external_id`, `labels`, `webhook_url`. Returns False if the job is gone.
-
-    With `until_ended`, also returns False if the job has ended. The update locks the row, so the end of a job and a change of its webhook cannot
-    overlap.
-    """
-    changes = {_DETAILS[name]: value for name, value in values.items()}
-    statement = update(Job).where(Job.id == job_id, Job.deleted_at.is_(None)).values(changes).returning(Job.id)
-    if until_ended:
-        statement = statement.where(Job.status.not_in(ENDED))
-    return (await session.scalars(statement, execution_options={"synchronize_session": False})).one_or_none() is not None

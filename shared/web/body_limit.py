@@ -19,8 +19,6 @@ MAX_BODY_BYTES = 64 * 1024
 """The limit of every endpoint that does not declare its own, and of paths that do not exist."""
 BOUNDED_BY_ENDPOINT = 2**63 - 1
 """For an endpoint that reads the stream itself and limits its size and time while reading."""
-BODY_TIMEOUT_S = 10.0
-"""How long a client may take to send the whole body, unless the endpoint bounds it itself. Headers have as long."""
 _ATTRIBUTE = "max_body_bytes"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -37,9 +35,10 @@ def accept_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
 
 
 class BodyLimits:
-    """The limits that `routes` declare."""
+    """The limits that `routes` declare, and `timeout_s`, in which any body must have arrived whole unless its endpoint bounds it itself."""
 
-    def __init__(self, routes: Sequence[APIRoute]) -> None:
+    def __init__(self, routes: Sequence[APIRoute], *, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
         self._declared = [(route, limit) for route in routes if (limit := getattr(route.endpoint, _ATTRIBUTE, None)) is not None]
 
     def find(self, scope: Scope) -> int:
@@ -49,4 +48,4 @@ class BodyLimits:
     def is_announced_too_large(self, scope: Scope) -> bool:
         """Whether the request's Content-Length is more than its endpoint takes."""
         length = Headers(scope=scope).get("content-length", "")
-        return length.isdecimal() and int(length) > MAX_BODY_BYTES and int(length) > self.find(scope)
+        return length.isdecimal() and int(length) > self.find(scope)

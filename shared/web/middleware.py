@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,14 @@ from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
-from shared.web.body_limit import BODY_TIMEOUT_S, BOUNDED_BY_ENDPOINT, BodyLimits
+from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
 from shared.web.problems import BodyTooLarge, describe_unexpected
 
 if TYPE_CHECKING:
+    from fastapi.dependencies.models import Dependant
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from shared.settings import Settings
 
 DEADLINE_S = 9.0
 DOCS_FILES = "/docs-files"
@@ -106,7 +109,7 @@ class _BodyReader:
         if self._left_bytes is None:
             self._left_bytes = self._limits.find(self._scope)
             if self._left_bytes != BOUNDED_BY_ENDPOINT:
-                self._ends_at = asyncio.get_running_loop().time() + BODY_TIMEOUT_S
+                self._ends_at = asyncio.get_running_loop().time() + self._limits.timeout_s
         message = await (self._receive() if self._ends_at is None else self._receive_until(self._ends_at))
         if not message.get("more_body", False):
             self._ends_at = None  # the body has ended; whoever waits now waits for the client to go away
@@ -120,7 +123,8 @@ class _BodyReader:
             async with asyncio.timeout_at(end):
                 return await self._receive()
         except TimeoutError:
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
+            message = f"The body did not end within {self._limits.timeout_s:g} seconds; send the request again over a faster connection."
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message) from None
 
 
 class RequestMiddleware:
@@ -166,19 +170,27 @@ class RequestMiddleware:
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
 
 
-def add_middleware(app: FastAPI, *, allowed_origins: Sequence[str], routes: Sequence[APIRoute]) -> None:
+def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRoute]) -> None:
     """Wrap `app`: `RequestMiddleware` outermost, `GuardMiddleware` innermost, and CORS between them if any other origin is allowed.
 
     Pages of other origins may send what `routes` declare: their methods and the headers that they take.
     """
-    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes))
-    if allowed_origins:
-        declared = {field.alias.replace("_", "-").title() for route in routes for field in route.dependant.header_params}
+    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes, timeout_s=settings.upload_idle_timeout_s))
+    if settings.allowed_origins:
+        declared = {name.title() for route in routes for name in _list_headers(route.dependant)}
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=allowed_origins,
+            allow_origins=settings.allowed_origins,
             allow_methods=sorted({method for route in routes for method in route.methods or ()}),
             allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID"} | declared),
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(RequestMiddleware)
+
+
+def _list_headers(dependant: Dependant) -> Iterator[str]:
+    """Yield the headers that an endpoint takes, itself or through a dependency."""
+    for field in dependant.header_params:
+        yield field.alias
+    for dependency in dependant.dependencies:
+        yield from _list_headers(dependency)

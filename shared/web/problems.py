@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
+MAX_PARTS = 50
+"""How many of the things that are wrong with a request are listed; a body of 64 KiB can have thousands."""
+MAX_NAME, MAX_DETAIL = 100, 1000
+"""Longest name that is quoted, and longest sentence, in characters."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
@@ -31,8 +35,8 @@ class InvalidPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    field: str | None = Field(None, description="The form field, query parameter or header", examples=["page_size"])
-    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) whose first part is the form field", examples=["/schema/fields/2/type"])
+    field: str | None = Field(None, description="The form field, query parameter, header, or member of a JSON body", examples=["page_size"])
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) whose first part is the field", examples=["/schema/fields/2/type"])
     message: str = Field(description="One plain sentence", examples=["Input should be greater than or equal to 1"])
 
 
@@ -89,7 +93,7 @@ class ClientTooSlow(Problem):
 
     status = HTTPStatus.REQUEST_TIMEOUT
     slug = "client-too-slow"
-    title = "Request timeout"
+    title = "Client too slow"
 
 
 class BodyTooLarge(Problem):
@@ -159,7 +163,9 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return BodyTooLarge(headers={"Connection": "close"}).to_response()
     if status is HTTPStatus.REQUEST_TIMEOUT:
-        return ClientTooSlow(headers={"Connection": "close"}).to_response()
+        return ClientTooSlow(error.detail, headers={"Connection": "close"}).to_response()
+    if status is HTTPStatus.BAD_REQUEST:  # the framework says no more of a body that is not text, or nested too deeply
+        return BadRequest(errors=[InvalidPart(field="body", message="The body is not JSON in UTF-8, or it is nested too deeply.")]).to_response()
     details = {
         HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
         HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not support this method; see the Allow header."),
@@ -182,20 +188,40 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     found = error.errors()
     if any(tuple(item["loc"]) == ("path", "job_id") for item in found):
         return JobNotFound().to_response()
-    parts = [_describe_invalid(item) for item in found]
+    parts = [_describe_invalid(item) for item in found[:MAX_PARTS]]
     names = ", ".join(sorted({part.field or "" for part in parts}))
-    return BadRequest(f"Correct these and send the request again: {names}.", errors=parts).to_response()
+    more = f" (and {len(found) - MAX_PARTS} more)" if len(found) > MAX_PARTS else ""
+    return BadRequest(_shorten(f"Correct these and send the request again: {names}", MAX_DETAIL - len(more)) + f"{more}.", errors=parts).to_response()
 
 
 def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
-    """Name what is wrong with a part of the input, in words of this service if the framework's are about Python."""
-    place = item["loc"]
-    if item["type"] == "json_invalid":
-        return InvalidPart(field="body", message=f"This is not JSON: {item.get('ctx', {}).get('error', item['msg'])}.")
-    if place == ("body",):
-        return InvalidPart(field="body", message="The body must be a JSON object, sent with Content-Type: application/json.")
-    message = "There is no such member." if item["type"] == "extra_forbidden" else item["msg"]
-    return InvalidPart(field=".".join(str(part) for part in place[1:]) or str(place[0]), message=message)
+    """Name what is wrong with a part of the input: its field, and, in a JSON body, its place; in words of this service if the framework's are about Python."""
+    source, *place = item["loc"]
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "json_invalid":
+        return InvalidPart(field="body", message=f"This is not JSON: {context.get('error', item['msg'])}.")
+    if not place:
+        if kind in {"missing", "model_type", "model_attributes_type", "dict_type"}:
+            return InvalidPart(field=str(source), message="The body must be a JSON object, sent with Content-Type: application/json.")
+        return InvalidPart(field=str(source), message=item["msg"])
+    messages = {
+        "extra_forbidden": "There is no such member.",
+        "too_long": f"At most {context.get('max_length')} are allowed.",
+        "string_too_long": f"At most {context.get('max_length')} characters are allowed.",
+        "string_too_short": f"At least {context.get('min_length')} {'character is' if context.get('min_length') == 1 else 'characters are'} required.",
+        "value_error": str(context.get("error", item["msg"])),
+    }
+    field = _shorten(str(place[0]), MAX_NAME)
+    if source != "body":
+        return InvalidPart(field=field, message=messages.get(kind, item["msg"]))
+    # pydantic marks the name of a member, instead of its value, by a last part of its own.
+    members = [str(part) for part in place if part != "[key]"]
+    pointer = "".join(f"/{_shorten(member, MAX_NAME).replace('~', '~0').replace('/', '~1')}" for member in members)
+    return InvalidPart(field=field, pointer=pointer, message=messages.get(kind, item["msg"]))
+
+
+def _shorten(text: str, size: int) -> str:
+    return text if len(text) <= size else f"{text[: size - 1]}…"
 
 
 def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from typing import Any
 
@@ -65,18 +66,19 @@ async def test_webhook_url_of_a_job_that_has_ended_is_a_conflict_and_changes_not
 
 
 @pytest.mark.parametrize(
-    ("body", "field"),
+    ("body", "place"),
     [
         ({"external_id": ""}, "external_id"),
         ({"external_id": "x" * 256}, "external_id"),
         ({"external_id": "a\0b"}, "external_id"),
         ({"external_id": 5}, "external_id"),
         ({"labels": {str(number): "x" for number in range(17)}}, "labels"),
-        ({"labels": {"": "x"}}, "labels..[key]"),
-        ({"labels": {"n" * 65: "x"}}, f"labels.{'n' * 65}.[key]"),
-        ({"labels": {"n": "x" * 256}}, "labels.n"),
-        ({"labels": {"n": "\0"}}, "labels.n"),
-        ({"labels": {"n": 1}}, "labels.n"),
+        ({"labels": {"": "x"}}, "labels /labels/"),
+        ({"labels": {"n" * 65: "x"}}, f"labels /labels/{'n' * 65}"),
+        ({"labels": {"n": "x" * 256}}, "labels /labels/n"),
+        ({"labels": {"n": "\0"}}, "labels /labels/n"),
+        ({"labels": {"a/b~.c": 1}}, "labels /labels/a~1b~0.c"),
+        ({"labels": {"n": 1}}, "labels /labels/n"),
         ({"labels": ["n"]}, "labels"),
         ({"status": "COMPLETED"}, "status"),
         ({"webhook_url": "ftp://example.com"}, "webhook_url"),
@@ -86,11 +88,14 @@ async def test_webhook_url_of_a_job_that_has_ended_is_a_conflict_and_changes_not
         ("x", "body"),
     ],
 )
-async def test_nonsense_is_a_400_that_names_it(client: httpx.AsyncClient, factory: Factory, body: Any, field: str) -> None:
+async def test_nonsense_is_a_400_that_names_it(client: httpx.AsyncClient, factory: Factory, body: Any, place: str) -> None:
     job = await factory.job()
     answer = await client.patch(url(job), json=body)
     assert answer.status_code == 400, answer.text
-    assert field in [error["field"] for error in answer.json()["errors"]]
+    field, _, pointer = place.partition(" ")
+    [error] = answer.json()["errors"]
+    assert error["field"] == field
+    assert error.get("pointer", f"/{field}") == (pointer or f"/{field}")
 
 
 @pytest.mark.parametrize(
@@ -100,12 +105,31 @@ async def test_nonsense_is_a_400_that_names_it(client: httpx.AsyncClient, factor
         (b"[1]", "The body must be a JSON object, sent with Content-Type: application/json."),
         (b'{"labels": }', "This is not JSON: Expecting value."),
         (b'{"state": 1}', "There is no such member."),
+        (b'{"external_id": "\\u0000"}', "A NUL character is not allowed."),
+        (b'{"external_id": ""}', "At least 1 character is required."),
+        (b'{"external_id": "' + b"x" * 256 + b'"}', "At most 255 characters are allowed."),
+        (b'{"labels": {"' + b"x" * 65 + b'": ""}}', "At most 64 characters are allowed."),
+        (json.dumps({"labels": dict.fromkeys(map(str, range(17)), "")}).encode(), "At most 16 are allowed."),
+        (json.dumps({"webhook_url": "http://" + "a" * 600}).encode(), "The URL has 607 characters; at most 500 are allowed."),
+        (b"\xff", "The body is not JSON in UTF-8, or it is nested too deeply."),
+        (b'{"labels": ' + b"[" * 60_000, "The body is not JSON in UTF-8, or it is nested too deeply."),
     ],
 )
 async def test_what_is_wrong_with_a_body_is_said_in_plain_words(client: httpx.AsyncClient, factory: Factory, content: bytes, message: str) -> None:
     job = await factory.job()
     answer = await client.patch(url(job), content=content, headers={"Content-Type": "application/json"})
     assert (answer.status_code, [error["message"] for error in answer.json()["errors"]]) == (400, [message])
+
+
+async def test_thousands_of_mistakes_get_a_short_answer(client: httpx.AsyncClient, factory: Factory) -> None:
+    body = {f"{number}": 1 for number in range(5_000)} | {"x" * 5_000: 1}
+    answer = await client.patch(url(await factory.job()), json=body)
+    assert answer.status_code == 400
+    assert len(answer.json()["errors"]) == 50
+    assert answer.json()["detail"].endswith(" (and 4951 more).")
+    assert len(answer.content) < 10_000
+    long = await client.patch(url(await factory.job()), json={"x" * 60_000: 1, "labels": {"y" * 60_0: 1}})
+    assert len(long.content) < 3_000
 
 
 async def test_form_in_place_of_json_says_what_to_send(client: httpx.AsyncClient, factory: Factory) -> None:

@@ -45,7 +45,7 @@ async def test_who_asks_meanwhile_is_served_together() -> None:
     assert await group.do(6) == 60
 
 
-async def test_a_group_that_hangs_holds_up_nobody_else() -> None:
+async def test_group_that_hangs_delays_no_other() -> None:
     work = Work()
     group = Grouping(work, max_items=32, patience_s=0.05)
     await begin(group, 1)
@@ -56,7 +56,7 @@ async def test_a_group_that_hangs_holds_up_nobody_else() -> None:
     assert await second[0] == 20
 
 
-async def test_who_leaves_before_its_group_begins_is_left_out() -> None:
+async def test_item_of_a_caller_that_leaves_before_its_group_begins_is_left_out() -> None:
     work = Work()
     group = Grouping(work, max_items=32, patience_s=None)
     [first] = await begin(group, 1)
@@ -89,3 +89,24 @@ async def test_close_waits_for_all_groups() -> None:
     work.may_end.set()
     await closing
     assert [task.result() for task in tasks] == [10, 20]
+
+
+async def test_group_goes_on_after_all_its_tasks_were_cancelled() -> None:
+    """A process that is told to end twice cancels every task; whoever then waits for the groups must not wait for ever."""
+    work = Work()
+    group = Grouping(work, max_items=1, patience_s=None)
+    waiting = [*await begin(group, 1), *await begin(group, 2)]
+    for task in asyncio.all_tasks() - {asyncio.current_task(), *waiting}:
+        task.cancel()
+    assert all(isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*waiting, return_exceptions=True))
+    await asyncio.wait_for(group.aclose(), 5)
+    work.may_end.set()
+    assert await asyncio.wait_for(group.do(3), 5) == 30
+
+
+async def test_results_that_are_not_one_for_each_item_are_an_error_for_all() -> None:
+    async def work(_: Sequence[int]) -> Sequence[int]:
+        return []
+
+    with pytest.raises(ValueError, match="0 results for 1 items"):
+        await asyncio.wait_for(Grouping(work, max_items=1, patience_s=None).do(1), 5)
