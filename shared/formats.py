@@ -47,13 +47,15 @@ def register_format(file_format: FileFormat) -> None:
 
 
 def list_formats() -> Sequence[FileFormat]:
-    """Return all formats, ordered by their first extension."""
+    """Return all formats, ordered by their first extension. Raises `LookupError` if none is declared: the slices have not been loaded yet."""
+    if not _formats:
+        raise LookupError("No format is declared yet; `slices.load_declarations` loads those of the slices.")
     return sorted(set(_formats.values()), key=lambda file_format: file_format.extensions[0])
 
 
 def list_extensions() -> Sequence[str]:
-    """Return the extensions of all formats, in alphabetical order."""
-    return sorted(_formats)
+    """Return the extensions of all formats, in alphabetical order. Raises `LookupError` like `list_formats`."""
+    return sorted(extension for file_format in list_formats() for extension in file_format.extensions)
 
 
 def get_extension(filename: str) -> str | None:

@@ -25,6 +25,9 @@ from tests.factories import Factory
 from tests.paths import ROOT
 from tests.services import Servers, running_servers
 
+# Every process of the service loads these first, and modules that tests import read them.
+slices.load_declarations("features")
+
 TABLES = "jobs, error_pieces, webhook_deliveries, webhook_attempts"
 SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
 """Folders that are slow as a whole; other tests are marked where they are."""
@@ -92,12 +95,6 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
     opened = open_database(settings, send=send, application_name="rowgate-tests", pool_size=5, max_overflow=5, command_timeout_s=30)
     yield opened
     await opened.close()
-
-
-@pytest.fixture(autouse=True, scope="session")
-def declarations() -> None:
-    """Load the formats, events and metrics that slices declare, as every process of the service does."""
-    slices.load_declarations("features")
 
 
 @pytest.fixture

@@ -71,7 +71,14 @@ async def change_details(session: AsyncSession, *, job_id: uuid.UUID, viewer: Vi
 
     The update locks the row, so the end of a job and a change of its webhook cannot overlap.
     """
-    statement = update(Job).where(Job.id == job_id, is_visible(viewer)).values(dict(values)).returning(Job)
+    columns = (Job.external_id, Job.labels, Job.webhook_url)
+    new = {column.key: values.get(column.key, column) for column in columns}  # a column that is not given keeps its value
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, is_visible(viewer))
+        .values(external_id=new["external_id"], labels=new["labels"], webhook_url=new["webhook_url"])
+        .returning(Job)
+    )
     if "webhook_url" in values:
         statement = statement.where(Job.status.not_in(ENDED))
     return (await session.scalars(statement.options(undefer(Job.schema_given), undefer(Job.schema_inferred)))).one_or_none()

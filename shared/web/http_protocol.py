@@ -6,16 +6,14 @@ is not HTTP in plain text, and copies a body four times on its way to the applic
 
 from __future__ import annotations
 
-import json
 import threading
 from asyncio import BufferedProtocol, Transport
 from asyncio.events import TimerHandle
-from http import HTTPStatus
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from shared.web.problems import MEDIA_TYPE, ProblemRead
+from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, MalformedRequest, Problem
 
 MAX_HEAD_BYTES = 64 * 1024
 """Largest request line plus headers; proxies allow 8 to 32 KiB."""
@@ -90,7 +88,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer with a problem if uvicorn cannot parse a head or a chunked body."""
-        self._refuse(HTTPStatus.BAD_REQUEST, "malformed-request", "Malformed request", msg)
+        self._refuse(MalformedRequest(msg))
 
     def _expect_head(self) -> None:
         self._head_bytes = 0
@@ -102,8 +100,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_timer = None
 
     def _refuse_large_head(self) -> None:
-        detail = f"The request line and its headers are larger than {MAX_HEAD_BYTES:,} bytes; send fewer or shorter headers."
-        self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", "Headers too large", detail)
+        self._refuse(HeadersTooLarge(f"The request line and its headers are larger than {MAX_HEAD_BYTES:,} bytes; send fewer or shorter headers."))
 
     def _refuse_late_head(self) -> None:
         self._head_timer = None
@@ -113,10 +110,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head_bytes == 0:
             self.transport.close()  # the connection was opened ahead of its first request
             return
-        detail = f"The request's headers did not end within {HEAD_TIMEOUT_S:g} seconds; send it again over a more stable connection."
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "client-too-slow", "Client too slow", detail)
+        self._refuse(ClientTooSlow(f"The request's headers did not end within {HEAD_TIMEOUT_S:g} seconds; send it again over a more stable connection."))
 
-    def _refuse(self, status: HTTPStatus, slug: str, title: str, detail: str) -> None:
+    def _refuse(self, problem: Problem) -> None:
         """Answer instead of the application and close; only close if an answer has begun, or if the previous request still awaits its answer."""
         is_due_to_another = self._head_timer is not None and self._is_answering()
         has_begun = self._is_answering() and self.cycle.response_started
@@ -124,10 +120,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not has_begun and not is_due_to_another:
-            body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=detail, errors=None)
-            content = json.dumps(body.model_dump(exclude_none=True)).encode()
+            content = bytes(problem.to_response().body)
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[status] + head.encode() + content)
+            self.transport.write(STATUS_LINE[problem.status] + head.encode() + content)
         self.transport.close()
 
     def _is_answering(self) -> bool:

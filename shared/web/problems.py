@@ -96,6 +96,21 @@ class ClientTooSlow(Problem):
     title = "Client too slow"
 
 
+class MalformedRequest(BadRequest):
+    """The request is not HTTP."""
+
+    slug = "malformed-request"
+    title = "Malformed request"
+
+
+class HeadersTooLarge(Problem):
+    """The request's headers are larger than this service reads; send fewer or shorter headers."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    slug = "headers-too-large"
+    title = "Headers too large"
+
+
 class BodyTooLarge(Problem):
     """The body is larger than this endpoint takes; send a shorter one, or none if the endpoint takes none."""
 

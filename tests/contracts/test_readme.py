@@ -243,3 +243,20 @@ def test_list_of_decisions_has_each_with_its_title() -> None:
     listed = re.findall(r"^\| \[(\d+)\]\((\S+)\) \| (.*?) \|", index.text, re.MULTILINE)
     files = sorted(path for path in (ROOT / "docs" / "adr").glob("[0-9]*.md") if not path.name.startswith("0000"))
     assert [(name, f"# {number}. {title}") for number, name, title in listed] == [(path.name, path.read_text().partition("\n")[0]) for path in files]
+
+
+def list_tests(path: Path) -> set[str]:
+    return set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE))
+
+
+def test_matrix_of_faults_names_tests_that_exist_and_every_test_of_workers() -> None:
+    folder = ROOT / "tests" / "faults"
+    tests = {path.name: list_tests(path) for path in folder.glob("test_*.py")}
+    [matrix] = [document.section("The matrix") for document in DOCUMENTS if document.path == folder / "README.md"]
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", matrix)
+    assert [(file, name) for file, name in named if name not in tests[file]] == []
+    ends = [end for end in re.findall(r"`…(_\w+)`", matrix) if not any(name.endswith(end) for names in tests.values() for name in names)]
+    begins = [begin for begin in re.findall(r"`(test_\w+_)…`", matrix) if not any(name.startswith(begin) for names in tests.values() for name in names)]
+    assert ends == begins == []
+    of_workers = {name for name in tests["test_workers.py"] if not any(name.endswith(end) for end in re.findall(r"`…(_\w+)`", matrix))}
+    assert of_workers - {name for _, name in named} == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -30,20 +31,40 @@ def find_commits(tree: ast.AST) -> Iterator[int]:
 
 
 def find_status_changes(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that change a job's status: `update(Job)….values(status=…)`, `job.status = …`."""
+    """Yield the lines that change, or may change, a job's status: by an UPDATE of the ORM or in SQL, or as an attribute of a job."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values":
-            about_jobs = any(
-                isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "update" and ast.unparse(inner.args[0]).startswith("Job")
-                for inner in ast.walk(node.func)
-            )
-            # `**` hides what is set.
-            if about_jobs and any(keyword.arg in {"status", None} for keyword in node.keywords):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values" and is_update_of_jobs(node.func):
+            # `**` hides what is set, and so does a dictionary that is made elsewhere.
+            if any(keyword.arg in {"status", None} for keyword in node.keywords) or any("status" in names for names in map(name_keys, node.args)):
                 yield node.lineno
-        if isinstance(node, ast.Assign | ast.AnnAssign):
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execute" and len(node.args) > 1:
+            if is_update_of_jobs(node.args[0]):
+                yield node.lineno
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
+            if ast.unparse(node.args[1]) == "'status'":
+                yield node.lineno
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if re.search(r"(?i)\bupdate\s+(only\s+)?jobs\b", node.value):
+                yield node.lineno
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            if any(isinstance(target, ast.Attribute) and target.attr == "status" and ast.unparse(target.value).endswith("job") for target in targets):
+            if any(isinstance(target, ast.Attribute) and target.attr == "status" and ast.unparse(target.value) != "self" for target in targets):
                 yield node.lineno
+
+
+def is_update_of_jobs(tree: ast.AST) -> bool:
+    """Whether `update(Job)`, or that of another module's name for it, is a part of the expression."""
+    calls = [inner for inner in ast.walk(tree) if isinstance(inner, ast.Call) and inner.args]
+    return any(
+        ast.unparse(call.func).rpartition(".")[2] == "update" and ast.unparse(call.args[0]).rpartition(".")[2] in {"Job", "jobs", "__table__"} for call in calls
+    )
+
+
+def name_keys(argument: ast.expr) -> set[str]:
+    """The columns that a dictionary sets, without their table; a dictionary that is not written there may set any."""
+    if not isinstance(argument, ast.Dict):
+        return {"status"}
+    return {ast.unparse(key).strip("'").rpartition(".")[2] if key is not None else "status" for key in argument.keys}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +76,22 @@ def test_commit_would_be_seen(code: str, lines: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["update(Job).where(True).values(status=1, progress=2)", "update(Job).values(**values)", "job.status = 1", "self.job.status: int = 1"]
+    "code",
+    [
+        "update(Job).where(True).values(status=1, progress=2)",
+        "update(Job).values(**values)",
+        "update(Job).values(values)",
+        "update(Job).values({'status': 1})",
+        "update(Job).values({Job.status: 1})",
+        "update(Job).values({**values})",
+        "sqlalchemy.update(models.Job).values(status=1)",
+        "session.execute(update(Job), [{'status': 1}])",
+        "text('UPDATE jobs SET status = 1')",
+        "setattr(row, 'status', 1)",
+        "job.status = 1",
+        "self.job.status: int = 1",
+        "row.status = 1",
+    ],
 )
 def test_change_of_a_status_would_be_seen(code: str) -> None:
     assert list(find_status_changes(ast.parse(code))) == [1]
@@ -78,6 +114,11 @@ def test_only_job_state_sets_a_status() -> None:
     assert found == set()
     [job_state] = MAY_SET_STATUS
     assert len(list(find_status_changes(ast.parse((ROOT / job_state).read_text())))) >= 5
+
+
+@pytest.mark.parametrize("code", ["update(Job).values(progress=1)", "update(Job).values({'labels': 1})", "self.status = 1", "execute(update(Job))"])
+def test_what_changes_no_status_is_left_alone(code: str) -> None:
+    assert list(find_status_changes(ast.parse(code))) == []
 
 
 async def test_session_that_outlives_its_request_is_an_error_and_leaks_no_connection(app: FastAPI, client: httpx.AsyncClient) -> None:

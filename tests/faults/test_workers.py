@@ -114,9 +114,10 @@ def test_worker_that_is_told_to_stop_finishes_or_gives_back_within_its_time(stac
     stack.stop_part("second")
     stack.restart_part("worker", altered=["pause=0.05"], WORKER_SHUTDOWN_TIMEOUT_S=str(time_s))
     stack.wait_until_alive("worker")
-    long, short = stack.upload(SAMPLE), stack.upload(make_sample(3_000, seed=4))
-    for job_id in (long, short):
-        stack.wait_until_running(job_id)
+    long = stack.upload(SAMPLE)
+    stack.wait_until_running(long)
+    short = stack.upload(make_sample(3_000, seed=4))
+    stack.wait_until_running(short)
     told_at = time.monotonic()
     stack.send("worker", number)
     stack.wait_for_row(long, lambda row: row["status"] == "QUEUED", timeout_s=2 * time_s)

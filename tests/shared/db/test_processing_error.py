@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from sqlalchemy import delete, inspect, select, text, update
+from sqlalchemy import delete, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from features.errors.schemas import ErrorRead
 from shared.db.models import Job, JobStatus, ProcessingError
 from shared.db.session import Database
 from shared.jobs import job_state
@@ -27,10 +28,10 @@ async def test_records_are_those_that_the_api_shows(client: httpx.AsyncClient, f
     job = await factory.ended_job()
     await factory.errors(job, [(2, 1, "type-error"), (2, 2, "enum-error"), (5, None, "blank-row")], piece_size=2)
     shown = (await client.get(f"/api/jobs/{job.id}/errors")).json()["errors"]
-    found = await factory.list_errors(job.id)
-    assert [(str(error.id), error.row_number, error.column_number, error.error_type, error.raw_value) for error in found] == [
-        (error["id"], error["row_number"], error["column_number"], error["error_type"], error["raw_value"]) for error in shown
-    ]
+    found = [ErrorRead.model_validate(error).model_dump(mode="json") for error in await factory.list_errors(job.id)]
+    assert found == shown
+    for error in await factory.list_errors(job.id):
+        assert error.job_id == job.id
 
 
 async def test_records_of_an_older_attempt_and_of_a_deleted_job_are_not_there(database: Database, factory: Factory) -> None:
@@ -62,7 +63,11 @@ async def test_objects_cannot_be_written(database: Database, factory: Factory) -
             await session.delete((await session.scalars(select(ProcessingError).where(ProcessingError.job_id == job.id))).one())
 
 
-@pytest.mark.parametrize("statement", [delete(ProcessingError), update(ProcessingError).values(error_type="x")], ids=["delete", "update"])
+@pytest.mark.parametrize(
+    "statement",
+    [delete(ProcessingError), update(ProcessingError).values(error_type="x"), insert(ProcessingError).values(id=uuid.uuid4(), row_number=2, error_type="x")],
+    ids=["delete", "update", "insert"],
+)
 async def test_statements_are_refused_by_the_database(database: Database, factory: Factory, statement: object) -> None:
     job = await factory.ended_job()
     await factory.errors(job, [(2, 1, "type-error")])
