@@ -18,9 +18,8 @@ from shared.db.session import open_database
 from shared.messages.broker import Broker, create_celery
 from shared.messages.redis_client import open_redis
 from shared.observing.logging import configure_logging
-from shared.settings import Settings, get_settings
+from shared.settings import Settings, get_settings, parse_api_keys
 from shared.version import VERSION
-from shared.web.auth import parse_api_keys
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
 from shared.web.problems import install_problem_handlers

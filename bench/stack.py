@@ -52,7 +52,7 @@ class Stack:
             "MAX_UPLOAD_SIZE_BYTES": str(MAX_UPLOAD_BYTES),
             **settings,
         }
-        self.settings = Settings(_env_file=None, database_url=postgres.url, redis_url=valkey.url, upload_dir=self.uploads)
+        self.settings = Settings(database_url=postgres.url, redis_url=valkey.url, upload_dir=self.uploads)
         self._dispatcher: Child | None = None
         self._worker: Child | None = None
         self._api: Child | None = None

@@ -19,8 +19,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from compose.local import ROOT, StackFailed, StopAsked, chosen_port, is_healthy, running_stack
+from compose.local import ROOT, StackFailed, StopAsked, chosen_port, given_environment, is_healthy, require_valid_settings, running_stack
 from compose.services import ServiceFailed
+from shared.settings import parse_api_keys
 
 SAMPLE = ROOT / "tests" / "data" / "orders.csv"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
@@ -56,6 +57,12 @@ def follow(client: httpx.Client, job_id: str, console: Console) -> Json:
             if time.monotonic() > deadline:
                 raise DemoFailed(f"The job is still {job['status']} after {JOB_TIMEOUT_S:.0f} s.")
             time.sleep(POLL_S)
+
+
+def key_headers() -> Mapping[str, str]:
+    """Return the header with the first key of `API_KEYS`, which the environment or `.env` sets; no header if there is none."""
+    keys = parse_api_keys(given_environment().get("API_KEYS") or None)
+    return {"X-API-Key": keys[0].secret.decode()} if keys else {}
 
 
 def ask(client: httpx.Client, method: str, path: str, **request: Any) -> Json:  # noqa: ANN401  # handed on to httpx
@@ -100,10 +107,11 @@ def main() -> int:
     console = Console()
     try:
         with ExitStack() as stack:
+            require_valid_settings()
             port = chosen_port()
             if not is_healthy(port):
                 port = stack.enter_context(running_stack()).port
-            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=15.0))
+            client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=key_headers(), timeout=15.0))
             console.print(f"Sending {SAMPLE.relative_to(ROOT)} ({SAMPLE.stat().st_size:,} bytes) to {client.base_url} …")
             job = follow(client, upload(client), console)
             show(client, job, console)

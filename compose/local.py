@@ -23,9 +23,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from dotenv import dotenv_values
+from pydantic import ValidationError
+
 from compose.console import Console
 from compose.processes import Child, Command, base_python
 from compose.services import HTTP_PROTOCOL, Service, ServiceFailed, free_port, start_postgres, start_valkey
+from shared.settings import Settings, describe_invalid
 
 ROOT = Path(__file__).resolve().parent.parent
 WARDEN = Path(__file__).with_name("warden.py")
@@ -37,7 +41,7 @@ DEFAULTS = {
     "WORKER_SHUTDOWN_TIMEOUT_S": "5",
     "PYTHONUNBUFFERED": "1",
 }
-"""Settings of the local stack, unless the environment sets them."""
+"""Settings of the local stack, unless the environment or `.env` sets them."""
 API_DEFAULTS = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
 """With its default thresholds glibc returns freed body buffers to the system and takes them again page by page; with these it keeps them for reuse."""
 
@@ -154,7 +158,7 @@ class Stack:
         metrics = self.run_dir / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)  # it holds counts of processes that no longer exist
         own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return {**DEFAULTS, **os.environ, **own}
+        return {**given_environment(), **own}
 
     def _write_environment(self, environment: Mapping[str, str]) -> None:
         """Write the settings needed to run one of the processes by hand: `set -a; . .local/env`."""
@@ -162,6 +166,24 @@ class Stack:
         path = self.run_dir / "env"
         path.touch(mode=0o600)
         path.write_text("".join(f"{name}='{environment[name]}'\n" for name in names))
+
+
+def given_environment() -> dict[str, str]:
+    """Return `DEFAULTS`, the settings of `.env` (or of `ENV_FILE`) and the environment; the later come before the earlier."""
+    path = os.environ.get("ENV_FILE", str(ROOT / ".env"))
+    written = {name: value for name, value in dotenv_values(path).items() if value} if path else {}
+    return {**DEFAULTS, **written, **os.environ}
+
+
+def require_valid_settings() -> None:
+    """Raise `StackFailed` if a setting makes no sense, before anything is started."""
+    environment = given_environment()
+    given = {name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())}
+    places = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull}
+    try:
+        Settings(**{**given, **places})  # type: ignore[arg-type]  # checked by the model
+    except ValidationError as invalid:
+        raise StackFailed(describe_invalid(invalid)) from None
 
 
 def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
@@ -288,6 +310,7 @@ def chosen_port() -> int:
 @contextmanager
 def running_stack() -> Iterator[Stack]:
     """Start a stack for the block and stop it afterwards; the caller announces it. Raises `StackFailed`, `ServiceFailed` or `StopAsked`."""
+    require_valid_settings()
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
         stack = Stack(run_dir, port=choose_port(wanted))

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import os
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 MEBIBYTE = 2**20
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
 """Allowance for what a request holds besides the file: the other form fields and the multipart framing."""
 MIN_SECRET_BYTES = 16
+MIN_API_KEY_CHARACTERS = 16
+ADMIN_ROLE = "admin"
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # publicly known
 
 
@@ -30,10 +36,52 @@ def split_list(value: str | None) -> list[str]:
     return (value or "").replace(",", " ").split()
 
 
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key of `API_KEYS` and its owner."""
+
+    name: str
+    secret: bytes
+    is_admin: bool
+
+
+def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
+    """Parse `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas; None is no key at all.
+
+    A key without a name is named after its hash, so that it owns the same jobs wherever it is in the list.
+    Raises `ValueError`, which names no secret: for a list without a key, an entry in any other form, a short key, and a key or name that appears twice.
+    """
+    if text is None:
+        return []
+    keys: list[ApiKey] = []
+    for position, entry in enumerate(text.split(","), start=1):
+        if not entry.strip():
+            continue
+        parts = [part.strip() for part in entry.split(":")]
+        if not all(parts) or len(parts) > 3 or parts[2:] not in ([], [ADMIN_ROLE]):  # noqa: PLR2004  # name, key, role
+            raise ValueError(f"entry {position} must be key, name:key or name:key:{ADMIN_ROLE}")
+        name, secret = (f"key-{hashlib.sha256(parts[0].encode()).hexdigest()[:12]}", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+        if len(secret) < MIN_API_KEY_CHARACTERS:
+            raise ValueError(f"the key of entry {position} is shorter than {MIN_API_KEY_CHARACTERS} characters; make one with: openssl rand -hex 24")
+        if not secret.isascii() or not secret.isprintable() or " " in secret:
+            raise ValueError(f"the key of entry {position} has characters that no header can carry; make one with: openssl rand -hex 24")
+        keys.append(ApiKey(name=name[:255], secret=secret.encode(), is_admin=len(parts) == 3))  # noqa: PLR2004  # with a role
+    if not keys:
+        raise ValueError("there is no key in it; remove the setting to let everybody in, or write at least one key")
+    for what, values in (("key", [key.secret for key in keys]), ("name", [key.name for key in keys])):
+        if len(set(values)) != len(values):
+            raise ValueError(f"a {what} appears twice")
+    return keys
+
+
+class SettingsInvalid(Exception):  # the operator's mistake, not one of the code
+    """The settings make no sense; the message is one line that names each that is missing or invalid as it is written in the environment."""
+
+
 class Settings(BaseSettings):
     """The checked settings. The README's table of settings is made from these fields."""
 
-    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
     database_url: str = Field(description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
     redis_url: str = Field(description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
@@ -78,7 +126,9 @@ class Settings(BaseSettings):
         100, ge=1, le=1000, description="Webhooks sent to one receiver (host and port) at once by each dispatcher; more wait their turn"
     )
 
-    api_keys: str | None = Field(None, description="`key`, `name:key` or `name:key:admin`, separated by commas; none: no authentication")
+    api_keys: str | None = Field(
+        None, description="`key`, `name:key` or `name:key:admin`, separated by commas, each key of at least 16 characters; none: no authentication"
+    )
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
     publish_address: str | None = Field(None, description="Where Compose publishes the API; unless on loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
@@ -113,6 +163,12 @@ class Settings(BaseSettings):
                 raise ValueError("must be base64, with or without whsec_ before it; make one with: openssl rand -base64 32") from error
             if len(key) < MIN_SECRET_BYTES:
                 raise ValueError(f"must hold at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
+        return value
+
+    @field_validator("api_keys")
+    @classmethod
+    def _require_api_keys(cls, value: str | None) -> str | None:
+        parse_api_keys(value)
         return value
 
     @field_validator("webhook_allowed_hosts")
@@ -169,5 +225,34 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the process's settings. Raises `pydantic.ValidationError`, which names each setting that is missing or invalid."""
-    return Settings()
+    """Return the process's settings. Raises `SystemExit` with the line of `SettingsInvalid`, so that every command ends with it and without a traceback."""
+    try:
+        return read_settings()
+    except SettingsInvalid as invalid:
+        raise SystemExit(f"rowgate: {invalid}") from None
+
+
+def read_settings(**given: object) -> Settings:
+    """Read the settings from the environment and from the file `ENV_FILE` (default: `.env`; an empty name: no file); what is `given` comes before both.
+
+    Raises `SettingsInvalid`.
+    """
+    path = os.environ.get("ENV_FILE", ".env")
+    if path and not Path(path).is_file() and ("ENV_FILE" in os.environ or Path(path).exists()):
+        raise SettingsInvalid(f"ENV_FILE: {path} is not a file that can be read")
+    try:
+        return Settings(_env_file=path or None, **given)  # type: ignore[arg-type]  # checked by the model
+    except ValidationError as invalid:
+        raise SettingsInvalid(describe_invalid(invalid)) from None
+    except (SettingsError, OSError, UnicodeDecodeError) as unreadable:
+        raise SettingsInvalid(f"ENV_FILE: {path} cannot be read: {unreadable}") from None
+
+
+def describe_invalid(invalid: ValidationError) -> str:
+    """Return one line with every problem, each with the name of its setting in the environment."""
+    problems = []
+    for error in invalid.errors(include_url=False, include_input=False):
+        name = "_".join(map(str, error["loc"])).upper()
+        message = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
+        problems.append(f"{name} {message}" if error["type"] == "missing" else f"{name}: {message}" if name else message)
+    return "; ".join(" ".join(problem.split()) for problem in problems)

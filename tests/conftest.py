@@ -25,6 +25,11 @@ from tests.factories import Factory
 from tests.paths import ROOT
 from tests.services import Servers, running_servers
 
+# What is set for the service must not change what is tested: neither by `.env`, in this process or in those that tests start, nor in the environment.
+os.environ["ENV_FILE"] = ""
+for name in {field.upper() for field in Settings.model_fields} - {"DATABASE_URL", "REDIS_URL"}:
+    os.environ.pop(name, None)
+
 # Every process of the service loads these first, and modules that tests import read them.
 slices.load_declarations("features")
 
@@ -58,7 +63,6 @@ def settings(servers: Servers, tmp_path: Path) -> Settings:
     upload_dir = tmp_path / "uploads"
     upload_dir.mkdir()
     return Settings(
-        _env_file=None,
         database_url=servers.database_url,
         redis_url=servers.redis_url,
         upload_dir=upload_dir,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from compose.console import LINES_PER_S, Console
-from compose.local import ROOT, StackFailed, choose_port, chosen_port, is_healthy, only_one
+from compose.demo import key_headers
+from compose.local import ROOT, StackFailed, choose_port, chosen_port, given_environment, is_healthy, only_one
 from compose.processes import Child, Command, wait_until
 from compose.services import free_port
 
@@ -35,6 +37,30 @@ def test_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, text: str
     monkeypatch.setenv("PORT", text)
     with pytest.raises(StackFailed, match="PORT"):
         chosen_port()
+
+
+def test_setting_that_makes_no_sense_is_named_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("CHUNK_ROWS=none\n")
+    known = {"PATH": os.environ["PATH"], "RUN_DIR": str(tmp_path / "run"), "ENV_FILE": str(tmp_path / "settings"), "WORKER_SHUTDOWN_TIMEOUT_S": "soon"}
+    for command in ("compose.local", "compose.demo"):
+        result = subprocess.run([sys.executable, "-m", command], cwd=ROOT, env=known, capture_output=True, text=True, check=False, timeout=60)
+        assert result.returncode == 1
+        [line] = (result.stdout + result.stderr).strip().splitlines()
+        assert "CHUNK_ROWS: " in line
+        assert "WORKER_SHUTDOWN_TIMEOUT_S: " in line
+        assert not (tmp_path / "run").exists()
+
+
+def test_file_of_settings_comes_after_the_environment_and_before_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "settings").write_text(f"LOG_FORMAT=json\nLOG_LEVEL=ERROR\nAPI_KEYS=ada:{'k' * 20}\nCORS_ORIGINS=\n")
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / "settings"))
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    environment = given_environment()
+    assert (environment["LOG_FORMAT"], environment["LOG_LEVEL"], environment["WORKER_SHUTDOWN_TIMEOUT_S"]) == ("json", "DEBUG", "5")
+    assert "CORS_ORIGINS" not in environment
+    assert key_headers() == {"X-API-Key": "k" * 20}
+    monkeypatch.setenv("ENV_FILE", "")
+    assert key_headers() == {}
 
 
 def test_folder_in_use_is_refused_and_free_afterwards(tmp_path: Path) -> None:

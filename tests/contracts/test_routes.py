@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from shared import slices
-from shared.web.auth import parse_api_keys
+from shared.settings import parse_api_keys
 from tests.factories import Factory
 
 OPEN = {"/api/health", "/api/health/live", "/metrics"}

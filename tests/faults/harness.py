@@ -320,7 +320,6 @@ class Stack:
     def make_celery(self) -> Any:
         """Make a Celery app for the stack's broker."""
         settings = Settings(
-            _env_file=None,
             database_url=self.environment["DATABASE_URL"],
             redis_url=self.environment["REDIS_URL"],
             upload_dir=self.uploads,

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings
-from shared.web.auth import parse_api_keys
+from shared.settings import Settings, SettingsInvalid, parse_api_keys, read_settings
+from tests.paths import ROOT
 
 GOOD: dict[str, Any] = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://h:6379/0", "upload_dir": "/tmp/u"}
 
 
 def make(**changes: Any) -> Settings:
-    return Settings(_env_file=None, **{**GOOD, **changes})
+    return Settings(**{**GOOD, **changes})
 
 
 def test_plain_postgresql_url_is_given_the_async_driver() -> None:
@@ -67,7 +72,7 @@ def test_settings_that_are_missing_are_named(monkeypatch: pytest.MonkeyPatch) ->
     for name in GOOD:
         monkeypatch.delenv(name.upper(), raising=False)
     with pytest.raises(ValidationError) as caught:
-        Settings(_env_file=None)
+        Settings()
     assert {error["loc"][0] for error in caught.value.errors()} == set(GOOD)
 
 
@@ -76,17 +81,70 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert make().chunk_rows == 77
 
 
+PLAIN, TEAM, TOP = "plain-key-of-nobody", "secret-of-the-team", "secret-of-the-boss"
+
+
 def test_keys_carry_names_and_roles() -> None:
-    keys = parse_api_keys("plain, team:secret ,boss:top:admin")
-    assert [(key.viewer.name, key.secret, key.viewer.sees_all) for key in keys] == [
-        ("key-a116c9ed46d6", b"plain", False),
-        ("team", b"secret", False),
-        ("boss", b"top", True),
+    keys = parse_api_keys(f"{PLAIN}, team:{TEAM} ,boss:{TOP}:admin,")
+    assert [(key.name, key.secret.decode(), key.is_admin) for key in keys] == [
+        (f"key-{hashlib.sha256(PLAIN.encode()).hexdigest()[:12]}", PLAIN, False),
+        ("team", TEAM, False),
+        ("boss", TOP, True),
     ]
-    assert parse_api_keys(None) == parse_api_keys(" , ") == []
+    assert parse_api_keys(None) == []
 
 
-@pytest.mark.parametrize("text", ["a:b:c", "a:", ":b", "a:b:admin:x", "x:k,y:k", "x:1,x:2"])
-def test_keys_that_make_no_sense_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="API_KEYS"):
-        parse_api_keys(text)
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",", " , ", " ", "\t", f"a:{TEAM}:c", "a:", f":{TEAM}", f"a:{TEAM}:admin:x", f"x:{TEAM},y:{TEAM}", f"x:{TEAM},x:{TOP}", "short", "a:fifteen-charact",
+        f"a:{TEAM}:", f"a:{TEAM}:Admin", f"a:{TEAM}\x00", f"a:{TEAM}é", f"a:{TEAM} {TOP}", f"{TEAM};{TOP} {PLAIN}",
+    ],
+)  # fmt: skip
+def test_keys_that_make_no_sense_are_refused_without_a_secret_in_the_message(text: str) -> None:
+    with pytest.raises(ValidationError, match="api_keys") as caught:
+        make(api_keys=text)
+    assert "secret" not in str(caught.value)
+    assert PLAIN not in str(caught.value)
+
+
+COMMANDS = [
+    ["-m", "uvicorn", "main:app", "--port", "1"],
+    ["-m", "celery", "-A", "celery_app", "worker"],
+    ["-m", "alembic", "current"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[command[1] for command in COMMANDS])
+def test_nonsense_is_named_in_one_line_as_it_was_written(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "settings").write_text("CHUNK_ROWS=none\nAPI_KEYS=,\n")
+    known = {"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "settings")}
+    broken = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1", "JOB_LEASE_S": "4"}
+    result = subprocess.run([sys.executable, *command], cwd=ROOT, env=known | broken, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode != 0
+    [line] = result.stderr.strip().splitlines()
+    assert line.startswith("rowgate: ")
+    assert "UPLOAD_DIR is missing" in line
+    assert "CHUNK_ROWS: " in line
+    assert "API_KEYS: there is no key in it" in line
+
+
+def test_file_of_settings_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no-text").write_bytes(b"LOG_LEVEL=\xff\xfe")
+    (tmp_path / ".env").mkdir()
+    for path in ("no-text", "not-there", "."):
+        monkeypatch.setenv("ENV_FILE", path)
+        with pytest.raises(SettingsInvalid, match=f"ENV_FILE: {path} .*read"):
+            read_settings(**GOOD)
+    monkeypatch.delenv("ENV_FILE")
+    with pytest.raises(SettingsInvalid, match=r"ENV_FILE: \.env is not a file"):
+        read_settings(**GOOD)
+
+
+def test_file_of_settings_is_read_unless_its_name_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("CHUNK_ROWS=77")
+    assert read_settings(**GOOD).chunk_rows == 10_000
+    monkeypatch.delenv("ENV_FILE")
+    assert read_settings(**GOOD).chunk_rows == 77

@@ -23,8 +23,8 @@ from shared.jobs import job_state
 from shared.jobs.job_state import Progress
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
-from shared.settings import Settings
-from shared.web.auth import Viewer, parse_api_keys
+from shared.settings import Settings, parse_api_keys
+from shared.web.auth import Viewer
 from tests.factories import Factory
 
 EVERYBODY = Viewer(name=None, sees_all=True)

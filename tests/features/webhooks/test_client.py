@@ -74,7 +74,7 @@ def trusting(receivers: Receivers, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def make_settings(**changes: Any) -> Settings:
     given = {"database_url": "postgresql://h/d", "redis_url": "redis://h", "upload_dir": "/nowhere", "webhook_allow_private_addresses": True, **changes}
-    return Settings(_env_file=None, **given)
+    return Settings(**given)
 
 
 def claim(url: str) -> ClaimedDelivery:
