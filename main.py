@@ -65,7 +65,7 @@ def _list_routes(router: APIRouter, name: str) -> list[APIRoute]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    settings.upload_dir.mkdir(parents=True, exist_ok=True)
+    settings.upload_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.publish_address is not None:
         hint = "reachable only from this machine; set PUBLISH_ADDRESS to publish it elsewhere" if settings.is_published_on_loopback else "with API keys"
         log.info("published", address=settings.publish_address, hint=hint)

@@ -154,7 +154,7 @@ class Stack:
 
     def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
         uploads = self.run_dir / "uploads"
-        uploads.mkdir(exist_ok=True)
+        uploads.mkdir(mode=0o700, exist_ok=True)
         metrics = self.run_dir / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)  # it holds counts of processes that no longer exist
         own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}

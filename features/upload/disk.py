@@ -154,7 +154,7 @@ class FileWriter:
     def _write(self, batch: list[memoryview]) -> None:
         if self._descriptor is None:
             self._require_room()
-            self._descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            self._descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         for piece in batch:
             # Whole pieces, not chunk by chunk: each call releases the interpreter's lock and has to wait for it again.
             self._hash.update(piece)

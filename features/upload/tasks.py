@@ -31,5 +31,12 @@ async def sweep_files(context: TaskContext, _: Nothing) -> None:
         async with context.database.unit_of_work() as session:
             known = await queries.list_known_ids(session, job_ids=[job_id for job_id, _path, _changed in batch])
         for job_id, path, _changed in batch:
-            if job_id not in known and await remove_file(path):
-                log.info("removed a file without a job", job_id=str(job_id))
+            if job_id in known:
+                continue
+            try:
+                removed = await remove_file(path)
+            except OSError as error:  # one file must not keep the others
+                log.warning("a file without a job cannot be removed", job_id=str(job_id), reason=error.strerror)
+            else:
+                if removed:
+                    log.info("removed a file without a job", job_id=str(job_id))

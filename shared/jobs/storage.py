@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import unicodedata
 import uuid
 from collections.abc import Iterator
@@ -45,14 +46,18 @@ async def remove_file(path: Path) -> bool:
 
 
 def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
-    """Yield every file in `upload_dir` whose name starts with a job id: the id, the path, and its time of last change (seconds since the epoch)."""
+    """Yield every file in `upload_dir` whose name starts with a job id: the id, the path, and its time of last change (seconds since the epoch).
+
+    Folders and links are nobody's upload and are passed over.
+    """
     for path in upload_dir.iterdir():
         head, separator, _ = path.name.partition("_")
         if not separator:
             continue
         try:
             job_id = uuid.UUID(head)
-            changed = path.stat().st_mtime
+            status = path.lstat()
         except (ValueError, FileNotFoundError):
             continue
-        yield job_id, path, changed
+        if stat.S_ISREG(status.st_mode):
+            yield job_id, path, status.st_mtime

@@ -28,6 +28,8 @@ _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0
 """Special-purpose networks that `is_global` considers public in some Python versions."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MAX_PORT = 65535
+_PRIVATE_DOMAINS = frozenset({"localhost", "local", "internal", "home.arpa"})
+"""Domains that never lead to a public address: RFC 6761, RFC 6762, ICANN's resolution 2024.07.29.06, RFC 8375."""
 _TRY_TIMEOUT_S, _TRIES = 0.6, 2
 """One query or its answer may be lost: c-ares doubles the time for the second try. The caller's own `timeout_s` still applies."""
 name_servers: Sequence[str] = ()
@@ -39,7 +41,7 @@ class WebhookAddressRefused(Exception):  # a result for the client, so not named
 
 
 class HostNotFound(Exception):  # a result, not a mistake of this service
-    """The host does not resolve now; it may later."""
+    """The host has no address that may be called now; it may later. Whether it has others is not told, so that nobody learns which internal names exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddr
         async with asyncio.timeout(timeout_s):
             found = await _get_resolver().getaddrinfo(target.host, type=socket.SOCK_STREAM)
     except (aiodns.error.DNSError, UnicodeError, TimeoutError) as error:
-        raise HostNotFound(f"The host {target.host} cannot be found.") from error
+        raise HostNotFound(_not_found(target)) from error
     addresses = [ipaddress.ip_address(node.addr[0].decode("ascii").partition("%")[0]) for node in found.nodes]
     return list(dict.fromkeys(addresses))
 
@@ -160,15 +162,29 @@ def _read_address(host: str) -> IpAddress | None:
     return None
 
 
+def is_private_name(host: str) -> bool:
+    """Whether a name, by itself, belongs to a private network: it has no dot, or is in one of the domains reserved for that."""
+    name = host.lower().rstrip(".")
+    return "." not in name or any(f".{name}".endswith(f".{domain}") for domain in _PRIVATE_DOMAINS)
+
+
 async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
     """Return the only addresses that may be connected to, the best first.
 
-    Raises `HostNotFound`, or `WebhookAddressRefused` if any of the host's addresses is not public (unless `allow_private`).
+    Unless `allow_private`, raises `WebhookAddressRefused` if what is written in the URL is no public address or a name of a private network, which needs no
+    look-up, and `HostNotFound` if any of the name's addresses is not public, just as if the name had none.
     """
+    written = _read_address(target.host)
+    if not allow_private and (is_private_name(target.host) if written is None else not is_public(written)):
+        raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
     addresses = await resolve(target, timeout_s=timeout_s)
     if not allow_private and not all(is_public(address) for address in addresses):
-        raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
+        raise HostNotFound(_not_found(target))
     return addresses
+
+
+def _not_found(target: WebhookTarget) -> str:
+    return f"No public address is known for the host {target.host}."
 
 
 async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:

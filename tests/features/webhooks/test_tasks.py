@@ -218,6 +218,7 @@ async def test_address_that_was_checked_is_the_one_that_is_called(
     assert (await get_delivery(context, job.id)).status == "DELIVERED"
 
 
+@pytest.mark.slow
 async def test_host_that_turns_to_a_private_address_after_the_upload_is_not_called(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,21 +229,29 @@ async def test_host_that_turns_to_a_private_address_after_the_upload_is_not_call
         assert await choose_address(parse_webhook_url(url), allow_private=False, timeout_s=5) == ipaddress.ip_address("8.8.8.8")
         job = await end_job(context, factory, url)
         await deliver(strict, sent)
-        assert server.asked == ["rebinds.test", "rebinds.test"]
+        assert set(server.asked) == {"rebinds.test"}
+        assert len(server.asked) > 1
         assert receiver.requests == []
     delivery = await get_delivery(context, job.id)
-    assert delivery.status == "REJECTED"
+    assert delivery.status == "EXHAUSTED"
     assert "public" in str(delivery.attempts[0].error)
 
 
-async def test_one_private_address_among_public_ones_refuses_all(
+@pytest.mark.slow
+async def test_delivery_does_not_tell_a_private_name_from_one_that_does_not_exist(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda *_: ["8.8.8.8", "127.0.0.1"]):
-        job = await end_job(context, factory, receiver.url.replace("127.0.0.1", "both.test"))
-        await deliver(with_settings(context, webhook_allow_private_addresses=False), sent)
+    answers = {"none.test": [], "private.test": ["10.0.0.1"], "both.test": ["8.8.8.8", "127.0.0.1"]}
+    told = set()
+    async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda name, _: answers[name]):
+        for name in answers:
+            sent.clear()
+            job = await end_job(context, factory, receiver.url.replace("127.0.0.1", name))
+            await deliver(with_settings(context, webhook_allow_private_addresses=False), sent)
+            delivery = await get_delivery(context, job.id)
+            told.add((delivery.status, *(str(attempt.error).replace(name, "NAME") for attempt in delivery.attempts)))
         assert receiver.requests == []
-    assert (await get_delivery(context, job.id)).status == "REJECTED"
+    assert len(told) == 1
 
 
 async def test_host_with_an_address_that_nobody_listens_at_is_called_at_the_next(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.settings import Settings
 from shared.web.webhook_address import (
     HostNotFound,
     IpAddress,
@@ -16,6 +17,7 @@ from shared.web.webhook_address import (
     is_allowed,
     is_public,
     parse_webhook_url,
+    require_acceptable,
     resolve,
 )
 from tests.features.webhooks.name_server import naming
@@ -57,12 +59,26 @@ def test_url_that_is_no_plain_http_url_is_refused(url: str) -> None:
         "127.0.0.1", "localhost", "2130706433", "0x7f000001", "017700000001", "127.1", "[::1]", "[::ffff:127.0.0.1]", "0",
         "0177.0.0.1", "0x7f.1", "127.0.1", "[::ffff:7f00:1]", "[::127.0.0.1]", "[2002:7f00:1::]", "[64:ff9b::127.0.0.1]",
         "[64:ff9b:1::7f00:1]", "0xA9FEA9FE", "2852039166",
-        "169.254.43518", "LOCALHOST",
+        "169.254.43518", "LOCALHOST", "localhost.", "a.localhost", "A.b.LocalHost.", "db", "redis", "printer.local",
+        "metadata.google.internal", "nas.home.arpa.",
     ],
 )  # fmt: skip
 async def test_every_way_to_write_a_private_address_is_refused(host: str) -> None:
     with pytest.raises(WebhookAddressRefused):
         await choose_address(parse_webhook_url(f"http://{host}:8080/"), allow_private=False, timeout_s=5)
+
+
+async def test_refusal_at_upload_does_not_tell_which_names_resolve(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    strict = settings.model_copy(update={"webhook_allow_private_addresses": False})
+    async with naming(monkeypatch, lambda name, _: ["10.0.0.1"] if name.startswith("private") else []) as server:
+        for name in ("private.corp.test", "none.corp.test"):
+            await require_acceptable(f"http://{name}/", settings=strict)
+        assert set(server.asked) == {"private.corp.test", "none.corp.test"}
+        server.asked.clear()
+        for name in ("private", "none", "private.local", "none.local"):
+            with pytest.raises(WebhookAddressRefused, match=f"^{name} is not a public address; webhooks are sent to public addresses only.$"):
+                await require_acceptable(f"http://{name}/", settings=strict)
+        assert server.asked == []
 
 
 async def test_private_address_may_be_allowed() -> None:

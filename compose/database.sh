@@ -1,0 +1,37 @@
+#!/bin/sh
+# Start PostgreSQL in its container, and give the application a role that owns its database and is no superuser.
+# Needs PGDATA and POSTGRES_PASSWORD, the password of that role. The superuser, postgres, is reached by the container's own socket only.
+set -u
+
+is_ready() {
+  grep -qs '^ready' "$PGDATA/postmaster.pid"
+}
+
+find_database() {
+  psql --no-psqlrc --quiet --no-align --tuples-only --username postgres --dbname postgres --command "SELECT 1 FROM pg_database WHERE datname = 'rowgate'" 2>&1
+}
+
+prepare_role() {
+  psql --no-psqlrc --quiet --output /dev/null --username postgres --dbname postgres --set ON_ERROR_STOP=1 <<'SQL'
+    \getenv password POSTGRES_PASSWORD
+    SELECT 'CREATE ROLE rowgate LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rowgate') \gexec
+    ALTER ROLE rowgate PASSWORD :'password';
+    ALTER DATABASE rowgate OWNER TO rowgate;
+    ALTER ROLE postgres PASSWORD NULL;
+SQL
+}
+
+# While the files of a new database are being made, a server without it runs for a moment.
+prepare() {
+  found=''
+  until is_ready && found=$(find_database) && [ "$found" = 1 ] && prepare_role; do
+    case $found in *'role "postgres" does not exist'*)
+      echo 'rowgate: this database was made by an older release, so the application is its superuser; docs/operations.md says how to change that.' >&2
+      return
+    esac
+    sleep 0.2
+  done
+}
+
+prepare &
+exec docker-entrypoint.sh "$@"

@@ -1,0 +1,53 @@
+"""What the Compose file gives to each container."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from compose.local import ROOT
+from shared.settings import Settings
+
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text())["services"]
+APPLICATION = ("api", "worker", "dispatcher")
+SETTINGS = {name.upper() for name in Settings.model_fields}
+NEEDED_BY = {
+    "API_KEYS": {"api"},
+    "CORS_ORIGINS": {"api"},
+    "PUBLISH_ADDRESS": {"api"},
+    "WEBHOOK_SECRET": {"dispatcher"},
+    "WEBHOOK_ALLOWED_HOSTS": {"api", "dispatcher"},
+    "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": {"api", "dispatcher"},
+    "POSTGRES_PASSWORD": {"db"},
+    "REDIS_PASSWORD": {"redis"},
+}
+
+
+def test_every_setting_reaches_a_container() -> None:
+    given = {name for service in APPLICATION for name in SERVICES[service]["environment"]}
+    assert given - {"PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} == SETTINGS
+
+
+@pytest.mark.parametrize("name", NEEDED_BY)
+def test_setting_goes_only_to_those_that_use_it(name: str) -> None:
+    assert {service for service in SERVICES if name in SERVICES[service].get("environment", {})} == NEEDED_BY[name]
+
+
+def test_settings_that_are_checked_together_go_together() -> None:
+    """Each process checks them against each other, against its default if one of them is not given."""
+    for pair in (("PROGRESS_INTERVAL_S", "JOB_LEASE_S"), ("UPLOAD_CHUNK_SIZE_BYTES", "MAX_UPLOAD_SIZE_BYTES")):
+        for service in APPLICATION:
+            assert len(set(pair) & set(SERVICES[service]["environment"])) in {0, 2}, service
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_container_has_no_rights_that_it_does_not_need(service: str) -> None:
+    options = SERVICES[service]
+    assert options["cap_drop"] == ["ALL"]
+    assert options["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in options
+    assert options.get("read_only") is True or service == "tests"
+    assert options.get("cap_add", []) == (["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"] if service == "db" else [])
+    assert "env_file" not in options
