@@ -15,7 +15,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -27,12 +26,11 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from compose.console import Console
-from compose.processes import Child, Command, base_python
+from compose.processes import Child, Command, get_warden
 from compose.services import HTTP_PROTOCOL, Service, ServiceFailed, free_port, start_postgres, start_valkey
 from shared.settings import Settings, describe_invalid
 
 ROOT = Path(__file__).resolve().parent.parent
-WARDEN = Path(__file__).with_name("warden.py")
 READY_TIMEOUT_S = 120.0
 POLL_S = 0.1
 DEFAULTS = {
@@ -65,9 +63,7 @@ class Stack:
         self._apps: list[Child] = []
         self._services: list[Service] = []
         self._signals = 0
-        self._warden = subprocess.Popen(  # noqa: S603  # our own program
-            [base_python(), "-I", "-S", str(WARDEN)], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
-        )
+        self._warden = get_warden()
         for asked in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(asked, self._on_signal)
 
@@ -103,10 +99,6 @@ class Stack:
         for child in (*self._apps, *(service.child for service in reversed(self._services))):
             child.stop()
         (self.run_dir / "env").unlink(missing_ok=True)
-        if self._warden.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._warden.stdin.close()
-        self._warden.wait()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
@@ -117,27 +109,20 @@ class Stack:
     def _raise_if_over(self) -> None:
         if self._signals:
             raise StopAsked
-        if self._warden.poll() is not None:
+        if self._warden.has_ended():
             raise StackFailed("The process that cleans up after a crash (compose/warden.py) has ended.")
         for child in (*(service.child for service in self._services), *self._apps):
             status = child.exit_status()
             if status is not None:
                 raise StackFailed(f"{child.name} has ended by itself ({describe_exit(status)}). {last_lines(child)}")
 
-    def _register(self, child: Child) -> None:
-        if self._warden.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._warden.stdin.write(f"{child.pid}\n")
-
     def _serve(self, service: Service) -> Service:
         self._services.append(service)
-        self._register(service.child)
         return service
 
     def _start_app(self, command: Command) -> Child:
         child = Child(command, log_file=self.logs / f"{command.name}.log", on_line=self.console.show)
         self._apps.append(child)
-        self._register(child)
         return child
 
     def _migrate(self, environment: Mapping[str, str]) -> None:

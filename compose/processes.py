@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 LAUNCH = Path(__file__).with_name("launch.py")
+WARDEN = Path(__file__).with_name("warden.py")
 LOG_FILE_BYTES = 20 * 2**20
 LAST_LINES = 15
 
@@ -53,6 +55,53 @@ def base_python() -> str:
     return getattr(sys, "_base_executable", None) or sys.executable
 
 
+class Warden:
+    """The process that ends the children of this one if it is killed; see `warden.py`. There is one for each process that has children."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(  # noqa: S603  # our own program
+            [base_python(), "-I", "-S", str(WARDEN)], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
+        )
+        atexit.register(self.close)
+
+    def add(self, group: int) -> None:
+        """Have the process group `group` ended if this process is killed."""
+        self._tell(f"+{group}\n")
+
+    def remove(self, group: int) -> None:
+        """Forget the process group `group`, which has ended."""
+        self._tell(f"-{group}\n")
+
+    def has_ended(self) -> bool:
+        """Whether it has been killed, so that nothing would clean up after this process."""
+        return self._process.poll() is not None
+
+    def close(self) -> None:
+        """Let it end."""
+        if self.owner == os.getpid() and self._process.stdin is not None:
+            with self._lock, suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._process.wait()
+
+    def _tell(self, line: str) -> None:
+        with self._lock, suppress(BrokenPipeError):
+            if self._process.stdin is not None and not self._process.stdin.closed:
+                self._process.stdin.write(line)
+
+
+_warden: Warden | None = None
+
+
+def get_warden() -> Warden:
+    """Return this process's warden, which is started when it is first needed, or if it has been killed."""
+    global _warden  # noqa: PLW0603  # there is one for each process
+    if _warden is None or _warden.owner != os.getpid() or _warden.has_ended():
+        _warden = Warden()
+    return _warden
+
+
 class Child:
     """One running child process. Start it from the main thread, because the kernel ties it to the thread that forked it."""
 
@@ -73,6 +122,8 @@ class Child:
             encoding="utf-8",
             errors="backslashreplace",
         )
+        self._warden = get_warden()
+        self._warden.add(self.pid)
         self._reader = threading.Thread(target=self._keep_output, name=f"{command.name}-output", daemon=True)
         self._reader.start()
 
@@ -109,6 +160,7 @@ class Child:
         """Kill the process and the rest of its process group at once."""
         kill_group(self.pid)
         self._process.wait()
+        self._warden.remove(self.pid)
         self._reader.join(timeout=2.0)
 
     def _keep_output(self) -> None:

@@ -1,8 +1,8 @@
 """End the processes that a killed supervisor left behind.
 
-Reads process group ids, one per line, from standard input. When the input ends, the supervisor is gone and can no longer end these groups. They get a
-moment to end by themselves (the kernel has signalled their leaders, see `launch.py`), then SIGKILL. After an orderly stop there is nothing left to do.
-Uses only the standard library.
+Reads process groups from standard input, one on each line: `+ID` has begun, `-ID` has ended. When the input ends, the supervisor is gone and can no longer
+end the rest. They get a moment to end by themselves (the kernel has signalled their leaders, see `launch.py`), then SIGKILL. After an orderly stop there is
+nothing left to do. Uses only the standard library.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def main() -> None:
     """Wait for the end of the input, then end the groups."""
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
-    groups = [int(line) for line in sys.stdin]
+    groups: set[int] = set()
+    for line in sys.stdin:
+        change = groups.add if line[0] == "+" else groups.discard
+        change(int(line[1:]))
     if not sys.platform.startswith("linux"):
         for group in groups:
             with suppress(ProcessLookupError, PermissionError):

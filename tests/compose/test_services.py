@@ -128,3 +128,23 @@ def test_valkey_without_the_password_is_refused(run_dir: Path) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's help is Linux's")
 def test_parent_killed_ends_both_servers(abandoned: dict[str, int]) -> None:
     assert wait_until(lambda: not any(map(command_line, abandoned.values())), timeout_s=10)
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_parent_that_is_killed_leaves_nothing_of_its_children(end: signal.Signals, tmp_path: Path) -> None:
+    """Not even a child that ignores the kernel's signal, and what that one has started."""
+    program = (
+        "import sys, time; from pathlib import Path; from compose.processes import Child, Command\n"
+        "script = \"trap '' TERM; sleep 60 & echo $$ $!; wait; wait\"\n"
+        "command = Command(name='stubborn', arguments=['/bin/sh', '-c', script])\n"
+        "child = Child(command, log_file=Path(sys.argv[1]), on_line=lambda _, line: print(line, flush=True))\n"
+        "time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "log")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as parent:
+        assert parent.stdout is not None
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        parent.send_signal(end)
+        parent.wait(10)
+    assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), timeout_s=20)
