@@ -62,7 +62,7 @@ async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter)
         .limit(wanted.page_size)
         .subquery()
     )
-    statement = select(Job).join(page, page.c.id == Job.id).options(undefer(Job.schema_given), undefer(Job.schema_inferred)).order_by(*newest_first)
+    statement = select(Job).join(page, page.c.id == Job.id).order_by(*newest_first)
     return (await session.scalars(statement)).all()
 
 

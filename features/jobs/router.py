@@ -16,7 +16,7 @@ from features.jobs.types import JobFilter, Moments, parse_moments
 from shared.db.models import JobStatus
 from shared.db.session import DatabaseDep, ReadingDep
 from shared.jobs.queries import require_job
-from shared.jobs.schemas import JobRead
+from shared.jobs.schemas import JobEntry, JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.pagination import PageNumber, PageSize, count_pages
 from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
@@ -54,7 +54,7 @@ async def list_jobs(
     )
     total = await queries.count_jobs(session, viewer=viewer, wanted=wanted)
     jobs = await queries.list_jobs(session, viewer=viewer, wanted=wanted)
-    read = [JobRead.model_validate(job) for job in jobs]
+    read = [JobEntry.model_validate(job) for job in jobs]
     return JobList(total=total, page=page, page_size=page_size, total_pages=count_pages(total, page_size), jobs=read)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from shared.jobs.schemas import JobRead
+from shared.jobs.schemas import JobEntry
 from shared.web.schemas import Read
 from shared.web.webhook_address import MAX_URL_CHARACTERS
 
@@ -25,13 +25,13 @@ LabelValue = Annotated[str, StringConstraints(max_length=255), AfterValidator(_r
 
 
 class JobList(Read):
-    """One page of jobs, newest first."""
+    """One page of jobs, newest first, without their schemas: `GET /api/jobs/{job_id}/schema` has each."""
 
     total: int
     page: int
     page_size: int
     total_pages: int
-    jobs: list[JobRead]
+    jobs: list[JobEntry]
 
 
 class JobUpdate(BaseModel):

@@ -21,8 +21,8 @@ class SourceRead(Read):
     header_row: int | None = Field(None, description="The header's row in the file or sheet, counted from 1", examples=[1])
 
 
-class JobRead(Read):
-    """A job in its current state."""
+class JobEntry(Read):
+    """A job in its current state, as lists show it."""
 
     id: uuid.UUID
     filename: str = Field(description="The name that the client gave", examples=["orders.csv"])
@@ -42,10 +42,15 @@ class JobRead(Read):
     completed_at: UtcTime | None
     source: SourceRead | None = Field(description="What was found in the file; null until the file was opened")
     sha256: str = Field(description="SHA-256 of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
+    external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])
+    labels: dict[str, str] = Field(description="The client's own labels for the job: short strings by name", examples=[{"team": "sales"}])
+
+
+class JobRead(JobEntry):
+    """A job in its current state."""
+
     table_schema: dict[str, Any] | None = Field(
         serialization_alias="schema",
         description="The Table Schema that is used, given or inferred; null until known",
     )
-    submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
-    external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])
-    labels: dict[str, str] = Field(description="The client's own labels for the job: short strings by name", examples=[{"team": "sales"}])
