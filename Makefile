@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test test-fast coverage faults fuzz check format bench compose-test alerts-test lock
+.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -43,6 +43,10 @@ faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs
 
 fuzz: env ## Ask the running service what its OpenAPI document allows, and more (CASES=2000 for each endpoint)
 	@FUZZ_CASES=$(or $(CASES),2000) $(BIN)/python -m pytest -q tests/e2e/test_document.py -s
+
+hostile: env ## Attack the whole service with generated requests and files (REQUESTS=1000 FILES=2000 SEED=1)
+	@HOSTILE_REQUESTS=$(or $(REQUESTS),1000) HOSTILE_FILES=$(or $(FILES),2000) HOSTILE_SEED=$(or $(SEED),1) \
+	$(BIN)/python -m pytest -q tests/hostile/test_long_form.py -s
 
 check: env ## Lint, formatting, types, import contracts, migrations = models, Dockerfile; runs all, then says what failed
 	@$(BIN)/python -m compose.check
