@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.metrics import Outcome, count_attempt, count_claim, measured
 from features.processing.readers.base import FileUnreadable, ReadLimits
@@ -101,7 +102,7 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
                         await recorder.record(batch)
                     if shutdown.must_stop():
                         raise StopRequested
-    except FileUnreadable as unreadable:
+    except (FileUnreadable, FileUncheckable) as unreadable:
         log.info("file cannot be read to its end")  # the reason is in the job only, since it may name the file's sheets
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)

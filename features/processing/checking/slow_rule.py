@@ -1,4 +1,4 @@
-"""Rule whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under a time limit."""
+"""Rule whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under limits."""
 
 from __future__ import annotations
 
@@ -9,38 +9,57 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checking.limited_judge import LimitedJudge, Verdict
+from features.processing.checking.declarations import CheckContext, FileUncheckable
+from features.processing.checking.judge_process import Verdict
+from features.processing.checking.labels import printable_label
+from features.processing.checking.limited_judge import TextsTooLarge, TextsTooSlow
 from features.processing.column import Column, Indices, Mask
+from shared.descriptors.problems import shorten
+from shared.descriptors.table_schema import Field
 
 
 class SlowRule:
-    """A judge in a child process, and the cells of the last column that it could not judge in time."""
+    """A rule of the job's judge, and the cells of the last column that it could not judge for want of memory."""
 
-    def __init__(self, kind: str, argument: Any, message: str, too_slow: str) -> None:  # noqa: ANN401 - JSON
-        self._judge = LimitedJudge(kind, argument)
-        self._message, self._too_slow = message, too_slow
-        self._late: Mask = np.zeros(0, np.bool_)
+    def __init__(self, kind: str, argument: Any, field: Field, context: CheckContext, *, message: str, too_large: str) -> None:  # noqa: ANN401 - JSON
+        self._judge, self._number = context.judge, context.judge.add_rule(kind, argument)
+        self._kind, self._field = kind, field
+        self._message, self._too_large = message, too_large
+        self._not_judged: Mask = np.zeros(0, np.bool_)
         self._column: Column | None = None
 
     def find_bad(self, column: Column, candidates: Mask) -> Mask:
-        """Mark the cells of `candidates` that are bad, or that took too long."""
+        """Mark the cells of `candidates` that are bad, or that cannot be judged.
+
+        Raises `FileUncheckable` if all of them together take too long, or one of them breaks its judge.
+        """
         rows = np.flatnonzero(candidates)
-        texts = pc.dictionary_encode(column.text.take(pa.array(rows)))
-        verdicts = (
-            np.array(self._judge.judge(texts.dictionary.to_pylist()), np.int8)[texts.indices.to_numpy(zero_copy_only=False)] if len(rows) else np.zeros(0)
-        )
         bad = np.zeros(len(column), np.bool_)
+        self._column, self._not_judged = column, np.zeros(len(column), np.bool_)
+        if not len(rows):
+            return bad
+        texts = pc.dictionary_encode(column.text.take(pa.array(rows)))
+        try:
+            judged = self._judge.judge(self._number, texts.dictionary.to_pylist())
+        except (TextsTooSlow, TextsTooLarge) as reason:
+            raise FileUncheckable(describe_slow(self._kind, self._field, "too long" if isinstance(reason, TextsTooSlow) else "too much memory")) from reason
+        verdicts = np.array(judged, np.int8)[texts.indices.to_numpy(zero_copy_only=False)]
         bad[rows] = verdicts != Verdict.GOOD
-        self._column, self._late = column, np.zeros(len(column), np.bool_)
-        self._late[rows] = verdicts == Verdict.TOO_SLOW
+        self._not_judged[rows] = verdicts == Verdict.TOO_LARGE
         return bad
 
     def messages(self, column: Column, rows: Indices) -> str | Sequence[str]:
         """Return the messages for cells that the last call of `find_bad` marked: one for all of them, or one for each."""
-        if self._column is not column or not bool(self._late[rows].any()):
+        if self._column is not column or not bool(self._not_judged[rows].any()):
             return self._message
-        return [self._too_slow if is_late else self._message for is_late in self._late[rows].tolist()]
+        return [self._too_large if is_too_large else self._message for is_too_large in self._not_judged[rows].tolist()]
 
-    def close(self) -> None:
-        """End the child; may be called twice."""
-        self._judge.close()
+
+def describe_slow(kind: str, field: Field, what: str) -> str:
+    """Return the sentence that ends a job whose field has a rule that takes `what` ("too long") on the values of the file."""
+    rule = "pattern" if kind == "pattern" else "jsonSchema"
+    remedy = "Write it" if kind == "pattern" else "Write the patterns in it"
+    return (
+        f"The {rule} of the field {shorten(printable_label(field.name))} takes {what} on the values of this file. "
+        f"{remedy} without look-around, such as (?=…) or (?!…), and without repeats inside repeats, and upload the file again."
+    )

@@ -1,4 +1,4 @@
-"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under a time limit."""
+"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from features.processing.checking.declarations import CheckContext, ColumnRule, 
 from features.processing.checking.slow_rule import SlowRule
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
+from shared.descriptors.problems import shorten
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
 
@@ -22,14 +23,19 @@ _SHOWN_PATTERN = 200
 @column_check("pattern", error_type="pattern-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that the pattern does not match as a whole."""
-    del context
     pattern = field.constraints.pattern
     if pattern is None:
         return None
     plan = plan_pattern(pattern)
-    shown = pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…"
-    rule = SlowRule("pattern", pattern, f"This value must match the pattern {shown}.", f"The pattern {shown} takes too long on this value.")
-
+    shown = shorten(pattern, _SHOWN_PATTERN)
+    rule = SlowRule(
+        "pattern",
+        pattern,
+        field,
+        context,
+        message=f"This value must match the pattern {shown}.",
+        too_large=f"The pattern {shown} needs too much memory to check this value.",
+    )
     lines = _LinesRule(plan.re2_lines)
 
     def find_bad(column: Column) -> Mask:
@@ -54,7 +60,7 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
             bad[doubtful] = rule.find_bad(typed.column, doubtful)[doubtful]
         return bad
 
-    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values, close=rule.close)
+    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
 
 
 class _LinesRule:
