@@ -61,5 +61,5 @@ def describe_slow(kind: str, field: Field, what: str) -> str:
     remedy = "Write it" if kind == "pattern" else "Write the patterns in it"
     return (
         f"The {rule} of the field {shorten(printable_label(field.name))} takes {what} on the values of this file. "
-        f"{remedy} without look-around, such as (?=…) or (?!…), and without repeats inside repeats, and upload the file again."
+        f"{remedy} without look-around, such as (?=…) or (?!…), and without large or nested repeats, and upload the file again."
     )

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
-from features.processing.checking.slow_rule import SlowRule
+from features.processing.checking.declarations import CheckContext, ColumnRule, FileUncheckable, column_check
+from features.processing.checking.limited_judge import LIMIT_S
+from features.processing.checking.slow_rule import SlowRule, describe_slow
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
 from shared.descriptors.problems import shorten
@@ -18,6 +24,9 @@ _LINE_FEED = 10
 # White space for \s in Python but not in RE2.
 _ODD_SPACES = (0x0B, 0x1C, 0x1D, 0x1E, 0x1F)
 _SHOWN_PATTERN = 200
+_ORDINARY_CELL_S, _ORDINARY_BYTE_S = 200e-9, 50e-9
+"""CPU time that RE2 may take for a cell and for a byte of it; a usual pattern takes a quarter of that."""
+_PART_BYTES = 2**18
 
 
 @column_check("pattern", error_type="pattern-error")
@@ -37,19 +46,21 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         too_large=f"The pattern {shown} needs too much memory to check this value.",
     )
     lines = _LinesRule(plan.re2_lines)
+    clock = _Clock(field)
 
     def find_bad(column: Column) -> Mask:
         assert plan.re2_pattern is not None
-        if lines.all_match(column):
-            return np.zeros(len(column), np.bool_)
-        bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
-        lines.were_good = not bool(bad.any())
-        return bad
+        with clock.running(column):
+            if lines.all_match(column):
+                return np.zeros(len(column), np.bool_)
+            bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
+            lines.were_good = not bool(bad.any())
+            return bad
 
     def find_bad_values(typed: Typed) -> Mask:
         if plan.re2_pattern is None:
             return rule.find_bad(typed.column, typed.ok)
-        bad = find_bad(typed.column)
+        bad = np.concatenate([find_bad(part) for part in _split(typed.column)])
         doubtful = np.zeros(len(bad), np.bool_)
         if plan.is_ascii_only:
             doubtful = _cells_with_odd_bytes(typed.column)
@@ -61,6 +72,33 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return bad
 
     return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
+
+
+class _Clock:
+    """Ends the check if RE2, which takes time in proportion to the text times the size of the pattern, takes too long for a column."""
+
+    def __init__(self, field: Field) -> None:
+        self._field = field
+        self._spent_s = 0.0
+
+    @contextmanager
+    def running(self, column: Column) -> Iterator[None]:
+        """Count the CPU time of the block beyond what ordinary patterns take. Raises `FileUncheckable` if it is used up."""
+        start_s = time.thread_time()
+        yield
+        ordinary_s = len(column) * _ORDINARY_CELL_S + len(column.data) * _ORDINARY_BYTE_S
+        self._spent_s += max(0.0, time.thread_time() - start_s - ordinary_s)
+        if self._spent_s >= LIMIT_S:
+            raise FileUncheckable(describe_slow("pattern", self._field, "too long"))
+
+
+def _split(column: Column) -> list[Column]:
+    """Return the parts of a column that are matched at once: RE2 cannot be interrupted, and takes up to 25 s for a mebibyte."""
+    if len(column.data) <= _PART_BYTES:
+        return [column]
+    parts = len(column.data) // _PART_BYTES + 1
+    ends = np.unique(np.searchsorted(column.starts, [len(column.data) * part // parts for part in range(1, parts)])).tolist()
+    return [Column(column.text.slice(start, end - start)) for start, end in pairwise([0, *ends, len(column)]) if end > start]
 
 
 class _LinesRule:
