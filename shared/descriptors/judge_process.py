@@ -26,19 +26,20 @@ HEADER = struct.Struct("<BQ")
 """Index in `KINDS`, and the descriptor's size in bytes."""
 STARTED = b"+"
 SMALL_BYTES = 64 * 2**10
-_SMALL_S, _LARGE_S = 0.4, 1.6
-"""CPU time for a descriptor of at most `SMALL_BYTES`, and for one of 1 MiB; those between get a share."""
-_LARGE_BYTES = 2**20
-_MEMORY_BYTES = 2**29
-"""Address space; a descriptor of 1 MiB that is nothing but brackets takes about half of it."""
-_NICENESS = 5
-"""The event loops of the API come first."""
+_CPU_LIMITS_S = ((8 * 2**10, 0.2), (SMALL_BYTES, 0.4), (2**20, 1.6))
+"""CPU time for descriptors of these sizes; those between get a share."""
+_MEMORY_BYTES = 3 * 2**27
+"""Address space; Python and a descriptor of 1 MiB that is nothing but brackets take about half of it."""
 
 
 def cpu_limit_s(size_bytes: int) -> float:
     """Return the CPU time in seconds for a descriptor of this size."""
-    share = min(1.0, max(0.0, (size_bytes - SMALL_BYTES) / (_LARGE_BYTES - SMALL_BYTES)))
-    return _SMALL_S + share * (_LARGE_S - _SMALL_S)
+    (below_bytes, limit_s), *larger = _CPU_LIMITS_S
+    for above_bytes, above_s in larger:
+        share = min(1.0, max(0.0, (size_bytes - below_bytes) / (above_bytes - below_bytes)))
+        limit_s += share * (above_s - limit_s)
+        below_bytes = above_bytes
+    return limit_s
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -72,7 +73,6 @@ def _run_judge(descriptor: int) -> None:
             kind, size = HEADER.unpack(_receive(connection, HEADER.size))
             text = _receive(connection, size)
             connection.sendall(STARTED)
-            os.nice(_NICENESS)
             resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
             signal.setitimer(signal.ITIMER_PROF, cpu_limit_s(size))
             # Nothing is garbage before the end, and looking for it takes a third of the time.

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -32,8 +32,8 @@ Kind: TypeAlias = Literal["schema", "dialect"]
 
 PLAIN_BYTES = 4096
 """Longest descriptor that is judged in a thread; it takes a few milliseconds at most if it is plain."""
-JUDGES = 2
-"""Judges at once for one process; one of them is kept for descriptors of at most `SMALL_BYTES`."""
+JUDGES = 3
+"""Judges at once for one process; only one of them at a time may judge a descriptor of more than `SMALL_BYTES`."""
 WAIT_S = 5.0
 """How long a descriptor waits for a judge."""
 _WALL_MARGIN_S, _WALL_FACTOR = 2.0, 4
@@ -94,18 +94,14 @@ def _remember(digest: bytes, problems: tuple[DescriptorProblem, ...]) -> None:
 
 
 async def _judge(kind: Kind, text: bytes) -> tuple[DescriptorProblem, ...]:
-    """Return the problems that a judge finds. Raises `JudgesBusy` if it cannot be started."""
-    limit_s = cpu_limit_s(len(text))
-    try:
-        judge = await asyncio.to_thread(_host.fork)
-    except OSError as error:
-        raise JudgesBusy from error
-    with judge:
-        try:
-            async with asyncio.timeout(_WALL_MARGIN_S + _WALL_FACTOR * limit_s):
-                answer = await _exchange(judge, HEADER.pack(KINDS.index(kind), len(text)) + text)
-        except (TimeoutError, OSError) as error:
-            raise JudgesBusy from error
+    """Return the problems that a judge finds. Raises `JudgesBusy` if none can be started, or if the machine is too busy for it."""
+    order = HEADER.pack(KINDS.index(kind), len(text)) + text
+    timeout_s = _WALL_MARGIN_S + _WALL_FACTOR * cpu_limit_s(len(text))
+    answer = await _ask(order, timeout_s=timeout_s)
+    if not answer.startswith(STARTED):
+        # The process that forks judges has ended, or could not fork.
+        await asyncio.to_thread(_host.close)
+        answer = await _ask(order, timeout_s=timeout_s)
     if not answer.startswith(STARTED):
         raise JudgesBusy
     if len(answer) == len(STARTED):
@@ -114,12 +110,28 @@ async def _judge(kind: Kind, text: bytes) -> tuple[DescriptorProblem, ...]:
     return tuple(DescriptorProblem(pointer, message) for pointer, message in json.loads(answer[len(STARTED) :]))
 
 
+async def _ask(order: bytes, *, timeout_s: float) -> bytes:
+    """Return what a new judge answers until it ends; empty if it does not start. Raises `JudgesBusy` if it does not end in time."""
+    try:
+        judge = await asyncio.to_thread(_host.fork)
+    except OSError:
+        return b""
+    with judge:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await _exchange(judge, order)
+        except TimeoutError as error:
+            raise JudgesBusy from error
+
+
 async def _exchange(judge: socket.socket, order: bytes) -> bytes:
     loop = asyncio.get_running_loop()
-    await loop.sock_sendall(judge, order)
     parts = []
-    while part := await loop.sock_recv(judge, 2**16):
-        parts.append(part)
+    # A judge that is ended by the kernel may leave a connection that is reset.
+    with suppress(ConnectionError):
+        await loop.sock_sendall(judge, order)
+        while part := await loop.sock_recv(judge, 2**16):
+            parts.append(part)
     return b"".join(parts)
 
 
