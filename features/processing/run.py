@@ -32,6 +32,7 @@ from shared.worker import memory_limit, shutdown, time_limit
 
 if TYPE_CHECKING:
     import uuid
+    from pathlib import Path
 
     from shared.db.models import Job
     from shared.messages.tasks import TaskContext
@@ -131,25 +132,29 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
     path = stored_path(settings.upload_dir, job.id, job.filename)
     try:
         with measured("reading"):
-            inspection = await asyncio.to_thread(
-                inspect_file,
-                path,
-                table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
-                dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
-                encoding=job.encoding,
-                limits=ReadLimits(
-                    chunk_rows=settings.chunk_rows,
-                    max_row_bytes=settings.max_row_bytes,
-                    spill_dir=settings.spill_dir,
-                    excel_reader=settings.excel_reader,
-                ),
-            )
+            inspection = await asyncio.to_thread(_inspect, path, job, settings)
     except FileNotFoundError as error:
         raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
     try:
         yield inspection
     finally:
         await asyncio.to_thread(inspection.close)
+
+
+def _inspect(path: Path, job: Job, settings: Settings) -> Inspection:
+    """Open the file in a thread, since the descriptors of a job may take a second to be parsed again."""
+    return inspect_file(
+        path,
+        table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
+        dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+        encoding=job.encoding,
+        limits=ReadLimits(
+            chunk_rows=settings.chunk_rows,
+            max_row_bytes=settings.max_row_bytes,
+            spill_dir=settings.spill_dir,
+            excel_reader=settings.excel_reader,
+        ),
+    )
 
 
 async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:

@@ -76,6 +76,16 @@ def test_slow_cells_of_a_column_take_no_more_than_its_time_in_all(monkeypatch: p
     assert end.ru_utime - start.ru_utime < 3.0
 
 
+def test_slow_columns_of_a_job_take_no_more_than_its_time_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.processing.checking.limited_judge.ALL_LIMIT_S", 0.5)
+    checker = make_checker([{"type": "string", "constraints": {"pattern": SLOW}}] * 100)
+    try:
+        with pytest.raises(FileUncheckable, match=r"field f[0-9]+ takes too long"):
+            check(checker, *(["a" * 19 + "!"] for _ in range(100)))
+    finally:
+        checker.close()
+
+
 def test_ordinary_cells_do_not_use_up_the_time_of_a_column(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.05)
     checker = make_checker([{"type": "string", "constraints": {"pattern": r"(?=.*\d)[a-z0-9]+"}}])
@@ -116,7 +126,7 @@ def test_name_of_a_field_in_the_sentence_is_cut() -> None:
 
 
 def test_pattern_on_which_re2_is_slow_ends_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.processing.checks.pattern.LIMIT_S", 0.3)
+    monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.3)
     checker = make_checker([{"type": "string", "constraints": {"pattern": ".*a.{1000}b"}}])
     chance = np.random.default_rng(1)
     try:

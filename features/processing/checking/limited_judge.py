@@ -21,6 +21,8 @@ from features.processing.checking.judge_process import SIZE, USED, Verdict
 
 LIMIT_S = 10.0
 """CPU time for all texts of one rule, beyond what ordinary texts take."""
+ALL_LIMIT_S = 60.0
+"""The same for all rules of a job."""
 ORDINARY_S = {"pattern": 20e-6, "json-schema": 500e-6}
 """CPU time, by kind of rule, that a text may take without counting as slow: a file of millions of good rows is no reason to give up."""
 ORDINARY_CHARACTER_S = 50e-9
@@ -48,6 +50,7 @@ class LimitedJudge:
     def __init__(self) -> None:
         self._rules: list[tuple[str, Any]] = []
         self._spent_s: list[float] = []
+        self._all_spent_s = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._sent: set[int] = set()
         """Rules that the process knows."""
@@ -57,6 +60,16 @@ class LimitedJudge:
         self._rules.append((kind, argument))
         self._spent_s.append(0.0)
         return len(self._rules) - 1
+
+    def spend(self, rule: int, seconds: float) -> None:
+        """Count CPU time that was spent on the texts of a rule beyond what is ordinary. Raises `TextsTooSlow` if none is left."""
+        self._spent_s[rule] += seconds
+        self._all_spent_s += seconds
+        if self._left_s(rule) <= 0:
+            raise TextsTooSlow
+
+    def _left_s(self, rule: int) -> float:
+        return min(LIMIT_S - self._spent_s[rule], ALL_LIMIT_S - self._all_spent_s)
 
     def judge(self, rule: int, texts: Sequence[str]) -> list[Verdict]:
         """Return one verdict for each text, in order. Raises `TextsTooSlow` and `TextsTooLarge`; the rule cannot be used after that."""
@@ -84,7 +97,7 @@ class LimitedJudge:
     def _judge_batch(self, rule: int, texts: Sequence[str], size: int) -> list[Verdict]:
         kind, _ = self._rules[rule]
         ordinary_s = len(texts) * ORDINARY_S[kind] + size * ORDINARY_CHARACTER_S
-        limit_s = LIMIT_S - self._spent_s[rule] + ordinary_s
+        limit_s = self._left_s(rule) + ordinary_s
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -95,9 +108,7 @@ class LimitedJudge:
         except (BrokenPipeError, EOFError):
             raise self._explain_end() from None
         self._sent.add(rule)
-        self._spent_s[rule] += max(0.0, USED.unpack_from(answer)[0] - ordinary_s)
-        if self._spent_s[rule] >= LIMIT_S:
-            raise TextsTooSlow
+        self.spend(rule, max(0.0, USED.unpack_from(answer)[0] - ordinary_s))
         return [Verdict(verdict) for verdict in answer[USED.size :]]
 
     def _explain_end(self) -> Exception:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,14 +41,30 @@ class SlowRule:
         if not len(rows):
             return bad
         texts = pc.dictionary_encode(column.text.take(pa.array(rows)))
-        try:
+        with self._naming_field():
             judged = self._judge.judge(self._number, texts.dictionary.to_pylist())
-        except (TextsTooSlow, TextsTooLarge) as reason:
-            raise FileUncheckable(describe_slow(self._kind, self._field, "too long" if isinstance(reason, TextsTooSlow) else "too much memory")) from reason
         verdicts = np.array(judged, np.int8)[texts.indices.to_numpy(zero_copy_only=False)]
         bad[rows] = verdicts != Verdict.GOOD
         self._not_judged[rows] = verdicts == Verdict.TOO_LARGE
         return bad
+
+    @contextmanager
+    def counting(self, column: Column, *, cell_s: float, byte_s: float) -> Iterator[None]:
+        """Count what this thread takes for the block, beyond so much CPU time for each cell and byte, as time of slow cells. Raises `FileUncheckable`."""
+        start_s = time.thread_time()
+        yield
+        spent_s = time.thread_time() - start_s - len(column) * cell_s - len(column.data) * byte_s
+        if spent_s > 0:
+            with self._naming_field():
+                self._judge.spend(self._number, spent_s)
+
+    @contextmanager
+    def _naming_field(self) -> Iterator[None]:
+        try:
+            yield
+        except (TextsTooSlow, TextsTooLarge) as reason:
+            what = "too long" if isinstance(reason, TextsTooSlow) else "too much memory"
+            raise FileUncheckable(_describe_end(self._kind, self._field, what)) from reason
 
     def messages(self, column: Column, rows: Indices) -> str | Sequence[str]:
         """Return the messages for cells that the last call of `find_bad` marked: one for all of them, or one for each."""
@@ -55,7 +73,7 @@ class SlowRule:
         return [self._too_large if is_too_large else self._message for is_too_large in self._not_judged[rows].tolist()]
 
 
-def describe_slow(kind: str, field: Field, what: str) -> str:
+def _describe_end(kind: str, field: Field, what: str) -> str:
     """Return the sentence that ends a job whose field has a rule that takes `what` ("too long") on the values of the file."""
     rule = "pattern" if kind == "pattern" else "jsonSchema"
     remedy = "Write it" if kind == "pattern" else "Write the patterns in it"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checking.declarations import CheckContext, ColumnRule, FileUncheckable, column_check
-from features.processing.checking.limited_judge import LIMIT_S
-from features.processing.checking.slow_rule import SlowRule, describe_slow
+from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
+from features.processing.checking.slow_rule import SlowRule
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
 from shared.descriptors.problems import shorten
@@ -46,11 +42,10 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         too_large=f"The pattern {shown} needs too much memory to check this value.",
     )
     lines = _LinesRule(plan.re2_lines)
-    clock = _Clock(field)
 
     def find_bad(column: Column) -> Mask:
         assert plan.re2_pattern is not None
-        with clock.running(column):
+        with rule.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
             if lines.all_match(column):
                 return np.zeros(len(column), np.bool_)
             bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
@@ -72,24 +67,6 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return bad
 
     return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
-
-
-class _Clock:
-    """Ends the check if RE2, which takes time in proportion to the text times the size of the pattern, takes too long for a column."""
-
-    def __init__(self, field: Field) -> None:
-        self._field = field
-        self._spent_s = 0.0
-
-    @contextmanager
-    def running(self, column: Column) -> Iterator[None]:
-        """Count the CPU time of the block beyond what ordinary patterns take. Raises `FileUncheckable` if it is used up."""
-        start_s = time.thread_time()
-        yield
-        ordinary_s = len(column) * _ORDINARY_CELL_S + len(column.data) * _ORDINARY_BYTE_S
-        self._spent_s += max(0.0, time.thread_time() - start_s - ordinary_s)
-        if self._spent_s >= LIMIT_S:
-            raise FileUncheckable(describe_slow("pattern", self._field, "too long"))
 
 
 def _split(column: Column) -> list[Column]:

@@ -10,7 +10,7 @@ from shared.descriptors.table_schema.parse_field import FIELD_ONLY, parse_field,
 
 ROOT = "/schema"
 MAX_FIELDS = 16_384
-MAX_KEYS = 256
+MAX_KEYS = 64
 """Most entries of `uniqueKeys` and of `foreignKeys`: each of them has its own set of the file's values."""
 FIELDS_MATCH = ("exact", "equal", "subset", "superset", "partial")
 _PROPERTIES = ("fields", "fieldsMatch", "missingValues", "primaryKey", "uniqueKeys", "foreignKeys")

@@ -67,7 +67,7 @@ def _read_constraint(name: str, value: object, field: Field, pointer: str, probl
         check_json_schema(value, pointer, problems)
     elif name == "enum":
         return _read_enum(value, field, pointer, problems, judge_values=judge_values)
-    elif isinstance(value, str) and len(value) > MAX_LIMIT:
+    elif isinstance(value, str | int) and len(str(value)) > MAX_LIMIT:
         problems.add(pointer, f"A limit must have at most {MAX_LIMIT} characters.")
     elif judge_values:
         try:
