@@ -40,7 +40,7 @@ _WALL_MARGIN_S, _WALL_FACTOR = 2.0, 4
 """Time of the clock that a judge gets for its CPU time: the machine may be busy."""
 _KNOWN_ENTRIES, _KNOWN_PROBLEMS = 512, 20
 _NOT_PLAIN = (b"\\", b"%", b"any", b"pattern", b"jsonSchema")
-"""Texts of descriptors whose cost is not a matter of their length alone: regular expressions, forms of dates, and whatever is written with escapes."""
+"""Texts of schemas whose cost is not a matter of their length alone: regular expressions, forms of dates, and whatever is written with escapes."""
 _ROOT = Path(__file__).parents[2]
 _MODULE = "shared.descriptors.judge_process"
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -58,7 +58,7 @@ async def judge_descriptor(kind: Kind, text: bytes) -> dict[str, Any]:
 
     Raises `DescriptorInvalid` with every problem, also if judging it takes too long, and `JudgesBusy`.
     """
-    if is_plain(text) or len(text) > MAX_DESCRIPTOR_BYTES:
+    if is_plain(kind, text) or len(text) > MAX_DESCRIPTOR_BYTES:
         return dict(await asyncio.to_thread(_parse, kind, text))
     digest = hashlib.sha256(kind.encode() + text).digest()
     problems = _known.get(digest)
@@ -72,9 +72,9 @@ async def judge_descriptor(kind: Kind, text: bytes) -> dict[str, Any]:
     return decoded
 
 
-def is_plain(text: bytes) -> bool:
+def is_plain(kind: Kind, text: bytes) -> bool:
     """Whether a descriptor is short, and the time that it takes grows with nothing but its length."""
-    return len(text) <= PLAIN_BYTES and not any(word in text for word in _NOT_PLAIN)
+    return len(text) <= PLAIN_BYTES and (kind == "dialect" or not any(word in text for word in _NOT_PLAIN))
 
 
 def start_judging() -> None:

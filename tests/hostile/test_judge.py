@@ -139,6 +139,27 @@ def test_pattern_on_which_re2_is_slow_ends_the_check(monkeypatch: pytest.MonkeyP
         checker.close()
 
 
+def test_large_cell_on_which_re2_is_slow_ends_the_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.3)
+    checker = make_checker([{"type": "string", "constraints": {"pattern": ".*a.{1000}b"}}])
+    text = "".join(np.random.default_rng(1).choice(["a", "b"], 2**20))
+    try:
+        with pytest.raises(FileUncheckable, match="field f0"):
+            check(checker, ["ab", text])
+    finally:
+        checker.close()
+
+
+@pytest.mark.parametrize(("pattern", "bad"), [("[ab]*", [3]), (r"\w*", [3]), ("[ab]{5,}", [0, 3]), (r"\p{L}*", [3]), ("[ab]*$", [3])])
+def test_large_cells_are_judged_like_small_ones(pattern: str, bad: list[int]) -> None:
+    checker = make_checker([{"type": "string", "constraints": {"pattern": pattern}}])
+    try:
+        findings = check(checker, ["ab", "ab" * 2**18, "ab" * 2**17, "a b" * 2**17, "abab" * 2]).findings
+    finally:
+        checker.close()
+    assert [row for finding in findings for row in finding.row_numbers.tolist()] == bad
+
+
 def test_cell_that_needs_too_much_memory_or_nesting_is_an_error_that_says_so() -> None:
     checker = make_checker(
         [{"type": "string", "constraints": {"pattern": "(?=a)(?:(a)|(b)|c)*"}}, {"type": "object", "constraints": {"jsonSchema": {"$ref": "#"}}}]

@@ -65,6 +65,11 @@ def _make_rule(kind: str, argument: Any) -> Callable[[str], bool]:  # noqa: ANN4
 
         match = re.compile(argument).fullmatch
         return lambda text: match(text) is not None
+    if kind == "re2-pattern":
+        import re2  # noqa: PLC0415
+
+        search = re2.compile(argument).search
+        return lambda text: search(text) is not None
     import referencing  # noqa: PLC0415
     import referencing.exceptions  # noqa: PLC0415
 

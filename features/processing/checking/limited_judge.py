@@ -23,7 +23,7 @@ LIMIT_S = 10.0
 """CPU time for all texts of one rule, beyond what ordinary texts take."""
 ALL_LIMIT_S = 60.0
 """The same for all rules of a job."""
-ORDINARY_S = {"pattern": 20e-6, "json-schema": 500e-6}
+ORDINARY_S = {"pattern": 20e-6, "re2-pattern": 20e-6, "json-schema": 500e-6}
 """CPU time, by kind of rule, that a text may take without counting as slow: a file of millions of good rows is no reason to give up."""
 ORDINARY_CHARACTER_S = 50e-9
 """The same for each character of a text."""
@@ -56,7 +56,10 @@ class LimitedJudge:
         """Rules that the process knows."""
 
     def add_rule(self, kind: str, argument: Any) -> int:  # noqa: ANN401 - JSON
-        """Return the number of a new rule: `kind` "pattern" with a regular expression, or "json-schema" with an object."""
+        """Return the number of a new rule.
+
+        `kind` is "pattern" (a regular expression that matches a text as a whole), "re2-pattern" (one for RE2 that is found in it) or "json-schema" (an object).
+        """
         self._rules.append((kind, argument))
         self._spent_s.append(0.0)
         return len(self._rules) - 1

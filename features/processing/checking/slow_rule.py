@@ -75,8 +75,7 @@ class SlowRule:
 
 def _describe_end(kind: str, field: Field, what: str) -> str:
     """Return the sentence that ends a job whose field has a rule that takes `what` ("too long") on the values of the file."""
-    rule = "pattern" if kind == "pattern" else "jsonSchema"
-    remedy = "Write it" if kind == "pattern" else "Write the patterns in it"
+    rule, remedy = ("jsonSchema", "Write the patterns in it") if kind == "json-schema" else ("pattern", "Write it")
     return (
         f"The {rule} of the field {shorten(printable_label(field.name))} takes {what} on the values of this file. "
         f"{remedy} without look-around, such as (?=…) or (?!…), and without large or nested repeats, and upload the file again."

@@ -23,6 +23,7 @@ _SHOWN_PATTERN = 200
 _ORDINARY_CELL_S, _ORDINARY_BYTE_S = 200e-9, 50e-9
 """CPU time that RE2 may take for a cell and for a byte of it; a usual pattern takes a quarter of that."""
 _PART_BYTES = 2**18
+"""Size of the parts of a column that RE2 matches at once; larger cells are matched in the child process."""
 
 
 @column_check("pattern", error_type="pattern-error")
@@ -33,29 +34,14 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return None
     plan = plan_pattern(pattern)
     shown = shorten(pattern, _SHOWN_PATTERN)
-    rule = SlowRule(
-        "pattern",
-        pattern,
-        field,
-        context,
-        message=f"This value must match the pattern {shown}.",
-        too_large=f"The pattern {shown} needs too much memory to check this value.",
-    )
-    lines = _LinesRule(plan.re2_lines)
-
-    def find_bad(column: Column) -> Mask:
-        assert plan.re2_pattern is not None
-        with rule.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
-            if lines.all_match(column):
-                return np.zeros(len(column), np.bool_)
-            bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
-            lines.were_good = not bool(bad.any())
-            return bad
+    message, too_large = f"This value must match the pattern {shown}.", f"The pattern {shown} needs too much memory to check this value."
+    rule = SlowRule("pattern", pattern, field, context, message=message, too_large=too_large)
+    if plan.re2_pattern is None:
+        return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))
+    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, SlowRule("re2-pattern", plan.re2_pattern, field, context, message=message, too_large=too_large))
 
     def find_bad_values(typed: Typed) -> Mask:
-        if plan.re2_pattern is None:
-            return rule.find_bad(typed.column, typed.ok)
-        bad = np.concatenate([find_bad(part) for part in _split(typed.column)])
+        bad = fast_rule.find_bad(typed.column, typed.ok)
         doubtful = np.zeros(len(bad), np.bool_)
         if plan.is_ascii_only:
             doubtful = _cells_with_odd_bytes(typed.column)
@@ -69,8 +55,40 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
 
 
+class _Re2Rule:
+    """Matches a pattern with RE2, in parts whose time is counted, since RE2 cannot be interrupted and takes up to 25 s for a mebibyte."""
+
+    def __init__(self, pattern: str, pattern_of_lines: str | None, slow_rule: SlowRule) -> None:
+        self._pattern = pattern
+        self._lines = _LinesRule(pattern_of_lines)
+        self._slow_rule = slow_rule
+        """Counts the time, and matches cells that are larger than a part."""
+
+    def find_bad(self, column: Column, candidates: Mask) -> Mask:
+        """Mark the cells that RE2 does not match; large cells only if they are among `candidates`. Raises `FileUncheckable` if all of it takes too long."""
+        large = column.sizes > _PART_BYTES
+        if not bool(large.any()):
+            return self._match(column)
+        bad = self._slow_rule.find_bad(column, large & candidates)
+        rows = np.flatnonzero(~large)
+        bad[rows] = self._match(Column(column.text.take(pa.array(rows))))
+        return bad
+
+    def _match(self, column: Column) -> Mask:
+        parts = _split(column)
+        return self._match_part(column) if len(parts) == 1 else np.concatenate([self._match_part(part) for part in parts])
+
+    def _match_part(self, column: Column) -> Mask:
+        with self._slow_rule.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
+            if self._lines.all_match(column):
+                return np.zeros(len(column), np.bool_)
+            bad: Mask = ~as_mask(pc.match_substring_regex(column.text, self._pattern))
+            self._lines.were_good = not bool(bad.any())
+            return bad
+
+
 def _split(column: Column) -> list[Column]:
-    """Return the parts of a column that are matched at once: RE2 cannot be interrupted, and takes up to 25 s for a mebibyte."""
+    """Return a column in parts of about `_PART_BYTES`."""
     if len(column.data) <= _PART_BYTES:
         return [column]
     parts = len(column.data) // _PART_BYTES + 1
