@@ -2,7 +2,7 @@
 
 Run as `python -m shared.descriptors.judge_process FD`; FD is a Unix socket, each message of which brings one end of a connection. It ends when
 that socket closes. Over a connection comes `HEADER`, then the descriptor; the judge answers `STARTED`, and then, unless a limit ends it before, a JSON
-list of `[pointer, message]`, one for each problem.
+list of `[pointer, message]`, one for each problem, or, if it fails, a JSON text that says where.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import signal
 import socket
 import struct
 import sys
+import traceback
 from collections.abc import Sequence
 
 from shared.descriptors.problems import DescriptorInvalid
@@ -77,11 +78,20 @@ def _run_judge(descriptor: int) -> None:
             signal.setitimer(signal.ITIMER_PROF, cpu_limit_s(size))
             # Nothing is garbage before the end, and looking for it takes a third of the time.
             gc.disable()
-            connection.sendall(json.dumps(_find_problems(KINDS[kind], text)).encode())
+            connection.sendall(json.dumps(_answer(KINDS[kind], text)).encode())
     except (MemoryError, RecursionError, OSError):
         os._exit(1)
     finally:
         os._exit(0)
+
+
+def _answer(kind: str, text: bytes) -> list[tuple[str, str]] | str:
+    try:
+        return _find_problems(kind, text)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001  # whoever asks raises it again; its message may quote the descriptor
+        return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"
 
 
 def _find_problems(kind: str, text: bytes) -> list[tuple[str, str]]:

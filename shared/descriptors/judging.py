@@ -107,7 +107,10 @@ async def _judge(kind: Kind, text: bytes) -> tuple[DescriptorProblem, ...]:
     if len(answer) == len(STARTED):
         # The judge has reached its limit of CPU time or memory.
         return (DescriptorProblem(f"/{kind}", f"This {kind} takes too long to be checked; shorten its patterns, lists and JSON Schemas."),)
-    return tuple(DescriptorProblem(pointer, message) for pointer, message in json.loads(answer[len(STARTED) :]))
+    found = json.loads(answer[len(STARTED) :])
+    if isinstance(found, str):
+        raise RuntimeError(f"A judge of descriptors failed: {found}")  # noqa: TRY004  # text is how a judge says that
+    return tuple(DescriptorProblem(pointer, message) for pointer, message in found)
 
 
 async def _ask(order: bytes, *, timeout_s: float) -> bytes:

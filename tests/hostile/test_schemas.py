@@ -164,6 +164,7 @@ def test_number_of_descriptor_problems_and_their_texts_are_bounded() -> None:
         ({"properties": {"pattern": {"pattern": "[z-a]"}}}, "/properties/pattern/pattern"),
         ({"patternProperties": {"(?<x": {}}}, "/patternProperties/(?<x"),
         ({"allOf": [{}, {"items": {"pattern": "*"}}]}, "/allOf/1/items/pattern"),
+        ({"$anchor": "a", "items": {"$id": 5}}, "/items/$id"),
         ({"$ref": "#/own/a", "own": {"a": {"pattern": "*"}}}, "/$ref/pattern"),
         ({"$ref": "#/nowhere"}, "/$ref"),
         ({"$defs": {"a": {"$anchor": "here"}}, "allOf": [{"$ref": "#here"}, {"$ref": "#there"}]}, "/allOf/1/$ref"),

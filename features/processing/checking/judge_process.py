@@ -30,8 +30,8 @@ class Verdict(IntEnum):
 
     BAD = 0
     GOOD = 1
-    TOO_LARGE = 2
-    """It cannot be judged: that takes more memory, or deeper nesting, than there is."""
+    NOT_JUDGED = 2
+    """It cannot be judged: that takes more memory or deeper nesting than there is, or its numbers are too large."""
 
 
 def main() -> None:
@@ -53,8 +53,8 @@ def main() -> None:
         for text in texts:
             try:
                 verdicts.append(Verdict.GOOD if is_good(text) else Verdict.BAD)
-            except (MemoryError, RecursionError):
-                verdicts.append(Verdict.TOO_LARGE)
+            except Exception:  # noqa: BLE001  # want of memory or stack, and numbers that the library cannot divide
+                verdicts.append(Verdict.NOT_JUDGED)
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write(USED.pack(time.process_time() - start_s) + verdicts)
 

@@ -21,12 +21,12 @@ from shared.descriptors.table_schema import Field
 
 
 class SlowRule:
-    """A rule of the job's judge, and the cells of the last column that it could not judge for want of memory."""
+    """A rule of the job's judge, and the cells of the last column that it could not judge."""
 
-    def __init__(self, kind: str, argument: Any, field: Field, context: CheckContext, *, message: str, too_large: str) -> None:  # noqa: ANN401 - JSON
+    def __init__(self, kind: str, argument: Any, field: Field, context: CheckContext, *, message: str, not_judged: str) -> None:  # noqa: ANN401 - JSON
         self._judge, self._number = context.judge, context.judge.add_rule(kind, argument)
         self._kind, self._field = kind, field
-        self._message, self._too_large = message, too_large
+        self._message, self._not_judged_message = message, not_judged
         self._not_judged: Mask = np.zeros(0, np.bool_)
         self._column: Column | None = None
 
@@ -45,7 +45,7 @@ class SlowRule:
             judged = self._judge.judge(self._number, texts.dictionary.to_pylist())
         verdicts = np.array(judged, np.int8)[texts.indices.to_numpy(zero_copy_only=False)]
         bad[rows] = verdicts != Verdict.GOOD
-        self._not_judged[rows] = verdicts == Verdict.TOO_LARGE
+        self._not_judged[rows] = verdicts == Verdict.NOT_JUDGED
         return bad
 
     @contextmanager
@@ -70,7 +70,7 @@ class SlowRule:
         """Return the messages for cells that the last call of `find_bad` marked: one for all of them, or one for each."""
         if self._column is not column or not bool(self._not_judged[rows].any()):
             return self._message
-        return [self._too_large if is_too_large else self._message for is_too_large in self._not_judged[rows].tolist()]
+        return [self._not_judged_message if is_not_judged else self._message for is_not_judged in self._not_judged[rows].tolist()]
 
 
 def _describe_end(kind: str, field: Field, what: str) -> str:

@@ -19,6 +19,6 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         field,
         context,
         message="This value must match the field's JSON Schema.",
-        too_large="The field's JSON Schema needs too much memory or nesting to check this value.",
+        not_judged="This value cannot be checked against the field's JSON Schema: it is too large, or nested too deeply.",
     )
     return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))

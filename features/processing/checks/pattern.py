@@ -34,11 +34,11 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return None
     plan = plan_pattern(pattern)
     shown = shorten(pattern, _SHOWN_PATTERN)
-    message, too_large = f"This value must match the pattern {shown}.", f"The pattern {shown} needs too much memory to check this value."
-    rule = SlowRule("pattern", pattern, field, context, message=message, too_large=too_large)
+    message, not_judged = f"This value must match the pattern {shown}.", f"This value cannot be checked: the pattern {shown} needs too much memory for it."
+    rule = SlowRule("pattern", pattern, field, context, message=message, not_judged=not_judged)
     if plan.re2_pattern is None:
         return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))
-    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, SlowRule("re2-pattern", plan.re2_pattern, field, context, message=message, too_large=too_large))
+    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, SlowRule("re2-pattern", plan.re2_pattern, field, context, message=message, not_judged=not_judged))
 
     def find_bad_values(typed: Typed) -> Mask:
         bad = fast_rule.find_bad(typed.column, typed.ok)

@@ -52,39 +52,60 @@ def check_json_schema(value: object, pointer: str, problems: ProblemList) -> Non
     if draft is None:
         problems.add(f"{pointer}/$schema", "This version of JSON Schema is not known.")
         return
-    count = len(problems.problems)
-    for place, reference in _list_references(value):
+    references = list(_list_references(value))
+    for place, reference in references:
         if not reference.startswith("#"):
             problems.add(pointer_of(pointer, place), "Only references within the same JSON Schema (#...) can be followed.")
-    if len(problems.problems) > count:
-        return
-    _check_parts(value, draft, pointer, problems)
+    count = len(problems.problems)
+    _check_forms(value, _FormCheck(draft), pointer, problems)
+    if references and len(problems.problems) == count:
+        # Only now is it certain that names and references are texts.
+        try:
+            _check_references(value, _FormCheck(draft), _Resolver(value, draft), pointer, problems)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # The library looks for names also where the metaschema allows anything.
+            problems.add(pointer, "This is not valid JSON Schema: references in it cannot be followed.")
 
 
-def _check_parts(schema: dict[str, Any], draft: type[jsonschema.protocols.Validator], pointer: str, problems: ProblemList) -> None:
-    """Check each schema within a JSON Schema, once."""
-    form, references = _FormCheck(draft), _Resolver(schema, draft)
-    pending: deque[tuple[object, Place, Any]] = deque([(schema, None, references.root)])
+def _check_forms(schema: dict[str, Any], form: _FormCheck, pointer: str, problems: ProblemList) -> None:
+    """Check the form of each schema within a JSON Schema, and its regular expressions."""
+    pending: list[tuple[object, Place]] = [(schema, None)]
+    while pending:
+        part, place = pending.pop()
+        if not isinstance(part, dict) or not part:
+            continue
+        for path in form.find_problems(part):
+            problems.add(pointer_of(pointer, place, *path), "This is not valid JSON Schema.")
+        for here, expression in _list_expressions(part, place):
+            _check_expression(expression, pointer, here, problems)
+        pending.extend((child, here) for here, child in reversed(list(form.list_subschemas(part, place))))
+
+
+def _check_references(schema: dict[str, Any], form: _FormCheck, references: _Resolver, pointer: str, problems: ProblemList) -> None:
+    """Check that each reference leads somewhere, and also the regular expressions of what is only there to be referred to."""
+    pending: deque[tuple[object, Place, Any, bool]] = deque([(schema, None, references.root, True)])
     seen: set[int] = set()
     while pending:
-        part, place, scope = pending.pop()
+        part, place, scope, was_checked = pending.pop()
         if not isinstance(part, dict) or not part or id(part) in seen:
             continue
         seen.add(id(part))
         if place is not None:
             scope = references.enter(part, scope)
-        for path in form.find_problems(part):
-            problems.add(pointer_of(pointer, place, *path), "This is not valid JSON Schema.")
-        for here, expression in _list_expressions(part, place):
-            _check_expression(expression, pointer, here, problems)
+        if not was_checked:
+            for here, expression in _list_expressions(part, place):
+                _check_expression(expression, pointer, here, problems)
         for name in _REFERENCES & part.keys():
-            target = references.find(part[name], scope)
+            reference = part[name]
+            if not isinstance(reference, str) or not reference.startswith("#"):
+                continue
+            target = references.find(reference, scope)
             if target is None:
                 problems.add(pointer_of(pointer, (place, name)), "This reference leads nowhere: the JSON Schema has no such part.")
             else:
-                # Looked at last, so that what has a place of its own among the schemas is reported there.
-                pending.appendleft((target[0], (place, name), target[1]))
-        pending.extend((child, here, scope) for here, child in reversed(list(form.list_subschemas(part, place))))
+                # Looked at last, when all parts that stand where schemas are looked for have been seen.
+                pending.appendleft((target[0], (place, name), target[1], False))
+        pending.extend((child, here, scope, was_checked) for here, child in reversed(list(form.list_subschemas(part, place))))
 
 
 class _FormCheck:
@@ -163,11 +184,8 @@ class _Resolver:
         """Return the scope of references within `part`."""
         return scope if scope is None else scope.in_subresource(self._specification.create_resource(part))
 
-    def find(self, reference: object, scope: Any) -> tuple[object, Any] | None:  # noqa: ANN401 - None, or a resolver of the library
+    def find(self, reference: str, scope: Any) -> tuple[object, Any] | None:  # noqa: ANN401 - None, or a resolver of the library
         """Return the part that `reference` refers to and the scope within it; None if there is no such part."""
-        if not isinstance(reference, str):
-            # `$recursiveRef` and the like may only be text; anything else was reported as no valid JSON Schema.
-            return self._schema, self.root
         try:
             if scope is None:
                 return self._follow(reference), None
