@@ -133,10 +133,10 @@ VALUES: tuple[str, ...] = (
 )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_property_takes_any_value_without_more_than_problems(seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(12):
+    for _ in range(10):
         name, constraint, value = chance.choice(FIELD_PROPERTIES), chance.choice(CONSTRAINTS), chance.choice(VALUES)
         kind = json.dumps(chance.choice(TYPES))
         texts = (
