@@ -22,7 +22,7 @@ from shared.messages.tasks import TaskContext, TaskDeclaration, declared_tasks
 from shared.observing.logging import configure_logging, is_text
 from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
-from shared.worker import shutdown
+from shared.worker import memory_limit, shutdown
 from shared.worker.celery_repairs import repair_celery
 from shared.worker.presence import Presence
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
@@ -99,8 +99,9 @@ def _serve_metrics(sender: Any, **_: Any) -> None:  # noqa: ANN401
 
 
 @signals.worker_process_init.connect
-def _leave_metrics_to_parent(**_: Any) -> None:  # noqa: ANN401
+def _prepare_child(**_: Any) -> None:  # noqa: ANN401
     _metrics_server.leave_to_parent()
+    memory_limit.start_watch(settings.worker_memory_limit_bytes)
 
 
 @signals.heartbeat_sent.connect

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     progress_interval_s: float = Field(5.0, gt=0, le=60, description="How often a running job commits its progress and errors")
     job_lease_s: float = Field(30.0, ge=1, le=3600, description="A worker that is silent for this long loses its job")
     job_time_limit_s: float = Field(3600.0, ge=1, le=86_400, description="A job that runs longer is FAILED")
+    worker_memory_limit_bytes: int = Field(
+        1024 * MEBIBYTE, ge=64 * MEBIBYTE, description="Memory that one of a worker's processes may use; a job that needs more is FAILED"
+    )
     max_crashes: int = Field(3, ge=1, le=100, description="A job that crashes its worker this many times is FAILED")
     worker_shutdown_timeout_s: float = Field(
         30.0, ge=0, le=3600, description="After SIGTERM or SIGQUIT a running job ends, or goes back to the queue, within this time"

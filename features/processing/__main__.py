@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in invalid.problems:
             notes.print(f"{problem.pointer}: {problem.message}", markup=False, highlight=False, soft_wrap=True)
         return EXIT_UNREADABLE
-    except FileUnreadable as unreadable:
+    except (FileUnreadable, FileUncheckable) as unreadable:
         notes.print(str(unreadable), markup=False, highlight=False, soft_wrap=True)
         return EXIT_UNREADABLE
     except OSError as error:

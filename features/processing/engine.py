@@ -30,6 +30,8 @@ else:
     keep_pandas_out()
 for file_format in list_formats():
     file_format.load_opener()
+# Arrow's allocator reserves its GiB of address space now, so that it does not count towards the memory limit of a worker's child.
+pa.allocate_buffer(64)
 
 _HEAD_BYTES = 64
 MAX_SAMPLE_BYTES = 24 * 2**20

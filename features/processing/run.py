@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.metrics import Outcome, count_attempt, count_claim, measured
 from features.processing.readers.base import FileUnreadable, ReadLimits
@@ -25,10 +27,12 @@ from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
 from shared.observing.logging import describe_frames
-from shared.worker import shutdown, time_limit
+from shared.settings import MEBIBYTE
+from shared.worker import memory_limit, shutdown, time_limit
 
 if TYPE_CHECKING:
     import uuid
+    from pathlib import Path
 
     from shared.db.models import Job
     from shared.messages.tasks import TaskContext
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
 DATABASE_PAUSE_S = 1.0
 CLAIM_PATIENCE_S = 5.0
 """A job that was claimed later than this after its task began is released at the task's time limit, not failed: it did not have its time."""
+MEMORY_PATIENCE_S = 2.0
+"""How long a reader that has used too much memory may go on after its job has failed."""
 LAST_WORDS_S = 5.0
 """How long the work beside a job may take to end after the job; cancelling it in a transaction costs the connection."""
 
@@ -59,7 +65,11 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
         log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
         count_claim(job)
         start = time.perf_counter()
-        async with _beside(partial(_renew_lease, context, hold)), _beside(partial(_fail_at_time_limit, context, hold)):
+        async with (
+            _beside(partial(_renew_lease, context, hold)),
+            _beside(partial(_fail_at_time_limit, context, hold)),
+            _beside(partial(_fail_at_memory_limit, context, hold)),
+        ):
             outcome = await _attempt(context, job, hold)
         count_attempt(outcome, duration_s=time.perf_counter() - start)
 
@@ -101,10 +111,15 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
                         await recorder.record(batch)
                     if shutdown.must_stop():
                         raise StopRequested
-    except FileUnreadable as unreadable:
+    except (FileUnreadable, FileUncheckable) as unreadable:
         log.info("file cannot be read to its end")  # the reason is in the job only, since it may name the file's sheets
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)
+        return "failed"
+    except MemoryError:
+        log.warning("job failed: no more memory")
+        with measured("recording"):
+            await recorder.fail(_too_much_memory(settings), packer.progress)
         return "failed"
     with measured("recording"):
         await recorder.finish(packer.progress)
@@ -117,25 +132,29 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
     path = stored_path(settings.upload_dir, job.id, job.filename)
     try:
         with measured("reading"):
-            inspection = await asyncio.to_thread(
-                inspect_file,
-                path,
-                table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
-                dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
-                encoding=job.encoding,
-                limits=ReadLimits(
-                    chunk_rows=settings.chunk_rows,
-                    max_row_bytes=settings.max_row_bytes,
-                    spill_dir=settings.spill_dir,
-                    excel_reader=settings.excel_reader,
-                ),
-            )
+            inspection = await asyncio.to_thread(_inspect, path, job, settings)
     except FileNotFoundError as error:
         raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
     try:
         yield inspection
     finally:
         await asyncio.to_thread(inspection.close)
+
+
+def _inspect(path: Path, job: Job, settings: Settings) -> Inspection:
+    """Open the file in a thread, since the descriptors of a job may take a second to be parsed again."""
+    return inspect_file(
+        path,
+        table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
+        dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+        encoding=job.encoding,
+        limits=ReadLimits(
+            chunk_rows=settings.chunk_rows,
+            max_row_bytes=settings.max_row_bytes,
+            spill_dir=settings.spill_dir,
+            excel_reader=settings.excel_reader,
+        ),
+    )
 
 
 async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
@@ -208,32 +227,54 @@ async def _fail_at_time_limit(context: TaskContext, hold: Hold, over: asyncio.Ev
     limit_s = context.settings.job_time_limit_s
     loop = asyncio.get_running_loop()
     start = loop.time()
-    reached = asyncio.create_task(time_limit.wait_until_reached(limit_s))
-    ended = asyncio.create_task(over.wait())
-    try:
-        await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        reached.cancel()
-        ended.cancel()
-    if over.is_set():
+    if not await _comes_before(over, time_limit.wait_until_reached(limit_s)):
         return
     if limit_s - (loop.time() - start) > CLAIM_PATIENCE_S:
         # Celery times the task, and the database did not answer for a part of that time. The job starts anew.
         await _release(context, hold)
         return
     message = f"Checking this file took longer than the {limit_s:g} seconds that are allowed. Please split it."
+    if await _fail(context, hold, over, message):
+        log.warning("job failed: it reached its time limit", limit_s=limit_s)
+
+
+async def _fail_at_memory_limit(context: TaskContext, hold: Hold, over: asyncio.Event) -> None:
+    """Fail the job when this process uses too much memory, whatever its reader is doing, and end the process if the reader does not stop soon."""
+    if not await _comes_before(over, memory_limit.wait_until_exceeded()):
+        return
+    if await _fail(context, hold, over, _too_much_memory(context.settings)):
+        log.warning("job failed: it reached the memory limit")
+    if not await _is_over_within(over, MEMORY_PATIENCE_S):
+        log.warning("process ends: its job does not stop using memory")
+        os._exit(1)
+
+
+def _too_much_memory(settings: Settings) -> str:
+    mebibytes = settings.worker_memory_limit_bytes // MEBIBYTE
+    return f"This file needs more memory than the {mebibytes:,} MiB that one file may use here. Please split it, or make its rows and cells smaller."
+
+
+async def _comes_before(over: asyncio.Event, waiting: Coroutine[Any, Any, None]) -> bool:
+    """Wait for `waiting` or for the event; return whether `waiting` ended and the event was not set."""
+    reached, ended = asyncio.create_task(waiting), asyncio.create_task(over.wait())
+    try:
+        await asyncio.wait({reached, ended}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        reached.cancel()
+        ended.cancel()
+    return not over.is_set()
+
+
+async def _fail(context: TaskContext, hold: Hold, over: asyncio.Event, message: str) -> bool:
+    """Fail the job beside its reader, and return whether it was still ours; an unavailable database is asked again until the job is over."""
     while True:
         try:
             async with context.database.unit_of_work() as session:
-                failed = await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
-        except Exception as error:  # noqa: BLE001  # a job must not exceed its time because the database was briefly unavailable
-            log.warning("job could not be failed at its time limit yet", reason=repr(error))
+                return await job_state.fail(session, job_id=hold.job_id, attempt=hold.attempt, message=message, progress=None)
+        except Exception as error:  # noqa: BLE001  # a job must not exceed its limits because the database was briefly unavailable
+            log.warning("job could not be failed at its limit yet", reason=repr(error))
             if await _is_over_within(over, DATABASE_PAUSE_S):
-                return
-        else:
-            if failed:
-                log.warning("job failed: it reached its time limit", limit_s=limit_s)
-            return
+                return False
 
 
 async def _release(context: TaskContext, hold: Hold) -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from features.upload.form import FILE_FIELD, Part
+from features.upload.problems import TooManyUploads
 from features.upload.schemas import OPTION_NAMES, UploadOptions
 from shared.descriptors.encodings import normalize_encoding
+from shared.descriptors.judging import JudgesBusy, Kind, judge_descriptor
 from shared.descriptors.problems import DescriptorInvalid
-from shared.descriptors.table_dialect import parse_table_dialect_json
-from shared.descriptors.table_schema import parse_table_schema_json
 from shared.settings import Settings
 from shared.web.problems import InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
 async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
-    """Return the form's options and every problem found; an empty field counts as absent."""
+    """Return the form's options and every problem found; an empty field counts as absent. Raises `TooManyUploads` if a descriptor cannot be checked now."""
     problems = [*find_wrong_names(parts)]
     texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
     for name, value in list(texts.items()):
@@ -29,8 +28,8 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
             del texts[name]
     options = UploadOptions(
         webhook_url=await _check_webhook_url(texts.get("webhook_url"), settings, problems),
-        table_schema=await _check_descriptor(texts.get("schema"), lambda text: parse_table_schema_json(text).descriptor, problems),
-        dialect=await _check_descriptor(texts.get("dialect"), lambda text: parse_table_dialect_json(text).descriptor, problems),
+        table_schema=await _check_descriptor("schema", texts.get("schema"), problems),
+        dialect=await _check_descriptor("dialect", texts.get("dialect"), problems),
         encoding=_check_encoding(texts.get("encoding"), problems),
     )
     return options, problems
@@ -63,19 +62,16 @@ async def _check_webhook_url(value: bytearray | None, settings: Settings, proble
     return url
 
 
-async def _check_descriptor(
-    value: bytearray | None,
-    parse: Callable[[bytes], Mapping[str, Any]],
-    problems: list[InvalidPart],
-) -> dict[str, Any] | None:
+async def _check_descriptor(kind: Kind, value: bytearray | None, problems: list[InvalidPart]) -> dict[str, Any] | None:
     if value is None:
         return None
     try:
-        # A schema may have thousands of fields, so it is parsed in a thread.
-        return dict(await asyncio.to_thread(parse, bytes(value)))
+        return await judge_descriptor(kind, bytes(value))
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)
         return None
+    except JudgesBusy as busy:
+        raise TooManyUploads(f"Too many uploads with a large {kind} are under way; try again in a few seconds.", headers={"Retry-After": "5"}) from busy
 
 
 def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str | None:

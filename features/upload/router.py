@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -21,6 +22,7 @@ from features.upload.problems import (
 )
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
 from features.upload.schemas import FORM_OPENAPI, UploadRead
+from shared.descriptors.judging import start_judging
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, accept_body
 from shared.web.problems import ClientTooSlow, NotAuthenticated, Problem, responses
@@ -28,8 +30,9 @@ from shared.web.problems import ClientTooSlow, NotAuthenticated, Problem, respon
 
 @asynccontextmanager
 async def open_intake(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one `Intake` while the application runs; on shutdown, wait for the groups that are still running."""
+    """Keep one `Intake`, and the process that judges descriptors, while the application runs; on shutdown, wait for the groups that are still running."""
     app.state.intake = Intake(app.state.database)
+    await asyncio.to_thread(start_judging)
     try:
         yield
     finally:

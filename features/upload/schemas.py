@@ -8,6 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.models import JobStatus
+from shared.descriptors.problems import MAX_DEPTH, MAX_DESCRIPTOR_BYTES
+from shared.descriptors.table_schema import MAX_FIELDS
 from shared.formats import list_extensions, list_formats
 from shared.web.schemas import Read, UtcTime
 from shared.web.webhook_address import MAX_URL_CHARACTERS
@@ -51,6 +53,7 @@ class JobCreate(BaseModel):
     fingerprint: str | None
 
 
+_DESCRIPTOR_BOUNDS = f"At most {MAX_DESCRIPTOR_BYTES:,} bytes and {MAX_DEPTH} levels"
 _FORM_FIELDS: dict[str, dict[str, Any]] = {
     "file": {
         "type": "string",
@@ -67,13 +70,13 @@ _FORM_FIELDS: dict[str, dict[str, Any]] = {
     "schema": {
         "type": "string",
         "contentMediaType": "application/json",
-        "description": "A Frictionless Table Schema (v1 or v2) as JSON; without it one is inferred",
+        "description": f"A Frictionless Table Schema (v1 or v2) as JSON; without it one is inferred. {_DESCRIPTOR_BOUNDS}, {MAX_FIELDS:,} fields",
         "examples": ['{"fields": [{"name": "age", "type": "integer", "constraints": {"minimum": 18}}]}'],
     },
     "dialect": {
         "type": "string",
         "contentMediaType": "application/json",
-        "description": "A Frictionless Table Dialect as JSON; without it the dialect is detected",
+        "description": f"A Frictionless Table Dialect as JSON; without it the dialect is detected. {_DESCRIPTOR_BOUNDS}",
         "examples": ['{"delimiter": ";"}'],
     },
     "encoding": {"type": "string", "description": "An encoding name; without it the encoding is detected", "examples": ["utf-8"]},

@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 MAX_DESCRIPTOR_BYTES = 2**20
 MAX_DEPTH = 64
-MAX_PROBLEMS = 10_000
+MAX_PROBLEMS = 1000
+"""How many problems are listed; parsing stops at the last of them."""
+MAX_MESSAGE = 1000
+"""Longest message and longest pointer, in characters."""
+MAX_NAME = 100
+"""Longest name or value that is quoted in a message or a pointer, in characters."""
+Place: TypeAlias = "tuple[Place, str | int] | None"
+"""Where a value stands: its parent's place and its own name. A pointer is built of it only for a problem, since names and nesting may be long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +26,7 @@ class DescriptorProblem:
     pointer: str
     """A JSON pointer (RFC 6901) that starts at the form field: `/schema/fields/2/type`."""
     message: str
-    """One plain sentence."""
+    """One plain sentence, at most `MAX_MESSAGE` characters."""
 
 
 class DescriptorInvalid(Exception):
@@ -37,7 +45,7 @@ class ProblemList:
 
     def add(self, pointer: str, message: str) -> None:
         """Add a problem; at `MAX_PROBLEMS` raises `DescriptorInvalid` at once, so that a hostile descriptor stays cheap."""
-        self.problems.append(DescriptorProblem(pointer, message))
+        self.problems.append(DescriptorProblem(shorten(pointer, MAX_MESSAGE), shorten(message, MAX_MESSAGE)))
         if len(self.problems) >= MAX_PROBLEMS:
             self.raise_if_any()
 
@@ -47,9 +55,14 @@ class ProblemList:
             raise DescriptorInvalid(tuple(self.problems))
 
 
+def shorten(text: str, size: int = MAX_NAME) -> str:
+    """Return the text, cut to `size` characters of which the last one is then an ellipsis."""
+    return text if len(text) <= size else f"{text[: size - 1]}…"
+
+
 def join_pointer(pointer: str, *parts: str | int) -> str:
-    """Append `parts` to `pointer`, escaped according to RFC 6901."""
-    return pointer + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    """Append `parts` to `pointer`, escaped according to RFC 6901; names of more than `MAX_NAME` characters are cut."""
+    return pointer + "".join("/" + shorten(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def decode_descriptor(text: str | bytes, *, root: str) -> object:
@@ -88,21 +101,30 @@ def require_object(value: object, *, root: str, noun: str) -> dict[str, object]:
 
 def check_json_value(value: object, *, root: str, problems: ProblemList) -> None:
     """Add problems for what JSON or PostgreSQL cannot represent: NaN and infinity, NUL, lone surrogates, values that are not JSON, too deep nesting."""
-    pending: list[tuple[object, str, int]] = [(value, root, 1)]
+    pending: list[tuple[object, Place, int]] = [(value, None, 1)]
     while pending:
-        item, pointer, depth = pending.pop()
+        item, place, depth = pending.pop()
         if depth > MAX_DEPTH:
-            problems.add(pointer, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
+            problems.add(pointer_of(root, place), f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
         elif isinstance(item, dict):
             for key, child in item.items():
                 if message := _text_problem(key) if isinstance(key, str) else "Property names must be text.":
-                    problems.add(pointer, message)
+                    problems.add(pointer_of(root, place), message)
                 else:
-                    pending.append((child, join_pointer(pointer, key), depth + 1))
+                    pending.append((child, (place, key), depth + 1))
         elif isinstance(item, list):
-            pending.extend((child, join_pointer(pointer, index), depth + 1) for index, child in enumerate(item))
+            pending.extend((child, (place, index), depth + 1) for index, child in enumerate(item))
         elif message := _scalar_problem(item):
-            problems.add(pointer, message)
+            problems.add(pointer_of(root, place), message)
+
+
+def pointer_of(root: str, place: Place, *more: str | int) -> str:
+    """Return the pointer of a place below `root`, and of `more` below that."""
+    parts: list[str | int] = []
+    while place is not None:
+        place, part = place
+        parts.append(part)
+    return join_pointer(root, *reversed(parts), *more)
 
 
 def describe_json_type(value: object) -> str:
@@ -128,7 +150,7 @@ def _refuse_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Refused(f"The property {json.dumps(key)} is given twice in one object.")
+                raise _Refused(f"The property {json.dumps(shorten(key))} is given twice in one object.")
             seen.add(key)
     return result
 

@@ -41,6 +41,7 @@ def create_celery(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_concurrency=4,
         worker_max_tasks_per_child=10,
+        worker_max_memory_per_child=settings.worker_memory_limit_bytes // 1024,
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,

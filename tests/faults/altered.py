@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,8 @@ POISON = "poison.csv"
 """A file whose name ends like this kills its worker, with the alteration `poison`."""
 HANG = "hang.csv"
 """The check of a file whose name ends like this never returns, with the alteration `hang`."""
+HOG = "hog.csv"
+"""The check of a file whose name ends like this uses memory without end, with the alteration `hog`."""
 
 
 def hurry(_: str) -> None:
@@ -108,6 +110,19 @@ def hang(limit_margin_s: str) -> None:
 
     broker.HARD_LIMIT_MARGIN_S = float(limit_margin_s) / 2
     tasks.ENDING_S = float(limit_margin_s) / 2
+
+
+def hog(_: str) -> None:
+    """Make the check of a file whose name ends in `HOG` take more and more memory, and go on for ever when there is no more."""
+
+    def take(name: str, number: int) -> None:
+        taken = []
+        while name.endswith(HOG) and number == 2:
+            with suppress(MemoryError):
+                taken.append(bytearray(2**20))
+            time.sleep(0.002)
+
+    _before_each_report(take)
 
 
 def _before_each_report(act: Callable[[str, int], None]) -> None:
@@ -247,6 +262,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         pause,
         poison,
         hang,
+        hog,
         spill_early,
         die_before_row,
         die_before_commit,

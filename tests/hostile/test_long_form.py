@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from tests.hostile.damage import damaged_files
+from tests.hostile.files import KINDS
+from tests.hostile.process import count_descriptors, list_descendants, read_memory
 
 from compose.processes import wait_until
 from tests.e2e.conftest import ENDED, Service, running_service
-from tests.hostile.damage import damaged_files
-from tests.hostile.files import KINDS
 from tests.hostile.odd_requests import make_request
-from tests.hostile.process import count_descriptors, list_descendants, read_memory
 from tests.services import Servers
 
 REQUESTS, FILES = int(os.environ.get("HOSTILE_REQUESTS", "80")), int(os.environ.get("HOSTILE_FILES", "40"))

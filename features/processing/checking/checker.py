@@ -117,6 +117,7 @@ class Checker:
             plan.close()
         for _, rule in self._key_rules:
             rule.close()
+        self._context.judge.close()
         self._context.keys.close()
 
     def _name_of(self, index: int) -> str | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from features.processing.checking.limited_judge import LimitedJudge
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Indices, Mask
 from features.processing.keys.key_set import KeySpace
@@ -46,6 +47,10 @@ ERROR_ORDER = (
 """A cell gets the first error that applies. Error types that are not listed here come last, ordered by the name of the check."""
 
 
+class FileUncheckable(Exception):
+    """The rows cannot be checked to the end; the message is one or two plain sentences for the person who uploaded the file. It ends the job as FAILED."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckContext:
     """Objects that a check may need besides its field or schema."""
@@ -53,6 +58,8 @@ class CheckContext:
     limits: ReadLimits
     keys: KeySpace
     """Shared bookkeeping of values that must be unique."""
+    judge: LimitedJudge = field(default_factory=LimitedJudge)
+    """Judges texts by rules whose cost the uploader controls, in a process of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,8 @@
-"""Judge texts in a child process, which is ended if one of them takes too long.
+"""Judge texts in a child process, which is ended if they take too long.
 
 Python's `re` cannot be interrupted by a thread and holds the interpreter's lock, and signals belong to the worker; only a separate process can be
-ended for certain. It is started when the first cell needs it, fed in batches, and answers with one byte for each cell, so it is known which cell
-hangs. The limit is CPU time, which the kernel counts and enforces in the child: a busy machine makes no cell count as slow, and a child that has
-lost its parent ends.
+ended for certain. There is one for all rules of a job (`judge_process.py`), started when the first text needs it. The limit is CPU time, which the
+kernel counts and enforces: a busy machine makes no text count as slow.
 """
 
 from __future__ import annotations
@@ -11,51 +10,80 @@ from __future__ import annotations
 import json
 import os
 import select
-import struct
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
-CELL_LIMIT_S = 1.0
-"""CPU time for one cell."""
-MAX_TOO_SLOW = 10
-"""After this many cells have exceeded the limit, the rest of the column counts as too slow without being judged: a column costs at most 10 s."""
+from features.processing.checking.judge_process import SIZE, USED, Verdict
+
+LIMIT_S = 10.0
+"""CPU time for all texts of one rule, beyond what ordinary texts take."""
+ALL_LIMIT_S = 60.0
+"""The same for all rules of a job."""
+ORDINARY_S = {"pattern": 20e-6, "re2-pattern": 20e-6, "json-schema": 500e-6}
+"""CPU time, by kind of rule, that a text may take without counting as slow: a file of millions of good rows is no reason to give up."""
+ORDINARY_CHARACTER_S = 50e-9
+"""The same for each character of a text."""
 _ANSWER_LIMIT_S = 60.0
-"""Time within which at least one answer must come, in case the child is stopped instead of ended."""
-_BATCH_BYTES = 2**20
+"""Time of the clock, beyond ten times the CPU time, within which an answer must come, in case the child is stopped instead of ended."""
+_BATCH_CHARACTERS = 2**20
 _READ_BYTES = 2**16
+_MODULE = "features.processing.checking.judge_process"
+_ROOT = Path(__file__).parents[3]
+_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
-class Verdict(IntEnum):
-    """The verdict on one cell."""
+class TextsTooSlow(Exception):
+    """The texts of one rule have used up their time."""
 
-    BAD = 0
-    GOOD = 1
-    TOO_SLOW = 2
+
+class TextsTooLarge(Exception):
+    """The process has ended on a text: it needed more memory or stack than there is."""
 
 
 class LimitedJudge:
-    """Judges texts by a pattern (`kind` "pattern", a regular expression) or a JSON Schema ("json-schema", an object)."""
+    """The judge of one job: rules are added, then texts are judged by one of them at a time. It is used by one thread at a time."""
 
-    def __init__(self, kind: str, argument: Any) -> None:  # noqa: ANN401 - JSON
-        self._order = json.dumps([kind, argument, CELL_LIMIT_S]).encode()
+    def __init__(self) -> None:
+        self._rules: list[tuple[str, Any]] = []
+        self._spent_s: list[float] = []
+        self._all_spent_s = 0.0
         self._process: subprocess.Popen[bytes] | None = None
-        self._too_slow = 0
+        self._sent: set[int] = set()
+        """Rules that the process knows."""
 
-    def judge(self, texts: Sequence[str]) -> list[Verdict]:
-        """Return one verdict for each text, in order."""
+    def add_rule(self, kind: str, argument: Any) -> int:  # noqa: ANN401 - JSON
+        """Return the number of a new rule.
+
+        `kind` is "pattern" (a regular expression that matches a text as a whole), "re2-pattern" (one for RE2 that is found in it) or "json-schema" (an object).
+        """
+        self._rules.append((kind, argument))
+        self._spent_s.append(0.0)
+        return len(self._rules) - 1
+
+    def spend(self, rule: int, seconds: float) -> None:
+        """Count CPU time that was spent on the texts of a rule beyond what is ordinary. Raises `TextsTooSlow` if none is left."""
+        self._spent_s[rule] += seconds
+        self._all_spent_s += seconds
+        if self._left_s(rule) <= 0:
+            raise TextsTooSlow
+
+    def _left_s(self, rule: int) -> float:
+        return min(LIMIT_S - self._spent_s[rule], ALL_LIMIT_S - self._all_spent_s)
+
+    def judge(self, rule: int, texts: Sequence[str]) -> list[Verdict]:
+        """Return one verdict for each text, in order. Raises `TextsTooSlow` and `TextsTooLarge`; the rule cannot be used after that."""
         verdicts: list[Verdict] = []
         while len(verdicts) < len(texts):
-            if self._too_slow >= MAX_TOO_SLOW:
-                return verdicts + [Verdict.TOO_SLOW] * (len(texts) - len(verdicts))
             start, size = len(verdicts), 0
             end = start
-            while end < len(texts) and size < _BATCH_BYTES:
+            while end < len(texts) and size < _BATCH_CHARACTERS:
                 size += len(texts[end])
                 end += 1
-            verdicts += self._judge_batch(texts[start:end])
+            verdicts += self._judge_batch(rule, texts[start:end], size)
         return verdicts
 
     def close(self) -> None:
@@ -67,95 +95,68 @@ class LimitedJudge:
                 if pipe is not None:
                     pipe.close()
             self._process = None
+            self._sent.clear()
 
-    def _judge_batch(self, texts: Sequence[str]) -> list[Verdict]:
-        """Return verdicts for the first of `texts`, at least one: up to the end, or up to and including the text that took too long."""
+    def _judge_batch(self, rule: int, texts: Sequence[str], size: int) -> list[Verdict]:
+        kind, _ = self._rules[rule]
+        ordinary_s = len(texts) * ORDINARY_S[kind] + size * ORDINARY_CHARACTER_S
+        limit_s = self._left_s(rule) + ordinary_s
         process = self._started()
         assert process.stdin is not None
         assert process.stdout is not None
-        _write_message(process.stdin.fileno(), json.dumps(list(texts)).encode())
-        answers = self._read_answers(process.stdout.fileno(), len(texts))
-        verdicts = [Verdict(answer) for answer in answers]
-        if len(verdicts) < len(texts):
-            self._too_slow += 1
-            self.close()
-            verdicts.append(Verdict.TOO_SLOW)
-        return verdicts
+        order = json.dumps([rule, None if rule in self._sent else self._rules[rule], limit_s, texts], ensure_ascii=False).encode()
+        try:
+            _write_all(process.stdin.fileno(), SIZE.pack(len(order)) + order)
+            answer = _read_answer(process.stdout.fileno(), USED.size + len(texts), timeout_s=_ANSWER_LIMIT_S + 10 * limit_s)
+        except (BrokenPipeError, EOFError):
+            raise self._explain_end() from None
+        self._sent.add(rule)
+        self.spend(rule, max(0.0, USED.unpack_from(answer)[0] - ordinary_s))
+        return [Verdict(verdict) for verdict in answer[USED.size :]]
 
-    def _read_answers(self, descriptor: int, count: int) -> bytes:
-        answers = b""
-        while len(answers) < count:
-            ready, _, _ = select.select([descriptor], [], [], _ANSWER_LIMIT_S)
-            received = os.read(descriptor, _READ_BYTES) if ready else b""
-            if not received:
-                # The child ended at this cell: it was too slow, or needed too much memory or stack. The cell cannot be judged in either case.
-                break
-            answers += received
-        return answers
+    def _explain_end(self) -> Exception:
+        """Close what is left of the process, and return the reason for its end."""
+        assert self._process is not None
+        status = self._process.wait()
+        self.close()
+        if status == -signal.SIGPROF:
+            return TextsTooSlow()
+        if status == -signal.SIGKILL:
+            # The kernel had no memory left, or somebody did it: no fault of the file.
+            return RuntimeError("The process that judges patterns was killed.")
+        return TextsTooLarge()
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            environment = {key: value for key, value in os.environ.items() if key in ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")}
-            self._process = subprocess.Popen(  # noqa: S603 - the same interpreter and a fixed program, without text from the user
-                [sys.executable, "-I", "-c", _CHILD],
+            # A single malloc arena: each further one would count 64 MiB of address space towards the child's limit.
+            environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+            self._process = subprocess.Popen(  # noqa: S603 - it runs a module of this project
+                [sys.executable, "-m", _MODULE],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                cwd=_ROOT,
                 env=environment,
                 start_new_session=True,
             )
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            _write_message(self._process.stdin.fileno(), self._order)
-            ready, _, _ = select.select([self._process.stdout.fileno()], [], [], _ANSWER_LIMIT_S)
-            if not ready or os.read(self._process.stdout.fileno(), 1) != b"r":
-                self.close()
-                raise RuntimeError("The process that judges patterns did not start.")
         return self._process
 
 
-def _write_message(descriptor: int, message: bytes) -> None:
-    data = memoryview(struct.pack("<Q", len(message)) + message)
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _read_answer(descriptor: int, size: int, *, timeout_s: float) -> bytes:
+    """Raises `EOFError` if the process has ended, `RuntimeError` if it neither ends nor answers."""
+    answer = bytearray()
+    while len(answer) < size:
+        ready, _, _ = select.select([descriptor], [], [], timeout_s)
+        if not ready:
+            raise RuntimeError("The process that judges patterns does not answer.")
+        received = os.read(descriptor, _READ_BYTES)
+        if not received:
+            raise EOFError
+        answer += received
+    return bytes(answer)
 
 
-# The complete program of the child. It ends with its parent: a closed pipe ends it between cells, SIGPROF within a cell.
-_CHILD = r"""
-import json, os, resource, signal, struct, warnings
-def read(size):
-    data = b""
-    while len(data) < size:
-        part = os.read(0, size - len(data))
-        if not part:
-            os._exit(0)
-        data += part
-    return data
-def receive():
-    return json.loads(read(struct.unpack("<Q", read(8))[0]))
-resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-signal.signal(signal.SIGPROF, signal.SIG_DFL)
-signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-kind, argument, limit_s = receive()
-if kind == "pattern":
-    import re
-    warnings.simplefilter("ignore")
-    match = re.compile(argument).fullmatch
-    def is_good(text):
-        return match(text) is not None
-else:
-    import jsonschema, referencing
-    validator = jsonschema.validators.validator_for(argument, default=jsonschema.Draft202012Validator)(argument, registry=referencing.Registry())
-    def is_good(text):
-        try:
-            return validator.is_valid(json.loads(text))
-        except (referencing.exceptions.Unresolvable, RecursionError):
-            return False
-os.write(1, b"r")
-while True:
-    for text in receive():
-        signal.setitimer(signal.ITIMER_PROF, limit_s)
-        os.write(1, b"\1" if is_good(text) else b"\0")
-    signal.setitimer(signal.ITIMER_PROF, 0)
-"""
+def _write_all(descriptor: int, message: bytes) -> None:
+    left = memoryview(message)
+    while left:
+        left = left[os.write(descriptor, left) :]

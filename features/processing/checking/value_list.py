@@ -10,7 +10,7 @@ import numpy as np
 from features.processing.checking.declarations import ColumnRule
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.column import Mask, TextSet
-from shared.descriptors.table_schema import Field, constraint_value, identity_of
+from shared.descriptors.table_schema import Field, constraint_parser, identity_of
 
 _SHOWN_VALUES = 10
 
@@ -19,7 +19,8 @@ def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule 
     """Build the rule that allows the values in `given`; None if there is no list."""
     if given is None:
         return None
-    allowed = frozenset(identity_of(constraint_value(field, item)) for item in given)
+    parse = constraint_parser(field)
+    allowed = frozenset(identity_of(parse(item)) for item in given)
     texts = [item if isinstance(item, str) else json.dumps(item) for item in given]
     message = f"This value must be one of {_list_values(texts)}."
     is_text = is_compared_as_text(field)

@@ -1,6 +1,8 @@
-"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under a time limit."""
+"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under limits."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ from features.processing.checking.declarations import CheckContext, ColumnRule, 
 from features.processing.checking.slow_rule import SlowRule
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
+from shared.descriptors.problems import shorten
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
 
@@ -17,33 +20,28 @@ _LINE_FEED = 10
 # White space for \s in Python but not in RE2.
 _ODD_SPACES = (0x0B, 0x1C, 0x1D, 0x1E, 0x1F)
 _SHOWN_PATTERN = 200
+_ORDINARY_CELL_S, _ORDINARY_BYTE_S = 200e-9, 50e-9
+"""CPU time that RE2 may take for a cell and for a byte of it; a usual pattern takes a quarter of that."""
+_PART_BYTES = 2**18
+"""Size of the parts of a column that RE2 matches at once; larger cells are matched in the child process."""
 
 
 @column_check("pattern", error_type="pattern-error")
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that the pattern does not match as a whole."""
-    del context
     pattern = field.constraints.pattern
     if pattern is None:
         return None
     plan = plan_pattern(pattern)
-    shown = pattern if len(pattern) <= _SHOWN_PATTERN else pattern[:_SHOWN_PATTERN] + "…"
-    rule = SlowRule("pattern", pattern, f"This value must match the pattern {shown}.", f"The pattern {shown} takes too long on this value.")
-
-    lines = _LinesRule(plan.re2_lines)
-
-    def find_bad(column: Column) -> Mask:
-        assert plan.re2_pattern is not None
-        if lines.all_match(column):
-            return np.zeros(len(column), np.bool_)
-        bad: Mask = ~as_mask(pc.match_substring_regex(column.text, plan.re2_pattern))
-        lines.were_good = not bool(bad.any())
-        return bad
+    shown = shorten(pattern, _SHOWN_PATTERN)
+    message, not_judged = f"This value must match the pattern {shown}.", f"This value cannot be checked: the pattern {shown} needs too much memory for it."
+    rule = SlowRule("pattern", pattern, field, context, message=message, not_judged=not_judged)
+    if plan.re2_pattern is None:
+        return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))
+    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, SlowRule("re2-pattern", plan.re2_pattern, field, context, message=message, not_judged=not_judged))
 
     def find_bad_values(typed: Typed) -> Mask:
-        if plan.re2_pattern is None:
-            return rule.find_bad(typed.column, typed.ok)
-        bad = find_bad(typed.column)
+        bad = fast_rule.find_bad(typed.column, typed.ok)
         doubtful = np.zeros(len(bad), np.bool_)
         if plan.is_ascii_only:
             doubtful = _cells_with_odd_bytes(typed.column)
@@ -54,7 +52,48 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
             bad[doubtful] = rule.find_bad(typed.column, doubtful)[doubtful]
         return bad
 
-    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values, close=rule.close)
+    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
+
+
+class _Re2Rule:
+    """Matches a pattern with RE2, in parts whose time is counted, since RE2 cannot be interrupted and takes up to 25 s for a mebibyte."""
+
+    def __init__(self, pattern: str, pattern_of_lines: str | None, slow_rule: SlowRule) -> None:
+        self._pattern = pattern
+        self._lines = _LinesRule(pattern_of_lines)
+        self._slow_rule = slow_rule
+        """Counts the time, and matches cells that are larger than a part."""
+
+    def find_bad(self, column: Column, candidates: Mask) -> Mask:
+        """Mark the cells that RE2 does not match; large cells only if they are among `candidates`. Raises `FileUncheckable` if all of it takes too long."""
+        large = column.sizes > _PART_BYTES
+        if not bool(large.any()):
+            return self._match(column)
+        bad = self._slow_rule.find_bad(column, large & candidates)
+        rows = np.flatnonzero(~large)
+        bad[rows] = self._match(Column(column.text.take(pa.array(rows))))
+        return bad
+
+    def _match(self, column: Column) -> Mask:
+        parts = _split(column)
+        return self._match_part(column) if len(parts) == 1 else np.concatenate([self._match_part(part) for part in parts])
+
+    def _match_part(self, column: Column) -> Mask:
+        with self._slow_rule.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
+            if self._lines.all_match(column):
+                return np.zeros(len(column), np.bool_)
+            bad: Mask = ~as_mask(pc.match_substring_regex(column.text, self._pattern))
+            self._lines.were_good = not bool(bad.any())
+            return bad
+
+
+def _split(column: Column) -> list[Column]:
+    """Return a column in parts of about `_PART_BYTES`."""
+    if len(column.data) <= _PART_BYTES:
+        return [column]
+    parts = len(column.data) // _PART_BYTES + 1
+    ends = np.unique(np.searchsorted(column.starts, [len(column.data) * part // parts for part in range(1, parts)])).tolist()
+    return [Column(column.text.slice(start, end - start)) for start, end in pairwise([0, *ends, len(column)]) if end > start]
 
 
 class _LinesRule:

@@ -8,7 +8,7 @@ from shared.descriptors.problems import DescriptorInvalid, DescriptorProblem
 from shared.descriptors.table_schema.model import Constraints, Field, ForeignKey, TableSchema
 from shared.descriptors.table_schema.parse import MAX_FIELDS, parse_table_schema, parse_table_schema_json
 from shared.descriptors.table_schema.temporal import NotOfTypeError
-from shared.descriptors.table_schema.values import constraint_value, identity_of, value_parser
+from shared.descriptors.table_schema.values import constraint_parser, constraint_value, identity_of, value_parser
 
 __all__ = [
     "MAX_FIELDS",
@@ -19,6 +19,7 @@ __all__ = [
     "ForeignKey",
     "NotOfTypeError",
     "TableSchema",
+    "constraint_parser",
     "constraint_value",
     "identity_of",
     "parse_table_schema",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.descriptors.problems import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
+from shared.descriptors.problems import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object, shorten
 from shared.descriptors.table_schema.model import Field, ForeignKey, TableSchema
 from shared.descriptors.table_schema.parse_field import FIELD_ONLY, parse_field, read_missing_values
 
 ROOT = "/schema"
 MAX_FIELDS = 16_384
+MAX_KEYS = 64
+"""Most entries of `uniqueKeys` and of `foreignKeys`: each of them has its own set of the file's values."""
 FIELDS_MATCH = ("exact", "equal", "subset", "superset", "partial")
 _PROPERTIES = ("fields", "fieldsMatch", "missingValues", "primaryKey", "uniqueKeys", "foreignKeys")
 _REFERENCE_PROPERTIES = frozenset({"fields", "resource"})
@@ -50,7 +52,7 @@ def _refuse_misplaced(descriptor: Mapping[str, object], problems: ProblemList) -
     for name in descriptor:
         right = known.get(name.casefold().replace("_", "").replace("-", ""))
         if right is not None and name != right:
-            problems.add(join_pointer(ROOT, name), f"The property {name} is not part of Table Schema. Did you mean {right}?")
+            problems.add(join_pointer(ROOT, name), f"The property {shorten(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in FIELD_ONLY:
             problems.add(join_pointer(ROOT, name), f"The property {name} belongs to a field, not to the schema.")
 
@@ -105,7 +107,7 @@ def _read_fields_match(value: object, problems: ProblemList) -> str:
 def _read_key(value: object, pointer: str, names: frozenset[str], problems: ProblemList) -> tuple[str, ...]:
     if isinstance(value, str):
         if value not in names:
-            problems.add(pointer, f"There is no field {value}.")
+            problems.add(pointer, f"There is no field {shorten(value)}.")
         return (value,)
     if not isinstance(value, list) or not value:
         problems.add(pointer, f"This must be a list of field names, not {'an empty list' if value == [] else describe_json_type(value)}.")
@@ -116,9 +118,9 @@ def _read_key(value: object, pointer: str, names: frozenset[str], problems: Prob
         if not isinstance(name, str):
             problems.add(item_pointer, f"This must be a field name, not {describe_json_type(name)}.")
         elif name not in names:
-            problems.add(item_pointer, f"There is no field {name}.")
+            problems.add(item_pointer, f"There is no field {shorten(name)}.")
         elif name in seen:
-            problems.add(item_pointer, f"The field {name} is named twice.")
+            problems.add(item_pointer, f"The field {shorten(name)} is named twice.")
         else:
             seen.add(name)
     return tuple(name for name in value if isinstance(name, str))
@@ -129,15 +131,20 @@ def _read_unique_keys(value: object, names: frozenset[str], problems: ProblemLis
     if not isinstance(value, list) or not value:
         problems.add(pointer, f"This must be a list of keys, not {'an empty list' if value == [] else describe_json_type(value)}.")
         return ()
+    if len(value) > MAX_KEYS:
+        problems.add(pointer, f"A schema may have at most {MAX_KEYS} unique keys.")
+        return ()
     keys: list[tuple[str, ...]] = []
+    seen: set[frozenset[str]] = set()
     for index, item in enumerate(value):
         item_pointer = join_pointer(pointer, index)
         if isinstance(item, str):
             problems.add(item_pointer, "Each unique key must be a list of field names.")
             continue
         key = _read_key(item, item_pointer, names, problems)
-        if key and set(key) in [set(other) for other in keys]:
+        if key and frozenset(key) in seen:
             problems.add(item_pointer, "This key is given twice.")
+        seen.add(frozenset(key))
         keys.append(key)
     return tuple(keys)
 
@@ -146,6 +153,9 @@ def _read_foreign_keys(value: object, names: frozenset[str], problems: ProblemLi
     pointer = f"{ROOT}/foreignKeys"
     if not isinstance(value, list):
         problems.add(pointer, f"This must be a list of foreign keys, not {describe_json_type(value)}.")
+        return ()
+    if len(value) > MAX_KEYS:
+        problems.add(pointer, f"A schema may have at most {MAX_KEYS} foreign keys.")
         return ()
     keys = [_read_foreign_key(item, join_pointer(pointer, index), names, problems) for index, item in enumerate(value)]
     return tuple(key for key in keys if key is not None)
@@ -166,7 +176,7 @@ def _read_foreign_key(value: object, pointer: str, names: frozenset[str], proble
         return None
     for name in reference:
         if name not in _REFERENCE_PROPERTIES:
-            problems.add(join_pointer(pointer, "reference", name), f"The property {name} is not part of a reference.")
+            problems.add(join_pointer(pointer, "reference", name), f"The property {shorten(name)} is not part of a reference.")
     resource = reference.get("resource", "")
     # v0 writes "self", v1 "", and v2 leaves it out.
     if resource not in ("", "self"):

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-import jsonschema
-
-from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
+from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer, shorten
+from shared.descriptors.table_schema.json_schema import check_json_schema
 from shared.descriptors.table_schema.model import Constraints, Field
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
 from shared.descriptors.table_schema.temporal import NotOfTypeError
-from shared.descriptors.table_schema.values import constraint_value, identity_of
+from shared.descriptors.table_schema.values import constraint_parser, constraint_value, identity_of
 
 _ORDERED = frozenset({"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"})
 _SIZED = frozenset({"string", "array", "object", "list", "geojson"})
@@ -26,15 +25,9 @@ CONSTRAINT_TYPES: Mapping[str, frozenset[str] | None] = {
     **dict.fromkeys(("minLength", "maxLength"), _SIZED),
     "jsonSchema": _JSON,
 }
-_JSON_SCHEMA_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
-_DRAFTS = (
-    jsonschema.Draft3Validator,
-    jsonschema.Draft4Validator,
-    jsonschema.Draft6Validator,
-    jsonschema.Draft7Validator,
-    jsonschema.Draft201909Validator,
-    jsonschema.Draft202012Validator,
-)
+MAX_LENGTH = 2**63 - 1
+MAX_LIMIT = 1000
+"""Longest text of a `minimum`, `maximum` and their exclusive forms, in characters; each value is compared with it."""
 
 
 def read_constraints(descriptor: Mapping[str, object], field: Field, pointer: str, problems: ProblemList, *, judge_values: bool) -> Constraints:
@@ -48,7 +41,7 @@ def read_constraints(descriptor: Mapping[str, object], field: Field, pointer: st
     for name, value in given.items():
         own_pointer = join_pointer(pointer, name)
         if name not in CONSTRAINT_TYPES:
-            problems.add(own_pointer, f"There is no constraint {name}; the constraints are {', '.join(CONSTRAINT_TYPES)}.")
+            problems.add(own_pointer, f"There is no constraint {shorten(name)}; the constraints are {', '.join(CONSTRAINT_TYPES)}.")
             continue
         types = CONSTRAINT_TYPES[name]
         if types is not None and field.type not in types:
@@ -66,14 +59,16 @@ def _read_constraint(name: str, value: object, field: Field, pointer: str, probl
     if name in ("required", "unique"):
         return read_bool(value, pointer, problems)
     if name in ("minLength", "maxLength"):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            problems.add(pointer, "This must be a whole number, 0 or greater.")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_LENGTH:
+            problems.add(pointer, f"This must be a whole number, 0 or greater, and at most {MAX_LENGTH}.")
     elif name == "pattern":
         _check_pattern(value, pointer, problems)
     elif name == "jsonSchema":
-        _check_json_schema(value, pointer, problems)
+        check_json_schema(value, pointer, problems)
     elif name == "enum":
         return _read_enum(value, field, pointer, problems, judge_values=judge_values)
+    elif isinstance(value, str | int) and len(str(value)) > MAX_LIMIT:
+        problems.add(pointer, f"A limit must have at most {MAX_LIMIT} characters.")
     elif judge_values:
         try:
             constraint_value(field, value)
@@ -87,23 +82,14 @@ def _read_enum(value: object, field: Field, pointer: str, problems: ProblemList,
         problems.add(pointer, "This must be a list of at least one value.")
         return ()
     if judge_values:
-        judge_each(list(enumerate(value)), field, pointer, problems)
-        categories = _identities(field.categories, field) if field.categories is not None else None
-        for index, item in enumerate(value):
-            if categories is not None and not _identities((item,), field) <= categories:
-                problems.add(join_pointer(pointer, index), "This is not among the categories.")
+        identities = judge_each(list(enumerate(value)), field, pointer, problems)
+        if field.categories is not None:
+            # Values that are none of their type are reported as that.
+            categories = frozenset(judge_each(list(enumerate(field.categories)), field, pointer, ProblemList()).values())
+            for index, identity in identities.items():
+                if identity not in categories:
+                    problems.add(join_pointer(pointer, index), "This is not among the categories.")
     return tuple(value)
-
-
-def _identities(values: tuple[object, ...], field: Field) -> frozenset[Hashable]:
-    found: set[Hashable] = set()
-    for value in values:
-        try:
-            found.add(identity_of(constraint_value(field, value)))
-        except NotOfTypeError:
-            # This value was already reported as a problem.
-            continue
-    return frozenset(found)
 
 
 def _check_pattern(value: object, pointer: str, problems: ProblemList) -> None:
@@ -116,58 +102,21 @@ def _check_pattern(value: object, pointer: str, problems: ProblemList) -> None:
         problems.add(pointer, str(error))
 
 
-def _check_json_schema(value: object, pointer: str, problems: ProblemList) -> None:
-    if not isinstance(value, dict):
-        problems.add(pointer, f"A JSON Schema must be an object here, not {describe_json_type(value)}.")
-        return
-    validator = json_schema_validator(value)
-    if validator is None:
-        problems.add(f"{pointer}/$schema", "This version of JSON Schema is not known.")
-        return
-    try:
-        for error in validator(validator.META_SCHEMA).iter_errors(value):
-            problems.add(join_pointer(pointer, *error.absolute_path), "This is not valid JSON Schema.")
-    except RecursionError:
-        problems.add(pointer, "This JSON Schema is nested too deeply.")
-    for where, reference in _references(value, pointer):
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            problems.add(where, "Only references within the same JSON Schema (#...) can be followed.")
-
-
-def json_schema_validator(schema: Mapping[str, object]) -> type[jsonschema.protocols.Validator] | None:
-    """Return the validator for the version that `$schema` names (2020-12 if it is absent); None if that version is not known."""
-    dialect = schema.get("$schema", jsonschema.Draft202012Validator.META_SCHEMA["$id"])
-    if not isinstance(dialect, str):
-        return None
-    known = {str(draft.META_SCHEMA.get("$id", draft.META_SCHEMA.get("id"))).removesuffix("#"): draft for draft in _DRAFTS}
-    return known.get(dialect.removesuffix("#"))
-
-
-def _references(value: object, pointer: str) -> Iterator[tuple[str, object]]:
-    if isinstance(value, dict):
-        for key, child in value.items():
-            if key in _JSON_SCHEMA_REFERENCES and isinstance(child, str):
-                yield join_pointer(pointer, key), child
-            else:
-                yield from _references(child, join_pointer(pointer, key))
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _references(child, join_pointer(pointer, index))
-
-
-def judge_each(items: list[tuple[int, object]], field: Field, pointer: str, problems: ProblemList) -> frozenset[Hashable]:
-    """Return the identities of the values in a list of the descriptor; values of the wrong type and repeated values are added to `problems`."""
+def judge_each(items: list[tuple[int, object]], field: Field, pointer: str, problems: ProblemList) -> dict[int, Hashable]:
+    """Return the identities, by index, of the values in a list of the descriptor; values of the wrong type and repeated values are added to `problems`."""
+    parse = constraint_parser(field)
+    identities: dict[int, Hashable] = {}
     seen: set[Hashable] = set()
     for index, item in items:
         try:
-            identity = identity_of(constraint_value(field, item))
+            identity = identities[index] = identity_of(parse(item))
         except NotOfTypeError:
             problems.add(join_pointer(pointer, index), f"This is not a value of the type {_describe_type(field)}.")
             continue
         if identity in seen:
             problems.add(join_pointer(pointer, index), "This value is given twice.")
         seen.add(identity)
-    return frozenset(seen)
+    return identities
 
 
 def _describe_type(field: Field) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
+from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer, shorten
 from shared.descriptors.table_schema.model import Field
 from shared.descriptors.table_schema.parse_constraints import CONSTRAINT_TYPES, judge_each, read_bool, read_constraints
 from shared.descriptors.table_schema.temporal import check_strptime_pattern
@@ -35,6 +35,10 @@ _OPTION_TYPES: Mapping[str, frozenset[str]] = {
 }
 FIELD_ONLY = frozenset({*CONSTRAINT_TYPES, *_OPTION_TYPES, "constraints"})
 _KNOWN = (*_OPTION_TYPES, "name", "type", "format", "constraints", "missingValues")
+MAX_FORMAT = 200
+"""Longest `format`, in characters: what reads dates and times takes much longer for each further directive."""
+MAX_OPTION = 255
+"""Longest `decimalChar`, `groupChar` and `delimiter`, in characters."""
 _SIGNS_AND_DIGITS = frozenset("0123456789+-")
 
 
@@ -118,7 +122,7 @@ def _refuse_misplaced(descriptor: Mapping[str, object], pointer: str, problems: 
     for name in descriptor:
         right = known.get(name.casefold().replace("_", "").replace("-", ""))
         if right is not None and name != right:
-            problems.add(join_pointer(pointer, name), f"The property {name} is not part of Table Schema. Did you mean {right}?")
+            problems.add(join_pointer(pointer, name), f"The property {shorten(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in CONSTRAINT_TYPES:
             problems.add(join_pointer(pointer, name), f"The property {name} belongs in constraints.")
         elif name == "arrayItem":
@@ -130,6 +134,9 @@ def _read_format(descriptor: Mapping[str, object], type_name: str, pointer: str,
     pointer = f"{pointer}/format"
     if not isinstance(value, str):
         problems.add(pointer, f"A format must be text, not {describe_json_type(value)}.")
+        return "default"
+    if len(value) > MAX_FORMAT:
+        problems.add(pointer, f"A format must have at most {MAX_FORMAT} characters.")
         return "default"
     # v0 writes fmt:%d.%m.%Y; the standard asks readers to ignore the prefix.
     value = value.removeprefix("fmt:")
@@ -144,9 +151,11 @@ def _read_format(descriptor: Mapping[str, object], type_name: str, pointer: str,
 
 
 def _read_text(value: object, pointer: str, problems: ProblemList) -> str:
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and 0 < len(value) <= MAX_OPTION:
         return value
-    problems.add(pointer, "This must be one or more characters.")
+    problems.add(
+        pointer, "This must be one or more characters." if not value or not isinstance(value, str) else f"At most {MAX_OPTION} characters are allowed."
+    )
     return "?"
 
 
@@ -185,8 +194,10 @@ def _check_options(field: Field, pointer: str, problems: ProblemList) -> None:
             problems.add(f"{pointer}/{option}", "This must not contain digits or signs.")
     if field.type == "number" and field.group_char and (field.group_char in field.decimal_char or field.decimal_char in field.group_char):
         problems.add(f"{pointer}/groupChar", "This must differ from decimalChar.")
-    if both := [text for text in field.true_values if text in field.false_values]:
-        problems.add(f"{pointer}/falseValues", f"The value {json.dumps(both[0])} cannot be both true and false.")
+    false_values = frozenset(field.false_values)
+    both = next((text for text in field.true_values if text in false_values), None)
+    if both is not None:
+        problems.add(f"{pointer}/falseValues", f"The value {json.dumps(shorten(both))} cannot be both true and false.")
 
 
 def _values_and_labels(items: list[Any], pointer: str, problems: ProblemList) -> list[tuple[int, object]]:

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import re2
 
+from shared.descriptors.problems import shorten
+
 MAX_PATTERN = 10_000
-_CLASS_SUBTRACTION = re.compile(r"(?<!\\)(?:\\\\)*\[(?:[^\]\\]|\\.)*-\[")
+_CLASS_PARTS = re.compile(r"\\.|-\[|[\[\]]", re.DOTALL)
 _POSIX_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
 # RE2 reads {,3} as text, Python as "up to 3".
 _OPEN_REPEAT = re.compile(r"\{,[0-9]")
@@ -50,13 +52,13 @@ def plan_pattern(pattern: str) -> PatternPlan:
     """Plan how cells are matched against `pattern`. Raises `PatternInvalidError` if it cannot be used."""
     if len(pattern) > MAX_PATTERN:
         raise PatternInvalidError(f"A pattern must have at most {MAX_PATTERN} characters.")
-    if _CLASS_SUBTRACTION.search(pattern):
+    if _has_class_subtraction(pattern):
         raise PatternInvalidError("This pattern uses class subtraction ([a-z-[aeiou]]), which is not supported.")
     re2_pattern = rf"\A(?:{pattern})\z"
     re2_problem = _re2_problem(pattern) or _re2_problem(re2_pattern)
     python_problem = _python_problem(pattern)
     if re2_problem is not None and python_problem is not None:
-        raise PatternInvalidError(f"This is not a regular expression that can be used: {python_problem}.")
+        raise PatternInvalidError(f"This is not a regular expression that can be used: {shorten(python_problem)}.")
     is_python = python_problem is None and not (_POSIX_CLASS.search(pattern) and re2_problem is None)
     if re2_problem is not None or (is_python and _OPEN_REPEAT.search(pattern)):
         return PatternPlan(pattern, None, is_ascii_only=False, is_line_only=False, is_python=True)
@@ -68,6 +70,17 @@ def plan_pattern(pattern: str) -> PatternPlan:
         is_python=is_python,
         re2_lines=_plan_lines(pattern),
     )
+
+
+def _has_class_subtraction(pattern: str) -> bool:
+    """Whether `-[` stands within a character class; in one pass, since a search from each `[` to the end would take quadratic time."""
+    in_class = False
+    for part in _CLASS_PARTS.finditer(pattern):
+        if part[0] == "-[" and in_class:
+            return True
+        if part[0][0] != "\\":
+            in_class = part[0] != "]"
+    return False
 
 
 def _plan_lines(pattern: str) -> str | None:

@@ -59,26 +59,36 @@ def value_parser(field: Field) -> ValueParser:
 
 
 def constraint_value(field: Field, given: object) -> Any:  # noqa: ANN401 - a logical value of any type
-    """Return the logical value of a value in the descriptor: JSON of the field's type, or text as it would be written in a cell.
+    """Return the logical value of a value in the descriptor; see `constraint_parser`."""
+    return constraint_parser(field)(given)
 
-    Raises `NotOfTypeError`.
+
+def constraint_parser(field: Field) -> Callable[[object], Any]:
+    """Return a function from values in the descriptor, JSON of the field's type or text as in a cell, to logical values; made once for a list of them.
+
+    The function raises `NotOfTypeError`.
     """
-    if isinstance(given, str):
-        return value_parser(field)(given)
+    parse_text = value_parser(field)
     native = _JSON_KINDS.get(field.type, ())
-    if given is None or not isinstance(given, native) or (isinstance(given, bool) and bool not in native):
-        raise NotOfTypeError
-    if field.type in ("boolean", "any"):
-        return given if field.type == "boolean" else json.dumps(given)
-    if field.type in ("integer", "year"):
-        return given if field.type == "integer" else parse_year(f"{given:04}")
-    if field.type == "number":
-        return Decimal(repr(given))
-    if field.type == "list":
-        assert isinstance(given, list)
-        item = Field(name=field.name, type=field.item_type)
-        return tuple(constraint_value(item, part) for part in given)
-    return value_parser(field)(json.dumps(given))
+    parse_item = constraint_parser(Field(name=field.name, type=field.item_type)) if field.type == "list" else None
+
+    def parse(given: object) -> Any:  # noqa: ANN401 - a logical value of any type
+        if isinstance(given, str):
+            return parse_text(given)
+        if given is None or not isinstance(given, native) or (isinstance(given, bool) and bool not in native):
+            raise NotOfTypeError
+        if field.type in ("boolean", "any"):
+            return given if field.type == "boolean" else json.dumps(given)
+        if field.type in ("integer", "year"):
+            return given if field.type == "integer" else parse_year(f"{given:04}")
+        if field.type == "number":
+            return Decimal(repr(given))
+        if parse_item is not None:
+            assert isinstance(given, list)
+            return tuple(parse_item(part) for part in given)
+        return parse_text(json.dumps(given))
+
+    return parse
 
 
 def identity_of(value: object) -> Hashable:
