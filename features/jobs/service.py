@@ -54,7 +54,7 @@ async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, c
     if "webhook_url" in given and job.status in ENDED:
         raise _ended(job)
     if changes.webhook_url is not None:
-        await _require_acceptable(changes.webhook_url, settings)
+        _require_acceptable(changes.webhook_url, settings)
     async with database.unit_of_work() as session:
         changed = await change_details(session, job_id=job_id, viewer=viewer, values=given)
         if changed is None:
@@ -67,8 +67,8 @@ def _ended(job: Job) -> JobEnded:
     return JobEnded(f"This job is {job.status.value}; its webhook_url can only be changed before it ends.")
 
 
-async def _require_acceptable(url: str, settings: Settings) -> None:
+def _require_acceptable(url: str, settings: Settings) -> None:
     try:
-        await require_acceptable(url, settings=settings)
+        require_acceptable(url, settings=settings)
     except WebhookAddressRefused as refused:
         raise BadRequest(str(refused), errors=[InvalidPart(field="webhook_url", message=str(refused))]) from refused

@@ -27,7 +27,7 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
             problems.append(InvalidPart(field=name, message="The field's text is not UTF-8."))
             del texts[name]
     options = UploadOptions(
-        webhook_url=await _check_webhook_url(texts.get("webhook_url"), settings, problems),
+        webhook_url=_check_webhook_url(texts.get("webhook_url"), settings, problems),
         table_schema=await _check_descriptor("schema", texts.get("schema"), problems),
         dialect=await _check_descriptor("dialect", texts.get("dialect"), problems),
         encoding=_check_encoding(texts.get("encoding"), problems),
@@ -51,12 +51,12 @@ def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
     return found
 
 
-async def _check_webhook_url(value: bytearray | None, settings: Settings, problems: list[InvalidPart]) -> str | None:
+def _check_webhook_url(value: bytearray | None, settings: Settings, problems: list[InvalidPart]) -> str | None:
     if value is None:
         return None
     url = value.decode().strip()
     try:
-        await require_acceptable(url, settings=settings)
+        require_acceptable(url, settings=settings)
     except WebhookAddressRefused as refused:
         problems.append(InvalidPart(field="webhook_url", message=str(refused)))
     return url

@@ -1,4 +1,4 @@
-"""Decide which addresses a webhook may go to. An upload asks early, to tell the client; the sender enforces it.
+"""Decide which addresses a webhook may go to. What a URL says by itself is refused early, to tell the client; the sender decides on the address.
 
 Only globally reachable unicast addresses are allowed (the IANA special-purpose registries, RFC 6890, as `ipaddress.is_global` has them). This also
 applies to IPv4 addresses wrapped in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo (RFC 4380) and NAT64 (RFC 6052).
@@ -23,7 +23,6 @@ from shared.settings import Settings
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_CHARACTERS = 500
-RESOLVE_TIMEOUT_S = 0.3
 _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
 """Special-purpose networks that `is_global` considers public in some Python versions."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -168,15 +167,21 @@ def is_private_name(host: str) -> bool:
     return "." not in name or any(f".{name}".endswith(f".{domain}") for domain in _PRIVATE_DOMAINS)
 
 
+def require_public(target: WebhookTarget) -> None:
+    """Raise `WebhookAddressRefused` if what is written in the URL is no public address, or a name of a private network; needs no look-up."""
+    written = _read_address(target.host)
+    if is_private_name(target.host) if written is None else not is_public(written):
+        raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
+
+
 async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
     """Return the only addresses that may be connected to, the best first.
 
-    Unless `allow_private`, raises `WebhookAddressRefused` if what is written in the URL is no public address or a name of a private network, which needs no
-    look-up, and `HostNotFound` if any of the name's addresses is not public, just as if the name had none.
+    Unless `allow_private`, raises `WebhookAddressRefused` as `require_public` does, and `HostNotFound` if any of the name's addresses is not public, just
+    as if the name had none.
     """
-    written = _read_address(target.host)
-    if not allow_private and (is_private_name(target.host) if written is None else not is_public(written)):
-        raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
+    if not allow_private:
+        require_public(target)
     addresses = await resolve(target, timeout_s=timeout_s)
     if not allow_private and not all(is_public(address) for address in addresses):
         raise HostNotFound(_not_found(target))
@@ -187,17 +192,12 @@ def _not_found(target: WebhookTarget) -> str:
     return f"No public address is known for the host {target.host}."
 
 
-async def choose_address(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> IpAddress:
-    """Return the best of `choose_addresses`, with the same errors."""
-    return (await choose_addresses(target, allow_private=allow_private, timeout_s=timeout_s))[0]
+def require_acceptable(url: str, *, settings: Settings) -> None:
+    """Raise `WebhookAddressRefused` for a URL that no webhook of this service may go to, whatever its host's name leads to.
 
-
-async def require_acceptable(url: str, *, settings: Settings) -> None:
-    """Raises `WebhookAddressRefused` for a URL that no webhook of this service may go to, as far as that is known before one is sent.
-
-    The host's look-up gets `RESOLVE_TIMEOUT_S`; a host that does not resolve yet is accepted: the check that counts is the one at sending.
+    The name is not looked up: a refusal would tell which names of this network exist. The check that counts is the one at sending.
     """
     target = parse_webhook_url(url)
     require_allowed(target, allowed_hosts=settings.webhook_hosts)
-    with suppress(HostNotFound):
-        await choose_address(target, allow_private=settings.webhook_allow_private_addresses, timeout_s=RESOLVE_TIMEOUT_S)
+    if not settings.webhook_allow_private_addresses:
+        require_public(target)

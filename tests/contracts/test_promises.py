@@ -26,7 +26,6 @@ from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from tests.factories import Factory
-from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import receiving, status
 
 PROGRESS = Progress(percent=50, rows_processed=3, rows_failed=1, total_rows=None, error_count=1, errors_stored=1, error_tally=[])
@@ -110,24 +109,6 @@ def test_refused_setting_does_not_show_its_value(settings: Settings) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings(**{**settings.model_dump(), "webhook_secret": "HUNTER2-not-base64"})
     assert "HUNTER2" not in str(refused.value)
-
-
-async def test_slow_name_server_of_webhooks_does_not_hold_up_other_uploads(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def upload(**fields: str) -> float:
-        start = time.monotonic()
-        answer = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")}, data=fields)
-        assert answer.status_code == 202
-        return time.monotonic() - start
-
-    async with naming(monkeypatch, lambda name, _: None if name.endswith("slow.example") else ["127.0.0.1"]) as server:
-        hanging = [asyncio.create_task(upload(webhook_url=f"https://h{n}.slow.example/")) for n in range(40)]
-        await asyncio.sleep(0.1)
-        assert server.asked
-        assert await upload() < 1.0
-        assert await upload(webhook_url="http://127.0.0.1:1/") < 1.0  # needs no look-up
-        assert await upload(webhook_url="http://quick.example:1/") < 1.0
-        assert server.asked[-1] == "quick.example"
-        await asyncio.gather(*hanging)
 
 
 async def test_all_jobs_are_rung_when_the_broker_lost_its_memory(context: TaskContext, database: Any, sent: list[Message]) -> None:

@@ -25,7 +25,7 @@ from shared.jobs.job_state import Progress
 from shared.messages.outbox import Message
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
-from shared.web.webhook_address import choose_address, parse_webhook_url
+from shared.web.webhook_address import choose_addresses, parse_webhook_url
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import Receiver, receiving, status
@@ -222,11 +222,11 @@ async def test_address_that_was_checked_is_the_one_that_is_called(
 async def test_host_that_turns_to_a_private_address_after_the_upload_is_not_called(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: the address is public when the upload is checked, and loopback when the webhook is sent."""
+    """DNS rebinding: the address is public at one look-up, and loopback at the next."""
     strict = with_settings(context, webhook_allow_private_addresses=False)
     async with receiving(lambda _: status(200)) as receiver, naming(monkeypatch, lambda _, n: ["8.8.8.8" if n == 1 else "127.0.0.1"]) as server:
         url = receiver.url.replace("127.0.0.1", "rebinds.test")
-        assert await choose_address(parse_webhook_url(url), allow_private=False, timeout_s=5) == ipaddress.ip_address("8.8.8.8")
+        assert await choose_addresses(parse_webhook_url(url), allow_private=False, timeout_s=5) == [ipaddress.ip_address("8.8.8.8")]
         job = await end_job(context, factory, url)
         await deliver(strict, sent)
         assert set(server.asked) == {"rebinds.test"}
