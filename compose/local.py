@@ -25,7 +25,7 @@ from types import FrameType
 
 from compose.console import Console
 from compose.processes import Child, Command, base_python
-from compose.services import HTTP_PROTOCOL, Service, ServiceFailed, free_port, start_postgres, start_valkey
+from compose.services import HTTP_OPTIONS, Service, ServiceFailed, free_port, start_postgres, start_valkey
 
 ROOT = Path(__file__).resolve().parent.parent
 WARDEN = Path(__file__).with_name("warden.py")
@@ -173,7 +173,7 @@ def application_commands(port: int, environment: Mapping[str, str]) -> list[Comm
     return [
         Command(
             name="api",
-            arguments=[sys.executable, "-m", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--workers", "4", "--port", str(port)],
+            arguments=[sys.executable, "-m", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", "4", "--port", str(port)],
             environment={**API_DEFAULTS, **environment},
             directory=ROOT,
         ),

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from compose.processes import Child, Command, wait_until
-from compose.services import HTTP_PROTOCOL, free_port
+from compose.services import HTTP_OPTIONS, free_port
 from tests.paths import ROOT
 from tests.services import Servers
 
@@ -79,7 +79,7 @@ def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
-    child = Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=folder / "api.log")
+    child = Child(command("api", environment, "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port)), log_file=folder / "api.log")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         def answers() -> bool:
@@ -117,7 +117,7 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
     logs = folder / "logs"
     children = [
-        Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=logs / "api.log"),
+        Child(command("api", environment, "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port)), log_file=logs / "api.log"),
         Child(command("worker", environment, "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"), log_file=logs / "worker.log"),
         Child(
             command("dispatcher", environment, "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
