@@ -17,7 +17,7 @@ _NOT_FOR_FILES = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined
 def normalize_encoding(name: str) -> str | None:
     """Return Python's own name of a text encoding (`latin-1` → `iso8859-1`); None if there is no such encoding for files."""
     plain = encodings.normalize_encoding(name[: MAX_NAME_CHARACTERS + 1]).lower()
-    if len(name) > MAX_NAME_CHARACTERS or plain not in _list_names():  # Python remembers every name that it was asked for
+    if len(name) > MAX_NAME_CHARACTERS or not name.isprintable() or plain not in _list_names():  # Python remembers every name that it was asked for
         return None
     try:
         codec = codecs.lookup(plain)

@@ -6,9 +6,15 @@ keeps any number of requests and of unread answers, answers input that is not HT
 
 from __future__ import annotations
 
+import fcntl
+import os
+import socket
+import struct
+import termios
 import threading
 from asyncio import BufferedProtocol, Transport
 from asyncio.events import TimerHandle
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -243,12 +249,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Close the connection if the client reads nothing of its answers, or does not end a body that has its answer already."""
-        now, unsent_bytes = self.loop.time(), self.transport.get_write_buffer_size()
+        now, unsent_bytes = self.loop.time(), _count_unsent(self.transport)
         if unsent_bytes == 0 or unsent_bytes < self._unsent_bytes:
             self._sent_at = now
         self._unsent_bytes = unsent_bytes
         if now - self._sent_at >= WRITE_TIMEOUT_S:
-            self.transport.abort()
+            _reset(self.transport)
         elif self._body_due_at is not None and now >= self._body_due_at:
             self._close()
         self._look_timer = self.loop.call_later(LOOK_S, self._look)
@@ -293,6 +299,26 @@ class _Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self._protocol.pipeline:
             super().resume_reading()
+
+
+def _count_unsent(transport: Transport) -> int:
+    """Return the bytes that the client has not acknowledged; 0 if the system has taken all of them, since it can send those by itself.
+
+    The system's buffer may hold megabytes and takes more only when a third of it is free, so what waits in this process does not tell whether a client reads.
+    """
+    waiting = transport.get_write_buffer_size()
+    if waiting:
+        with suppress(OSError):
+            (queued,) = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)))
+            return int(waiting + queued)
+    return waiting
+
+
+def _reset(transport: Transport) -> None:
+    """Close the connection now and drop what waits to be sent, in the system's buffer too; by itself that would be kept for minutes."""
+    with suppress(OSError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:
+        twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 class _BufferedReads(BufferedProtocol):

@@ -59,6 +59,7 @@ class Api:
     port: int
     uploads: Path
     client: httpx.Client
+    pid: int
 
     @property
     def url(self) -> str:
@@ -66,8 +67,8 @@ class Api:
 
 
 @contextmanager
-def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api]:
-    """Run an API with its own database."""
+def running_api(servers: Servers, folder: Path, *, program: Sequence[str] = ("uvicorn",), **settings: str) -> Iterator[Api]:
+    """Run an API with its own database; `program` is what runs `uvicorn`, if something is altered before."""
     port = free_port()
     environment = {
         **os.environ,
@@ -79,7 +80,7 @@ def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
-    child = Child(command("api", environment, "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port)), log_file=folder / "api.log")
+    child = Child(command("api", environment, *program, "main:app", *HTTP_OPTIONS, "--port", str(port)), log_file=folder / "api.log")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         def answers() -> bool:
@@ -89,7 +90,7 @@ def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api
 
         try:
             assert wait_until(answers, timeout_s=60), list(child.last_lines)
-            yield Api(port, folder / "uploads", client)
+            yield Api(port, folder / "uploads", client, child.pid)
         finally:
             child.stop()
             shutil.rmtree(folder, ignore_errors=True)
