@@ -80,9 +80,9 @@ def name_network(address: str | None) -> str:
         parsed = ip_address((address or "").partition("%")[0])
     except ValueError:
         return address or ""
-    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return str(IPv6Network((parsed, _CUSTOMER_BITS), strict=False))
-    return str(parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else str(parsed)
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, _CUSTOMER_BITS), strict=False))
+    return str(parsed)
 
 
 def require_acceptable_length(content_length: str | None, settings: Settings) -> None:
