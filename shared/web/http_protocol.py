@@ -38,6 +38,9 @@ BODY_TIMEOUT_S = 30.0
 """Longest time from an answer to the end of its request's body, if the endpoint answered without it."""
 WRITE_TIMEOUT_S = 30.0
 """Longest time in which a client reads nothing of what waits to be sent to it."""
+UNREAD_BYTES_OF_ALL = 256 * 2**20
+"""While more than this waits to be sent on all connections of a process, a client that reads nothing is given only `IMPATIENT_TIMEOUT_S`."""
+IMPATIENT_TIMEOUT_S = 3.0
 LOOK_S = 1.0
 """How often each connection is looked at for the two limits above."""
 MAX_READ_BYTES = 512 * 1024
@@ -54,6 +57,15 @@ class _Buffer(threading.local):
 
 
 _buffer = _Buffer()
+
+
+class _Unread(threading.local):
+    """What waits to be sent on all connections of this thread's event loop, as of their last looks."""
+
+    total_bytes = 0
+
+
+_unread = _Unread()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -76,6 +88,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body_due_at: float | None = None
         self._started: RequestResponseCycle | None = None
         self._look_timer: TimerHandle | None = None
+        self._unread_bytes = 0
         self._unsent_bytes = 0
         self._sent_at = 0.0
 
@@ -93,6 +106,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._forget_head()
         if self._look_timer is not None:
             self._look_timer.cancel()
+        self._note_unread(0)
         self._disconnect()
         super().connection_lost(exc)
 
@@ -253,11 +267,16 @@ class GuardedProtocol(HttpToolsProtocol):
         if unsent_bytes == 0 or unsent_bytes < self._unsent_bytes:
             self._sent_at = now
         self._unsent_bytes = unsent_bytes
-        if now - self._sent_at >= WRITE_TIMEOUT_S:
+        self._note_unread(self.transport.get_write_buffer_size())
+        if now - self._sent_at >= (WRITE_TIMEOUT_S if _unread.total_bytes <= UNREAD_BYTES_OF_ALL else IMPATIENT_TIMEOUT_S):
             _reset(self.transport)
         elif self._body_due_at is not None and now >= self._body_due_at:
             self._close()
         self._look_timer = self.loop.call_later(LOOK_S, self._look)
+
+    def _note_unread(self, unread_bytes: int) -> None:
+        _unread.total_bytes += unread_bytes - self._unread_bytes
+        self._unread_bytes = unread_bytes
 
     def _refuse(self, problem: Problem) -> None:
         """Answer instead of the application and close; only close if an answer has begun, or if an earlier request still awaits its answer."""
@@ -302,21 +321,19 @@ class _Flow(FlowControl):
 
 
 def _count_unsent(transport: Transport) -> int:
-    """Return the bytes that the client has not acknowledged; 0 if the system has taken all of them, since it can send those by itself.
+    """Return the bytes that the client has not acknowledged, whether they wait in this process or in the system's buffer.
 
-    The system's buffer may hold megabytes and takes more only when a third of it is free, so what waits in this process does not tell whether a client reads.
+    That may hold megabytes and takes more only when a third of it is free, so what waits in this process does not tell whether a client reads.
     """
-    waiting = transport.get_write_buffer_size()
-    if waiting:
-        with suppress(OSError):
-            (queued,) = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)))
-            return int(waiting + queued)
-    return waiting
+    queued = 0
+    with suppress(OSError, ValueError):  # it may be closed already
+        (queued,) = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4)))
+    return int(transport.get_write_buffer_size() + queued)
 
 
 def _reset(transport: Transport) -> None:
     """Close the connection now and drop what waits to be sent, in the system's buffer too; by itself that would be kept for minutes."""
-    with suppress(OSError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:
+    with suppress(OSError, ValueError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:
         twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/p
 MEBIBYTE = 2**20
 SLOTS = 8
 ALTERED = {
-    "shared.web.http_protocol.HEAD_TIMEOUT_S": 1.5,
-    "shared.web.http_protocol.BODY_TIMEOUT_S": 1.0,
+    "shared.web.http_protocol.HEAD_TIMEOUT_S": 1.0,
+    "shared.web.http_protocol.BODY_TIMEOUT_S": 0.5,
     "shared.web.http_protocol.WRITE_TIMEOUT_S": 1.0,
     "shared.web.http_protocol.LOOK_S": 0.1,
     "features.upload.receive.RATE_GRACE_S": 1.0,
@@ -319,16 +319,13 @@ DATES = (
     "Mon, 01 Jan 2024 00:00:00 " + "9" * 400,
 )
 TARGETS = (
-    ("GET", "/docs-files/swagger-ui.css"),
-    ("GET", "/api/jobs"),
-    ("POST", "/api/files/upload"),
-    ("PATCH", f"/api/jobs/{uuid.UUID(int=1)}"),
-    ("OPTIONS", "/nothing"),
+    ("GET", "/docs-files/swagger-ui.css", HEADERS),
+    ("PATCH", f"/api/jobs/{uuid.UUID(int=1)}", ("authorization", "content-type", "expect", "x-api-key")),
 )
 
 
 def test_no_header_makes_a_500_or_an_answer_in_plain_text(api: Api) -> None:
-    for (method, path), name in itertools.product(TARGETS, HEADERS):
+    for method, path, name in ((method, path, name) for method, path, names in TARGETS for name in names):
         for value in (*ODD, *(DATES if name.startswith("if-") else ())):
             headers = {b"host": b"a", name.encode(): value.encode("latin-1")}
             response = api.client.send(httpx.Request(method, f"{api.url}{path}", headers=list(headers.items())))
