@@ -22,7 +22,7 @@ from bench.measure import ROOT, Plan, Run, RunFailed
 from bench.probe import peak_memory_mib
 from compose.local import API_DEFAULTS, DEFAULTS
 from compose.processes import Child, Command, wait_until
-from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
+from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
 from shared.settings import Settings
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -69,7 +69,7 @@ class Stack:
         """Bring the database up to date and start the API as in `make run`, except for the number of its processes."""
         subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=self._environment, check=True, capture_output=True)
         workers = ("--workers", str(processes)) if processes > 1 else ()
-        self._api = self._start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, *workers, "--port", str(self._port), settings=API_DEFAULTS)
+        self._api = self._start("api", "uvicorn", "main:app", *HTTP_OPTIONS, *workers, "--port", str(self._port), settings=API_DEFAULTS)
         self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
 
     def start_worker(self) -> None:

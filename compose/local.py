@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from compose.console import Console
 from compose.processes import Child, Command, get_warden
-from compose.services import HTTP_PROTOCOL, Service, ServiceFailed, free_port, start_postgres, start_valkey
+from compose.services import HTTP_OPTIONS, Service, ServiceFailed, free_port, start_postgres, start_valkey
 from shared.settings import Settings, describe_invalid
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,7 +180,7 @@ def application_commands(port: int, environment: Mapping[str, str]) -> list[Comm
     return [
         Command(
             name="api",
-            arguments=[sys.executable, "-m", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--workers", "4", "--port", str(port)],
+            arguments=[sys.executable, "-m", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", "4", "--port", str(port)],
             environment={**API_DEFAULTS, **environment},
             directory=ROOT,
         ),

@@ -29,8 +29,8 @@ from compose.processes import Child, Command, launched, wait_until
 START_TIMEOUT_S = 60.0
 MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and spare ones for looking around
 DATABASE = "rowgate"
-HTTP_PROTOCOL = "shared.web.http_protocol:GuardedProtocol"
-"""The HTTP protocol that every API process is started with: `uvicorn main:app --http …`."""
+HTTP_OPTIONS = ("--http", "shared.web.http_protocol:GuardedProtocol", "--ws", "none")
+"""How every API process speaks HTTP: `uvicorn main:app --http … --ws none`."""
 
 
 class ServiceFailed(Exception):

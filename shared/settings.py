@@ -92,7 +92,9 @@ class Settings(BaseSettings):
     upload_idle_timeout_s: float = Field(
         30.0, gt=0, le=3600, description="A client that sends less than 8 KiB of an upload in this time, or not all of another body, gets a 408"
     )
-    max_concurrent_uploads: int = Field(64, ge=1, description="Uploads at once in one API process; beyond that 503 with `Retry-After`")
+    max_concurrent_uploads: int = Field(
+        128, ge=1, description="Uploads at once in one API process, half of them by one API key or, without keys, address; beyond that 503 with `Retry-After`"
+    )
     min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Disk space that uploads leave free; below it they get a 507")
 
     db_pool_size: int = Field(20, ge=1, description="Database connections an API process keeps open")

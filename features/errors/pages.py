@@ -9,7 +9,7 @@ from features.errors import queries
 from features.errors.schemas import ColumnCount, ErrorList, ErrorRead, ErrorSummary, TypeCount
 from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
 from shared.jobs.error_counts import count_by_column, count_by_type
-from shared.web.pagination import MAX_ROWS_SKIPPED, count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
+from shared.web.pagination import count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -75,11 +75,8 @@ def _make_cursor(error: ErrorRead) -> str:
 
 
 def _parse_cursor(cursor: str) -> ErrorPlace:
-    match decode_cursor(cursor):
-        case [int(row_number), int(column_number), str(id_text)] if max(abs(row_number), abs(column_number)) < MAX_ROWS_SKIPPED:
-            try:
-                return ErrorPlace(row_number=row_number, column_number=column_number, id=uuid.UUID(id_text))
-            except ValueError as error:
-                raise invalid_cursor() from error
-        case _:
-            raise invalid_cursor()
+    row_number, column_number, id_text = decode_cursor(cursor, int, int, str)
+    try:
+        return ErrorPlace(row_number=row_number, column_number=column_number, id=uuid.UUID(id_text))
+    except ValueError as error:
+        raise invalid_cursor() from error

@@ -44,6 +44,10 @@ class TooManyUploads(Problem):
     title = "Too many uploads"
 
 
+class TooManyOfYours(TooManyUploads):
+    """Half of all upload slots are taken by your API key, or without keys by your address; wait until some of your uploads have ended."""
+
+
 class DiskFull(Problem):
     """There is no room left for this file; try again later, or tell the operator."""
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,21 +17,29 @@ from features.upload.contents import describe_mismatch
 from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
 from features.upload.options import check_options, find_wrong_names
-from features.upload.problems import DiskFull, FileTooLarge, InvalidUpload, TooManyUploads
+from features.upload.problems import DiskFull, FileTooLarge, InvalidUpload, TooManyOfYours, TooManyUploads
 from features.upload.schemas import UploadOptions
 from shared.concurrency.grouping import Grouping
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.formats import get_extension, list_extensions
 from shared.jobs.storage import stored_path
+from shared.web.body_limit import parse_length
 from shared.web.problems import ClientTooSlow, InvalidPart
 
 if TYPE_CHECKING:
     from shared.settings import Settings
+    from shared.web.auth import Viewer
 
+MIN_BYTES_PER_S = 32 * 1024
+"""Least average rate of an upload, counted from its first byte and judged from `RATE_GRACE_S` on: one that only drips holds a slot that others need."""
+RATE_GRACE_S = 30.0
 MIN_BYTES = 8192
 """Least that a client must send within `UPLOAD_IDLE_TIMEOUT_S` unless the body ends: a client that only trickles holds a slot that others need."""
 log = structlog.get_logger(__name__)
-_under_way = 0
+_under_way: Counter[str] = Counter()
+"""Uploads of this process by client, changed on its event loop only."""
+_RETRY = {"Retry-After": "5"}
+_CUSTOMER_BITS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,21 +55,40 @@ class ReceivedFile:
 
 
 @asynccontextmanager
-async def upload_slot(settings: Settings) -> AsyncIterator[None]:
-    """Hold one of this process's `MAX_CONCURRENT_UPLOADS` slots for the block. Raises `TooManyUploads` if none is free."""
-    global _under_way  # noqa: PLW0603  # a count of this process, changed on its event loop only
-    if _under_way >= settings.max_concurrent_uploads:
-        raise TooManyUploads(headers={"Retry-After": "5"})
-    _under_way += 1
+async def upload_slot(settings: Settings, *, viewer: Viewer, address: str | None) -> AsyncIterator[None]:
+    """Hold one of this process's `MAX_CONCURRENT_UPLOADS` slots for the block; one API key, or without keys one address, may have half of them.
+
+    Raises `TooManyUploads` if none is free, and `TooManyOfYours` if none is for this client.
+    """
+    client = viewer.name or name_network(address)
+    if _under_way.total() >= settings.max_concurrent_uploads:
+        raise TooManyUploads(headers=_RETRY)
+    if _under_way[client] >= -(-settings.max_concurrent_uploads // 2):
+        raise TooManyOfYours(headers=_RETRY)
+    _under_way[client] += 1
     try:
         yield
     finally:
-        _under_way -= 1
+        _under_way[client] -= 1
+        if not _under_way[client]:
+            del _under_way[client]
+
+
+def name_network(address: str | None) -> str:
+    """Return what stands for a client without a key: its address, or of an IPv6 address the network of 64 bits that one customer is given."""
+    try:
+        parsed = ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, _CUSTOMER_BITS), strict=False))
+    return str(parsed)
 
 
 def require_acceptable_length(content_length: str | None, settings: Settings) -> None:
     """Refuse a body whose `Content-Length` is too large, before any of it is read. Raises `FileTooLarge`."""
-    if content_length is not None and content_length.isdecimal() and int(content_length) > settings.max_request_size_bytes:
+    length = parse_length(content_length)
+    if length is not None and length > settings.max_request_size_bytes:
         raise too_large(settings)
 
 
@@ -134,7 +163,7 @@ async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, setti
     upload = _Upload(settings, small_files)
     form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
     try:
-        await _feed(stream, form, upload, idle_timeout_s=settings.upload_idle_timeout_s)
+        await _feed(stream, form, upload)
         form.close()
         return await _accept(upload, form)
     except BaseException as error:
@@ -167,25 +196,33 @@ async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
     )
 
 
-async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload, *, idle_timeout_s: float) -> None:
+async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload) -> None:
     """Parse the whole stream.
 
-    Raises `ClientTooSlow` if fewer than `MIN_BYTES` arrive within `idle_timeout_s`; the time spent writing to disk does not count.
+    Raises `ClientTooSlow` if fewer than `MIN_BYTES` arrive within `UPLOAD_IDLE_TIMEOUT_S`, or on average fewer than `MIN_BYTES_PER_S`; the time spent
+    writing to disk does not count. Raises `FileTooLarge` if the stream is larger than any upload, whatever it consists of.
     """
-    loop = asyncio.get_running_loop()
-    left_s, arrived, waits_since = idle_timeout_s, 0, loop.time()
+    loop, settings = asyncio.get_running_loop(), upload.settings
+    idle_timeout_s, max_bytes = settings.upload_idle_timeout_s, settings.max_request_size_bytes
+    left_s, arrived, total, waited_s, waits_since = idle_timeout_s, 0, 0, 0.0, loop.time()
+    patience_s = min(left_s, RATE_GRACE_S)
     try:
-        async with PausingTimeout(idle_timeout_s) as patience:
+        async with PausingTimeout(patience_s) as patience:
             async for piece in stream:
                 patience.stop()
-                left_s, arrived = left_s - (loop.time() - waits_since), arrived + len(piece)
+                waited_now_s, size = loop.time() - waits_since, len(piece)
+                left_s, waited_s, arrived, total = left_s - waited_now_s, waited_s + waited_now_s, arrived + size, total + size
+                if total > max_bytes:
+                    raise too_large(settings)
                 if arrived >= MIN_BYTES:
                     left_s, arrived = idle_timeout_s, 0
                 form.feed(piece)
                 if upload.writer is not None:
                     await upload.writer.drain()
-                waits_since = loop.time()
-                patience.start(max(0.0, left_s))
+                waits_since, patience_s = loop.time(), max(0.0, min(left_s, max(RATE_GRACE_S, total / MIN_BYTES_PER_S) - waited_s))
+                patience.start(patience_s)
     except TimeoutError as error:
         message = f"Less than {MIN_BYTES:,} bytes arrived in {idle_timeout_s:g} seconds; send the file again over a faster connection."
+        if patience_s < left_s:
+            message = f"The upload is slower than {MIN_BYTES_PER_S // 1024} KiB a second on average; send the file again over a faster connection."
         raise ClientTooSlow(message) from error

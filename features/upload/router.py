@@ -18,6 +18,7 @@ from features.upload.problems import (
     InvalidUpload,
     KeyReused,
     MalformedBody,
+    TooManyOfYours,
     TooManyUploads,
 )
 from features.upload.receive import receive_file, require_acceptable_length, upload_slot
@@ -61,7 +62,7 @@ async def get_intake(request: Request) -> Intake:
     responses={
         200: {"model": UploadRead, "description": "The job that this Idempotency-Key was used for before"},
         202: {"headers": {"Location": {"description": "The job", "schema": {"type": "string", "format": "uri-reference"}}}},
-        **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, DiskFull),
+        **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, TooManyOfYours, DiskFull),
     },
 )
 @accept_body(BOUNDED_BY_ENDPOINT)
@@ -76,7 +77,7 @@ async def upload_file(
     stream = BodyStream(request)
     try:
         require_acceptable_length(request.headers.get("content-length"), settings)
-        async with upload_slot(settings):
+        async with upload_slot(settings, viewer=viewer, address=request.client.host if request.client else None):
             content_type = request.headers.get("content-type", "")
             received = await receive_file(aiter(stream), content_type=content_type, settings=settings, small_files=intake.small_files)
         job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)

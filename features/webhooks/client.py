@@ -1,4 +1,7 @@
-"""Send one webhook POST: signed (Standard Webhooks), to an address that was checked, with a time limit, and without following redirects."""
+"""Send one webhook POST: signed (Standard Webhooks), to an address that was checked, with a time limit, and without following redirects.
+
+The answer is read with bounds on its bytes and its parts, because the time that a hostile one takes to parse would delay every other receiver.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import httptools
 import httpx
 from standardwebhooks import Webhook
 
@@ -23,8 +28,15 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.web.webhook_address import IpAddress, WebhookTarget
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Most bytes of everything before the answer's body, interim answers (1xx) included."""
+MAX_INTERIM_ANSWERS = 16
 MAX_RESPONSE_BYTES = 64 * 1024
-EXCERPT_BYTES = 1024
+"""Most bytes of a body that are read, with the framing of its chunks."""
+READ_BYTES = 16 * 1024
+"""Read and parsed at a time, before other attempts get their turn."""
+MAX_TEXT = 1000
+"""Longest error or excerpt of an answer that is kept, in characters; a longer one is cut and ends in an ellipsis."""
 MAX_RETRY_AFTER_S = 86_400.0
 """A longer `Retry-After` is cut to this; it is far beyond any round anyway."""
 
@@ -32,7 +44,9 @@ MAX_RETRY_AFTER_S = 86_400.0
 @cache
 def get_tls() -> ssl.SSLContext:
     """Return the process's TLS context, made once: reading the certificates takes longer than most receivers take to answer."""
-    return httpx.create_ssl_context(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def sign(secrets: Sequence[str], *, message_id: str, moment: datetime, body: str) -> str:
@@ -54,8 +68,8 @@ async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float
             answer = await _send(claimed, target, addresses, settings, tls)
     except TimeoutError:
         failure, error = Failure.TIMEOUT, f"Timeout: no whole answer within {timeout_s:.1f} s"
-    except (WebhookAddressRefused, HostNotFound, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failed:
-        failure, error = classify(failed), f"{type(failed).__name__}: {failed}"
+    except (WebhookAddressRefused, HostNotFound, RemoteProtocolError, httpx.InvalidURL, OSError, ValueError) as failed:
+        failure, error = classify(failed), make_printable(f"{type(failed).__name__}: {failed}")
     return AttemptResult(
         started_at=started_at,
         duration_ms=round((time.monotonic() - start) * 1000),
@@ -79,6 +93,14 @@ def classify(error: Exception) -> Failure:
     return Failure.CERTIFICATE if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes) else Failure.CONNECTION
 
 
+class ConnectError(OSError):
+    """No connection could be made to the receiver."""
+
+
+class RemoteProtocolError(Exception):
+    """The receiver's answer is not a whole and sensible HTTP answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The receiver's answer."""
@@ -88,25 +110,106 @@ class Answer:
     retry_after_s: float | None
 
 
+class _AnswerParser:
+    """Collects one answer from what the receiver sends; interim answers (RFC 9110, section 15.2) come before it."""
+
+    def __init__(self) -> None:
+        self.excerpt = bytearray()
+        self.retry_after: str | None = None
+        self.status_code = 0
+        self.has_head = self.has_ended = False
+        self._interim_answers = 0
+        self._read_bytes = 0
+        self._ends_with_connection = True
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse what was read, `b""` at the end of the connection; `has_ended` tells when to stop. Raises `RemoteProtocolError`."""
+        if not data:
+            if not (self.has_head and self._ends_with_connection):
+                raise RemoteProtocolError("The receiver closed the connection before its answer was complete.")
+            self.has_ended = True
+            return
+        self._read_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.has_head = self.has_ended = True
+            self.status_code = self._parser.get_status_code()
+        except httptools.HttpParserError as error:
+            if self.has_ended:  # something follows the answer, or it is long enough
+                return
+            reason = error.__context__ if isinstance(error.__context__, RemoteProtocolError) else f"The receiver's answer is not HTTP: {error}."
+            raise RemoteProtocolError(str(reason)) from error
+        if not self.has_head and self._read_bytes > MAX_HEAD_BYTES:
+            raise RemoteProtocolError(_LARGE_HEAD)
+        if self._read_bytes > MAX_HEAD_BYTES + MAX_RESPONSE_BYTES:
+            self.has_ended = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note what the headers say of the answer's end, and when to try again."""
+        if self.has_head:
+            return
+        match name.lower():
+            case b"retry-after":
+                self.retry_after = value.decode("latin-1")
+            case b"content-length":
+                self._ends_with_connection = False
+            case b"transfer-encoding" if value.strip().lower().endswith(b"chunked"):
+                self._ends_with_connection = False
+
+    def on_headers_complete(self) -> None:
+        """Note the status, unless the answer is an interim one."""
+        self.status_code = self._parser.get_status_code()
+        if self.status_code < HTTPStatus.OK and self.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
+            self._interim_answers += 1
+            if self._interim_answers > MAX_INTERIM_ANSWERS:
+                raise RemoteProtocolError(f"The receiver sent more than {MAX_INTERIM_ANSWERS} interim answers (1xx) ahead of its answer.")
+            return
+        self.has_head = True
+
+    def on_body(self, body: bytes) -> None:
+        """Keep the beginning of the body."""
+        self.excerpt += body[: _EXCERPT_BYTES - len(self.excerpt)]
+
+    def on_message_complete(self) -> None:
+        """The answer has ended, or an interim one has and the next begins."""
+        if self.has_head:
+            self.has_ended = True
+            raise _Ended
+        self.retry_after, self._ends_with_connection = None, True
+
+
+class _Ended(Exception):  # raised only to end the parsing
+    """The answer has ended; what follows it is not looked at."""
+
+
+_LARGE_HEAD = f"The receiver's answer begins with more than {MAX_HEAD_BYTES:,} bytes of headers."
+_EXCERPT_BYTES = 4 * MAX_TEXT
+"""A character takes at most four bytes."""
+
+
 async def _send(claimed: ClaimedDelivery, target: WebhookTarget, addresses: Sequence[IpAddress], settings: Settings, tls: ssl.SSLContext) -> Answer:
-    """Return the answer from the first address that accepts a connection. Raises httpx's errors."""
+    """Return the answer from the first address that accepts a connection. Raises `ConnectError`, `RemoteProtocolError` or `OSError`."""
     request = _write_request(claimed, target, settings)
     for address in addresses[:-1]:
         try:
             return await _exchange(request, target, address, tls)
-        except httpx.ConnectError as error:
+        except ConnectError as error:
             if classify(error) is Failure.CERTIFICATE:
                 raise
     return await _exchange(request, target, addresses[-1], tls)
 
 
-def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Settings) -> tuple[dict[str, str], bytes]:
-    """Return the request's headers and body."""
+def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Settings) -> bytes:
+    """Return the whole request, head and body."""
     now = datetime.now(UTC)
     body = json.dumps(claimed.body, separators=(",", ":"), ensure_ascii=False)
+    url = httpx.URL(target.url)
     headers = {
         "host": httpx.URL(scheme=target.scheme, host=target.host, port=target.port).netloc.decode("ascii"),
         "content-type": "application/json",
+        "content-length": str(len(body.encode())),
         "user-agent": "Rowgate-Webhook/1",
         "connection": "close",
         "webhook-id": str(claimed.id),
@@ -114,36 +217,34 @@ def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Se
     }
     if settings.webhook_secrets:
         headers["webhook-signature"] = sign(settings.webhook_secrets, message_id=str(claimed.id), moment=now, body=body)
-    return headers, body.encode()
+    head = b"".join(b"%s: %s\r\n" % (name.encode(), value.encode("latin-1")) for name, value in headers.items())
+    return b"POST %s HTTP/1.1\r\n%s\r\n%s" % (url.raw_path, head, body.encode())
 
 
-async def _exchange(request: tuple[dict[str, str], bytes], target: WebhookTarget, address: IpAddress, tls: ssl.SSLContext) -> Answer:
+async def _exchange(request: bytes, target: WebhookTarget, address: IpAddress, tls: ssl.SSLContext) -> Answer:
     """Make one request to one address under the target's own host name: `Host`, SNI and certificate verification use it."""
-    headers, body = request
-    url = httpx.URL(target.url).copy_with(host=str(address), port=target.port, userinfo=b"")
-    # A bare transport instead of a client: it knows no redirects, no cookies, and no proxies from the environment.
-    async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0) as transport:
-        sent = httpx.Request("POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host.rstrip(".")})
-        response = await transport.handle_async_request(sent)
-        try:
-            excerpt = await _read_excerpt(response)
-        finally:
-            await response.aclose()
-    return Answer(response.status_code, excerpt, parse_retry_after(response.headers.get("retry-after"), now=datetime.now(UTC)))
+    is_encrypted = target.scheme == "https"
+    name = target.host.rstrip(".") if is_encrypted else None
+    try:
+        reader, writer = await asyncio.open_connection(str(address), target.port, limit=READ_BYTES, ssl=tls if is_encrypted else None, server_hostname=name)
+    except OSError as error:
+        raise ConnectError(str(error) or type(error).__name__) from error
+    answer = _AnswerParser()
+    try:
+        writer.write(request)
+        while not answer.has_ended:
+            answer.feed(await reader.read(READ_BYTES))
+            await asyncio.sleep(0)  # a read of what is there already does not let others run
+    finally:
+        writer.transport.abort()  # nothing more is expected, and a receiver that does not let go must not hold the attempt
+    text = make_printable(answer.excerpt.decode("utf-8", "replace"))
+    return Answer(answer.status_code, text, parse_retry_after(answer.retry_after, now=datetime.now(UTC)))
 
 
-async def _read_excerpt(response: httpx.Response) -> str:
-    """Return the first `EXCERPT_BYTES` of the answer as text.
-
-    The rest is read up to `MAX_RESPONSE_BYTES`, so that a well-behaved receiver sees a complete exchange.
-    """
-    head, read = b"", 0
-    async for piece in response.aiter_raw():
-        read += len(piece)
-        head += piece[: EXCERPT_BYTES - len(head)]
-        if read >= MAX_RESPONSE_BYTES:
-            break
-    return head.decode("utf-8", "replace").replace("\x00", "\\x00")
+def make_printable(text: str) -> str:
+    """Return `text` with what cannot be printed escaped, cut to `MAX_TEXT` characters with an ellipsis."""
+    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text[: MAX_TEXT + 1])
+    return shown if len(shown) <= MAX_TEXT else f"{shown[: MAX_TEXT - 1]}…"
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shared.web.problems import BadRequest
+from http import HTTPStatus
+
+from shared.web.problems import BadRequest, Problem
 
 
 class NothingToRedeliver(BadRequest):
@@ -10,3 +12,11 @@ class NothingToRedeliver(BadRequest):
 
     slug = "nothing-to-redeliver"
     title = "Nothing to redeliver"
+
+
+class DeliveryPending(Problem):
+    """The webhook is being sent already; wait until its delivery is no longer PENDING."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "delivery-pending"
+    title = "Delivery pending"

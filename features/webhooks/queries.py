@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Integer, Interval, Table, Uuid, any_, bindparam, delete, exists, func, literal, select, update
+from sqlalchemy import ARRAY, Integer, Interval, Table, Uuid, any_, bindparam, delete, exists, func, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import selectinload
+from sqlalchemy.orm import aliased
+from sqlalchemy.orm.attributes import set_committed_value
 
 from features.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus
+from features.webhooks.schemas import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL, MAX_DELIVERIES
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Outcome
 from shared.db.base import Base
 from shared.db.models import Job
@@ -87,23 +89,32 @@ async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, even
 
 
 async def list_deliveries(session: AsyncSession, *, job_id: uuid.UUID) -> Sequence[Delivery]:
-    """Return the job's deliveries with their attempts, newest first."""
-    statement = (
-        select(Delivery).where(Delivery.job_id == job_id).options(selectinload(Delivery.attempts)).order_by(Delivery.created_at.desc(), Delivery.id.desc())
-    )
-    return (await session.scalars(statement)).all()
+    """Return the job's deliveries, newest first, with the last attempts of each; `schemas` says how many at most."""
+    newest = Delivery.created_at.desc(), Delivery.id.desc()
+    deliveries = (await session.scalars(select(Delivery).where(Delivery.job_id == job_id).order_by(*newest).limit(MAX_DELIVERIES))).all()
+    of_delivery = DeliveryAttempt.delivery_id == Delivery.id
+    last = aliased(DeliveryAttempt, select(DeliveryAttempt).where(of_delivery).order_by(DeliveryAttempt.number.desc()).limit(MAX_ATTEMPTS).lateral("last"))
+    statement = select(last).select_from(Delivery).join(last, true()).where(Delivery.job_id == job_id)
+    attempts: defaultdict[uuid.UUID, list[DeliveryAttempt]] = defaultdict(list)
+    for attempt in await session.scalars(statement.order_by(*newest, last.number.desc()).limit(MAX_ATTEMPTS_OF_ALL)):
+        attempts[attempt.delivery_id].insert(0, attempt)
+    for delivery in deliveries:
+        set_committed_value(delivery, "attempts", attempts[delivery.id])
+    return deliveries
 
 
-async def restart_newest(session: AsyncSession, *, job_id: uuid.UUID) -> uuid.UUID | None:
-    """Begin a new round of the job's newest delivery and return its id; None if the job has no delivery."""
-    newest = select(Delivery.id).where(Delivery.job_id == job_id).order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(1)
-    statement = (
-        update(Delivery)
-        .where(Delivery.id.in_(newest))
-        .values(status=DeliveryStatus.PENDING, round_started_at=func.clock_timestamp(), round_attempts=0, due_at=func.clock_timestamp())
-        .returning(Delivery.id)
-    )
-    return (await session.scalars(statement)).one_or_none()
+async def lock_newest(session: AsyncSession, *, job_id: uuid.UUID) -> tuple[uuid.UUID, DeliveryStatus] | None:
+    """Return id and status of the job's newest delivery, locked until the transaction ends; None if the job has none."""
+    newest = select(Delivery.id, Delivery.status).where(Delivery.job_id == job_id).order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(1)
+    row = (await session.execute(newest.with_for_update())).one_or_none()
+    return None if row is None else (row.id, row.status)
+
+
+async def restart(session: AsyncSession, *, delivery_id: uuid.UUID) -> None:
+    """Begin a new round of the delivery."""
+    now = func.clock_timestamp()
+    values = {"status": DeliveryStatus.PENDING, "round_started_at": now, "round_attempts": 0, "due_at": now}
+    await session.execute(update(Delivery).where(Delivery.id == delivery_id).values(**values))
 
 
 async def list_due_urls(session: AsyncSession, *, delivery_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, str]:

@@ -9,6 +9,11 @@ from pydantic import Field
 from features.webhooks.models import DeliveryStatus
 from shared.web.schemas import Read, UtcTime
 
+MAX_ATTEMPTS = 50
+"""Most attempts of one delivery that are shown."""
+MAX_DELIVERIES = MAX_ATTEMPTS_OF_ALL = 1000
+"""Most deliveries, and most attempts of all of them, in one answer."""
+
 
 class DeliveryAttemptRead(Read):
     """One POST to the webhook."""
@@ -17,8 +22,8 @@ class DeliveryAttemptRead(Read):
     started_at: UtcTime
     duration_ms: int
     status_code: int | None = Field(description="Null if no answer came")
-    error: str | None = Field(description="Why no answer came; null if one did", examples=["ConnectError: connection refused"])
-    response_excerpt: str | None = Field(description="The first 1,024 bytes of the answer, as text")
+    error: str | None = Field(description="Why no answer came, at most 1,000 characters; null if one did", examples=["ConnectError: connection refused"])
+    response_excerpt: str | None = Field(description="The first 1,000 characters of the answer")
 
 
 class DeliveryRead(Read):
@@ -29,10 +34,12 @@ class DeliveryRead(Read):
     url: str
     status: DeliveryStatus
     created_at: UtcTime
-    attempts: list[DeliveryAttemptRead]
+    attempts: list[DeliveryAttemptRead] = Field(description=f"The last {MAX_ATTEMPTS} at most, the first of them first")
 
 
 class DeliveryList(Read):
     """The deliveries of a job, newest first."""
 
-    deliveries: list[DeliveryRead]
+    deliveries: list[DeliveryRead] = Field(
+        description=f"The newest {MAX_DELIVERIES:,} at most; of more than {MAX_ATTEMPTS_OF_ALL:,} attempts in all, those of older ones are left out"
+    )

@@ -20,6 +20,7 @@ MAX_BODY_BYTES = 64 * 1024
 BOUNDED_BY_ENDPOINT = 2**63 - 1
 """For an endpoint that reads the stream itself and limits its size and time while reading."""
 _ATTRIBUTE = "max_body_bytes"
+_MAX_DIGITS = 20
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -32,6 +33,16 @@ def accept_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
         return endpoint
 
     return declare
+
+
+def parse_length(content_length: str | None) -> int | None:
+    """Return the bytes that a Content-Length announces, or 10^19 and more if that is too many to be told; None if there is none.
+
+    It may have thousands of digits (RFC 9110, section 8.6), which `int` refuses to read.
+    """
+    if content_length is None or not (content_length.isascii() and content_length.isdecimal()):
+        return None
+    return int(content_length.lstrip("0")[:_MAX_DIGITS] or "0")
 
 
 class BodyLimits:
@@ -47,5 +58,5 @@ class BodyLimits:
 
     def is_announced_too_large(self, scope: Scope) -> bool:
         """Whether the request's Content-Length is more than its endpoint takes."""
-        length = Headers(scope=scope).get("content-length", "")
-        return length.isdecimal() and int(length) > self.find(scope)
+        length = parse_length(Headers(scope=scope).get("content-length"))
+        return length is not None and length > self.find(scope)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus
 
 import structlog
 from fastapi import FastAPI
@@ -21,7 +22,7 @@ from starlette.requests import ClientDisconnect
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
-from shared.web.problems import BodyTooLarge, describe_unexpected
+from shared.web.problems import MAX_NAME, BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -50,6 +51,12 @@ def drop_empty_parameters(query: bytes) -> bytes:
     return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
 
 
+def find_null_parameter(query: bytes) -> str | None:
+    """Return the name of the first parameter with a NUL character in its name or value, which no text in the database can hold; None if there is none."""
+    pair = next((pair for pair in query.split(b"&") if b"%00" in pair), None) if b"%00" in query else None
+    return None if pair is None else unquote_plus(pair.partition(b"=")[0].decode("latin-1")).replace("\x00", "\\x00")[:MAX_NAME]
+
+
 class GuardMiddleware:
     """Turns unhandled exceptions into problems, and ends a request after `DEADLINE_S` if something that it depends on hangs.
 
@@ -67,6 +74,11 @@ class GuardMiddleware:
             return
         if self._limits.is_announced_too_large(scope):
             await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
+            return
+        null = find_null_parameter(scope["query_string"])
+        if null is not None:
+            wrong = InvalidPart(field=null, message="The parameter has a NUL character (%00) in it; leave that out.")
+            await BadRequest(f"Correct these and send the request again: {null}.", errors=[wrong]).to_response()(scope, receive, send)
             return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
@@ -127,6 +139,30 @@ class _BodyReader:
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message) from None
 
 
+class PlainFailureMiddleware:
+    """Turns failures that the framework answers in plain text into problems, for example a `Range` that a static file does not have."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, and answer in its place if its answer is a failure in plain text."""
+        is_replaced = False
+
+        async def send_problem(message: Message) -> None:
+            nonlocal is_replaced
+            if message["type"] == "http.response.start" and message["status"] >= HTTPStatus.BAD_REQUEST:
+                headers = Headers(scope=message)
+                is_replaced = headers.get("content-type", "text/plain").startswith("text/")
+                if is_replaced:
+                    kept = {name: value for name, value in headers.items() if name == "content-range" or not name.startswith(("content-", "transfer-"))}
+                    await describe_status(HTTPStatus(message["status"]), headers=kept)(scope, receive, send)
+            if not is_replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_problem if scope["type"] == "http" else send)
+
+
 class RequestMiddleware:
     """Gives each request an id (the client's `X-Request-ID` if it is well-formed), adds security headers, logs it, and measures it."""
 
@@ -171,7 +207,7 @@ class RequestMiddleware:
 
 
 def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRoute]) -> None:
-    """Wrap `app`: `RequestMiddleware` outermost, `GuardMiddleware` innermost, and CORS between them if any other origin is allowed.
+    """Wrap `app`: `RequestMiddleware` outermost, then `PlainFailureMiddleware`, CORS if any other origin is allowed, and `GuardMiddleware`.
 
     Pages of other origins may send what `routes` declare: their methods and the headers that they take.
     """
@@ -185,6 +221,7 @@ def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRout
             allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID"} | declared),
             expose_headers=["Location", "Retry-After", "X-Request-ID"],
         )
+    app.add_middleware(PlainFailureMiddleware)
     app.add_middleware(RequestMiddleware)
 
 

@@ -33,15 +33,28 @@ def encode_cursor(values: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(values, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str) -> list[Any]:
-    """Decode the values that `encode_cursor` was given. Raises `BadRequest` for anything else."""
+def decode_cursor(cursor: str, *types: type[Any]) -> list[Any]:
+    """Decode the values that `encode_cursor` was given, one of each of `types` (`int`, `str`).
+
+    Raises `BadRequest` for anything else: `True` is no `int`, a number is within `MAX_ROWS_SKIPPED`, and PostgreSQL can hold a text.
+    """
     try:
         values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError, RecursionError) as error:
         raise invalid_cursor() from error
-    if not isinstance(values, list):
+    if not isinstance(values, list) or [type(value) for value in values] != list(types) or not all(_is_storable(value) for value in values):
         raise invalid_cursor()
     return values
+
+
+def _is_storable(value: object) -> bool:
+    match value:
+        case int():
+            return -MAX_ROWS_SKIPPED <= value <= MAX_ROWS_SKIPPED
+        case str():
+            return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+        case _:
+            return True
 
 
 def invalid_cursor() -> BadRequest:

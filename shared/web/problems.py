@@ -165,6 +165,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(Exception, _on_unexpected)
 
 
 async def _on_problem(_: Request, error: Exception) -> Response:
@@ -185,11 +186,28 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
         HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
         HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not support this method; see the Allow header."),
     }
-    slug, detail = details.get(status, (status.phrase.lower().replace(" ", "-"), str(error.detail)))
+    slug, detail = details.get(status, (_make_slug(status), str(error.detail)))
     headers = dict(error.headers or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_list_methods(request))
     return _respond(status, slug, status.phrase.capitalize(), detail, headers=headers)
+
+
+async def _on_unexpected(request: Request, error: Exception) -> Response:
+    return describe_unexpected(error, path=request.url.path)
+
+
+def describe_status(status: HTTPStatus, *, headers: Mapping[str, str]) -> JSONResponse:
+    """Return the problem for a failure of which only the status and headers are known."""
+    details = {
+        HTTPStatus.BAD_REQUEST: "A header of the request is malformed, or asks for what is not allowed; correct it and send the request again.",
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The file does not have the bytes that the Range header asks for; ask for some that it has.",
+    }
+    return _respond(status, _make_slug(status), status.phrase.capitalize(), details.get(status, f"{status.description or status.phrase}."), headers=headers)
+
+
+def _make_slug(status: HTTPStatus) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in status.phrase.lower())
 
 
 def _list_methods(request: Request) -> list[str]:

@@ -225,7 +225,7 @@ async def test_redelivery_during_an_attempt_loses_no_record(context: TaskContext
     async with context.database.unit_of_work() as session:
         [old] = await webhook_queries.claim_deliveries(session, delivery_ids=[delivery_id], round_s=10.0)
     async with context.database.unit_of_work() as session:
-        await webhook_queries.restart_newest(session, job_id=job.id)
+        await webhook_queries.restart(session, delivery_id=delivery_id)
     async with context.database.unit_of_work() as session:
         [new] = await webhook_queries.claim_deliveries(session, delivery_ids=[delivery_id], round_s=10.0)
     result = AttemptResult(started_at=datetime.now(UTC), duration_ms=1, status_code=404, error=None, response_excerpt="")

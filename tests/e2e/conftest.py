@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from compose.processes import Child, Command, wait_until
-from compose.services import HTTP_PROTOCOL, free_port
+from compose.services import HTTP_OPTIONS, free_port
 from tests.paths import ROOT
 from tests.services import Servers
 
@@ -34,6 +34,8 @@ class Service:
     environment: dict[str, str]
     logs: Path
     client: httpx.Client
+    pids: dict[str, int]
+    """The main process of each part, by the part's name."""
 
     def upload(self, name: str, content: bytes, **fields: str) -> str:
         response = self.client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
@@ -59,6 +61,7 @@ class Api:
     port: int
     uploads: Path
     client: httpx.Client
+    pid: int
 
     @property
     def url(self) -> str:
@@ -66,8 +69,8 @@ class Api:
 
 
 @contextmanager
-def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api]:
-    """Run an API with its own database."""
+def running_api(servers: Servers, folder: Path, *, program: Sequence[str] = ("uvicorn",), **settings: str) -> Iterator[Api]:
+    """Run an API with its own database; `program` is what runs `uvicorn`, if something is altered before."""
     port = free_port()
     environment = {
         **os.environ,
@@ -79,7 +82,7 @@ def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
-    child = Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=folder / "api.log")
+    child = Child(command("api", environment, *program, "main:app", *HTTP_OPTIONS, "--port", str(port)), log_file=folder / "api.log")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
 
         def answers() -> bool:
@@ -89,7 +92,7 @@ def running_api(servers: Servers, folder: Path, **settings: str) -> Iterator[Api
 
         try:
             assert wait_until(answers, timeout_s=60), list(child.last_lines)
-            yield Api(port, folder / "uploads", client)
+            yield Api(port, folder / "uploads", client, child.pid)
         finally:
             child.stop()
             shutil.rmtree(folder, ignore_errors=True)
@@ -101,37 +104,41 @@ def command(name: str, environment: dict[str, str], *arguments: str) -> Command:
 
 @pytest.fixture(scope="module")
 def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("service")
+    with running_service(servers, tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@contextmanager
+def running_service(servers: Servers, folder: Path, **settings: str) -> Iterator[Service]:
+    """Run API, worker and dispatcher with a database of their own."""
     port = free_port()
-    database_url = new_database(servers.database_url)
     environment = {
         **os.environ,
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": new_database(servers.database_url),
         "REDIS_URL": servers.redis_url.removesuffix("/0") + "/1",
         "UPLOAD_DIR": str(folder / "uploads"),
         "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
         "PROGRESS_INTERVAL_S": "0.2",
         "MIN_FREE_DISK_BYTES": "0",
+        **settings,
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
     logs = folder / "logs"
-    children = [
-        Child(command("api", environment, "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port)), log_file=logs / "api.log"),
-        Child(command("worker", environment, "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"), log_file=logs / "worker.log"),
-        Child(
-            command("dispatcher", environment, "celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
-            log_file=logs / "dispatcher.log",
-        ),
-    ]
+    programs = {
+        "api": ("uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port)),
+        "worker": ("celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"),
+        "dispatcher": ("celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
+    }
+    children = {name: Child(command(name, environment, *arguments), log_file=logs / f"{name}.log") for name, arguments in programs.items()}
     url = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=url, timeout=30) as client:
-        running = Service(url, environment, logs, client)
+        running = Service(url, environment, logs, client, {name: child.pid for name, child in children.items()})
         try:
             assert wait_until(lambda: is_ready(client), timeout_s=60), running.tail()
             yield running
         finally:
-            stop_all(children)
+            stop_all(list(children.values()))
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose.processes import Child, wait_until
-from compose.services import HTTP_PROTOCOL, free_port
+from compose.services import HTTP_OPTIONS, free_port
 from shared.worker.runtime import DISPATCHER_POOL
 from tests.e2e.conftest import command, new_database, stop_all
 from tests.paths import ROOT
@@ -100,7 +100,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
     worker = ["celery", "-A", "celery_app", "worker"]
     children = {
-        "api": start("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--workers", "2", "--port", str(ports["api"])),
+        "api": start("api", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", "2", "--port", str(ports["api"])),
         "worker": start("worker", *worker, "-Q", "processing", "-c", "1"),
         "dispatcher": start("dispatcher", *worker, "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
     }

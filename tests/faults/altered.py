@@ -18,6 +18,8 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+from shared import slices
+
 POISON = "poison.csv"
 """A file whose name ends like this kills its worker, with the alteration `poison`."""
 HANG = "hang.csv"
@@ -159,6 +161,7 @@ def die(*_: object, **__: object) -> None:
 
 def die_before_row(_: str) -> None:
     """Kill the API when the file is on disk but its job is not inserted."""
+    slices.load_declarations("features")  # as every process does first
     from features.upload import queries
 
     queries.insert_jobs = die  # type: ignore[assignment]
@@ -166,6 +169,7 @@ def die_before_row(_: str) -> None:
 
 def die_before_commit(_: str) -> None:
     """Kill the API when the job is inserted but not committed."""
+    slices.load_declarations("features")
     from features.upload import queries
 
     insert = queries.insert_jobs

@@ -23,7 +23,7 @@ import asyncpg
 import httpx
 
 from compose.processes import Child, Command, wait_until
-from compose.services import HTTP_PROTOCOL, Service, free_port, start_postgres, start_valkey
+from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
 from shared.messages.broker import create_celery
 from shared.settings import Settings
 from tests.faults.watching import ProgressWatch, WebhookReceiver
@@ -146,7 +146,7 @@ class Stack:
         assert wait_until(lambda: migration.exit_status() is not None, timeout_s=60)
         assert migration.exit_status() == 0, list(migration.last_lines)
         self.watch = ProgressWatch(self.database_dsn)
-        self.start_part("api", "uvicorn", "main:app", "--http", HTTP_PROTOCOL, "--port", str(port))
+        self.start_part("api", "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port))
         self.start_worker("worker")
         self.start_dispatcher("dispatcher")
         assert wait_until(self.is_api_up, timeout_s=90), self.tail()

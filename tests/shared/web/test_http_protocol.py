@@ -13,6 +13,7 @@ import trustme
 import uvicorn
 import uvloop
 
+from shared.web import http_protocol
 from shared.web.http_protocol import MAX_READ_BYTES, MIN_READ_BYTES, READ_BYTES_OF_ALL, GuardedProtocol, _BufferedReads
 
 BODY = bytes(range(256)) * 8192
@@ -68,3 +69,42 @@ async def send_body(server: uvicorn.Server, listener: socket.socket, context: ss
     server.should_exit = True
     await serving
     return answer
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_client_that_does_not_read_is_given_up_and_earlier_if_much_waits_for_all(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], *, encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_protocol, "LOOK_S", 0.02)
+    monkeypatch.setattr(http_protocol, "IMPATIENT_TIMEOUT_S", 0.1)
+    certificate = tmp_path / "certificate.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+
+    async def measure() -> tuple[bool, bool]:
+        config = uvicorn.Config(send_much, http=GuardedProtocol, lifespan="off", log_level="error", ssl_certfile=certificate if encrypted else None)
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        context = ssl._create_unverified_context() if encrypted else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1], ssl=context, limit=1)
+        writer.write(b"GET / HTTP/1.1\r\nhost: rowgate\r\n\r\n")
+        await reader.read(1)
+        await asyncio.sleep(1)
+        is_kept = len(server.server_state.connections) == 1
+        # With TLS some event loops do not tell what waits.
+        monkeypatch.setattr(http_protocol, *(("WRITE_TIMEOUT_S", 0.5) if encrypted else ("UNREAD_BYTES_OF_ALL", 2**20)))
+        async with asyncio.timeout(20):
+            while server.server_state.connections:
+                await asyncio.sleep(0.02)
+        writer.transport.abort()
+        server.should_exit = True
+        await serving
+        return is_kept, http_protocol._unread.total_bytes == 0
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(measure()) == (True, True)
+
+
+async def send_much(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": bytes(16 * 2**20)})
