@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL's text type cannot hold NUL, so no stored value can match one."""
 ErrorType = Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Only errors of this type", examples=["type-error"])]
-ColumnName = Annotated[str | None, Query(max_length=255, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
+ColumnName = Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
 Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the previous page; takes precedence over `page`")]
 
 

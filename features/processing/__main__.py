@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import TableDialect, parse_table_dialect_json
 from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
 from shared.formats import list_extensions
+from shared.texts import escape_control, shorten
 
 EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
 
@@ -62,16 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             inspection.close()
     except DescriptorInvalid as invalid:
         for problem in invalid.problems:
-            notes.print(f"{problem.pointer}: {problem.message}", markup=False, highlight=False, soft_wrap=True)
+            _print_note(notes, f"{problem.pointer}: {problem.message}")
         return EXIT_UNREADABLE
     except (FileUnreadable, FileUncheckable) as unreadable:
-        notes.print(str(unreadable), markup=False, highlight=False, soft_wrap=True)
+        _print_note(notes, str(unreadable))
         return EXIT_UNREADABLE
     except OSError as error:
-        notes.print(f"{error.filename or options.file}: {error.strerror}.", markup=False, highlight=False, soft_wrap=True)
+        _print_note(notes, f"{error.filename or options.file}: {error.strerror}.")
         return EXIT_UNREADABLE
     _FORMATS[options.format](result)
     return EXIT_ROWS_FAILED if result.rows_failed else EXIT_GOOD
+
+
+def _print_note(notes: Console, sentence: str) -> None:
+    notes.print(escape_control(shorten(sentence)), markup=False, highlight=False, soft_wrap=True)
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -130,7 +136,8 @@ def _inspect(inspection: Inspection, *, max_errors: int, show_fraction: Any) -> 
         result.rows_failed += report.rows_failed
         result.tally.add(report.findings)
         if kept_count < max_errors:
-            kept += report.findings
+            # Each finding is in the order of its rows, so the first errors of all are among the first of each.
+            kept += [finding.slice(0, max_errors) for finding in report.findings]
             kept_count += sum(map(len, report.findings))
         show_fraction(report.fraction_read)
     records = findings_to_table(kept).sort_by([("row_number", "ascending"), ("column_number", "ascending")])
@@ -139,30 +146,43 @@ def _inspect(inspection: Inspection, *, max_errors: int, show_fraction: Any) -> 
 
 
 def _print_json(result: Result) -> None:
-    json.dump(
+    text = json.dumps(
         {
             **_summarise(result),
             "source": asdict(result.inspection.source),
             "schema": result.inspection.table_schema.descriptor,
             "errors": result.errors,
         },
-        sys.stdout,
         ensure_ascii=False,
         indent=2,
     )
+    # json escapes control characters of ASCII only.
+    sys.stdout.write(_UNPRINTABLE.sub(_escape_in_json, text))
     sys.stdout.write("\n")
+
+
+def _escape_in_json(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def _print_csv(result: Result) -> None:
     writer = csv.DictWriter(sys.stdout, RECORD_SCHEMA.names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(result.errors)
+    for error in result.errors:
+        writer.writerow({name: _safe_cell(value) if isinstance(value, str) else value for name, value in error.items()})
+
+
+def _safe_cell(text: str) -> str:
+    """Return a text with its control characters escaped, and with a quote before it if a spreadsheet would take it for a formula."""
+    is_formula = text[:1] in _FORMULA_STARTS and _NUMBER.fullmatch(text) is None
+    return ("'" if is_formula else "") + escape_control(text)
 
 
 def _print_table(result: Result) -> None:
     console = Console()
     source = {name: value for name, value in asdict(result.inspection.source).items() if value is not None}
-    console.print(", ".join(f"{name.replace('_', ' ')}: {value!r}" for name, value in source.items()), markup=False, highlight=False)
+    described = ", ".join(f"{name.replace('_', ' ')}: {value!r}" for name, value in source.items())
+    console.print(escape_control(described), markup=False, highlight=False)
     console.print(f"{result.rows_processed:,} rows, {result.rows_failed:,} failed, {result.tally.error_count:,} errors", markup=False, highlight=False)
     if not result.tally.error_count:
         return
@@ -187,7 +207,7 @@ def _print_rows(console: Console, title: str, headings: Sequence[str], rows: Seq
 
 def _printable(text: str) -> str:
     """Return the text cut to `_MAX_SHOWN` characters, with control characters escaped, so that it cannot control the terminal."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text[:_MAX_SHOWN])
+    return escape_control(shorten(text, _MAX_SHOWN))
 
 
 def _summarise(result: Result) -> dict[str, Any]:
@@ -202,6 +222,10 @@ def _summarise(result: Result) -> dict[str, Any]:
 
 
 _MAX_SHOWN = 200
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
+"""Control characters, marks of direction and half surrogate pairs that JSON text may hold as they are."""
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FORMATS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
 
 if __name__ == "__main__":

@@ -26,6 +26,9 @@ _FEW_BLANKS = 4
 _MEMO_ENTRIES = 10_000
 _MEMO_CHARACTERS = 100
 _PAIR_BYTES = 2
+_BYTES_AT_ONCE = 2**20
+_KEPT_BYTES = 4_000
+"""A thousand characters take at most as many bytes."""
 
 
 class Column:
@@ -84,7 +87,7 @@ class Column:
         # At the start of an empty cell lies the first byte of the next cell; after the last cell there is none.
         candidates = np.flatnonzero(SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
         if len(candidates):
-            result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and not cell.strip()]] = True
+            result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and cell.isspace()]] = True
         return result
 
     def blank_among(self, rows: Indices) -> Mask:
@@ -107,10 +110,24 @@ class Column:
     def _row_of_byte(self) -> npt.NDArray[np.int32]:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
-    def texts(self, rows: Indices) -> list[str | None]:
-        """Return the texts of some cells."""
-        texts: list[str | None] = self.text.take(pa.array(rows)).to_pylist()
-        return texts
+    def texts(self, rows: Indices) -> Iterator[str | None]:
+        """Yield the texts of some cells."""
+        return iterate_texts(self.text.take(pa.array(rows)))
+
+    def without(self, cells: Mask) -> Column:
+        """Return the same column with nulls in place of the marked cells."""
+        return Column(pc.if_else(pa.array(cells), pa.scalar(None, pa.string()), self.text))
+
+    def take_beginnings(self, rows: Indices) -> pa.StringArray:
+        """Return the texts of some cells, of which long ones are cut to their first 4,000 bytes or a few less: at least 1,000 characters."""
+        if not len(rows) or int(self.sizes[rows].max()) <= _KEPT_BYTES:
+            return self.text.take(pa.array(rows))
+        ends = self.starts.astype(np.int64) + np.minimum(self.sizes, _KEPT_BYTES)
+        texts: list[str | None] = []
+        for row, is_long, is_present in zip(rows.tolist(), (self.sizes[rows] > _KEPT_BYTES).tolist(), self.present[rows].tolist(), strict=True):
+            part = self.data[int(self.starts[row]) : int(ends[row])].tobytes()
+            texts.append(part.decode("utf-8", "ignore" if is_long else "strict") if is_present else None)
+        return pa.array(texts, pa.string())
 
     def blanks_emptied(self) -> Column:
         """Return the same column with `""` in place of cells that contain only white space."""
@@ -145,6 +162,14 @@ class Memo:
             yield known[text]
 
 
+def iterate_texts(texts: pa.StringArray) -> Iterator[str | None]:
+    """Yield texts as Python's, of which only about a mebibyte exists at a time: they take up to four times the memory that they take in Arrow."""
+    count = len(texts)
+    step = max(1, count * _BYTES_AT_ONCE // max(1, texts.nbytes))
+    for start in range(0, count, step):
+        yield from texts.slice(start, step).to_pylist()
+
+
 def as_mask(array: pa.BooleanArray) -> Mask:
     """Convert an Arrow mask to numpy; null counts as False."""
     if array.null_count:
@@ -155,7 +180,9 @@ def as_mask(array: pa.BooleanArray) -> Mask:
 
 def _unpack(bits: pa.Buffer, offset: int, size: int) -> Mask:
     """Unpack a bitmap in a third of the time that Arrow's own conversion takes."""
-    mask: Mask = np.unpackbits(np.frombuffer(bits, np.uint8), count=offset + size, bitorder="little")[offset:].view(np.bool_)
+    # From the byte in which the cells begin: those of one column may be a small part of an array for many columns.
+    whole, rest = divmod(offset, 8)
+    mask: Mask = np.unpackbits(np.frombuffer(bits, np.uint8)[whole:], count=rest + size, bitorder="little")[rest:].view(np.bool_)
     return mask
 
 

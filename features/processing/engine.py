@@ -17,6 +17,7 @@ from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table, TableOpener
+from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
@@ -63,7 +64,7 @@ class Inspection:
 
     def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits) -> None:
         self._table = table
-        self._chunks = table.chunks()
+        self._chunks = read_guarded(table)
         self.source = table.source
         waiting: list[Chunk] = []
         if table_schema is None:
@@ -136,7 +137,7 @@ def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | Non
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     opener: TableOpener = find_format(path.name, head).load_opener()
-    return opener(path, dialect=dialect, encoding=encoding, limits=limits)
+    return open_guarded(lambda: opener(path, dialect=dialect, encoding=encoding, limits=limits))
 
 
 def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:

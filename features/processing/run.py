@@ -26,7 +26,7 @@ from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
-from shared.observing.logging import describe_frames
+from shared.observing.frames import describe_frames
 from shared.settings import MEBIBYTE
 from shared.worker import memory_limit, shutdown, time_limit
 
@@ -112,7 +112,8 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
                     if shutdown.must_stop():
                         raise StopRequested
     except (FileUnreadable, FileUncheckable) as unreadable:
-        log.info("file cannot be read to its end")  # the reason is in the job only, since it may name the file's sheets
+        # The reason is in the job only, since it may name the file's sheets.
+        log.info("file cannot be read to its end", exception=describe_frames(unreadable.__cause__) if unreadable.__cause__ is not None else None)
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)
         return "failed"

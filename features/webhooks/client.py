@@ -22,6 +22,7 @@ import httpx
 from standardwebhooks import Webhook
 
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
+from shared.texts import MAX_TEXT_CHARACTERS, escape_control, shorten
 from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ MAX_RESPONSE_BYTES = 64 * 1024
 """Most bytes of a body that are read, with the framing of its chunks."""
 READ_BYTES = 16 * 1024
 """Read and parsed at a time, before other attempts get their turn."""
-MAX_TEXT = 1000
-"""Longest error or excerpt of an answer that is kept, in characters; a longer one is cut and ends in an ellipsis."""
 MAX_RETRY_AFTER_S = 86_400.0
 """A longer `Retry-After` is cut to this; it is far beyond any round anyway."""
 
@@ -185,7 +184,7 @@ class _Ended(Exception):  # raised only to end the parsing
 
 
 _LARGE_HEAD = f"The receiver's answer begins with more than {MAX_HEAD_BYTES:,} bytes of headers."
-_EXCERPT_BYTES = 4 * MAX_TEXT
+_EXCERPT_BYTES = 4 * MAX_TEXT_CHARACTERS
 """A character takes at most four bytes."""
 
 
@@ -242,9 +241,8 @@ async def _exchange(request: bytes, target: WebhookTarget, address: IpAddress, t
 
 
 def make_printable(text: str) -> str:
-    """Return `text` with what cannot be printed escaped, cut to `MAX_TEXT` characters with an ellipsis."""
-    shown = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text[: MAX_TEXT + 1])
-    return shown if len(shown) <= MAX_TEXT else f"{shown[: MAX_TEXT - 1]}…"
+    """Return `text` with what cannot be printed escaped, cut to `MAX_TEXT_CHARACTERS` with an ellipsis."""
+    return shorten(escape_control(text[: MAX_TEXT_CHARACTERS + 1]))
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

@@ -7,14 +7,12 @@ import math
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from shared.texts import quote_briefly, shorten
+
 MAX_DESCRIPTOR_BYTES = 2**20
 MAX_DEPTH = 64
 MAX_PROBLEMS = 1000
 """How many problems are listed; parsing stops at the last of them."""
-MAX_MESSAGE = 1000
-"""Longest message and longest pointer, in characters."""
-MAX_NAME = 100
-"""Longest name or value that is quoted in a message or a pointer, in characters."""
 Place: TypeAlias = "tuple[Place, str | int] | None"
 """Where a value stands: its parent's place and its own name. A pointer is built of it only for a problem, since names and nesting may be long."""
 
@@ -26,7 +24,7 @@ class DescriptorProblem:
     pointer: str
     """A JSON pointer (RFC 6901) that starts at the form field: `/schema/fields/2/type`."""
     message: str
-    """One plain sentence, at most `MAX_MESSAGE` characters."""
+    """One plain sentence, at most `MAX_TEXT_CHARACTERS` long."""
 
 
 class DescriptorInvalid(Exception):
@@ -45,7 +43,7 @@ class ProblemList:
 
     def add(self, pointer: str, message: str) -> None:
         """Add a problem; at `MAX_PROBLEMS` raises `DescriptorInvalid` at once, so that a hostile descriptor stays cheap."""
-        self.problems.append(DescriptorProblem(shorten(pointer, MAX_MESSAGE), shorten(message, MAX_MESSAGE)))
+        self.problems.append(DescriptorProblem(shorten(pointer), shorten(message)))
         if len(self.problems) >= MAX_PROBLEMS:
             self.raise_if_any()
 
@@ -55,14 +53,9 @@ class ProblemList:
             raise DescriptorInvalid(tuple(self.problems))
 
 
-def shorten(text: str, size: int = MAX_NAME) -> str:
-    """Return the text, cut to `size` characters of which the last one is then an ellipsis."""
-    return text if len(text) <= size else f"{text[: size - 1]}…"
-
-
 def join_pointer(pointer: str, *parts: str | int) -> str:
-    """Append `parts` to `pointer`, escaped according to RFC 6901; names of more than `MAX_NAME` characters are cut."""
-    return pointer + "".join("/" + shorten(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+    """Append `parts` to `pointer`, escaped according to RFC 6901; long names are cut."""
+    return pointer + "".join("/" + quote_briefly(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def decode_descriptor(text: str | bytes, *, root: str) -> object:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.descriptors.problems import DescriptorInvalid, ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object, shorten
+from shared.descriptors.problems import DescriptorInvalid, ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
+from shared.texts import quote_briefly
 
 __all__ = ["DescriptorInvalid", "TableDialect", "parse_table_dialect", "parse_table_dialect_json"]
 
@@ -71,7 +72,7 @@ def parse_table_dialect(descriptor: object) -> TableDialect:
         elif name in _REFUSED:
             problems.add(pointer, _REFUSED[name])
         elif name not in _METADATA:
-            problems.add(pointer, f"The property {shorten(name)} is not part of Table Dialect.{_guess(name)}")
+            problems.add(pointer, f"The property {quote_briefly(name)} is not part of Table Dialect.{_guess(name)}")
     _check_together(values, descriptor, problems)
     problems.raise_if_any()
     if values.get("header") is False:

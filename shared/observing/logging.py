@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
-import traceback
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 from shared.settings import Settings, get_settings
+from shared.texts import escape_control, shorten
 
 if TYPE_CHECKING:
-    from structlog.typing import EventDict, Processor, WrappedLogger
+    from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore", "alembic.runtime.plugins")
 """Loggers kept at WARNING: every few seconds they write lines that the service's own lines say better."""
 
+_TRACES = frozenset({"exception", "stack", "traceback"})
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
 """The part before the host of a URL: `user:password@`."""
 
@@ -36,23 +38,6 @@ _PROCESSORS: list[Processor] = [structlog.stdlib.filter_by_level, *_COMMON, stru
 def mask_credentials(text: str) -> str:
     """Mask user names and passwords of URLs in a text."""
     return _CREDENTIALS.sub("***@", text)
-
-
-def describe_frames(error: BaseException) -> str:
-    """Describe where an exception and its causes came from: types, files, lines and source code, without messages, which may quote a file's contents.
-
-    The operating system's messages (`No space left on device`) quote nothing and are kept.
-    """
-    parts: list[str] = []
-    seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        frames = "".join(traceback.format_tb(current.__traceback__))
-        reason = f": {current.strerror}" if isinstance(current, OSError) and current.errno is not None else ""
-        parts.insert(0, f"{frames}{type(current).__module__}.{type(current).__qualname__}{reason}")
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return "\nthen\n".join(parts)
 
 
 def is_text(settings: Settings) -> bool:
@@ -87,18 +72,38 @@ def make_formatter(settings: Settings | None = None) -> logging.Formatter:
     """Return the formatter of every log line. Without `settings` it uses the environment's, as `uvicorn_logging.json` does for uvicorn's supervisor."""
     last: list[Processor]
     if is_text(settings or get_settings()):
-        last = [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        last = [_escape_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     else:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder()],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, *last, _mask],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, _shorten_texts, *last, _mask],
     )
 
 
 def _drop_colours(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     line.pop("color_message", None)  # uvicorn's second copy of its message
     return line
+
+
+def _shorten_texts(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    return {key: shorten(value) if isinstance(value, str) and key not in _TRACES else value for key, value in line.items()}
+
+
+def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write(escape_control(text.getvalue(), kept="\n"))
+
+
+def _escape_controls(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Escape control characters in the keys and texts of a line for a terminal: paths, file names and sentences may come from a client.
+
+    The line breaks of tracebacks and descriptions of exceptions stay; JSON needs nothing, since it escapes them itself.
+    """
+    return {
+        escape_control(str(key)): escape_control(value, kept="\n" if key in _TRACES else "") if isinstance(value, str) else value for key, value in line.items()
+    }
 
 
 def _mask(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401  # what the renderer made

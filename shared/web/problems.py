@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from shared.db.errors import is_database_unavailable
+from shared.texts import shorten
 
 if TYPE_CHECKING:
     from fastapi import Response
@@ -224,7 +225,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     parts = [_describe_invalid(item) for item in found[:MAX_PARTS]]
     names = ", ".join(sorted({part.field or "" for part in parts}))
     more = f" (and {len(found) - MAX_PARTS} more)" if len(found) > MAX_PARTS else ""
-    return BadRequest(_shorten(f"Correct these and send the request again: {names}", MAX_DETAIL - len(more)) + f"{more}.", errors=parts).to_response()
+    return BadRequest(shorten(f"Correct these and send the request again: {names}", MAX_DETAIL - len(more)) + f"{more}.", errors=parts).to_response()
 
 
 def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
@@ -244,17 +245,13 @@ def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
         "string_too_short": f"At least {context.get('min_length')} {'character is' if context.get('min_length') == 1 else 'characters are'} required.",
         "value_error": str(context.get("error", item["msg"])),
     }
-    field = _shorten(str(place[0]), MAX_NAME)
+    field = shorten(str(place[0]), MAX_NAME)
     if source != "body":
         return InvalidPart(field=field, message=messages.get(kind, item["msg"]))
     # pydantic marks the name of a member, instead of its value, by a last part of its own.
     members = [str(part) for part in place if part != "[key]"]
-    pointer = "".join(f"/{_shorten(member, MAX_NAME).replace('~', '~0').replace('/', '~1')}" for member in members)
+    pointer = "".join(f"/{shorten(member, MAX_NAME).replace('~', '~0').replace('/', '~1')}" for member in members)
     return InvalidPart(field=field, pointer=pointer, message=messages.get(kind, item["msg"]))
-
-
-def _shorten(text: str, size: int) -> str:
-    return text if len(text) <= size else f"{text[: size - 1]}…"
 
 
 def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:

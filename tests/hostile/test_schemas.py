@@ -15,9 +15,10 @@ import httpx
 import pytest
 
 from shared.descriptors import judging
-from shared.descriptors.problems import MAX_MESSAGE, MAX_PROBLEMS, DescriptorInvalid
+from shared.descriptors.problems import MAX_PROBLEMS, DescriptorInvalid
 from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
+from shared.texts import MAX_TEXT_CHARACTERS
 from tests.factories import CSV
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
@@ -83,7 +84,7 @@ def find_problems(text: str, parse: Callable[[bytes], object] = parse_table_sche
     else:
         return []
     assert len(problems) <= MAX_PROBLEMS
-    assert all(len(problem.message) <= MAX_MESSAGE and len(problem.pointer) <= MAX_MESSAGE for problem in problems)
+    assert all(len(problem.message) <= MAX_TEXT_CHARACTERS and len(problem.pointer) <= MAX_TEXT_CHARACTERS for problem in problems)
     return [problem.pointer for problem in problems]
 
 

@@ -16,13 +16,14 @@ import httpx
 import pytest
 
 from compose.processes import wait_until
-from features.webhooks.client import MAX_TEXT, make_printable, post
+from features.webhooks.client import make_printable, post
 from features.webhooks.deliver import ATTEMPT_S
 from features.webhooks.models import DeliveryStatus
 from features.webhooks.schemas import MAX_ATTEMPTS
 from features.webhooks.types import AttemptResult, Failure
 from shared.db.models import JobStatus
 from shared.db.session import Database
+from shared.texts import MAX_TEXT_CHARACTERS
 from tests.factories import Factory
 from tests.features.webhooks.test_client import claim, make_settings
 from tests.hostile.process import count_descriptors, read_memory
@@ -73,7 +74,7 @@ async def test_endless_answers_cost_little_and_delay_nobody(port: int) -> None:
     assert read_memory(os.getpid()) - held < MEMORY_BYTES
     assert wait_until(lambda: count_descriptors(os.getpid()) <= descriptors, timeout_s=10)
     for result in results:
-        assert len(result.error or "") <= MAX_TEXT
+        assert len(result.error or "") <= MAX_TEXT_CHARACTERS
         assert (result.error or "").isprintable()
         assert (result.response_excerpt or "").isprintable()
 
@@ -98,7 +99,7 @@ async def test_each_is_recorded_for_what_it_is(port: int, act: str, status_code:
     result = await send(port, act)
     assert (result.status_code, result.failure) == (status_code, failure), result.error
     for text in (result.error, result.response_excerpt):
-        assert text is None or (len(text) <= MAX_TEXT and text.isprintable())
+        assert text is None or (len(text) <= MAX_TEXT_CHARACTERS and text.isprintable())
 
 
 async def test_interim_answers_that_drip_are_cut_with_the_attempt(port: int) -> None:
@@ -112,9 +113,9 @@ async def test_interim_answers_that_drip_are_cut_with_the_attempt(port: int) -> 
         ("plain ü \N{PILE OF POO}", "plain ü \N{PILE OF POO}"),
         ("a\nb\t\x1b[31m\x00", "a\\nb\\t\\x1b[31m\\x00"),
         ("\ud800\u202e\u2028", "\\ud800\\u202e\\u2028"),
-        ("x" * MAX_TEXT, "x" * MAX_TEXT),
-        ("x" * (MAX_TEXT + 1), "x" * (MAX_TEXT - 1) + "…"),
-        ("\0" * MAX_TEXT, ("\\x00" * MAX_TEXT)[: MAX_TEXT - 1] + "…"),
+        ("x" * MAX_TEXT_CHARACTERS, "x" * MAX_TEXT_CHARACTERS),
+        ("x" * (MAX_TEXT_CHARACTERS + 1), "x" * (MAX_TEXT_CHARACTERS - 1) + "…"),
+        ("\0" * MAX_TEXT_CHARACTERS, ("\\x00" * MAX_TEXT_CHARACTERS)[: MAX_TEXT_CHARACTERS - 1] + "…"),
     ],
 )
 def test_text_is_kept_printable_and_short(text: str, shown: str) -> None:

@@ -23,15 +23,18 @@ from features.processing.checking.declarations import (
     make_messages,
     row_checks,
 )
-from features.processing.checking.labels import find_misfits, match_columns, printable_label
-from features.processing.checking.type_rule import Typed, TypeRule
+from features.processing.checking.fast_parse import FastResult
+from features.processing.checking.labels import find_misfits, longest_name, match_columns, printable_label
+from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
+from shared.texts import shorten
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
 _REQUIRED_MESSAGE = "This cell must not be empty."
+_NO_REASONS: Mapping[int, str] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +57,7 @@ class Checker:
         self._labels = labels
         self._table_schema = table_schema
         self._context = CheckContext(limits=limits, keys=KeySpace(limits))
+        self._longest_name = longest_name([printable_label(label) for label in labels or ()])
         names = self._match.fields
         self._names = {index: self._name_of(index) for index in range(max(len(labels or ()), max(names, default=-1) + 1))}
         self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in names.items()}
@@ -121,10 +125,10 @@ class Checker:
         self._context.keys.close()
 
     def _name_of(self, index: int) -> str | None:
-        """Return the label as it is in the file, or the field's name if the label is blank or absent."""
+        """Return the label as it is in the file, cut if it is long, or the field's name if the label is blank or absent."""
         label = printable_label(self._labels[index]) if self._labels is not None and index < len(self._labels) else ""
         if label.strip():
-            return label
+            return shorten(label, self._longest_name)
         field = self._match.fields.get(index)
         return field.name if field is not None else None
 
@@ -210,30 +214,34 @@ class _ColumnPlan:
 
     def check(self, text: pa.StringArray, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
         raw = Column(text)
+        if text.null_count == len(text):
+            # No row of the chunk has this column.
+            nothing = np.zeros(len(raw), np.bool_)
+            return _Judged(raw, column_number, column_name, [], nothing, self._type_rule.judge(raw, nothing, FastResult(nothing)), nothing)
         column = raw if self._empty_is_missing else raw.blanks_emptied()
+        too_long = self._type_rule.find_too_long(column)
+        if too_long is not None:
+            too_long &= ~raw.blank
+            column = column.without(too_long)
         fast = self._type_rule.parse_fast(column)
-        if not self._empty_is_missing:
-            missing = np.zeros(len(raw), np.bool_)
-        elif self.field.type in _TYPES_WITH_BLANK_VALUES:
-            missing = raw.blank
-        else:
-            # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
-            missing = raw.blank_among(np.flatnonzero(~fast.accepted))
-        if len(self._missing_texts):
-            missing = missing | self._missing_texts.find_in(raw)
-        candidates = raw.present & ~missing
+        missing = self._find_missing(raw, fast)
+        candidates = column.present & ~missing
         typed = self._type_rule.judge(column, candidates, fast)
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
-        def report(error_type: str, bad: Mask, message: str | ColumnRule) -> None:
+        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Mapping[int, str] = _NO_REASONS) -> None:
             if bool(bad.any()):
                 rows = np.flatnonzero(bad)
                 said = message if isinstance(message, str) else _describe(message, column, rows)
+                if reasons:
+                    said = pa.array([reasons.get(row, self._type_rule.message) for row in rows.tolist()], pa.string())
                 findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
                 np.logical_or(failed, bad, out=failed)
 
-        report("type-error", candidates & ~typed.ok, self._type_rule.message)
+        report("type-error", candidates & ~typed.ok, self._type_rule.message, typed.reasons)
+        if too_long is not None:
+            report("type-error", too_long, TOO_LONG)
         if self.field.constraints.required:
             report("required-error", missing, _REQUIRED_MESSAGE)
         for check, rule in self._rules:
@@ -241,6 +249,17 @@ class _ColumnPlan:
             if bool(bad.any()):
                 report(check.error_type, bad & typed.ok & ~failed, rule)
         return _Judged(raw, column_number, column_name, findings, failed, typed, missing)
+
+    def _find_missing(self, raw: Column, fast: FastResult) -> Mask:
+        """Mark the cells that count as empty."""
+        if not self._empty_is_missing:
+            missing = np.zeros(len(raw), np.bool_)
+        elif self.field.type in _TYPES_WITH_BLANK_VALUES:
+            missing = raw.blank
+        else:
+            # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
+            missing = raw.blank_among(np.flatnonzero(~fast.accepted))
+        return missing | self._missing_texts.find_in(raw) if len(self._missing_texts) else missing
 
     def close(self) -> None:
         for _, rule in self._rules:
@@ -259,7 +278,7 @@ def _finding(
         error_type=error_type,
         row_numbers=row_numbers[rows],
         message=message,
-        raw_values=column.text.take(pa.array(rows)),
+        raw_values=column.take_beginnings(rows),
         column_number=column_number,
         column_name=column_name,
     )
@@ -269,7 +288,11 @@ def _rows_with(findings: Sequence[Finding], row_numbers: RowNumbers) -> Mask:
     """Mark the rows of a chunk in which something was found."""
     failed = np.zeros(len(row_numbers), np.bool_)
     if len(failed):
+        rows: RowNumbers | None = None
         for finding in findings:
+            if finding.row_numbers is rows:
+                continue
+            rows = finding.row_numbers
             places = np.minimum(np.searchsorted(row_numbers, finding.row_numbers), len(failed) - 1)
             failed[places[row_numbers[places] == finding.row_numbers]] = True
     return failed

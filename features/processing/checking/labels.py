@@ -12,6 +12,13 @@ import pyarrow as pa
 from features.processing.column import Column
 from features.processing.readers.base import Chunk, Finding
 from shared.descriptors.table_schema import Field, TableSchema
+from shared.texts import MAX_TEXT_CHARACTERS, make_storable, quote_briefly, shorten
+
+MAX_ROW_CHARACTERS = 2**31
+"""More than any row has."""
+_MAX_NAMES_CHARACTERS = 2**18
+"""A quarter of what a descriptor may have in bytes, since each field takes some more."""
+_SHORTEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +32,8 @@ class ColumnMatch:
 
 
 def printable_label(label: str) -> str:
-    r"""Return a label as it can be stored and sent: NUL, which no database takes, is shown as `\x00`."""
-    return label.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    r"""Return a label with what no database takes as an escape: NUL as `\x00`. It is as long as in the file, so that it differs from all others."""
+    return make_storable(label, MAX_ROW_CHARACTERS)
 
 
 def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
@@ -44,6 +51,9 @@ class _Header:
 
     def __init__(self, labels: Sequence[str], row_number: int) -> None:
         self.labels = [printable_label(label) for label in labels]
+        most = self._most = longest_name(self.labels)
+        names = usable_names(labels) if any(len(label) > most for label in self.labels) else self.labels
+        self._short_names = [name if len(label) > most else label for label, name in zip(self.labels, names, strict=True)]
         self._raw = labels
         self._row_number = row_number
         self.findings: list[Finding] = []
@@ -54,19 +64,27 @@ class _Header:
             if not label.strip():
                 self.add("blank-label", index, "This column has no name in the header.")
             elif label in self.first:
-                self.add("duplicate-label", index, f"The column name {label} is used more than once; it is first used in column {self.first[label] + 1}.")
+                self.add(
+                    "duplicate-label",
+                    index,
+                    f"The column name {quote_briefly(label)} is used more than once; it is first used in column {self.first[label] + 1}.",
+                )
             else:
                 self.first[label] = index
         self.broken = {finding.column_number - 1 for finding in self.findings if finding.column_number is not None}
 
+    def names(self, index: int) -> tuple[str, str]:
+        """Return the names that the field of a column may have: its label, and the name that `usable_names` gives to a long one."""
+        return self.labels[index], self._short_names[index]
+
     def add(self, error_type: str, index: int, message: str) -> None:
         """Record a problem with one label."""
         label = self.labels[index]
-        self._append(error_type, message, raw=self._raw[index], column_number=index + 1, column_name=label if label.strip() else None)
+        self._append(error_type, message, raw=self._raw[index], column_number=index + 1, column_name=shorten(label, self._most) if label.strip() else None)
 
     def add_missing(self, name: str, column_number: int | None) -> None:
         """Record that a label is missing."""
-        self._append("missing-label", f"The column {name} is missing from the header.", raw="", column_number=column_number, column_name=name)
+        self._append("missing-label", f"The column {quote_briefly(name)} is missing from the header.", raw="", column_number=column_number, column_name=name)
 
     def _append(self, error_type: str, message: str, *, raw: str, column_number: int | None, column_name: str | None) -> None:
         self.findings.append(
@@ -86,9 +104,9 @@ def _match_by_position(table_schema: TableSchema, header: _Header) -> dict[int, 
         if index in header.broken:
             continue
         if index >= len(table_schema.fields):
-            header.add("extra-label", index, f"The column {label} is not expected: the schema has {len(table_schema.fields)} columns.")
-        elif label != table_schema.fields[index].name:
-            header.add("incorrect-label", index, f"This column must be named {table_schema.fields[index].name}.")
+            header.add("extra-label", index, f"The column {quote_briefly(label)} is not expected: the schema has {len(table_schema.fields)} columns.")
+        elif table_schema.fields[index].name not in header.names(index):
+            header.add("incorrect-label", index, f"This column must be named {quote_briefly(table_schema.fields[index].name)}.")
     for index in range(len(header.labels), len(table_schema.fields)):
         header.add_missing(table_schema.fields[index].name, index + 1)
     return dict(zip(range(len(header.labels)), table_schema.fields, strict=False))
@@ -96,24 +114,26 @@ def _match_by_position(table_schema: TableSchema, header: _Header) -> dict[int, 
 
 def _match_by_name(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
     by_name = {table_field.name: table_field for table_field in table_schema.fields}
-    fields = {index: by_name[label] for label, index in header.first.items() if label in by_name}
-    if table_schema.fields_match in ("equal", "superset"):
-        for label, index in header.first.items():
-            if label not in by_name:
-                header.add("extra-label", index, f"The column {label} is not expected: the schema does not name it.")
-    for name in _names_missing(table_schema, header, found=bool(fields)):
-        header.add_missing(name, None)
+    fields: dict[int, Field] = {}
+    for label, index in header.first.items():
+        found = next((by_name[name] for name in header.names(index) if name in by_name), None)
+        if found is not None:
+            fields[index] = found
+        elif table_schema.fields_match in ("equal", "superset"):
+            header.add("extra-label", index, f"The column {quote_briefly(label)} is not expected: the schema does not name it.")
+    found_names = {each.name for each in fields.values()}
+    for name in _names_needed(table_schema, found=bool(fields)):
+        if name not in found_names:
+            header.add_missing(name, None)
     return fields
 
 
-def _names_missing(table_schema: TableSchema, header: _Header, *, found: bool) -> list[str]:
-    """Return the names of the fields that need a column but have none."""
+def _names_needed(table_schema: TableSchema, *, found: bool) -> list[str]:
+    """Return the names of the fields that need a column; `found` tells whether any field has one."""
     if table_schema.fields_match in ("equal", "subset") or (table_schema.fields_match == "partial" and not found):
-        needed = [each.name for each in table_schema.fields]
-    else:
-        # A column may be left out if its cells may be empty.
-        needed = [each.name for each in table_schema.fields if each.constraints.required or each.name in table_schema.primary_key]
-    return [name for name in needed if name not in header.first]
+        return [each.name for each in table_schema.fields]
+    # A column may be left out if its cells may be empty.
+    return [each.name for each in table_schema.fields if each.constraints.required or each.name in table_schema.primary_key]
 
 
 def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
@@ -141,7 +161,7 @@ def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
                         error_type="extra-cell",
                         row_numbers=chunk.row_numbers[rows],
                         message=f"This cell is one too many: the schema has {expected} columns.",
-                        raw_values=chunk.columns[index].take(pa.array(rows)),
+                        raw_values=Column(chunk.columns[index]).take_beginnings(rows),
                         column_number=index + 1,
                     ),
                 )
@@ -149,18 +169,37 @@ def find_misfits(table_schema: TableSchema, chunk: Chunk) -> list[Finding]:
 
 
 def usable_names(labels: Sequence[str]) -> list[str]:
-    """Return a field name for each label: the label itself, or an unused name if the label is blank or was used before."""
+    """Return a distinct field name for each label: the label itself, or an unused name if the label is blank, too long or was used before.
+
+    No name has more than 1,000 characters, or fewer if all names together would be longer than a descriptor may be.
+    """
     printable = [printable_label(label) for label in labels]
-    taken = Counter(label for label in printable if label.strip())
+    most = longest_name(printable)
+    shortened = [shorten(label, most) for label in printable]
+    taken = Counter(label for label in shortened if label.strip())
     names: list[str] = []
     used: set[str] = set()
-    for index, label in enumerate(printable):
-        name = label if label not in used else f"{label}_{index + 1}"
+    suffixes: Counter[str] = Counter()
+    for index, label in enumerate(shortened):
+        name = label if label not in used else _with_suffix(label, f"_{index + 1}", most)
         if not label.strip():
             name = f"column_{index + 1}"
-        suffix = 2
+        base = name
         while name in used or (name != label and name in taken):
-            name, suffix = f"{name.rsplit('~', 1)[0]}~{suffix}", suffix + 1
+            suffixes[base] += 1
+            name = _with_suffix(base, f"~{suffixes[base] + 1}", most)
         used.add(name)
         names.append(name)
     return names
+
+
+def longest_name(labels: Sequence[str]) -> int:
+    """Return how long a name made of one of these labels may be, in a descriptor and in the counts of errors."""
+    most = MAX_TEXT_CHARACTERS
+    while most > _SHORTEST_NAME and sum(min(len(label), most) for label in labels) > _MAX_NAMES_CHARACTERS:
+        most //= 2
+    return most
+
+
+def _with_suffix(name: str, suffix: str, most: int) -> str:
+    return shorten(name, most - len(suffix)) + suffix

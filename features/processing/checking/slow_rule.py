@@ -16,8 +16,8 @@ from features.processing.checking.judge_process import Verdict
 from features.processing.checking.labels import printable_label
 from features.processing.checking.limited_judge import TextsTooLarge, TextsTooSlow
 from features.processing.column import Column, Indices, Mask
-from shared.descriptors.problems import shorten
 from shared.descriptors.table_schema import Field
+from shared.texts import quote_briefly
 
 
 class SlowRule:
@@ -77,6 +77,6 @@ def _describe_end(kind: str, field: Field, what: str) -> str:
     """Return the sentence that ends a job whose field has a rule that takes `what` ("too long") on the values of the file."""
     rule, remedy = ("jsonSchema", "Write the patterns in it") if kind == "json-schema" else ("pattern", "Write it")
     return (
-        f"The {rule} of the field {shorten(printable_label(field.name))} takes {what} on the values of this file. "
+        f"The {rule} of the field {quote_briefly(printable_label(field.name))} takes {what} on the values of this file. "
         f"{remedy} without look-around, such as (?=…) or (?!…), and without large or nested repeats, and upload the file again."
     )

@@ -5,7 +5,8 @@ The exact parser (`shared.descriptors.table_schema.value_parser`) is authoritati
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +14,27 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import structlog
 
 from features.processing.checking.fast_parse import FastResult, fast_parser_for
-from features.processing.column import Column, Indices, Mask, Memo
-from shared.descriptors.table_schema import Field, NotOfTypeError, identity_of, value_parser
+from features.processing.column import Column, Indices, Mask, Memo, iterate_texts
+from shared.descriptors.table_schema import MAX_CELL_BYTES, Field, NotOfTypeError, identity_of, is_plain_text, value_parser
+from shared.observing.frames import describe_frames
+from shared.texts import list_briefly, quote_briefly
+
+log = structlog.get_logger(__name__)
 
 NOT_A_VALUE = object()
 """Placeholder for the logical value of a cell that has none."""
+TOO_LONG = f"This cell is too long: a value that is not plain text may have at most {MAX_CELL_BYTES // 2**20} MiB."
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """In place of the logical value of a cell that has none, for a reason that the message of its type does not say."""
+
+    reason: str
+
 
 MESSAGES = {
     "integer": "This value must be a whole number.",
@@ -49,6 +64,9 @@ _FORMAT_MESSAGES = {
     ("geopoint", "object"): 'This value must be a point such as {"lon": 90.50, "lat": 45.50}.',
     ("geojson", "topojson"): "This value must be TopoJSON.",
 }
+_SHOWN_BOOLEANS = 20
+_JSON_TYPES = ("object", "array", "geojson", "geopoint")
+"""Types whose parsers may say why a cell is no value."""
 _PLURALS = {
     "string": "texts",
     "integer": "whole numbers",
@@ -68,9 +86,11 @@ def is_compared_as_text(field: Field) -> bool:
 class Typed:
     """A column after its type was checked: which cells have a logical value, and these values on demand."""
 
-    def __init__(self, column: Column, ok: Mask, fast: FastResult, parse: Memo) -> None:
+    def __init__(self, column: Column, ok: Mask, fast: FastResult, parse: Memo, reasons: Mapping[int, str] | None = None) -> None:
         self.column = column
         self.ok = ok
+        self.reasons = reasons or {}
+        """By row, why a cell is no value, where the message of its type does not say it."""
         self._fast = fast
         self._parse = parse
         self._numbers: npt.NDArray[np.int64] | None = None
@@ -129,10 +149,23 @@ class TypeRule:
         def parse(text: str) -> Any:  # noqa: ANN401 - a logical value of any type
             try:
                 return parser(text)
-            except NotOfTypeError:
+            except NotOfTypeError as error:
+                return _Refused(str(error)) if error.args and field.type in _JSON_TYPES else NOT_A_VALUE
+            except (ArithmeticError, ValueError, LookupError, TypeError, RecursionError) as error:
+                # A value that the parsers were not written for must not end the job. The message of the exception may quote the cell.
+                log.error("a cell could not be judged", field_type=field.type, field_format=field.format[:100], exception=describe_frames(error))  # noqa: TRY400
                 return NOT_A_VALUE
 
         self._parse = Memo(parse)
+        self._is_bounded = not is_plain_text(field)
+        self._may_refuse = field.type in _JSON_TYPES
+
+    def find_too_long(self, column: Column) -> Mask | None:
+        """Mark the cells that are too long for a value of this type, which are not to be parsed; None if there are none."""
+        if not self._is_bounded or len(column.data) <= MAX_CELL_BYTES:
+            return None
+        too_long: Mask = column.sizes > MAX_CELL_BYTES
+        return too_long if bool(too_long.any()) else None
 
     def parse_fast(self, column: Column) -> FastResult:
         """Run the fast parser, which knows nothing about missing values; without one, no cell is accepted."""
@@ -143,12 +176,24 @@ class TypeRule:
         fast = self.parse_fast(column) if fast is None else fast
         ok = fast.accepted & candidates
         doubtful = np.flatnonzero(candidates & ~fast.accepted)
+        reasons: dict[int, str] = {}
         if len(doubtful):
             # Wrong values often repeat: each distinct text is parsed once.
             texts = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
-            good = np.array([value is not NOT_A_VALUE for value in self._parse.of_texts(texts.dictionary.to_pylist())], np.bool_)
-            ok[doubtful] = good[texts.indices.to_numpy(zero_copy_only=False)]
-        return Typed(column, ok, fast, self._parse)
+            values = self._parse.of_texts(iterate_texts(texts.dictionary))
+            found = [_without_content(value) for value in values] if self._may_refuse else [value is not NOT_A_VALUE for value in values]
+            good = np.array([each is True for each in found] if self._may_refuse else found, np.bool_)
+            refused = {number: each.reason for number, each in enumerate(found) if isinstance(each, _Refused)} if self._may_refuse else {}
+            indices = texts.indices.to_numpy(zero_copy_only=False)
+            ok[doubtful] = good[indices]
+            if refused:
+                reasons = {row: refused[number] for row, number in zip(doubtful.tolist(), indices.tolist(), strict=True) if number in refused}
+        return Typed(column, ok, fast, self._parse, reasons)
+
+
+def _without_content(value: object) -> bool | _Refused:
+    """Return whether there is a value, or the refusal."""
+    return value if isinstance(value, _Refused) else value is not NOT_A_VALUE
 
 
 def describe_type_error(field: Field) -> str:
@@ -159,11 +204,11 @@ def describe_type_error(field: Field) -> str:
         kind = {"date": "date", "time": "time", "datetime": "date with a time"}[field.type]
         return f"This value must be a {kind} written as {_describe_pattern(field.format)}."
     if field.type == "boolean":
-        return f"This value must be one of {', '.join((*field.true_values, *field.false_values))}."
+        return f"This value must be one of {list_briefly((*field.true_values, *field.false_values), _SHOWN_BOOLEANS)}."
     if field.type == "list":
-        return f"This value must be a list of {_PLURALS[field.item_type]}, separated by {field.delimiter!r}."
+        return f"This value must be a list of {_PLURALS[field.item_type]}, separated by {quote_briefly(field.delimiter)!r}."
     if field.type == "number" and field.decimal_char != ".":
-        return f"This value must be a number with {field.decimal_char!r} before its decimals."
+        return f"This value must be a number with {quote_briefly(field.decimal_char)!r} before its decimals."
     return MESSAGES[field.type]
 
 
@@ -171,4 +216,4 @@ def _describe_pattern(pattern: str) -> str:
     words = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "hh", "%M": "mm", "%S": "ss", "%y": "YY", "%b": "Jan", "%B": "January", "%f": "ffffff"}
     for directive, word in words.items():
         pattern = pattern.replace(directive, word)
-    return pattern
+    return quote_briefly(pattern)

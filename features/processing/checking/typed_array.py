@@ -18,6 +18,7 @@ from features.processing.checking.type_rule import Typed
 from shared.descriptors.table_schema import Field
 
 _DAY_US = 86_400_000_000
+_INT64_DIGITS = 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
         numbers[known] = typed.numbers[known] * whole.factor + whole.offset
     rest = np.flatnonzero(typed.ok & ~known)
     try:
-        numbers[rest] = [int(value * whole.factor) + whole.offset for value in typed.values(rest)]
+        numbers[rest] = [_to_int(value, whole.factor) + whole.offset for value in typed.values(rest)]
     except OverflowError:
         return pa.array([float(Decimal(value)) if ok else None for ok, value in zip(typed.ok, _all_values(typed), strict=True)], pa.float64())
     mask = ~typed.ok
@@ -82,6 +83,13 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
     if field.type == "date":
         return pa.array(numbers.astype(np.int32), mask=mask).cast(whole.arrow_type)
     return pa.array(numbers, mask=mask).cast(whole.arrow_type)
+
+
+def _to_int(value: int | Decimal, factor: int) -> int:
+    """Return `value * factor` as a whole number. Raises `OverflowError` for one that has more digits than any of 64 bits, of which there may be a million."""
+    if isinstance(value, Decimal) and value.adjusted() > _INT64_DIGITS:
+        raise OverflowError
+    return int(value * factor)
 
 
 def _all_values(typed: Typed) -> list[Any]:

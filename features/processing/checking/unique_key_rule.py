@@ -9,6 +9,7 @@ import numpy as np
 from features.processing.checking.declarations import CheckContext, LateFinding, RowFinding, TypedChunk
 from features.processing.checking.value_keys import make_row_keys
 from shared.descriptors.table_schema import TableSchema
+from shared.texts import list_briefly
 
 
 class UniqueKeyRule:
@@ -20,7 +21,7 @@ class UniqueKeyRule:
         self._keys = context.keys
         self._set = context.keys.create_set()
         self._is_primary = is_primary
-        listed = ", ".join(names)
+        listed = list_briefly(names)
         self._empty_message = f"This row needs a value in each column of the primary key ({listed})."
         kind = "primary key" if is_primary else "combination of values"
         self._repeated_message = f"An earlier row has the same {kind} ({listed})."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 import numpy as np
 
@@ -13,9 +13,11 @@ from features.processing.column import Indices
 from features.processing.keys.key_set import KeySpace
 from features.processing.keys.packed_keys import PackedKeys, empty_keys
 from shared.descriptors.table_schema import Field
+from shared.descriptors.table_schema.values import join_parts, number_identity
 
 _INT64_DIGITS = 19
 _INT64_END = 2**63
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def make_row_keys(chunk: TypedChunk, fields: Sequence[Field], rows: Indices, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
@@ -43,30 +45,36 @@ def make_keys(typed: Typed, rows: Indices, field: Field, space: KeySpace, *, as_
         keys.high[others[whole]], keys.low[others[whole]] = known
     rest = [index for index, number in enumerate(numbers) if number is None]
     if rest:
-        known = space.value_keys([_canonical(found[index]) for index in rest], len(rest))
+        known = space.value_keys((_canonical(found[index]) for index in rest), len(rest))
         keys.high[others[rest]], keys.low[others[rest]] = known
     return keys
 
 
 def _whole_number(value: object, scale: int) -> int | None:
     """Return `value * scale` if that is a whole number of 64 bits, like the numbers of the fast parser; else None."""
-    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < _INT64_DIGITS:
-        scaled = value * scale
-        value, scale = (int(scaled), 1) if scaled == scaled.to_integral_value() else (value, scale)
+    if isinstance(value, Decimal):
+        if not value.is_finite() or not -_INT64_DIGITS <= value.adjusted() < _INT64_DIGITS:
+            return 0 if value.is_zero() else None
+        # In the usual context a product would be rounded to 28 digits.
+        scaled = _EXACT.multiply(value, scale) if scale != 1 else value
+        whole = scaled.to_integral_value()
+        if scaled != whole:
+            return None
+        value, scale = int(whole), 1
     if isinstance(value, int) and abs(value * scale) < _INT64_END:
         return value * scale
     return None
 
 
-def _canonical(value: object) -> object:
-    """Return an object whose `repr` is the same for equal identities."""
-    if isinstance(value, Decimal):
-        sign, digits, exponent = value.as_tuple()
-        text = "".join(map(str, digits)).lstrip("0")
-        stripped = text.rstrip("0")
-        return (sign, stripped, exponent + len(text) - len(stripped)) if isinstance(exponent, int) and stripped else (sign, text, str(exponent))
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, frozenset):
-        return sorted(repr(_canonical(item)) for item in value)
-    return tuple(_canonical(item) for item in value) if isinstance(value, tuple) else value
+def _canonical(value: object) -> bytes:
+    """Return bytes that are the same for equal identities only, in time and memory that are in proportion to their size."""
+    if isinstance(value, str):
+        return b'"' + value.encode("utf-8", "surrogatepass")
+    if isinstance(value, bool):
+        return str(value).encode()
+    if isinstance(value, int | Decimal):
+        return b"0" + number_identity(value)
+    if isinstance(value, bytes):
+        return b"#" + value
+    assert isinstance(value, tuple)
+    return b"[" + join_parts(map(_canonical, value))

@@ -11,8 +11,7 @@ from features.processing.checking.declarations import ColumnRule
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.column import Mask, TextSet
 from shared.descriptors.table_schema import Field, constraint_parser, identity_of
-
-_SHOWN_VALUES = 10
+from shared.texts import list_briefly
 
 
 def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule | None:
@@ -22,7 +21,7 @@ def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule 
     parse = constraint_parser(field)
     allowed = frozenset(identity_of(parse(item)) for item in given)
     texts = [item if isinstance(item, str) else json.dumps(item) for item in given]
-    message = f"This value must be one of {_list_values(texts)}."
+    message = f"This value must be one of {list_briefly(texts)}."
     is_text = is_compared_as_text(field)
     # Texts that are allowed as they are; for types other than text the same value may be written differently (01 for 1).
     known = texts if is_text or field.type in ("integer", "number") else [item for item in given if isinstance(item, str)]
@@ -36,8 +35,3 @@ def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule 
         return bad
 
     return ColumnRule(message=message, find_bad_values=find_bad)
-
-
-def _list_values(texts: Sequence[str]) -> str:
-    shown = ", ".join(texts[:_SHOWN_VALUES])
-    return f"{shown} and {len(texts) - _SHOWN_VALUES} more" if len(texts) > _SHOWN_VALUES else shown

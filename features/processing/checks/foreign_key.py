@@ -14,6 +14,7 @@ from features.processing.checking.value_keys import make_row_keys
 from features.processing.column import Mask
 from features.processing.keys.packed_keys import PackedKeys
 from shared.descriptors.table_schema import ForeignKey, TableSchema
+from shared.texts import list_briefly
 
 _WAITING = np.dtype([("row", np.int64), ("high", np.uint64), ("low", np.uint64), ("failed", np.bool_)])
 _BATCH_ROWS = 65_536
@@ -37,7 +38,7 @@ class _ForeignKeyRule:
         self._known = context.keys.create_set()
         directory = context.limits.spill_dir
         self._waiting: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, prefix="rows-", dir=str(directory) if directory is not None else None)  # noqa: SIM115 - closed by close()
-        mine, theirs = ", ".join(key.fields), ", ".join(key.reference_fields)
+        mine, theirs = list_briefly(key.fields), list_briefly(key.reference_fields)
         self._message = f"The value in {mine} must also occur in {theirs} of this file."
 
     def find_bad(self, chunk: TypedChunk) -> list[RowFinding]:

@@ -12,9 +12,9 @@ from features.processing.checking.declarations import CheckContext, ColumnRule, 
 from features.processing.checking.slow_rule import SlowRule
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
-from shared.descriptors.problems import shorten
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
+from shared.texts import shorten
 
 _LINE_FEED = 10
 # White space for \s in Python but not in RE2.

@@ -58,6 +58,8 @@ def _infer_field(name: str, column: Column) -> dict[str, object]:
 
 
 def _infer_type(column: Column, filled: Mask) -> str:
+    if not bool(filled.any()):
+        return "string"
     values = column if bool(filled.all()) else Column(column.text.filter(pa.array(filled)))
     for type_name in _TYPES:
         if _is_of_type(values, type_name):
@@ -71,7 +73,9 @@ def _is_of_type(values: Column, type_name: str) -> bool:
     wrong = 0
     for start in range(0, len(values), _PIECE_ROWS):
         piece = Column(values.text.slice(start, _PIECE_ROWS))
-        ok = rule.judge(piece, np.ones(len(piece), np.bool_)).ok
+        too_long = rule.find_too_long(piece)
+        piece = piece if too_long is None else piece.without(too_long)
+        ok = rule.judge(piece, piece.present).ok
         if type_name in ("integer", "number"):
             ok &= ~as_mask(pc.match_substring_regex(piece.text, _LEADING_ZERO))
         wrong += len(piece) - int(np.count_nonzero(ok))

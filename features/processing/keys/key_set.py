@@ -72,10 +72,10 @@ class KeySpace:
             )
         return keys
 
-    def value_keys(self, identities: Iterable[object], count: int) -> PackedKeys:
-        """Return the keys of identities of any type, by their `repr`."""
+    def value_keys(self, identities: Iterable[bytes], count: int) -> PackedKeys:
+        """Return the keys of values of any type, given in a canonical form."""
         keys = empty_keys(count)
-        self._hash_into(keys, np.arange(count), (repr(identity).encode("utf-8", "surrogatepass") for identity in identities))
+        self._hash_into(keys, np.arange(count), identities)
         return keys
 
     def combined_keys(self, parts: list[PackedKeys]) -> PackedKeys:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from shared.descriptors.table_dialect import TableDialect
+from shared.texts import make_storable
 
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
 
@@ -49,6 +50,13 @@ class Source:
     header_row: int | None = None
     """Row number of the header in the file or sheet, from 1; None if the dialect says that there is no header."""
 
+    def __post_init__(self) -> None:
+        """Cut what comes from the file, or from whoever sent it, so that it can be stored."""
+        for name in ("encoding", "sheet"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, make_storable(value))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
@@ -60,7 +68,7 @@ class Finding:
     message: str | pa.StringArray
     """One plain sentence that names the violated limit; an array if the message differs from row to row."""
     raw_values: pa.StringArray | None = None
-    """The text of the cells as it is in the file, not yet shortened; None for whole rows."""
+    """The text of the cells as it is in the file, or of a long one at least its first 1,000 characters; None for whole rows."""
     column_number: int | None = None
     """From 1; None for errors of whole rows."""
     column_name: str | None = None

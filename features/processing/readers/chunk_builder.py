@@ -14,7 +14,7 @@ from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKi
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
-_MAX_ARRAYS = 20_000
+_MAX_ARRAYS = 150_000
 """A chunk of a very wide table ends when the pieces of its columns become too many: each piece costs about a hundred bytes."""
 
 
@@ -77,8 +77,12 @@ class ChunkBuilder:
         self._bytes += size_bytes
 
     def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
+        rows, start, stop = None, 0, 0
         for finding in findings:
-            start, stop = (int(place) for place in np.searchsorted(finding.row_numbers, [after, before]))
+            # Findings of many columns in the same rows share the array of their row numbers.
+            if finding.row_numbers is not rows:
+                rows = finding.row_numbers
+                start, stop = (int(place) for place in np.searchsorted(rows, [after, before]))
             if start == stop:
                 continue
             self._findings.append(finding.slice(start, stop))

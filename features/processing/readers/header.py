@@ -4,19 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from features.processing.readers.base import FileUnreadable
 
-def join_labels(rows: Sequence[Sequence[str]], separator: str) -> list[str]:
+
+def join_labels(rows: Sequence[Sequence[str]], separator: str, *, max_chars: int) -> list[str]:
     """Return one label for each column of a header of one or more rows.
 
     A header of several rows has the non-blank parts of each column joined by `separator`; a part that repeats the one above it is left out.
+    Raises `FileUnreadable` if the labels have more than `max_chars` characters in all.
     """
     if len(rows) == 1:
         return list(rows[0])
+    check_header_size(rows, max_chars=max_chars)
     labels = []
+    chars = 0
     for column in range(max(map(len, rows))):
         parts: list[str] = []
         for row in rows:
             if column < len(row) and row[column].strip() and parts[-1:] != [row[column]]:
                 parts.append(row[column])
+        chars += sum(map(len, parts)) + len(separator) * (len(parts) - 1)
+        if chars > max_chars:
+            raise _too_long(max_chars)
         labels.append(separator.join(parts))
     return labels
+
+
+def check_header_size(rows: Sequence[Sequence[str]], *, max_chars: int) -> None:
+    """Raise `FileUnreadable` if the cells of a header have more than `max_chars` characters in all."""
+    if sum(sum(map(len, row)) for row in rows) > max_chars:
+        raise _too_long(max_chars)
+
+
+def _too_long(max_chars: int) -> FileUnreadable:
+    return FileUnreadable(f"The header cannot be read: its labels have more than {max_chars:,} characters in all.")

@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing.readers.base import Finding
+from shared.texts import MAX_TEXT_CHARACTERS, quote_briefly
+
+_SHOWN_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(256)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,13 @@ class StructureFindings:
 
     def of_undecodable(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
         """Return one finding for each column of `cells`, which maps a column index (from 0) to row numbers and texts to display."""
+        encoding = quote_briefly(self.encoding.upper())
+        message = f"This cell holds characters that cannot be read as {encoding} text; they are shown as \\x and two digits each."
         return [
             Finding(
                 error_type="encoding-error",
                 row_numbers=np.array([row_number for row_number, _ in cells[column]], dtype=np.int64),
-                message=f"This cell holds characters that cannot be read as {self.encoding.upper()} text; they are shown as \\x and two digits each.",
+                message=message,
                 raw_values=pa.array([text for _, text in cells[column]], type=pa.string()),
                 column_number=column + 1,
                 column_name=self._name(column),
@@ -79,7 +84,7 @@ class StructureFindings:
                         error_type="extra-cell",
                         row_numbers=np.array([row.index + first_row for row in at_fault], dtype=np.int64),
                         message=f"This cell is outside the table: {self._measure} has only {_columns(self.width)}.",
-                        raw_values=pa.array([row.cells[column] for row in at_fault], type=pa.string()),
+                        raw_values=pa.array([(row.cells[column] or "")[:MAX_TEXT_CHARACTERS] for row in at_fault], type=pa.string()),
                         column_number=column + 1,
                     )
                 )
@@ -95,7 +100,7 @@ class StructureFindings:
 
 def show_undecodable(text: str) -> str:
     r"""Return `text` with each undecodable byte, a lone surrogate so far, written as `\x81`."""
-    return "".join(f"\\x{ord(character) - 0xDC00:02x}" if "\udc00" <= character <= "\udcff" else character for character in text)
+    return text.translate(_SHOWN_BYTES)
 
 
 def is_encodable(text: str) -> bool:

@@ -6,18 +6,24 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared.texts import make_storable
+
 MAX_RAW_VALUE_CHARACTERS = 1000
-MAX_NAME_CHARACTERS = 255
 
 
 def show_name(name: str | None) -> str | None:
-    r"""Return the name of a column as in records and counts: NUL as `\x00`, at most 255 characters."""
-    return None if name is None else name.replace("\0", "\\x00")[:MAX_NAME_CHARACTERS]
+    r"""Return the name of a column as in records and counts: NUL as `\x00`, at most 1,000 characters."""
+    return None if name is None else make_storable(name)
 
 
 def show_message(message: str) -> str:
-    r"""Return a message as in records: NUL as `\x00`."""
-    return message.replace("\0", "\\x00")
+    r"""Return a message as in records: NUL as `\x00`, at most 1,000 characters."""
+    return make_storable(message)
+
+
+def show_messages(messages: pa.StringArray) -> pa.StringArray:
+    """Return messages as in records; see `show_message`."""
+    return pa.array([None if message is None else make_storable(message) for message in messages.to_pylist()], pa.string())
 
 
 def show_values(values: pa.StringArray) -> pa.StringArray:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing.readers.base import Finding
-from features.processing.recording.display import escape_nul, show_message, show_name, show_values
+from features.processing.recording.display import show_message, show_messages, show_name, show_values
 
 RECORD_SCHEMA = pa.schema(
     [
@@ -67,7 +67,7 @@ def _to_batch(finding: Finding) -> pa.RecordBatch:
             _repeat(finding.column_number, size, pa.int32()),
             _repeat(show_name(finding.column_name), size, pa.string()),
             _repeat(finding.error_type, size, pa.string()),
-            _repeat(show_message(finding.message), size, pa.string()) if isinstance(finding.message, str) else escape_nul(finding.message),
+            _repeat(show_message(finding.message), size, pa.string()) if isinstance(finding.message, str) else show_messages(finding.message),
             pa.nulls(size, type=pa.string()) if finding.raw_values is None else show_values(finding.raw_values),
         ],
         schema=RECORD_SCHEMA,

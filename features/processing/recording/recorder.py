@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from features.processing.recording.piece_writer import PieceWriter
 from shared.jobs import job_state
+from shared.texts import make_storable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -73,7 +74,7 @@ class Recorder:
     async def fail(self, message: str, progress: Progress) -> None:
         """End the job as FAILED, because the file cannot be read to its end; keeps the errors found so far. Raises `JobLost`."""
         session = await self.require_hold()
-        if not await job_state.fail(session, job_id=self._hold.job_id, attempt=self._hold.attempt, message=message, progress=progress):
+        if not await job_state.fail(session, job_id=self._hold.job_id, attempt=self._hold.attempt, message=make_storable(message), progress=progress):
             raise JobLost
         await self._commit()
 

@@ -8,9 +8,10 @@ from shared.descriptors.problems import DescriptorInvalid, DescriptorProblem
 from shared.descriptors.table_schema.model import Constraints, Field, ForeignKey, TableSchema
 from shared.descriptors.table_schema.parse import MAX_FIELDS, parse_table_schema, parse_table_schema_json
 from shared.descriptors.table_schema.temporal import NotOfTypeError
-from shared.descriptors.table_schema.values import constraint_parser, constraint_value, identity_of, value_parser
+from shared.descriptors.table_schema.values import MAX_CELL_BYTES, constraint_parser, constraint_value, identity_of, is_plain_text, value_parser
 
 __all__ = [
+    "MAX_CELL_BYTES",
     "MAX_FIELDS",
     "Constraints",
     "DescriptorInvalid",
@@ -22,6 +23,7 @@ __all__ = [
     "constraint_parser",
     "constraint_value",
     "identity_of",
+    "is_plain_text",
     "parse_table_schema",
     "parse_table_schema_json",
     "value_parser",

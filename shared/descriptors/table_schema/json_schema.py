@@ -15,7 +15,8 @@ import referencing
 import referencing.exceptions
 import referencing.jsonschema
 
-from shared.descriptors.problems import Place, ProblemList, describe_json_type, pointer_of, shorten
+from shared.descriptors.problems import Place, ProblemList, describe_json_type, pointer_of
+from shared.texts import quote_briefly
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _NAMES = ("$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor")
@@ -281,4 +282,4 @@ def _check_expression(expression: str, pointer: str, place: Place, problems: Pro
         try:
             re.compile(expression)
         except (re.error, RecursionError, OverflowError) as error:
-            problems.add(pointer_of(pointer, place), f"This is not a regular expression that can be used: {shorten(str(error))}.")
+            problems.add(pointer_of(pointer, place), f"This is not a regular expression that can be used: {quote_briefly(str(error))}.")

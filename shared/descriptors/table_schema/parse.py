@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from shared.descriptors.problems import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object, shorten
+from shared.descriptors.problems import ProblemList, decode_descriptor, describe_json_type, join_pointer, require_object
 from shared.descriptors.table_schema.model import Field, ForeignKey, TableSchema
 from shared.descriptors.table_schema.parse_field import FIELD_ONLY, parse_field, read_missing_values
+from shared.texts import quote_briefly
 
 ROOT = "/schema"
 MAX_FIELDS = 16_384
@@ -52,7 +53,7 @@ def _refuse_misplaced(descriptor: Mapping[str, object], problems: ProblemList) -
     for name in descriptor:
         right = known.get(name.casefold().replace("_", "").replace("-", ""))
         if right is not None and name != right:
-            problems.add(join_pointer(ROOT, name), f"The property {shorten(name)} is not part of Table Schema. Did you mean {right}?")
+            problems.add(join_pointer(ROOT, name), f"The property {quote_briefly(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in FIELD_ONLY:
             problems.add(join_pointer(ROOT, name), f"The property {name} belongs to a field, not to the schema.")
 
@@ -107,7 +108,7 @@ def _read_fields_match(value: object, problems: ProblemList) -> str:
 def _read_key(value: object, pointer: str, names: frozenset[str], problems: ProblemList) -> tuple[str, ...]:
     if isinstance(value, str):
         if value not in names:
-            problems.add(pointer, f"There is no field {shorten(value)}.")
+            problems.add(pointer, f"There is no field {quote_briefly(value)}.")
         return (value,)
     if not isinstance(value, list) or not value:
         problems.add(pointer, f"This must be a list of field names, not {'an empty list' if value == [] else describe_json_type(value)}.")
@@ -118,9 +119,9 @@ def _read_key(value: object, pointer: str, names: frozenset[str], problems: Prob
         if not isinstance(name, str):
             problems.add(item_pointer, f"This must be a field name, not {describe_json_type(name)}.")
         elif name not in names:
-            problems.add(item_pointer, f"There is no field {shorten(name)}.")
+            problems.add(item_pointer, f"There is no field {quote_briefly(name)}.")
         elif name in seen:
-            problems.add(item_pointer, f"The field {shorten(name)} is named twice.")
+            problems.add(item_pointer, f"The field {quote_briefly(name)} is named twice.")
         else:
             seen.add(name)
     return tuple(name for name in value if isinstance(name, str))
@@ -176,7 +177,7 @@ def _read_foreign_key(value: object, pointer: str, names: frozenset[str], proble
         return None
     for name in reference:
         if name not in _REFERENCE_PROPERTIES:
-            problems.add(join_pointer(pointer, "reference", name), f"The property {shorten(name)} is not part of a reference.")
+            problems.add(join_pointer(pointer, "reference", name), f"The property {quote_briefly(name)} is not part of a reference.")
     resource = reference.get("resource", "")
     # v0 writes "self", v1 "", and v2 leaves it out.
     if resource not in ("", "self"):

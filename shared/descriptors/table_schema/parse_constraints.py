@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer, shorten
+from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
 from shared.descriptors.table_schema.json_schema import check_json_schema
 from shared.descriptors.table_schema.model import Constraints, Field
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
 from shared.descriptors.table_schema.temporal import NotOfTypeError
 from shared.descriptors.table_schema.values import constraint_parser, constraint_value, identity_of
+from shared.texts import quote_briefly
 
 _ORDERED = frozenset({"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"})
 _SIZED = frozenset({"string", "array", "object", "list", "geojson"})
@@ -41,7 +42,7 @@ def read_constraints(descriptor: Mapping[str, object], field: Field, pointer: st
     for name, value in given.items():
         own_pointer = join_pointer(pointer, name)
         if name not in CONSTRAINT_TYPES:
-            problems.add(own_pointer, f"There is no constraint {shorten(name)}; the constraints are {', '.join(CONSTRAINT_TYPES)}.")
+            problems.add(own_pointer, f"There is no constraint {quote_briefly(name)}; the constraints are {', '.join(CONSTRAINT_TYPES)}.")
             continue
         types = CONSTRAINT_TYPES[name]
         if types is not None and field.type not in types:

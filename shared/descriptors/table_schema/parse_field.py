@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer, shorten
+from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
 from shared.descriptors.table_schema.model import Field
 from shared.descriptors.table_schema.parse_constraints import CONSTRAINT_TYPES, judge_each, read_bool, read_constraints
 from shared.descriptors.table_schema.temporal import check_strptime_pattern
+from shared.texts import quote_briefly
 
 _TEMPORAL = ("date", "time", "datetime")
 _FORMATS: Mapping[str, tuple[str, ...]] = {
@@ -122,7 +123,7 @@ def _refuse_misplaced(descriptor: Mapping[str, object], pointer: str, problems: 
     for name in descriptor:
         right = known.get(name.casefold().replace("_", "").replace("-", ""))
         if right is not None and name != right:
-            problems.add(join_pointer(pointer, name), f"The property {shorten(name)} is not part of Table Schema. Did you mean {right}?")
+            problems.add(join_pointer(pointer, name), f"The property {quote_briefly(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in CONSTRAINT_TYPES:
             problems.add(join_pointer(pointer, name), f"The property {name} belongs in constraints.")
         elif name == "arrayItem":
@@ -197,7 +198,7 @@ def _check_options(field: Field, pointer: str, problems: ProblemList) -> None:
     false_values = frozenset(field.false_values)
     both = next((text for text in field.true_values if text in false_values), None)
     if both is not None:
-        problems.add(f"{pointer}/falseValues", f"The value {json.dumps(shorten(both))} cannot be both true and false.")
+        problems.add(f"{pointer}/falseValues", f"The value {json.dumps(quote_briefly(both))} cannot be both true and false.")
 
 
 def _values_and_labels(items: list[Any], pointer: str, problems: ProblemList) -> list[tuple[int, object]]:

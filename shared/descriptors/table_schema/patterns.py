@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import re2
 
-from shared.descriptors.problems import shorten
+from shared.texts import quote_briefly
 
 MAX_PATTERN = 10_000
 _CLASS_PARTS = re.compile(r"\\.|-\[|[\[\]]", re.DOTALL)
@@ -58,7 +58,7 @@ def plan_pattern(pattern: str) -> PatternPlan:
     re2_problem = _re2_problem(pattern) or _re2_problem(re2_pattern)
     python_problem = _python_problem(pattern)
     if re2_problem is not None and python_problem is not None:
-        raise PatternInvalidError(f"This is not a regular expression that can be used: {shorten(python_problem)}.")
+        raise PatternInvalidError(f"This is not a regular expression that can be used: {quote_briefly(python_problem)}.")
     is_python = python_problem is None and not (_POSIX_CLASS.search(pattern) and re2_problem is None)
     if re2_problem is not None or (is_python and _OPEN_REPEAT.search(pattern)):
         return PatternPlan(pattern, None, is_ascii_only=False, is_line_only=False, is_python=True)

@@ -2,7 +2,8 @@
 
 Logical values are comparable and exact: integers are `int` (`Decimal` above 4,000 digits), numbers `Decimal`, dates day numbers, times
 microseconds, datetimes seconds (`Decimal`, UTC; without a zone they count as UTC), years and yearmonths whole numbers, durations `Duration`,
-booleans `bool`, lists and geopoints tuples, JSON types the values that `json` returns, all others text.
+booleans `bool`, lists and geopoints tuples, JSON types the values that `json` returns, all others text. The text of a cell is at most
+`MAX_CELL_BYTES` long when it comes here, except for plain text, and JSON at most `MAX_JSON_LEVELS` deep.
 Source: https://datapackage.org/standard/table-schema/#field-types.
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
@@ -31,7 +33,16 @@ from shared.descriptors.table_schema.temporal import (
 
 ValueParser: TypeAlias = Callable[[str], Any]
 
+MAX_CELL_BYTES = 2**20
+"""The longest cell, in UTF-8, of any type but plain text (`is_plain_text`)."""
+MAX_JSON_LEVELS = 64
+"""How deep arrays and objects may be nested in a cell; `[[1]]` has two levels."""
+TOO_DEEP = f"The JSON in this cell is nested too deeply; at most {MAX_JSON_LEVELS} levels can be read."
+
 _MAX_INT_DIGITS = 4000
+_HASH_BYTES = 32
+_LENGTH_BYTES = 8
+_DIGIT_CODES = bytes((code + ord("0")) % 256 for code in range(256))
 _MAX_LONGITUDE, _MAX_LATITUDE = 180, 90
 _ITEM_TYPES = ("string", "integer", "boolean", "number", "datetime", "date", "time")
 
@@ -47,8 +58,8 @@ _EMAIL = re.compile(EMAIL_PATTERN)
 _MAX_EMAIL, _MAX_EMAIL_LOCAL = 254, 64
 # RFC 3986: a scheme, then only characters that a URI may contain, % only before two hexadecimal digits; http, https and ftp need a host.
 _URI = re.compile(
-    r"(?!(?:https?|ftp):(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*"
-    r"(?:#(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?",
+    r"(?!(?:https?|ftp):(?!//[^/?#]))[A-Za-z][A-Za-z0-9+.\-]*:(?:[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=]++|%[0-9A-Fa-f]{2})*+"
+    r"(?:#(?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]++|%[0-9A-Fa-f]{2})*+)?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -91,8 +102,17 @@ def constraint_parser(field: Field) -> Callable[[object], Any]:
     return parse
 
 
+def is_plain_text(field: Field) -> bool:
+    """Whether every text is a value of the field: only then may a cell be longer than `MAX_CELL_BYTES`."""
+    return field.type == "any" or (field.type == "string" and field.format == "default")
+
+
 def identity_of(value: object) -> Hashable:
-    """Return an object that is equal for two values if and only if the values are equal (NaN equals itself); for `enum`, `categories`, `unique` and keys."""
+    """Return an object that is equal for two values if and only if the values are equal (NaN equals itself); for `enum`, `categories`, `unique` and keys.
+
+    That of a JSON array or object is a canonical form of at most a few dozen bytes: the order of properties does not matter, 1 and 1.0 are equal, 1 and
+    true are not.
+    """
     if isinstance(value, Decimal) and value.is_nan():
         return "NaN"
     if isinstance(value, dict | list):
@@ -105,13 +125,64 @@ def identity_of(value: object) -> Hashable:
     return value
 
 
-def _json_identity(value: object) -> Hashable:
-    if isinstance(value, dict):
-        return ("object", frozenset((key, _json_identity(item)) for key, item in value.items()))
-    if isinstance(value, list):
-        return ("array", tuple(_json_identity(item) for item in value))
-    # 1 and true are equal in Python, but not in JSON.
-    return ("boolean", value) if isinstance(value, bool) else ("scalar", value if isinstance(value, Hashable) else str(value))
+def join_parts(parts: Iterable[bytes]) -> bytes:
+    """Join parts, each with its length before it, so that no two sequences of parts give the same bytes."""
+    return b"".join(len(part).to_bytes(_LENGTH_BYTES, "little") + part for part in parts)
+
+
+def number_identity(value: int | Decimal) -> bytes:
+    """Return bytes that are the same for equal finite numbers only; time and memory are in proportion to the digits, whatever the exponent."""
+    if isinstance(value, int):
+        value = Decimal(value)
+    sign, digits, exponent = value.as_tuple()
+    text = bytes(digits).translate(_DIGIT_CODES).lstrip(b"0")
+    stripped = text.rstrip(b"0")
+    if not stripped or not isinstance(exponent, int):
+        return b"0" if isinstance(exponent, int) else f"{sign}{exponent}".encode()
+    return b"-" * sign + stripped + f"e{exponent + len(text) - len(stripped)}".encode()
+
+
+def _json_identity(value: object) -> bytes:
+    """Return the canonical form of a JSON value; iterative, with a hash in place of every part that is long."""
+    # Each open array or object: what is left of it, its keys so far (of an object), and the forms of its items so far.
+    waiting: list[tuple[Iterator[Any], list[bytes] | None, list[bytes]]] = [(iter([value]), None, [])]
+    while True:
+        items, keys, forms = waiting[-1]
+        for item in items:
+            child = item
+            if keys is not None:
+                keys.append(item[0].encode("utf-8", "surrogatepass"))
+                child = item[1]
+            if isinstance(child, dict | list) and not child:
+                forms.append(b"{" if isinstance(child, dict) else b"[")
+            elif isinstance(child, dict):
+                waiting.append((iter(child.items()), [], []))
+                break
+            elif isinstance(child, list):
+                waiting.append((iter(child), None, []))
+                break
+            else:
+                forms.append(_scalar_form(child))
+        else:
+            waiting.pop()
+            if not waiting:
+                return forms[0]
+            parts = forms if keys is None else [part for pair in sorted(zip(keys, forms, strict=True)) for part in pair]
+            form = (b"[" if keys is None else b"{") + join_parts(parts)
+            waiting[-1][2].append(form if len(form) <= _HASH_BYTES else b"#" + hashlib.blake2b(form, digest_size=_HASH_BYTES).digest())
+
+
+def _scalar_form(value: object) -> bytes:
+    # Booleans come first: 1 and true are equal in Python, but not in JSON.
+    if value is None or isinstance(value, bool):
+        return str(value).encode()
+    if isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        return b'"' + text if len(text) < _HASH_BYTES else b"'" + hashlib.blake2b(text, digest_size=_HASH_BYTES).digest()
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else Decimal(value)
+    assert isinstance(value, int | Decimal)
+    return b"0" + (number_identity(value) if isinstance(value, Decimal) else b"%d" % value)
 
 
 def number_cleaner(field: Field) -> Callable[[str], str] | None:
@@ -149,7 +220,7 @@ def _strip_bare(text: str, decimal_char: str) -> str:
     first = re.search(r"[0-9]", text)
     if first is None:
         raise NotOfTypeError
-    end = max(index for index in range(len(text)) if text[index] in "0123456789") + 1
+    end = next(end for end in range(len(text), 0, -1) if text[end - 1] in "0123456789")
     start = first.start()
     if text[:start].endswith(decimal_char):
         start -= len(decimal_char)
@@ -229,11 +300,26 @@ def _make_boolean(field: Field) -> ValueParser:
 
 
 def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON value in a cell, with exact whole numbers. Raises `NotOfTypeError`, also for NaN and for too deep nesting."""
+    """Return the JSON value in a cell, with exact whole numbers. Raises `NotOfTypeError`, also for NaN, and with the reason if it is nested too deeply."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer)
-    except (ValueError, RecursionError) as error:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer)
+    except RecursionError as error:
+        raise NotOfTypeError(TOO_DEEP) from error
+    except ValueError as error:
         raise NotOfTypeError from error
+    if text.count("[") + text.count("{") > MAX_JSON_LEVELS and _is_too_deep(value):
+        raise NotOfTypeError(TOO_DEEP)
+    return value
+
+
+def _is_too_deep(value: object) -> bool:
+    """Whether arrays and objects are nested more than `MAX_JSON_LEVELS` deep; goes through the value level by level."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_JSON_LEVELS):
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each) if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _refuse_constant(name: str) -> float:
@@ -255,11 +341,7 @@ def _make_geojson(field: Field) -> ValueParser:
 
     def parse(text: str) -> Any:  # noqa: ANN401 - a JSON object
         value = load_json(text)
-        try:
-            valid = is_valid(value)
-        except RecursionError as error:
-            raise NotOfTypeError from error
-        if not valid:
+        if not is_valid(value):
             raise NotOfTypeError
         return value
 
@@ -279,8 +361,9 @@ def _make_geopoint(field: Field) -> ValueParser:
             pair = [Decimal(repr(item)) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
             if len(pair) != len(items):
                 raise NotOfTypeError
-        # Comparing a Decimal NaN raises an exception, so `is_finite` comes first.
-        if len(pair) != 2 or not all(part.is_finite() for part in pair) or abs(pair[0]) > _MAX_LONGITUDE or abs(pair[1]) > _MAX_LATITUDE:  # noqa: PLR2004
+        # Comparing a Decimal NaN raises an exception, so `is_finite` comes first; `abs` raises one for exponents of more than six digits.
+        limits = (_MAX_LONGITUDE, _MAX_LATITUDE)
+        if len(pair) != len(limits) or not all(part.is_finite() and part.copy_abs() <= most for part, most in zip(pair, limits, strict=True)):
             raise NotOfTypeError
         return pair[0], pair[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, zip_longest
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_
 from features.processing.readers.csv.parser import ParsedBlock
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
+from shared.texts import MAX_TEXT_CHARACTERS
 
 _ROWS_PER_RUN = 16
 """If runs of rows are shorter on average, taking row by row is faster."""
@@ -57,7 +59,7 @@ class CellReader:
                     for column, cell in enumerate(cells):
                         if not is_encodable(cell):
                             row.cells[column] = None
-                            undecodable.setdefault(column, []).append((index + block.first_row, show_undecodable(cell)))
+                            undecodable.setdefault(column, []).append((index + block.first_row, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
                 rows.append(row)
         findings = self._structure.of_undecodable(undecodable)
         findings += self._structure.of_missing_cells(rows, block.first_row)
@@ -66,7 +68,11 @@ class CellReader:
 
     def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> list[pa.StringArray]:
         """Put the rows of `columns`, followed by `rows`, into `order` (indices into both together); replaces the arrays in `columns`."""
-        exact = [pa.array([row.cells[number] if number < len(row.cells) else None for row in rows], type=pa.string()) for number in range(self._width)]
+        # One array for all cells, column by column, and one for all columns that no row reaches: of a wide table, each array takes longer than its cells.
+        count, longest = len(rows), min(self._width, max((len(row.cells) for row in rows), default=0))
+        everything = pa.array(list(chain.from_iterable(zip_longest(*(row.cells[:longest] for row in rows)))), type=pa.string())
+        exact = [everything.slice(first, count) for first in range(0, longest * count, count)] if count else []
+        exact += [pa.nulls(count, pa.string())] * (self._width - len(exact))
         if not len(columns[0]):
             # `rows` are in order already, and a row of many megabytes is not copied twice more.
             return exact

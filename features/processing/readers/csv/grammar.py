@@ -12,6 +12,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
+_PIECE_BYTES = 2**18
+_PARTS_AT_ONCE = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvGrammar:
@@ -30,7 +35,23 @@ class CsvGrammar:
         """Replace every escape character and the character after it by NUL; length and structure stay the same."""
         if self.escape_char is None or self.escape_char.encode() not in data:
             return data
-        return re.sub(re.escape(self.escape_char.encode()) + b".", b"\0\0", data, flags=re.DOTALL)
+        codes = np.frombuffer(data, dtype=np.uint8).copy()
+        free_from = 0
+        # In pieces, so that intermediate arrays stay small even if every character is an escape.
+        for start in range(0, len(codes), _PIECE_BYTES):
+            first = max(start, free_from)
+            found = np.flatnonzero(codes[first : start + _PIECE_BYTES] == ord(self.escape_char)) + first
+            if not len(found):
+                continue
+            # Of escape characters in a row, every second one is escaped by the one before it.
+            run_starts = np.maximum.accumulate(np.where(np.diff(found, prepend=-2) != 1, found, 0))
+            escapes = found[(found - run_starts) % 2 == 0]
+            # One at the very end has no character after it.
+            escapes = escapes[escapes + 1 < len(codes)]
+            codes[escapes] = codes[escapes + 1] = 0
+            if len(escapes):
+                free_from = int(escapes[-1]) + 2
+        return codes.tobytes()
 
 
 class RowSplitter:
@@ -63,23 +84,28 @@ class RowSplitter:
         inside = quote is not None and text.startswith(quote, at)
         at += inside
         parts: list[str] = []
+        joined: list[str] = []
         while found := (self._end_of_quoted if inside else self._end_of_unquoted).search(text, at):
             stop = found.start()
+            if len(parts) > _PARTS_AT_ONCE:
+                # A cell may have millions of escapes, and each part takes fifty bytes besides its characters.
+                joined.append("".join(parts))
+                parts.clear()
             parts.append(text[at:stop])
             at = stop + 1
             if text[stop] == escape:
                 parts.append(text[at : at + 1])
                 at += 1
             elif not inside:
-                return "".join(parts), at
+                return "".join([*joined, *parts]), at
             elif self._grammar.double_quote and text.startswith(quote or "", at):
                 parts.append(text[stop])
                 at += 1
             else:
                 inside = False
-        return "".join([*parts, text[at:]]), None
+        return "".join([*joined, *parts, text[at:]]), None
 
 
 def is_blank(cells: list[str]) -> bool:
     """Whether all cells are empty or white space."""
-    return not any(cell.strip() for cell in cells)
+    return not "".join(cells).strip()

@@ -19,8 +19,13 @@ BOM = b"\xef\xbb\xbf"
 
 _MAX_CELLS_PER_STEP = 400_000
 """Limits the memory of one step if a table has thousands of columns, or a block millions of rows."""
+_MAX_ROWS_PER_STEP = 50_000
+"""The same if rows are short and may have to be split one by one, which takes about 300 bytes for each."""
 _FEW_COLUMNS = 64
 """A regular block is parsed in one step if its table has no more columns."""
+_MANY_COLUMNS = 1_000
+_CELL_COST = 12
+"""Memory of a cell while it is split off, in units of that of an absent cell."""
 _MAX_ARROW_COLUMNS = 2_000
 """Each column of a call costs about 10 KB that Arrow does not release; the rows of a wider table are left as text."""
 
@@ -55,15 +60,37 @@ class BlockParser:
 
     def parse(self, block: RawBlock) -> Iterator[ParsedBlock]:
         """Yield the rows of the block, in several parts if the table is wide; nothing for a block without rows."""
-        if self._width > _FEW_COLUMNS or not block.is_regular:
-            step = max(1, _MAX_CELLS_PER_STEP // self._width)
+        if self._width <= _FEW_COLUMNS and self._is_plain(block):
+            if block.begin < block.end:
+                yield self._counted(self._parse_regular(block))
+        elif self._width > _MANY_COLUMNS:
+            for first, last in self._cut_wide(block):
+                yield self._parse_part(block.part(first, last))
+        else:
+            step = max(1, min(_MAX_ROWS_PER_STEP, _MAX_CELLS_PER_STEP // self._width))
             for first in range(0, len(block), step):
                 yield self._parse_part(block.part(first, min(first + step, len(block))))
-        elif block.begin < block.end:
-            yield self._parse_part(block)
+
+    def _cut_wide(self, block: RawBlock) -> Iterator[tuple[int, int]]:
+        """Yield parts of a block, as (first, last + 1), by the memory that their cells take: rows that end early take little."""
+        codes = np.frombuffer(block.data, dtype=np.uint8)[: block.end]
+        delimiters = np.flatnonzero(codes == ord(self._grammar.delimiter)).astype(np.int32)
+        spans = block.spans
+        cells = np.searchsorted(delimiters, spans.stops.astype(np.int32)) - np.searchsorted(delimiters, spans.starts.astype(np.int32)) + 1
+        present = np.minimum(cells, self._width).astype(np.int64)
+        first = 0
+        while first < len(present):
+            # Every row takes as many places as the longest one of its part; a place with a cell takes more memory than one without.
+            places = np.maximum.accumulate(present[first:]) * np.arange(1, len(present) - first + 1)
+            costs = places + np.cumsum(present[first:]) * (_CELL_COST - 1)
+            last = first + max(1, int(np.searchsorted(costs, _MAX_CELLS_PER_STEP * _CELL_COST, side="right")))
+            yield first, last
+            first = last
 
     def _parse_part(self, block: RawBlock) -> ParsedBlock:
-        parsed = self._parse_regular(block) if self._is_plain(block) else self._parse_any(block)
+        return self._counted(self._parse_regular(block) if self._is_plain(block) else self._parse_any(block))
+
+    def _counted(self, parsed: ParsedBlock) -> ParsedBlock:
         self._next_row += len(parsed.kinds)
         return parsed
 

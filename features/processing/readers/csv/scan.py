@@ -7,6 +7,8 @@ Both ways give what `grammar` defines.
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +23,7 @@ LF, CR = 10, 13
 Positions: TypeAlias = npt.NDArray[np.integer]
 _NOWHERE: Positions = np.empty(0, dtype=np.int32)
 _PIECE_BYTES = 2**18
+_CANDIDATES_AT_ONCE = 4096
 _MANY_QUOTES = 3_000_000
 """With more quotes, their positions would take too much memory."""
 
@@ -99,16 +102,24 @@ def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | 
         return None
     if final:
         return len(data)
-    at = len(data)
-    while True:
-        # A CR that is the last byte may still become a CRLF.
-        at = max(data.rfind(b"\n", 0, at), data.rfind(b"\r", 0, min(at, len(data) - 1)))
-        if at < 0:
-            return None
-        quotes_before = int(np.searchsorted(quotes, at))
-        if not quotes_before & 1:
-            return at + 1
-        at = int(quotes[quotes_before - 1])
+    # A CR that is the last byte may still become a CRLF.
+    at = max(data.rfind(b"\n"), data.rfind(b"\r", 0, len(data) - 1))
+    if at < 0:
+        return None
+    if not bisect_left(quotes, at) & 1:
+        return at + 1
+    return _find_outer_end(codes, quotes, at)
+
+
+def _find_outer_end(codes: npt.NDArray[np.uint8], quotes: Positions, before: int) -> int | None:
+    """Find the end of the last line break before the position `before` that has an even number of quotes before it, in pieces from the end."""
+    for start in range(before - before % _PIECE_BYTES, -1, -_PIECE_BYTES):
+        piece = codes[start : min(before, start + _PIECE_BYTES)]
+        breaks = np.flatnonzero((piece == LF) | (piece == CR)).astype(quotes.dtype) + quotes.dtype.type(start)
+        outer = breaks[np.searchsorted(quotes, breaks) & 1 == 0]
+        if len(outer):
+            return int(outer[-1]) + 1
+    return None
 
 
 def scan_line(data: bytes, grammar: CsvGrammar, *, final: bool) -> Scan:
@@ -235,8 +246,10 @@ class _Walk:
     def __init__(self, view: bytes, line_ends: Positions, grammar: CsvGrammar, *, final: bool, never_closed: int) -> None:
         self._view, self._line_ends, self._grammar = view, line_ends, grammar
         self._final, self._never_closed = final, never_closed
-        self._opened: list[int] = []
-        self._closed: list[int] = []
+        self._line = 0
+        """The first line break that is not before the place that the walk has reached."""
+        # Not lists, whose numbers take ten times the memory.
+        self._opened, self._closed = array("i"), array("i")
         self.unclosed: list[int] = []
         self.open_quote = -1
         self.open_line = False
@@ -257,7 +270,7 @@ class _Walk:
                 free_from = close + 1
                 continue
             self.unclosed.append(quote)
-            line = int(np.searchsorted(self._line_ends, quote))
+            line = self._find_line(quote)
             if line == len(self._line_ends):
                 self.open_line = not self._final
                 return
@@ -270,25 +283,34 @@ class _Walk:
             line_ends = line_ends[: np.searchsorted(line_ends, self.open_quote)]
         if not self._opened:
             return line_ends
-        span = np.searchsorted(np.array(self._opened, dtype=np.int32), line_ends) - 1
-        return line_ends[(span < 0) | (line_ends > np.array(self._closed, dtype=np.int32)[span])]
+        span = np.searchsorted(np.frombuffer(self._opened, dtype=np.int32), line_ends) - 1
+        return line_ends[(span < 0) | (line_ends > np.frombuffer(self._closed, dtype=np.int32)[span])]
+
+    def _find_line(self, position: int) -> int:
+        """Return the index of the first line break that is not before `position`; the positions asked for ascend."""
+        # Not `np.searchsorted`: for a single position it converts the whole array.
+        self._line = bisect_left(self._line_ends, position, self._line)
+        return self._line
 
     def _is_in_comment(self, quote: int) -> bool:
         if self._grammar.comment_char is None:
             return False
-        line = int(np.searchsorted(self._line_ends, quote))
+        line = self._find_line(quote)
         start = int(self._line_ends[line - 1]) + 1 if line else 0
         if self._closed and self._closed[-1] >= start:
             return False
         return self._view.startswith(self._grammar.comment_char.encode(), start)
 
 
-def _candidates(view: bytes, codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar) -> Iterable[int]:
-    """Return the quotes that would open a cell if they are not inside one; `quotes` is empty if there are too many of them."""
-    if len(quotes) and not grammar.skip_initial_space:
-        at_start: list[int] = quotes[_at_cell_start(codes, quotes, grammar)].tolist()
-        return at_start
-    return _walk_candidates(view, grammar)
+def _candidates(view: bytes, codes: npt.NDArray[np.uint8], quotes: Positions, grammar: CsvGrammar) -> Iterator[int]:
+    """Yield the quotes that would open a cell if they are not inside one; `quotes` is empty if there are too many of them."""
+    if not len(quotes) or grammar.skip_initial_space:
+        yield from _walk_candidates(view, grammar)
+        return
+    at_start = quotes[_at_cell_start(codes, quotes, grammar)]
+    # As Python's numbers only some of them at a time: they take ten times the memory.
+    for first in range(0, len(at_start), _CANDIDATES_AT_ONCE):
+        yield from at_start[first : first + _CANDIDATES_AT_ONCE].tolist()
 
 
 def _walk_candidates(view: bytes, grammar: CsvGrammar) -> Iterator[int]:

@@ -16,7 +16,7 @@ from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_
 from features.processing.readers.csv.parser import BlockParser, ParsedBlock, find_comments
 from features.processing.readers.csv.raw_blocks import RawBlock, RawBlockReader, RowTrouble
 from features.processing.readers.csv.source import ByteSource, open_source
-from features.processing.readers.header import join_labels
+from features.processing.readers.header import check_header_size, join_labels
 from features.processing.readers.prefetch import Prefetch
 from features.processing.readers.structure_findings import show_undecodable
 from shared.descriptors.table_dialect import TableDialect
@@ -101,7 +101,8 @@ class CsvTable:
                 found.append(cells)
                 if wanted is None or row == wanted[-1]:
                     self._blocks = chain([block.part(index + 1, len(block))], self._blocks)
-                    return join_labels(found, self._dialect.header_join if self._dialect else " "), row
+                    return join_labels(found, self._dialect.header_join if self._dialect else " ", max_chars=self._limits.max_row_bytes), row
+                check_header_size(found, max_chars=self._limits.max_row_bytes)
         raise FileUnreadable("The file has no header: there is no row with column names in it.")
 
     def _read_labels(self, block: RawBlock, index: int, row: int) -> list[str]:

@@ -13,14 +13,16 @@ from features.processing.readers.base import Chunk, FileUnreadable, Finding, Rea
 from features.processing.readers.cell_block import CellBlock, RowKind
 from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.excel.cell_text import SheetRow
-from features.processing.readers.header import join_labels
+from features.processing.readers.header import check_header_size, join_labels
 from features.processing.readers.structure_findings import ExactRow, StructureFindings
 from shared.descriptors.table_dialect import TableDialect
 
 _BLOCK_CELLS = 400_000
 _BLOCK_BYTES = 2**22
-_CELL_BYTES = 32
+_CELL_BYTES = 24
 """Assumed memory of a cell besides its text while its row waits: an empty cell takes little, others up to twice as much."""
+_PLACE_BYTES = 8
+"""Memory of a place in the rows that wait, each of which is made as long as the longest."""
 _BEYOND_BYTES = 200
 """Assumed memory of a cell to the right of the table."""
 
@@ -59,9 +61,9 @@ class SheetReader:
         If the sheet breaks off, raises `FileUnreadable` after the rows before that place.
         """
         builder = ChunkBuilder(self._limits, width=self.width)
-        step = max(1, min(self._limits.chunk_rows, _BLOCK_CELLS // self.width))
-        max_row_bytes, empty_row_bytes = self._limits.max_row_bytes, _CELL_BYTES * self.width
+        max_row_bytes = self._limits.max_row_bytes
         waiting: list[SheetRow] = []
+        longest = 1
         size_bytes = bytes_read = 0
         broken: FileUnreadable | None = None
         try:
@@ -74,10 +76,12 @@ class SheetReader:
                     if row_bytes > max_row_bytes:
                         row.is_too_long = True
                     waiting.append(row)
-                    size_bytes += row_bytes + empty_row_bytes
-                    if len(waiting) >= step or size_bytes >= _BLOCK_BYTES:
+                    longest = max(longest, self._count_places(row))
+                    size_bytes += row_bytes + _CELL_BYTES * len(row.cells)
+                    places = longest * len(waiting)
+                    if len(waiting) >= self._limits.chunk_rows or places >= _BLOCK_CELLS or size_bytes + _PLACE_BYTES * places >= _BLOCK_BYTES:
                         yield from builder.add(self._build_block(waiting, bytes_read))
-                        waiting, size_bytes = [], 0
+                        waiting, longest, size_bytes = [], 1, 0
         except FileUnreadable as error:
             broken = error
         if waiting:
@@ -95,6 +99,7 @@ class SheetReader:
                     return self._end_header(found, wanted, separator, RowBatch(batch.rows[index:], batch.bytes_read))
                 if row.number in wanted if wanted is not None else not self._is_skipped(row):
                     found[row.number] = self._read_labels(row)
+                    check_header_size(list(found.values()), max_chars=self._limits.max_row_bytes)
                     if wanted is None:
                         return self._end_header(found, [row.number], separator, RowBatch(batch.rows[index + 1 :], batch.bytes_read))
         if wanted is not None:
@@ -102,7 +107,7 @@ class SheetReader:
         raise FileUnreadable("The sheet has no header: there is no row with column names in it.")
 
     def _end_header(self, found: dict[int, list[str]], wanted: Sequence[int], separator: str, rest: RowBatch | None) -> tuple[list[str], int]:
-        labels = join_labels([found.get(number, []) for number in wanted], separator)
+        labels = join_labels([found.get(number, []) for number in wanted], separator, max_chars=self._limits.max_row_bytes)
         if not any(label.strip() for label in labels):
             raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
         if rest is not None:
@@ -159,21 +164,30 @@ class SheetReader:
         findings = [*self._find_errors(kept), *self._find_extra_cells(kept)]
         return CellBlock(columns=self._read_columns(kept), row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=first_row, bytes_read=bytes_read)
 
+    def _count_places(self, row: SheetRow) -> int:
+        """Count the columns of the table up to the last one in which the row has anything."""
+        if not row.errors:
+            return min(self.width, len(row.cells))
+        return min(self.width, max(len(row.cells), 1 + max(column for column, _ in row.errors)))
+
     def _read_columns(self, rows: Sequence[SheetRow]) -> list[pa.StringArray]:
-        width = self.width
+        longest = max(map(self._count_places, rows), default=0)
         table: list[Sequence[str | None]] = []
         for row in rows:
-            if len(row.cells) == width and not row.errors:
+            if len(row.cells) == longest and not row.errors:
                 table.append(row.cells)
                 continue
-            cells: list[str | None] = [*row.cells[:width], *[""] * (width - len(row.cells))]
+            cells: list[str | None] = [*row.cells[:longest], *[""] * (longest - len(row.cells))]
             for column, _ in row.errors or ():
-                if column < width:
+                if column < longest:
                     cells[column] = None
             table.append(cells)
-        # One array for all cells, column by column: in a table of thousands of columns, creating an array for each takes longer than its cells do.
+        # One array for all cells, column by column, and one for all columns that no row reaches: in a table of thousands of columns, creating an array
+        # for each takes longer than its cells do.
+        count = len(rows)
         everything = pa.array(list(chain.from_iterable(zip(*table, strict=True))), type=pa.string())
-        return [everything.slice(first, len(rows)) for first in range(0, width * len(rows), len(rows))] if rows else [everything] * width
+        columns = [everything.slice(first, count) for first in range(0, longest * count, count)] if count else []
+        return columns + [pa.array([""] * count, type=pa.string())] * (self.width - len(columns))
 
     def _find_errors(self, rows: Sequence[SheetRow]) -> list[Finding]:
         """Return one finding for each column with error values."""

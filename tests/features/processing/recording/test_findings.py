@@ -40,8 +40,8 @@ def test_nothing_found_is_an_empty_table() -> None:
 
 
 def test_long_name_is_cut_and_its_nul_shown() -> None:
-    names = findings_to_table([cell_finding(2, name="a\0" + "é" * 300)])["column_name"].to_pylist()
-    assert names == ["a\\x00" + "é" * 250]
+    names = findings_to_table([cell_finding(2, name="a\0" + "é" * 1200)])["column_name"].to_pylist()
+    assert names == ["a\\x00" + "é" * 994 + "…"]
 
 
 @pytest.mark.parametrize(

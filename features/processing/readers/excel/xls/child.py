@@ -23,6 +23,7 @@ import xlrd
 from xlrd import biffh, book, sheet
 
 from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, number_text, serial_text
+from shared.texts import list_briefly, make_storable, quote_briefly
 
 MEMORY_BYTES = 2**30
 """Address space in addition to the size of the file; the largest sheet, 65,536 rows of 256 numbers, takes about half of it."""
@@ -33,6 +34,7 @@ TOO_LARGE = "The workbook cannot be read: it needs more memory than any real wor
 
 _CPU_GRACE_S = 5
 """Time between SIGXCPU, which tells the parent the reason, and SIGKILL, which cannot be ignored."""
+_NAMES_SHOWN = 20
 _BATCH_CHARS = 2**18
 _CELL_CHARS = 8
 _DATE_TYPE = 16
@@ -63,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
             _write(output, line)
         _write(output, {"end": True})
     except _Unreadable as unreadable:
-        _write(output, {"unreadable": str(unreadable)})
+        _write(output, {"unreadable": make_storable(str(unreadable))})
     except MemoryError:
         _write(output, {"unreadable": TOO_LARGE})
     # Nothing is left to do, and freeing millions of cells one by one would take time.
@@ -85,7 +87,7 @@ def _read_workbook(descriptor: int, wanted: Mapping[str, Any]) -> Iterator[Any]:
         contents = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         workbook = _open_book(contents)
         chosen = workbook.sheet_by_index(_choose_sheet(workbook, wanted))
-        yield {"sheet": chosen.name, "rows": chosen.nrows}
+        yield {"sheet": make_storable(chosen.name), "rows": chosen.nrows}
         yield from _read_rows(chosen, is_1904=bool(workbook.datemode))
     except (_Unreadable, MemoryError, BrokenPipeError):
         raise
@@ -134,11 +136,11 @@ def _decode(data: bytes, encoding: str) -> str:
 def _choose_sheet(workbook: book.Book, wanted: Mapping[str, Any]) -> int:
     """Return the index of the wanted sheet among those with rows; the first visible one if none is requested."""
     names = workbook.sheet_names()
-    listed = ", ".join(names[:20]) + (" …" if len(names) > 20 else "")  # noqa: PLR2004
+    listed = list_briefly(names, _NAMES_SHOWN)
     name, number = wanted.get("name"), wanted.get("number")
     if name is not None:
         if name not in names:
-            raise _Unreadable(f"The workbook has no sheet named {name}. Its sheets are: {listed}.")
+            raise _Unreadable(f"The workbook has no sheet named {quote_briefly(name)}. Its sheets are: {listed}.")
         return int(names.index(name))
     if number is not None:
         # Charts count as sheets too, but xlrd does not name them. Workbooks of Excel 4 and earlier have one sheet.

@@ -6,6 +6,7 @@ where entities are defined. Sources: ECMA-376 part 2 for the format, APPNOTE.TXT
 
 from __future__ import annotations
 
+import errno
 import struct
 import zipfile
 import zlib
@@ -16,6 +17,7 @@ from typing import IO, BinaryIO
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from features.processing.readers.base import FileUnreadable
+from shared.texts import quote_briefly
 
 MAX_DIRECTORY_BYTES = 2**21
 MAX_PARTS = 20_000
@@ -34,7 +36,9 @@ _BLOCK_BYTES = 2**16
 _ENCRYPTED_FLAG = 0x1
 _END, _END64, _END64_LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _END_BYTES, _END64_BYTES, _LOCATOR_BYTES, _MAX_COMMENT_BYTES = 22, 56, 20, 2**16
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError, KeyError)
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError, LookupError, OverflowError)
+XML_ERRORS = (ExpatError, LookupError, ValueError)
+"""What expat raises for a damaged part; the last two for encodings that Python does not know, or that expat cannot use."""
 
 
 class Package:
@@ -62,7 +66,7 @@ class Package:
     def read(self, name: str) -> bytes:
         """Return a small part as a whole."""
         if self.size_of(name) > MAX_SMALL_PART_BYTES:
-            raise FileUnreadable(f"The workbook cannot be read: its part {name} is larger than {MAX_SMALL_PART_BYTES // 2**20} MiB.")
+            raise FileUnreadable(f"The workbook cannot be read: its part {quote_briefly(name)} is larger than {MAX_SMALL_PART_BYTES // 2**20} MiB.")
         with self.open(name) as stream, unpacking():
             return stream.read(MAX_SMALL_PART_BYTES + 1)
 
@@ -92,7 +96,9 @@ class Package:
     def _entry(self, name: str) -> zipfile.ZipInfo:
         entry = self._entries.get(name)
         if entry is None:
-            raise FileUnreadable(f"The workbook is damaged: its part {name} is missing. Open it in Excel, save it again and upload the new file.")
+            raise FileUnreadable(
+                f"The workbook is damaged: its part {quote_briefly(name)} is missing. Open it in Excel, save it again and upload the new file."
+            )
         return entry
 
 
@@ -102,6 +108,11 @@ def unpacking() -> Iterator[None]:
     try:
         yield
     except _ZIP_ERRORS as error:
+        raise FileUnreadable(DAMAGED) from error
+    except OSError as error:
+        # The directory names a place before the start of the file, or far after its end.
+        if error.errno not in (None, errno.EINVAL):
+            raise
         raise FileUnreadable(DAMAGED) from error
 
 
@@ -170,7 +181,7 @@ def _refuse_document_type(stream: IO[bytes]) -> None:
             parser.Parse(block, not block)
             if reached_root or not block:
                 return
-    except ExpatError as error:
+    except XML_ERRORS as error:
         # The part may be broken after the start tag of its root: the rows before that place are still read.
         if reached_root:
             return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import NoReturn
-from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
+from xml.parsers.expat import ParserCreate, XMLParserType
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.xlsx.package import DAMAGED
+from features.processing.readers.excel.xlsx.package import DAMAGED, XML_ERRORS
 
 MAX_TOKEN_BYTES = 2**20
 """No real tag with its attributes, and no comment, comes near this size; expat holds a tag in memory as a whole."""
@@ -42,7 +42,7 @@ class PartParser:
     def _parse(self, block: bytes, *, is_final: bool) -> None:
         try:
             self._parser.Parse(block, is_final)
-        except ExpatError as error:
+        except XML_ERRORS as error:
             raise FileUnreadable(DAMAGED) from error
 
     def _start_root(self, name: str, _: Mapping[str, str]) -> None:

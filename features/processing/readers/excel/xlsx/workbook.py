@@ -21,6 +21,7 @@ from features.processing.readers.excel.cell_text import FormatKind, built_in_kin
 from features.processing.readers.excel.xlsx.package import DAMAGED, Package
 from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
 from shared.descriptors.table_dialect import TableDialect
+from shared.texts import list_briefly, quote_briefly
 
 _CONTENT_TYPES = "[Content_Types].xml"
 _BINARY_WORKBOOK = b"application/vnd.ms-excel.sheet.binary"
@@ -77,9 +78,12 @@ def open_workbook(package: Package) -> Workbook:
             Sheet(sheet.name or "", target.Target, sheet.state == "visible", target.Type.endswith("/worksheet"))
             for sheet, target in reader.parser.find_sheets()
         )
-    except FileUnreadable:
+    except (FileUnreadable, MemoryError):
         raise
     except OSError as error:
+        if error.errno is not None:
+            # Not openpyxl's own, which says that a part is missing.
+            raise
         raise FileUnreadable(_BINARY if _BINARY_WORKBOOK in content_types else _NO_WORKBOOK) from error
     except Exception as error:  # openpyxl raises any exception that a damaged file causes inside it
         raise FileUnreadable(DAMAGED) from error
@@ -97,12 +101,12 @@ def open_workbook(package: Package) -> Workbook:
 
 def choose_sheet(sheets: Sequence[Sheet], dialect: TableDialect | None) -> Sheet:
     """Return the sheet that the dialect names, else the first visible one with rows. Raises `FileUnreadable`, listing the sheets, if there is none."""
-    names = ", ".join(sheet.name for sheet in sheets[:_MAX_NAMES_SHOWN]) + (" …" if len(sheets) > _MAX_NAMES_SHOWN else "")
+    names = list_briefly([sheet.name for sheet in sheets], _MAX_NAMES_SHOWN)
     chosen: Sheet | None
     if dialect is not None and dialect.sheet_name is not None:
         chosen = next((sheet for sheet in sheets if sheet.name == dialect.sheet_name), None)
         if chosen is None:
-            raise FileUnreadable(f"The workbook has no sheet named {dialect.sheet_name}. Its sheets are: {names}.")
+            raise FileUnreadable(f"The workbook has no sheet named {quote_briefly(dialect.sheet_name)}. Its sheets are: {names}.")
     elif dialect is not None and dialect.sheet_number is not None:
         if dialect.sheet_number > len(sheets):
             raise FileUnreadable(f"The workbook has no sheet number {dialect.sheet_number}. Its sheets are, from 1: {names}.")
@@ -112,7 +116,7 @@ def choose_sheet(sheets: Sequence[Sheet], dialect: TableDialect | None) -> Sheet
         if chosen is None:
             raise FileUnreadable(f"The workbook has no visible sheet with rows. Its sheets are: {names}.")
     if not chosen.has_rows:
-        raise FileUnreadable(f"The sheet {chosen.name} holds no rows: it is a chart or a dialog. The workbook's sheets are: {names}.")
+        raise FileUnreadable(f"The sheet {quote_briefly(chosen.name)} holds no rows: it is a chart or a dialog. The workbook's sheets are: {names}.")
     return chosen
 
 

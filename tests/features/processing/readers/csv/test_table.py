@@ -248,7 +248,7 @@ class TestDialect:
 
 
 def test_equal_header_parts_are_joined_once() -> None:
-    assert join_labels([["a", "a", ""], ["a", "b", "c", "d"]], " ") == ["a", "a b", "c", "d"]
+    assert join_labels([["a", "a", ""], ["a", "b", "c", "d"]], " ", max_chars=100) == ["a", "a b", "c", "d"]
 
 
 def test_chunks_have_at_most_the_rows_that_are_asked_for(path: Path) -> None:
