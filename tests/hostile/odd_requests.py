@@ -69,13 +69,14 @@ def make_request(seed: int) -> bytes:
 
 
 def _head(chance: random.Random, method: str, path: str, headers: Sequence[tuple[str, str]]) -> bytes:
-    query = "&".join(f"{chance.choice(NAMES)}={chance.choice(VALUES)}" for _ in range(chance.choice([0, 0, 1, 2, 3, 40])))
-    line = f"{method} {path}{'?' + query if query else ''} HTTP/{chance.choice(['1.1', '1.1', '1.1', '1.0', '2.0', '0.9', '1.1 '])}"
+    query = "&".join(f"{chance.choice(NAMES)}={chance.choice(VALUES)}" for _ in range(chance.choice([0, 0, 0, 0, 1, 2, 40])))
+    version = chance.choice(["2.0", "0.9", "1.1 "]) if chance.random() < 0.1 else chance.choice(["1.1", "1.1", "1.0"])
+    line = f"{method} {path}{'?' + query if query else ''} HTTP/{version}"
     return "\r\n".join([line, *(f"{name}: {value}" for name, value in headers), "", ""]).encode("utf-8" if chance.random() < 0.5 else "latin-1", "replace")
 
 
 def _some_headers(chance: random.Random, *always: tuple[str, str]) -> list[tuple[str, str]]:
-    chosen = [*always, *chance.choices(HEADERS, k=chance.choice([0, 1, 2, 5]))]
+    chosen = [*always, *chance.choices(HEADERS, k=chance.choice([0, 0, 0, 1, 1, 5]))]
     chance.shuffle(chosen)
     return chosen
 
@@ -83,12 +84,13 @@ def _some_headers(chance: random.Random, *always: tuple[str, str]) -> list[tuple
 def _plain(chance: random.Random) -> bytes:
     body = chance.choice(TEXTS)
     headers = _some_headers(chance, ("host", "rowgate"), ("content-type", "application/json"), ("content-length", str(len(body))))
-    return _head(chance, chance.choice(METHODS), chance.choice(PATHS), headers) + body
+    method = chance.choice(METHODS) if chance.random() < 0.4 else chance.choice(METHODS[:4])
+    return _head(chance, method, chance.choice(PATHS), headers) + body
 
 
 def _upload(chance: random.Random) -> bytes:
-    parts = []
-    for _ in range(chance.choice([1, 2, 3, 3, 40, 70])):
+    parts = [b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.csv"\r\n\r\na,b\n1,2\n\r\n'] if chance.random() < 0.6 else []
+    for _ in range(chance.choice([0, 0, 1, 1, 2, 3, 40])):
         extra = chance.choice(["", "\r\ncontent-type: text/csv; charset=idna", "\r\nx: " + "y" * 5_000, "\r\ncontent-transfer-encoding: base64"])
         parts.append(f"--b\r\ncontent-disposition: {chance.choice(DISPOSITIONS)}{extra}\r\n\r\n".encode() + chance.choice(CONTENTS) + b"\r\n")
     body = b"".join(parts) + chance.choice([b"--b--\r\n", b"--b--", b"", b"--b"])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def read_memory(pid: int) -> int:
-    """Return the resident memory in bytes."""
+    """Return the resident memory in bytes; 0 of a process that has ended and is not waited for yet."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")), 0)
 
 
 def count_descriptors(pid: int) -> int:

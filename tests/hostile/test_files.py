@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from features.processing import tasks
 from features.processing.checking.labels import usable_names
@@ -139,17 +140,17 @@ def open_breaking(path: Path, error: Exception) -> _Breaking:
 @pytest.mark.parametrize(
     "error", [ValueError("cell: secret"), LookupError(), OverflowError(), RecursionError(), OSError(errno.EINVAL, "x"), OSError("no errno"), AssertionError()]
 )
-def test_exception_of_a_reader_says_where_the_file_is_damaged(tmp_path: Path, error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exception_of_a_reader_says_where_the_file_is_damaged(tmp_path: Path, error: Exception) -> None:
     table = open_breaking(tmp_path / "a.csv", error)
     try:
-        with pytest.raises(FileUnreadable, match="damaged and cannot be read after row 3") as raised:
+        with capture_logs() as lines, pytest.raises(FileUnreadable, match="damaged and cannot be read after row 3") as raised:
             list(damage.read_guarded(table))
     finally:
         table.close()
     assert raised.value.__cause__ is error
-    written = capsys.readouterr().out
-    assert "a file broke its reader" in written
-    assert "secret" not in written
+    [line] = lines
+    assert line["event"] == "a file broke its reader"
+    assert "secret" not in str(line)
 
 
 @pytest.mark.parametrize(

@@ -250,9 +250,14 @@ def test_body_that_drips_after_its_answer_is_cut(api: Api, request_head: bytes, 
 def test_connection_goes_on_after_a_body_that_no_endpoint_reads(api: Api) -> None:
     with connect(api) as connection:
         connection.sendall(b"GET /api/health/live HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\n01234")
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
-        connection.sendall(b"56789" + LIVE)
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+        for rest in (b"56789" + LIVE, b""):
+            received = b""
+            while not received.endswith(b"}"):
+                piece = connection.recv(65_536)
+                assert piece, received
+                received += piece
+            assert received.startswith(b"HTTP/1.1 200")
+            connection.sendall(rest)
 
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"websocket", b"tls/1.0"])

@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from tests.hostile.damage import damaged_files
-from tests.hostile.files import KINDS
 
 from compose.processes import wait_until
 from tests.e2e.conftest import ENDED, Service, running_service
+from tests.hostile.damage import damaged_files
+from tests.hostile.files import KINDS
 from tests.hostile.odd_requests import make_request
 from tests.hostile.process import count_descriptors, list_descendants, read_memory
 from tests.services import Servers
 
-REQUESTS, FILES = int(os.environ.get("HOSTILE_REQUESTS", "80")), int(os.environ.get("HOSTILE_FILES", "40"))
+REQUESTS, FILES = int(os.environ.get("HOSTILE_REQUESTS", "60")), int(os.environ.get("HOSTILE_FILES", "16"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 IS_LONG = "HOSTILE_REQUESTS" in os.environ
 LIVE_S = 1.0 if IS_LONG else 10.0
@@ -48,7 +48,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     limits = {"WORKER_MEMORY_LIMIT_BYTES": str(MEMORY_LIMIT_MIB * MEBIBYTE), "UPLOAD_IDLE_TIMEOUT_S": "5"}
-    with running_service(servers, tmp_path_factory.mktemp("hostile"), **limits) as running:
+    with running_service(servers, tmp_path_factory.mktemp("hostile"), waits_for_worker=False, **limits) as running:
         for _ in range(20):  # what is loaded or made by the first requests
             for path in ("/openapi.json", "/api/jobs", "/docs", "/metrics"):
                 assert running.client.get(path).is_success

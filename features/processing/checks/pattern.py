@@ -114,7 +114,9 @@ class _LinesRule:
 
 def _cells_with(column: Column, is_wanted: Mask) -> Mask:
     cells = np.zeros(len(column), np.bool_)
-    cells[column.rows_of(np.flatnonzero(is_wanted))] = True
+    filled = np.flatnonzero(column.sizes)
+    if len(filled):  # each cell's bytes end with the next filled cell's
+        cells[filled] = np.logical_or.reduceat(is_wanted, column.starts[filled])
     return cells
 
 
