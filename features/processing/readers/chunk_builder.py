@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,15 +78,23 @@ class ChunkBuilder:
         self._bytes += size_bytes
 
     def _take_findings(self, findings: Sequence[Finding], after: int, before: int) -> None:
-        rows, start, stop = None, 0, 0
+        whole, rows, start, stop = None, _NO_ROWS, 0, 0
+        messages: str | pa.StringArray | None = None
+        message: str | pa.StringArray = ""
         for finding in findings:
-            # Findings of many columns in the same rows share the array of their row numbers.
-            if finding.row_numbers is not rows:
-                rows = finding.row_numbers
-                start, stop = (int(place) for place in np.searchsorted(rows, [after, before]))
+            # Findings of many columns in the same rows share their row numbers and messages, before and after they are cut.
+            if finding.row_numbers is not whole:
+                whole, messages = finding.row_numbers, None
+                start, stop = (int(place) for place in np.searchsorted(whole, [after, before]))
+                rows = whole[start:stop]
             if start == stop:
                 continue
-            self._findings.append(finding.slice(start, stop))
+            if finding.message is not messages:
+                messages = finding.message
+                message = messages if isinstance(messages, str) else messages.slice(start, stop - start)
+            raw_values = None if finding.raw_values is None else finding.raw_values.slice(start, stop - start)
+            is_whole = stop - start == len(finding)
+            self._findings.append(finding if is_whole else replace(finding, row_numbers=rows, message=message, raw_values=raw_values))
             self._found += stop - start
 
     def _take_lost(self, at: RowNumbers, kinds: RowKinds, rows: npt.NDArray[np.int64]) -> None:
