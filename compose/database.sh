@@ -1,6 +1,7 @@
 #!/bin/sh
 # Start PostgreSQL in its container, and give the application a role that owns its database and is no superuser.
-# Needs PGDATA and POSTGRES_PASSWORD, the password of that role. The superuser, postgres, is reached by the container's own socket only.
+# Needs PGDATA and POSTGRES_PASSWORD, the password of that role, which is set at each start. The superuser, postgres, has none: it is reached from inside
+# the container only.
 set -u
 
 is_ready() {
@@ -12,7 +13,7 @@ find_database() {
 }
 
 prepare_role() {
-  psql --no-psqlrc --quiet --output /dev/null --username postgres --dbname postgres --set ON_ERROR_STOP=1 <<'SQL'
+  psql --no-psqlrc --quiet --output /dev/null --username postgres --dbname postgres --set ON_ERROR_STOP=1 --single-transaction --file - <<'SQL'
     \getenv password POSTGRES_PASSWORD
     SELECT 'CREATE ROLE rowgate LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'rowgate') \gexec
     ALTER ROLE rowgate PASSWORD :'password';
@@ -23,15 +24,21 @@ SQL
 
 # While the files of a new database are being made, a server without it runs for a moment.
 prepare() {
-  found=''
+  tries=0
   until is_ready && found=$(find_database) && [ "$found" = 1 ] && prepare_role; do
-    case $found in *'role "postgres" does not exist'*)
+    case ${found:=} in *'role "postgres" does not exist'*)
       echo 'rowgate: this database was made by an older release, so the application is its superuser; docs/operations.md says how to change that.' >&2
       return
     esac
-    sleep 0.2
+    tries=$((tries + 1))
+    if [ $tries -ge 300 ]; then
+      echo 'rowgate: the role of the application could not be prepared; what PostgreSQL says of it stands above.' >&2
+      return
+    fi
+    sleep 1
   done
 }
 
-prepare &
+# In a process of its own: PostgreSQL takes the end of a child that it does not know for a crash.
+(prepare &)
 exec docker-entrypoint.sh "$@"

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from compose.console import Console
 from compose.processes import Child, Command, get_warden
 from compose.services import HTTP_OPTIONS, Service, ServiceFailed, free_port, start_postgres, start_valkey
-from shared.settings import Settings, describe_invalid
+from shared.settings import Settings, SettingsInvalid, describe_invalid, find_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_TIMEOUT_S = 120.0
@@ -154,9 +154,12 @@ class Stack:
 
 
 def given_environment() -> dict[str, str]:
-    """Return `DEFAULTS`, the settings of `.env` (or of `ENV_FILE`) and the environment; the later come before the earlier."""
-    path = os.environ.get("ENV_FILE", str(ROOT / ".env"))
-    written = {name: value for name, value in dotenv_values(path).items() if value} if path else {}
+    """Return `DEFAULTS`, the settings of `.env` (or of `ENV_FILE`) and the environment; the later come before the earlier. Raises `StackFailed`."""
+    try:
+        path = find_env_file()
+        written = {} if path is None else {name.upper(): value for name, value in dotenv_values(path).items() if value}
+    except (SettingsInvalid, OSError, UnicodeDecodeError) as problem:
+        raise StackFailed(str(problem)) from None
     return {**DEFAULTS, **written, **os.environ}
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -58,21 +58,32 @@ def base_python() -> str:
 class Warden:
     """The process that ends the children of this one if it is killed; see `warden.py`. There is one for each process that has children."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Iterable[int]) -> None:
         self.owner = os.getpid()
+        self.groups = set(groups)
+        """The process groups that it would end."""
         self._lock = threading.Lock()
         self._process = subprocess.Popen(  # noqa: S603  # our own program
             [base_python(), "-I", "-S", str(WARDEN)], stdin=subprocess.PIPE, text=True, bufsize=1, start_new_session=True
         )
         atexit.register(self.close)
+        for group in self.groups:
+            self._tell(f"+{group}\n")
 
     def add(self, group: int) -> None:
         """Have the process group `group` ended if this process is killed."""
+        self.groups.add(group)
         self._tell(f"+{group}\n")
 
     def remove(self, group: int) -> None:
         """Forget the process group `group`, which has ended."""
+        self.groups.discard(group)
         self._tell(f"-{group}\n")
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def has_ended(self) -> bool:
         """Whether it has been killed, so that nothing would clean up after this process."""
@@ -97,8 +108,10 @@ _warden: Warden | None = None
 def get_warden() -> Warden:
     """Return this process's warden, which is started when it is first needed, or if it has been killed."""
     global _warden  # noqa: PLW0603  # there is one for each process
-    if _warden is None or _warden.owner != os.getpid() or _warden.has_ended():
-        _warden = Warden()
+    if _warden is None or _warden.owner != os.getpid():
+        _warden = Warden(())
+    elif _warden.has_ended():
+        _warden = Warden(_warden.groups)
     return _warden
 
 
@@ -122,8 +135,7 @@ class Child:
             encoding="utf-8",
             errors="backslashreplace",
         )
-        self._warden = get_warden()
-        self._warden.add(self.pid)
+        get_warden().add(self.pid)
         self._reader = threading.Thread(target=self._keep_output, name=f"{command.name}-output", daemon=True)
         self._reader.start()
 
@@ -160,7 +172,7 @@ class Child:
         """Kill the process and the rest of its process group at once."""
         kill_group(self.pid)
         self._process.wait()
-        self._warden.remove(self.pid)
+        get_warden().remove(self.pid)
         self._reader.join(timeout=2.0)
 
     def _keep_output(self) -> None:

@@ -242,15 +242,24 @@ def read_settings(**given: object) -> Settings:
 
     Raises `SettingsInvalid`.
     """
-    path = os.environ.get("ENV_FILE", ".env")
-    if path and not Path(path).is_file() and ("ENV_FILE" in os.environ or Path(path).exists()):
-        raise SettingsInvalid(f"ENV_FILE: {path} is not a file that can be read")
+    path = find_env_file()
     try:
-        return Settings(_env_file=path or None, **given)  # type: ignore[arg-type]  # checked by the model
+        return Settings(_env_file=path, **given)  # type: ignore[arg-type]  # checked by the model
     except ValidationError as invalid:
         raise SettingsInvalid(describe_invalid(invalid)) from None
     except (SettingsError, OSError, UnicodeDecodeError) as unreadable:
         raise SettingsInvalid(f"ENV_FILE: {path} cannot be read: {unreadable}") from None
+
+
+def find_env_file() -> Path | None:
+    """Return the file of settings that `ENV_FILE` names, or else `.env` if there is one. Raises `SettingsInvalid` if it is no file."""
+    named = os.environ.get("ENV_FILE", ".env")
+    path = Path(named)
+    if not named or ("ENV_FILE" not in os.environ and not path.exists()):
+        return None
+    if not path.is_file():
+        raise SettingsInvalid(f"ENV_FILE: {path} is not a file that can be read")
+    return path
 
 
 def describe_invalid(invalid: ValidationError) -> str:

@@ -20,6 +20,8 @@ MAX_PARTS = 32
 """Most parts of a form; it has far fewer fields."""
 MAX_HEADER_BYTES = 4096
 """Most bytes of all headers of one part: a name of 255 characters takes 3 KiB where every byte of it is percent-encoded."""
+MAX_HEADERS = 8
+"""Most headers of one part."""
 FILENAME_LENGTH = 255
 _PARAMETER = re.compile(r"""[;\s]*([^=;\s]*)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"?[^;]*|([^;]*)))?""", re.DOTALL)
 _EXTENDED_PARTS = 3
@@ -79,6 +81,7 @@ class FormParser:
                     "on_end": self._end,
                 },
                 max_header_size=MAX_HEADER_BYTES,
+                max_header_count=MAX_HEADERS,
             )
         except FormParserError as error:
             raise MalformedBody("The boundary of the multipart body is too long; at most 256 characters are allowed.") from error
@@ -167,7 +170,7 @@ class FormParser:
 
 def _large_headers() -> MalformedBody:
     return MalformedBody(
-        f"A part of the form has more than {MAX_HEADER_BYTES:,} bytes of headers, or more than a few; send a shorter name and no other headers."
+        f"A part of the form has more than {MAX_HEADER_BYTES:,} bytes of headers, or more than {MAX_HEADERS}; send a shorter name and no other headers."
     )
 
 

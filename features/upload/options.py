@@ -12,6 +12,7 @@ from shared.descriptors.encodings import normalize_encoding
 from shared.descriptors.judging import JudgesBusy, Kind, judge_descriptor
 from shared.descriptors.problems import DescriptorInvalid
 from shared.settings import Settings
+from shared.texts import quote_briefly
 from shared.web.problems import InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
@@ -40,7 +41,7 @@ def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
     names = [part.name for part in parts]
     found = []
     for name in dict.fromkeys(names):
-        shown = name[:100].encode("utf-8", "replace").decode()
+        shown = quote_briefly(name).encode("utf-8", "replace").decode()
         if name == FILE_FIELD:
             found.append(InvalidPart(field=name, message="The field file must be a file; send it with a filename."))
         elif name not in OPTION_NAMES:
@@ -80,5 +81,5 @@ def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str
     name = value.decode().strip()
     encoding = normalize_encoding(name)
     if encoding is None:
-        problems.append(InvalidPart(field="encoding", message=f"There is no encoding {name[:64]!r}; try utf-8, cp1252 or utf-16."))
+        problems.append(InvalidPart(field="encoding", message=f"There is no encoding {quote_briefly(name)!r}; try utf-8, cp1252 or utf-16."))
     return encoding

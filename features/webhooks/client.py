@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import httptools
 import httpx
+import structlog
 from standardwebhooks import Webhook
 
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.web.webhook_address import IpAddress, WebhookTarget
 
+log = structlog.get_logger(__name__)
+
 MAX_HEAD_BYTES = 64 * 1024
 """Most bytes of everything before the answer's body, interim answers (1xx) included."""
 MAX_INTERIM_ANSWERS = 16
@@ -36,6 +39,8 @@ MAX_RESPONSE_BYTES = 64 * 1024
 """Most bytes of a body that are read, with the framing of its chunks."""
 READ_BYTES = 16 * 1024
 """Read and parsed at a time, before other attempts get their turn."""
+MAX_DATE_CHARACTERS = 64
+"""Longest `Retry-After` that is read as a date."""
 MAX_RETRY_AFTER_S = 86_400.0
 """A longer `Retry-After` is cut to this; it is far beyond any round anyway."""
 
@@ -69,6 +74,9 @@ async def post(claimed: ClaimedDelivery, *, settings: Settings, timeout_s: float
         failure, error = Failure.TIMEOUT, f"Timeout: no whole answer within {timeout_s:.1f} s"
     except (WebhookAddressRefused, HostNotFound, RemoteProtocolError, httpx.InvalidURL, OSError, ValueError) as failed:
         failure, error = classify(failed), make_printable(f"{type(failed).__name__}: {failed}")
+    except Exception as unexpected:  # an attempt that is not recorded would be made again and again
+        log.exception("a webhook attempt failed unexpectedly")
+        failure, error = Failure.CONNECTION, make_printable(type(unexpected).__name__)
     return AttemptResult(
         started_at=started_at,
         duration_ms=round((time.monotonic() - start) * 1000),
@@ -250,11 +258,13 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     if value is None:
         return None
     if value.isascii() and value.isdecimal():
-        return min(float(value), MAX_RETRY_AFTER_S)
+        return min(float(value[:MAX_DATE_CHARACTERS]), MAX_RETRY_AFTER_S)
+    if len(value) > MAX_DATE_CHARACTERS:
+        return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        # A date without a zone is read as UTC, as all HTTP dates are.
+        wanted_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    # A date without a zone is read as UTC, as all HTTP dates are.
-    wanted_s = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     return min(max(wanted_s, 0.0), MAX_RETRY_AFTER_S)

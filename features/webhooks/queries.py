@@ -94,7 +94,8 @@ async def list_deliveries(session: AsyncSession, *, job_id: uuid.UUID) -> Sequen
     deliveries = (await session.scalars(select(Delivery).where(Delivery.job_id == job_id).order_by(*newest).limit(MAX_DELIVERIES))).all()
     of_delivery = DeliveryAttempt.delivery_id == Delivery.id
     last = aliased(DeliveryAttempt, select(DeliveryAttempt).where(of_delivery).order_by(DeliveryAttempt.number.desc()).limit(MAX_ATTEMPTS).lateral("last"))
-    statement = select(last).select_from(Delivery).join(last, true()).where(Delivery.job_id == job_id)
+    shown = [delivery.id for delivery in deliveries]
+    statement = select(last).select_from(Delivery).join(last, true()).where(_among(shown))
     attempts: defaultdict[uuid.UUID, list[DeliveryAttempt]] = defaultdict(list)
     for attempt in await session.scalars(statement.order_by(*newest, last.number.desc()).limit(MAX_ATTEMPTS_OF_ALL)):
         attempts[attempt.delivery_id].insert(0, attempt)

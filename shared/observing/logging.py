@@ -7,12 +7,13 @@ import logging
 import re
 import sys
 import warnings
+from textwrap import indent
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 from shared.settings import Settings, get_settings
-from shared.texts import escape_control, shorten
+from shared.texts import ELLIPSIS, MAX_TEXT_CHARACTERS, escape_control, shorten
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.strategy", "httpx", "httpcore", "alembic.runtime.plugins")
 """Loggers kept at WARNING: every few seconds they write lines that the service's own lines say better."""
 
+MAX_TRACE_LINES = 100
 _TRACES = frozenset({"exception", "stack", "traceback"})
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
 """The part before the host of a URL: `user:password@`."""
@@ -74,7 +76,7 @@ def make_formatter(settings: Settings | None = None) -> logging.Formatter:
     if is_text(settings or get_settings()):
         last = [_escape_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     else:
-        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        last = [structlog.processors.format_exc_info, _shorten_traces, structlog.processors.JSONRenderer()]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, _shorten_texts, *last, _mask],
@@ -87,13 +89,34 @@ def _drop_colours(_logger: WrappedLogger, _method: str, line: EventDict) -> Even
 
 
 def _shorten_texts(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    return {key: shorten(value) if isinstance(value, str) and key not in _TRACES else value for key, value in line.items()}
+    return {shorten(str(key)): value if key in _TRACES else _shorten_value(value) for key, value in line.items()}
+
+
+def _shorten_value(value: Any) -> Any:  # noqa: ANN401  # whatever is logged
+    if isinstance(value, str):
+        return shorten(value)
+    if value is None or isinstance(value, bool | int | float) or len(text := repr(value)) <= MAX_TEXT_CHARACTERS:
+        return value
+    return shorten(text)
+
+
+def _shorten_traces(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    return {key: _shorten_trace(value) if key in _TRACES and isinstance(value, str) else value for key, value in line.items()}
+
+
+def _shorten_trace(text: str) -> str:
+    """Cut the lines of a traceback, whose messages may quote what a client sent, and leave out its middle if it has very many."""
+    lines = text.split("\n")
+    if len(lines) > MAX_TRACE_LINES:
+        lines[MAX_TRACE_LINES // 2 : -MAX_TRACE_LINES // 2] = [ELLIPSIS]
+    return "\n".join(map(shorten, lines))
 
 
 def _write_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
     text = io.StringIO()
     structlog.dev.plain_traceback(text, exc_info)
-    stream.write(escape_control(text.getvalue(), kept="\n"))
+    # Indented, so that no message in it can look like a line of the log.
+    stream.write(indent(escape_control(_shorten_trace(text.getvalue()), kept="\n"), "  "))
 
 
 def _escape_controls(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

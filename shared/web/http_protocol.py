@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import socket
 import struct
 import termios
@@ -15,6 +16,7 @@ import threading
 from asyncio import BufferedProtocol, Transport
 from asyncio.events import TimerHandle
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httptools
@@ -26,23 +28,24 @@ from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, Malf
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application
 
+MAX_CONNECTIONS = 4096
+"""Most connections of a process, or four fifths of the files that it may open if that is less; one more closes that which has been idle longest."""
 MAX_HEAD_BYTES = 64 * 1024
-"""Largest request line plus headers, and largest trailers, or other framing of a chunked body, without a byte of body between; proxies allow 8 to 32 KiB."""
+"""Largest request line plus headers, and most bytes between two pieces of a chunked body: sizes, extensions and trailers. Proxies allow 8 to 32 KiB."""
 MAX_HEADERS = 1000
 """Most headers of a request, because a short header takes thirty times its size in memory; servers commonly allow 100."""
 HEAD_TIMEOUT_S = 10.0
 """Longest time from the connection, or from the first byte of a later request on it, to the end of the head."""
 MAX_WAITING_REQUESTS = 16
-"""Most requests that wait on one connection for the answer to an earlier one. While any wait nothing is read, so that their bytes are those of one read."""
+"""Most requests that wait on one connection for the answer to an earlier one. Nothing is read while requests wait, so they all come from one read."""
 BODY_TIMEOUT_S = 30.0
 """Longest time from an answer to the end of its request's body, if the endpoint answered without it."""
 WRITE_TIMEOUT_S = 30.0
 """Longest time in which a client reads nothing of what waits to be sent to it."""
-UNREAD_BYTES_OF_ALL = 256 * 2**20
-"""While more than this waits to be sent on all connections of a process, a client that reads nothing is given only `IMPATIENT_TIMEOUT_S`."""
-IMPATIENT_TIMEOUT_S = 3.0
+UNREAD_BYTES_OF_ALL = 128 * 2**20
+"""Most bytes that wait to be sent on all connections of a process; beyond that, the connection with the most of them is closed."""
 LOOK_S = 1.0
-"""How often each connection is looked at for the two limits above."""
+"""How often each connection is looked at for the three limits above."""
 MAX_READ_BYTES = 512 * 1024
 MIN_READ_BYTES = 64 * 1024
 READ_BYTES_OF_ALL = 12 * 2**20
@@ -91,10 +94,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         self._unsent_bytes = 0
         self._sent_at = 0.0
+        self._idle_since = 0.0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
-        """Expect a head."""
+        """Expect a head; if there are too many connections, close one that is idle."""
         super().connection_made(transport)
+        self._idle_since = self.loop.time()
+        if len(self.connections) > _max_connections():
+            _choose_idle(self).transport.close()
         self.flow = _Flow(transport, self)
         transport.set_protocol(_BufferedReads(self))
         self._expect_head()
@@ -166,7 +173,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._asks_for_upgrade = True
             return
         if len(self.pipeline) >= MAX_WAITING_REQUESTS:
-            self._close()
+            self._close_after_answer()
             raise _Refused
         super().on_headers_complete()
         self._forget_head()
@@ -197,7 +204,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """Start the next request that waits, and limit the time for the rest of a body that nobody reads any more."""
         if self._started is not None:
             self._started.body = bytearray()
-        if self._in_body:
+        self._idle_since = self.loop.time()
+        if self._in_body and self._started is self.cycle:
             self._body_due_at = self.loop.time() + BODY_TIMEOUT_S
         super().on_response_complete()
         if not self.transport.is_closing():
@@ -249,7 +257,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
 
     def _refuse_large_trailers(self) -> None:
-        self._refuse(HeadersTooLarge(f"What stands between or after the body's chunks is larger than {MAX_HEAD_BYTES:,} bytes; send no trailers."))
+        self._refuse(HeadersTooLarge(f"The body has more than {MAX_HEAD_BYTES:,} bytes of chunk extensions or trailers in one place; send none."))
 
     def _refuse_late_head(self) -> None:
         self._head_timer = None
@@ -268,7 +276,12 @@ class GuardedProtocol(HttpToolsProtocol):
             self._sent_at = now
         self._unsent_bytes = unsent_bytes
         self._note_unread(self.transport.get_write_buffer_size())
-        if now - self._sent_at >= (WRITE_TIMEOUT_S if _unread.total_bytes <= UNREAD_BYTES_OF_ALL else IMPATIENT_TIMEOUT_S):
+        if _unread.total_bytes > UNREAD_BYTES_OF_ALL:
+            most = max(self.connections, key=_count_unread)
+            _reset(most.transport)
+            if isinstance(most, GuardedProtocol):
+                most._note_unread(0)  # noqa: SLF001  # another connection of this class
+        if now - self._sent_at >= WRITE_TIMEOUT_S:
             _reset(self.transport)
         elif self._body_due_at is not None and now >= self._body_due_at:
             self._close()
@@ -279,16 +292,30 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unread_bytes = unread_bytes
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer instead of the application and close; only close if an answer has begun, or if an earlier request still awaits its answer."""
+        """Answer instead of the application and close; if an earlier request awaits its answer, close after that, and if this one's has begun, at once."""
         running = self._running
-        may_answer = running is self.cycle and not self.cycle.response_started if self._in_body else running is None
         if self.transport.is_closing():
             return
-        if may_answer:
+        if running is not None and not (self._in_body and running is self.cycle):
+            self._close_after_answer()
+            return
+        if not self._in_body or (running is self.cycle and not running.response_started):
             content = bytes(problem.to_response().body)
             head = f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(content)}\r\nconnection: close\r\n\r\n"
-            self.transport.write(STATUS_LINE[problem.status] + head.encode() + content)
+            has_no_body = self.parser.get_method() == b"HEAD"  # RFC 9110, section 9.3.2
+            self.transport.write(STATUS_LINE[problem.status] + head.encode() + (b"" if has_no_body else content))
         self._close()
+
+    def _close_after_answer(self) -> None:
+        """Read nothing more, and close the connection when the running request has its answer; those that wait get none."""
+        running = self._running
+        if running is None:
+            self._close()
+            return
+        self._forget_head()
+        self.pipeline.clear()
+        running.keep_alive = False
+        self.flow.pause_reading()
 
     def _close(self) -> None:
         """Close the connection as soon as what waits to be sent has been sent, and let no request on it add to that."""
@@ -302,6 +329,28 @@ class GuardedProtocol(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
         self.pipeline.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is under way, apart from a head that has not ended."""
+        return self._running is None and not self._in_body
+
+
+@cache
+def _max_connections() -> int:
+    """Return how many connections this process takes at once."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, soft * 4 // 5)
+
+
+def _choose_idle(newest: GuardedProtocol) -> GuardedProtocol:
+    """Return the connection that has been idle longest, or the newest if none is."""
+    idle = [other for other in newest.connections if isinstance(other, GuardedProtocol) and other.is_idle and not other.transport.is_closing()]
+    return min(idle, key=lambda other: other._idle_since, default=newest)  # noqa: SLF001  # another connection of this class
+
+
+def _count_unread(connection: object) -> int:
+    return connection._unread_bytes if isinstance(connection, GuardedProtocol) else 0  # noqa: SLF001  # as above
 
 
 class _Refused(Exception):  # raised only to end the parsing

@@ -21,8 +21,9 @@ from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
+from shared.texts import MAX_SHOWN_CHARACTERS, escape_control, quote_briefly
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
-from shared.web.problems import MAX_NAME, BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
+from shared.web.problems import BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -54,7 +55,7 @@ def drop_empty_parameters(query: bytes) -> bytes:
 def find_null_parameter(query: bytes) -> str | None:
     """Return the name of the first parameter with a NUL character in its name or value, which no text in the database can hold; None if there is none."""
     pair = next((pair for pair in query.split(b"&") if b"%00" in pair), None) if b"%00" in query else None
-    return None if pair is None else unquote_plus(pair.partition(b"=")[0].decode("latin-1")).replace("\x00", "\\x00")[:MAX_NAME]
+    return None if pair is None else quote_briefly(escape_control(unquote_plus(pair.partition(b"=")[0][: 3 * MAX_SHOWN_CHARACTERS + 3].decode("latin-1"))))
 
 
 class GuardMiddleware:

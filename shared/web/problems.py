@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from shared.db.errors import is_database_unavailable
-from shared.texts import shorten
+from shared.texts import MAX_TEXT_CHARACTERS, quote_briefly, shorten
 
 if TYPE_CHECKING:
     from fastapi import Response
@@ -24,8 +24,6 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 MAX_PARTS = 50
 """How many of the things that are wrong with a request are listed; a body of 64 KiB can have thousands."""
-MAX_NAME, MAX_DETAIL = 100, 1000
-"""Longest name that is quoted, and longest sentence, in characters."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 log = structlog.get_logger(__name__)
@@ -156,7 +154,8 @@ def _respond(
     errors: Sequence[InvalidPart] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=detail, errors=list(errors) or None)
+    parts = [part.model_copy(update={"message": shorten(part.message)}) for part in errors]
+    body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=shorten(detail), errors=parts or None)
     content = body.model_dump(exclude_none=True)
     return JSONResponse(content, status_code=int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -225,7 +224,9 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     parts = [_describe_invalid(item) for item in found[:MAX_PARTS]]
     names = ", ".join(sorted({part.field or "" for part in parts}))
     more = f" (and {len(found) - MAX_PARTS} more)" if len(found) > MAX_PARTS else ""
-    return BadRequest(shorten(f"Correct these and send the request again: {names}", MAX_DETAIL - len(more)) + f"{more}.", errors=parts).to_response()
+    return BadRequest(
+        shorten(f"Correct these and send the request again: {names}", MAX_TEXT_CHARACTERS - len(more) - 1) + f"{more}.", errors=parts
+    ).to_response()
 
 
 def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
@@ -245,12 +246,12 @@ def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
         "string_too_short": f"At least {context.get('min_length')} {'character is' if context.get('min_length') == 1 else 'characters are'} required.",
         "value_error": str(context.get("error", item["msg"])),
     }
-    field = shorten(str(place[0]), MAX_NAME)
+    field = quote_briefly(str(place[0]))
     if source != "body":
         return InvalidPart(field=field, message=messages.get(kind, item["msg"]))
     # pydantic marks the name of a member, instead of its value, by a last part of its own.
     members = [str(part) for part in place if part != "[key]"]
-    pointer = "".join(f"/{shorten(member, MAX_NAME).replace('~', '~0').replace('/', '~1')}" for member in members)
+    pointer = "".join(f"/{quote_briefly(member).replace('~', '~0').replace('/', '~1')}" for member in members)
     return InvalidPart(field=field, pointer=pointer, message=messages.get(kind, item["msg"]))
 
 

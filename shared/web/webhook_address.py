@@ -183,7 +183,7 @@ async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeou
     if not allow_private:
         require_public(target)
     addresses = await resolve(target, timeout_s=timeout_s)
-    if not allow_private and not all(is_public(address) for address in addresses):
+    if not addresses or not (allow_private or all(is_public(address) for address in addresses)):
         raise HostNotFound(_not_found(target))
     return addresses
 

@@ -12,8 +12,8 @@ from shared.settings import MEBIBYTE, Settings
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text())["services"]
 UNITS = {"m": MEBIBYTE, "g": 1024 * MEBIBYTE}
-SLOT_BYTES = 384 * MEBIBYTE
-"""What a slot of a worker needs for any file that people make (docs/operations.md)."""
+BEYOND_BYTES = 256 * MEBIBYTE
+"""How far a child may go beyond its limit for a moment (ADR 15)."""
 APPLICATION = ("api", "worker", "dispatcher")
 SETTINGS = {name.upper() for name in Settings.model_fields}
 NEEDED_BY = {
@@ -30,7 +30,7 @@ NEEDED_BY = {
 
 def test_every_setting_reaches_a_container() -> None:
     given = {name for service in APPLICATION for name in SERVICES[service]["environment"]}
-    assert given - {"PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} == SETTINGS
+    assert given - {"PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG", "FORWARDED_ALLOW_IPS", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} == SETTINGS
 
 
 @pytest.mark.parametrize("name", NEEDED_BY)
@@ -64,10 +64,10 @@ def test_service_has_limits_on_memory_processes_and_cpu_time(name: str) -> None:
     assert 100_000 <= service["cpu_quota"] <= 800_000
 
 
-def test_worker_has_room_for_its_slots_and_for_one_that_reaches_its_bound() -> None:
+def test_worker_has_room_for_slots_that_all_reach_their_bound() -> None:
     slots = int(SERVICES["worker"]["command"].rpartition("-c ")[2])
     bound_bytes = Settings.model_fields["worker_memory_limit_bytes"].default
-    assert parse_size(SERVICES["worker"]["mem_limit"]) >= slots * SLOT_BYTES + bound_bytes
+    assert parse_size(SERVICES["worker"]["mem_limit"]) >= slots * (bound_bytes + BEYOND_BYTES)
 
 
 def parse_size(text: str) -> int:

@@ -7,7 +7,7 @@ import re
 from compose.local import ROOT
 from shared.settings import Settings
 
-ONLY_FOR_COMPOSE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT"}
+ONLY_FOR_COMPOSE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT", "FORWARDED_ALLOW_IPS"}
 
 
 def test_example_names_every_setting_and_no_other() -> None:

@@ -52,7 +52,7 @@ def test_setting_that_makes_no_sense_is_named_before_anything_starts(tmp_path: P
 
 
 def test_file_of_settings_comes_after_the_environment_and_before_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "settings").write_text(f"LOG_FORMAT=json\nLOG_LEVEL=ERROR\nAPI_KEYS=ada:{'k' * 20}\nCORS_ORIGINS=\n")
+    (tmp_path / "settings").write_text(f"LOG_FORMAT=json\nLOG_LEVEL=ERROR\napi_keys=ada:{'k' * 20}\nCORS_ORIGINS=\n")
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "settings"))
     monkeypatch.setenv("LOG_LEVEL", "DEBUG")
     environment = given_environment()
@@ -61,6 +61,15 @@ def test_file_of_settings_comes_after_the_environment_and_before_the_defaults(tm
     assert key_headers() == {"X-API-Key": "k" * 20}
     monkeypatch.setenv("ENV_FILE", "")
     assert key_headers() == {}
+
+
+@pytest.mark.parametrize("content", [None, b"LOG_LEVEL=\xff\xfe"], ids=["not there", "no text"])
+def test_file_of_settings_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV_FILE", str(tmp_path / "settings"))
+    if content is not None:
+        (tmp_path / "settings").write_bytes(content)
+    with pytest.raises(StackFailed):
+        given_environment()
 
 
 def test_folder_in_use_is_refused_and_free_afterwards(tmp_path: Path) -> None:

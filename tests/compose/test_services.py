@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from compose.local import ROOT
-from compose.processes import wait_until
+from compose.processes import Child, Command, get_warden, wait_until
 from compose.services import ServiceFailed, command_line, start_postgres, start_valkey
 
 
@@ -148,3 +148,15 @@ def test_parent_that_is_killed_leaves_nothing_of_its_children(end: signal.Signal
         parent.send_signal(end)
         parent.wait(10)
     assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), timeout_s=20)
+
+
+def test_warden_that_was_killed_is_replaced_by_one_that_knows_the_children(tmp_path: Path) -> None:
+    child = Child(Command(name="sleeper", arguments=["/bin/sleep", "60"]), log_file=tmp_path / "log")
+    try:
+        first = get_warden()
+        os.kill(first.pid, signal.SIGKILL)
+        assert wait_until(first.has_ended, timeout_s=10)
+        assert get_warden().groups >= {child.pid}
+    finally:
+        child.stop()
+    assert child.pid not in get_warden().groups

@@ -27,6 +27,9 @@ WHOLE = {
     "thanks": OK + b"content-length: 6\r\n\r\nthanks",
     "few-interim": INTERIM * 5 + OK + b"content-length: 6\r\n\r\nthanks",
     "binary": OK + b"content-length: 1024\r\n\r\n" + bytes(range(256)) * 4,
+    "retry-after-a-far-year": OK + b"retry-after: Mon, 01 Jan 99999999999999999999 00:00:00 GMT\r\ncontent-length: 0\r\n\r\n",
+    "retry-after-a-far-zone": OK + b"retry-after: Mon, 01 Jan 2024 00:00:00 +99999999999999999999\r\ncontent-length: 0\r\n\r\n",
+    "retry-after-long": OK + b"retry-after: " + b"9" * 20_000 + b"\r\ncontent-length: 0\r\n\r\n",
     "long-reason": b"HTTP/1.1 200 " + b"O" * 20_000 + b"\r\ncontent-length: 0\r\n\r\n",
 }
 

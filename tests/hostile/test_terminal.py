@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,14 +73,22 @@ def test_csv_holds_no_formula(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.fixture
 def text_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    with logging_to_text(monkeypatch, "text") as stream:
+        yield stream
+
+
+@contextmanager
+def logging_to_text(monkeypatch: pytest.MonkeyPatch, form: str) -> Iterator[io.StringIO]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    configure_logging(Settings(database_url="postgresql+asyncpg://x/x", redis_url="redis://x", upload_dir=Path("/tmp"), log_format="text"))
-    yield stream
-    root.handlers = handlers
-    root.setLevel(level)
+    configure_logging(Settings(database_url="postgresql+asyncpg://x/x", redis_url="redis://x", upload_dir=Path("/tmp"), log_format=form))
+    try:
+        yield stream
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
 
 
 def test_text_log_escapes_what_it_is_given(text_log: io.StringIO) -> None:
@@ -102,3 +111,22 @@ def test_text_log_escapes_what_it_is_given(text_log: io.StringIO) -> None:
 def test_log_cuts_long_texts(text_log: io.StringIO) -> None:
     structlog.get_logger("test").warning("event " + "x" * 5_000, path="y" * 5_000)
     assert len(text_log.getvalue()) < 3_000
+
+
+def refuse(text: str) -> None:
+    raise ValueError(text)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_log_cuts_what_exceptions_and_nested_values_say(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with logging_to_text(monkeypatch, form) as stream:
+        log = structlog.get_logger("test")
+        log.warning("listed", values=["x" * 500_000], named={"y" * 500_000: 1}, **{"z" * 500_000: 1})
+        try:
+            refuse("v" * 500_000 + "\n2026-01-01 [info     ] forged line")
+        except ValueError:
+            log.exception("failed")
+        written = stream.getvalue()
+    assert len(written) < 20_000
+    assert "ValueError" in written
+    assert not any(line.startswith("2026-01-01 [info") for line in written.splitlines())
