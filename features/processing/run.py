@@ -86,6 +86,10 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
         await _release(context, hold)
         log.info("job released: this worker is shutting down")
         return "released"
+    except MemoryError:
+        # Errors that were counted but not yet written are lost, so the job keeps the figures and errors that were committed last.
+        log.warning("job failed: no more memory")
+        return "failed" if await _fail(context, hold, asyncio.Event(), _too_much_memory(context.settings)) else "lost"
     except Exception as error:  # noqa: BLE001  # logged below, without its message
         if is_database_unavailable(error):
             log.warning("database became unavailable", reason=repr(error))
@@ -116,11 +120,6 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
         log.info("file cannot be read to its end", exception=describe_frames(unreadable.__cause__) if unreadable.__cause__ is not None else None)
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)
-        return "failed"
-    except MemoryError:
-        log.warning("job failed: no more memory")
-        with measured("recording"):
-            await recorder.fail(_too_much_memory(settings), packer.progress)
         return "failed"
     with measured("recording"):
         await recorder.finish(packer.progress)
@@ -267,7 +266,7 @@ async def _comes_before(over: asyncio.Event, waiting: Coroutine[Any, Any, None])
 
 
 async def _fail(context: TaskContext, hold: Hold, over: asyncio.Event, message: str) -> bool:
-    """Fail the job beside its reader, and return whether it was still ours; an unavailable database is asked again until the job is over."""
+    """Fail the job with the figures that were committed last, and return whether it was still ours; a database that fails is asked again until `over`."""
     while True:
         try:
             async with context.database.unit_of_work() as session:

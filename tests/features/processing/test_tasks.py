@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from features.processing import run, tasks
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport, inspect_file
 from features.processing.readers.base import FileUnreadable
 from shared.contracts import ProcessJob
@@ -120,6 +121,22 @@ async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, f
     assert failed.rows_processed > 100
     assert failed.progress < 100
     assert failed.error_count == len(await factory.list_errors(job.id)) > 0
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 1000.0])
+@pytest.mark.parametrize("error", [FileUnreadable("Damaged."), FileUncheckable("Too slow."), MemoryError()])
+async def test_counts_and_records_agree_however_a_job_fails(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, error: Exception, interval_s: float
+) -> None:
+    break_off_after(monkeypatch, 2, error)
+    job = await factory.job(content=ROWS)
+    await process(change(context, chunk_rows=51, progress_interval_s=interval_s), job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.crashes) == (JobStatus.FAILED, 0)
+    assert failed.error_count == failed.errors_stored == len(await factory.list_errors(job.id))
+    # Without memory only the errors are kept that were committed before it ran out.
+    if interval_s == 0.0 or not isinstance(error, MemoryError):
+        assert failed.errors_stored > 0
 
 
 async def test_running_it_twice_does_nothing_the_second_time(context: TaskContext, factory: Factory) -> None:
