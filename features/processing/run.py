@@ -22,6 +22,7 @@ from features.processing.recording.packer import Batch, Packer
 from features.processing.recording.recorder import JobLost, Recorder
 from features.processing.types import Hold
 from shared.db.errors import is_database_unavailable
+from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
@@ -134,6 +135,9 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
         with measured("reading"):
             inspection = await asyncio.to_thread(_inspect, path, job, settings)
     except FileNotFoundError as error:
+        # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
+        if str(error.filename) != str(path):
+            raise
         raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
     try:
         yield inspection
@@ -143,10 +147,18 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
 
 def _inspect(path: Path, job: Job, settings: Settings) -> Inspection:
     """Open the file in a thread, since the descriptors of a job may take a second to be parsed again."""
+    try:
+        table_schema = parse_table_schema(job.schema_given) if job.schema_given is not None else None
+        dialect = parse_table_dialect(job.dialect) if job.dialect is not None else None
+    except DescriptorInvalid as invalid:
+        # It was accepted by a version of this service with other rules.
+        problem = invalid.problems[0]
+        name = problem.pointer.split("/")[1]
+        raise FileUnreadable(f"The {name} of this job can no longer be used: {problem.pointer}: {problem.message}") from invalid
     return inspect_file(
         path,
-        table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
-        dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+        table_schema=table_schema,
+        dialect=dialect,
         encoding=job.encoding,
         limits=ReadLimits(
             chunk_rows=settings.chunk_rows,

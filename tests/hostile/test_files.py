@@ -173,7 +173,7 @@ def test_fault_of_the_machine_is_no_damage(tmp_path: Path, error: Exception) -> 
     assert raised.value is error
 
 
-def test_full_disk_while_shared_strings_are_spilled_is_no_damage(tmp_path: Path) -> None:
+def test_missing_directory_for_shared_strings_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(make_xlsx())
     with pytest.raises(FileNotFoundError):

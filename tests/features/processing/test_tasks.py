@@ -4,6 +4,8 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
 from shared.worker import shutdown, time_limit
 from tests.factories import Factory
+from tests.hostile.damage import make_xlsx
 
 ROWS = b"id,name,age\n" + b"".join(b"%d,Name %d,%d\n" % (n, n, n % 90) for n in range(1, 101)) + b"oops,Bad,12\n101,,13\n102,Short\n\n103,Long,14,extra\n"
 
@@ -110,6 +113,33 @@ async def test_file_that_cannot_be_read_fails_with_a_sentence(context: TaskConte
     assert str(failed.error_message).endswith(".")
     assert failed.crashes == 0
     assert failed.completed_at is not None
+
+
+@pytest.mark.parametrize(
+    ("stored", "start"),
+    [
+        ({"schema_given": {"fields": [{"name": "id", "type": "nothing"}]}}, "The schema of this job can no longer be used: /schema/fields/0/type: "),
+        ({"dialect": {"delimiter": ";;"}}, "The dialect of this job can no longer be used: /dialect/delimiter: "),
+    ],
+)
+async def test_stored_descriptor_that_is_no_longer_accepted_fails_the_job_and_says_why(
+    context: TaskContext, factory: Factory, stored: dict[str, Any], start: str
+) -> None:
+    job = await factory.job(content=ROWS, **stored)
+    await process(context, job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.crashes) == (JobStatus.FAILED, 0)
+    assert str(failed.error_message).startswith(start)
+
+
+async def test_missing_directory_for_temporary_files_is_not_blamed_on_the_file(
+    context: TaskContext, factory: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "inspect_file", lambda path, *, limits, **options: inspect_file(path, limits=replace(limits, spill_threshold_bytes=0), **options))
+    job = await factory.job(content=make_xlsx(), filename="a.xlsx")
+    await process(change(context, spill_dir=tmp_path / "gone"), job)
+    crashed = await get(factory, job)
+    assert (crashed.status, crashed.crashes, crashed.error_message) == (JobStatus.QUEUED, 1, None)
 
 
 async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
