@@ -6,9 +6,12 @@ import errno
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError, errors
 
 import pytest
 from structlog.testing import capture_logs
@@ -19,6 +22,8 @@ from features.processing.engine import inspect_file
 from features.processing.readers import damage
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Table
 from features.processing.readers.csv.table import CsvTable
+from features.processing.readers.excel.xlsx.package import raise_damaged, unpacking
+from features.processing.readers.excel.xlsx.part_parser import PartParser
 from features.processing.recording.tally import ErrorTally
 from shared.contracts import ProcessJob
 from shared.db.models import JobStatus
@@ -171,6 +176,39 @@ def test_fault_of_the_machine_is_no_damage(tmp_path: Path, error: Exception) -> 
     finally:
         table.close()
     assert raised.value is error
+
+
+def make_xml_error(kind: type[ExpatError | ParseError], name: str) -> Exception:
+    error = kind(name)
+    error.code = errors.codes[name]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (make_xml_error(ExpatError, errors.XML_ERROR_NO_MEMORY), MemoryError),
+        (make_xml_error(ParseError, errors.XML_ERROR_NO_MEMORY), MemoryError),
+        (zlib.error("Error -4 while decompressing data"), MemoryError),
+        (RuntimeError("can't start new thread"), RuntimeError),
+        (OSError(errno.EIO, "x"), OSError),
+        (make_xml_error(ExpatError, errors.XML_ERROR_SYNTAX), FileUnreadable),
+        (zlib.error("Error -3 while decompressing data: invalid block type"), FileUnreadable),
+        (OSError(errno.EINVAL, "x"), FileUnreadable),
+    ],
+)
+def test_want_of_memory_in_a_workbook_is_no_damage(error: Exception, raised: type[Exception]) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    with pytest.raises(raised):
+        raise_damaged(error)
+    if isinstance(error, ExpatError):
+        with pytest.raises(raised):
+            PartParser(fail).feed(b"<a>")
+    elif not isinstance(error, ParseError):
+        with pytest.raises(raised), unpacking():
+            fail()
 
 
 def test_missing_directory_for_shared_strings_is_no_damage(tmp_path: Path) -> None:
