@@ -12,10 +12,8 @@ import pyarrow as pa
 from features.processing.column import Column
 from features.processing.readers.base import Chunk, Finding
 from shared.descriptors.table_schema import Field, TableSchema
-from shared.texts import MAX_TEXT_CHARACTERS, make_storable, quote_briefly, shorten
+from shared.texts import MAX_TEXT_CHARACTERS, escape_unstorable, quote_briefly, shorten
 
-MAX_ROW_CHARACTERS = 2**31
-"""More than any row has."""
 _MAX_NAMES_CHARACTERS = 2**18
 """A quarter of what a descriptor may have in bytes, since each field takes some more."""
 _SHORTEST_NAME = 60
@@ -36,7 +34,7 @@ class ColumnMatch:
 
 def printable_label(label: str) -> str:
     r"""Return a label with what no database takes as an escape: NUL as `\x00`. It is as long as in the file, so that it differs from all others."""
-    return make_storable(label, MAX_ROW_CHARACTERS)
+    return escape_unstorable(label)
 
 
 def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
