@@ -81,9 +81,10 @@ async def test_want_of_memory_in_reading_or_checking_fails_the_job_with_a_senten
 ) -> None:
     def inspect(*arguments: object, **options: object) -> object:
         inspection = inspect_file(*arguments, **options)  # type: ignore[arg-type]  # passed on as they are
+        first = inspection.reports()
 
         def reports() -> Iterator[object]:
-            yield from ()
+            yield from first
             # More than any machine has, so this is a MemoryError of the interpreter's own.
             yield bytearray(2**62)
 
@@ -91,11 +92,12 @@ async def test_want_of_memory_in_reading_or_checking_fails_the_job_with_a_senten
         return inspection
 
     monkeypatch.setattr(run, "inspect_file", inspect)
-    job = await factory.job(content=ROWS)
+    job = await factory.job(content=ROWS + b"x,Bad\n")
     await tasks.process_job(context, ProcessJob(job_id=job.id))
     done = await factory.get(job.id)
     assert done is not None
     assert (done.status, done.crashes) == (JobStatus.FAILED, 0)
+    assert done.error_count == done.errors_stored == len(await factory.list_errors(job.id))
     assert done.error_message is not None
     assert done.error_message.startswith("This file needs more memory than the 1,024 MiB")
 
