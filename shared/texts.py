@@ -18,12 +18,17 @@ def shorten(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
     return text if len(text) <= most else text[: most - 1] + ELLIPSIS
 
 
-def make_storable(text: str, most: int = MAX_TEXT_CHARACTERS) -> str:
-    r"""Return the text, cut like `shorten`, with what no database takes as an escape: NUL as `\x00`, half a surrogate pair as `\udc81`."""
-    text = shorten(text, most)
+def escape_unstorable(text: str) -> str:
+    r"""Return the text with what no database takes as an escape: NUL as `\x00`, half a surrogate pair as `\udc81`."""
     if "\0" not in text and text.isascii():
         return text
-    return shorten(text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode(), most)
+    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def make_storable(text: str) -> str:
+    """Return the text cut by `shorten` and escaped by `escape_unstorable`."""
+    # Cut first, so that only a short text is escaped; the second cut removes the characters that the escapes added.
+    return shorten(escape_unstorable(shorten(text)))
 
 
 def quote_briefly(text: str) -> str:

@@ -22,6 +22,7 @@ from features.processing.recording.packer import Batch, Packer
 from features.processing.recording.recorder import JobLost, Recorder
 from features.processing.types import Hold
 from shared.db.errors import is_database_unavailable
+from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import job_state
@@ -86,6 +87,10 @@ async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
         await _release(context, hold)
         log.info("job released: this worker is shutting down")
         return "released"
+    except MemoryError:
+        # Errors that were counted but not yet written are lost, so the job keeps the figures and errors that were committed last.
+        log.warning("job failed: no more memory")
+        return "failed" if await _fail(context, hold, asyncio.Event(), _too_much_memory(context.settings)) else "lost"
     except Exception as error:  # noqa: BLE001  # logged below, without its message
         if is_database_unavailable(error):
             log.warning("database became unavailable", reason=repr(error))
@@ -117,11 +122,6 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
         with measured("recording"):
             await recorder.fail(str(unreadable), packer.progress)
         return "failed"
-    except MemoryError:
-        log.warning("job failed: no more memory")
-        with measured("recording"):
-            await recorder.fail(_too_much_memory(settings), packer.progress)
-        return "failed"
     with measured("recording"):
         await recorder.finish(packer.progress)
     log.info("job completed")
@@ -135,6 +135,9 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
         with measured("reading"):
             inspection = await asyncio.to_thread(_inspect, path, job, settings)
     except FileNotFoundError as error:
+        # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
+        if str(error.filename) != str(path):
+            raise
         raise FileUnreadable("The file of this job is no longer stored. Please upload it again.") from error
     try:
         yield inspection
@@ -144,10 +147,18 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
 
 def _inspect(path: Path, job: Job, settings: Settings) -> Inspection:
     """Open the file in a thread, since the descriptors of a job may take a second to be parsed again."""
+    try:
+        table_schema = parse_table_schema(job.schema_given) if job.schema_given is not None else None
+        dialect = parse_table_dialect(job.dialect) if job.dialect is not None else None
+    except DescriptorInvalid as invalid:
+        # It was accepted by a version of this service with other rules.
+        problem = invalid.problems[0]
+        name = problem.pointer.split("/")[1]
+        raise FileUnreadable(f"The {name} of this job can no longer be used: {problem.pointer}: {problem.message}") from invalid
     return inspect_file(
         path,
-        table_schema=parse_table_schema(job.schema_given) if job.schema_given is not None else None,
-        dialect=parse_table_dialect(job.dialect) if job.dialect is not None else None,
+        table_schema=table_schema,
+        dialect=dialect,
         encoding=job.encoding,
         limits=ReadLimits(
             chunk_rows=settings.chunk_rows,
@@ -267,7 +278,7 @@ async def _comes_before(over: asyncio.Event, waiting: Coroutine[Any, Any, None])
 
 
 async def _fail(context: TaskContext, hold: Hold, over: asyncio.Event, message: str) -> bool:
-    """Fail the job beside its reader, and return whether it was still ours; an unavailable database is asked again until the job is over."""
+    """Fail the job with the figures that were committed last, and return whether it was still ours; a database that fails is asked again until `over`."""
     while True:
         try:
             async with context.database.unit_of_work() as session:

@@ -21,6 +21,7 @@ THREADS_BYTES = 2**28
 """What may be mapped beyond the limit without being used: stacks and arenas of the threads of a child."""
 _STATM = Path("/proc/self/statm")
 _STATUS = Path("/proc/self/status")
+_STATUS_BYTES = 2**14
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +38,9 @@ class MemoryWatch:
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._is_exceeded = False
         if _STATM.exists():
-            _limit_mapped(limit_bytes + THREADS_BYTES)
+            # They stay open, since opening a file may fail when there is no memory left.
+            self._statm, self._status = os.open(_STATM, os.O_RDONLY), os.open(_STATUS, os.O_RDONLY)
+            _limit_mapped(self._status, limit_bytes + THREADS_BYTES)
             threading.Thread(target=self._run, name="memory-watch", daemon=True).start()
 
     async def wait_until_exceeded(self) -> None:
@@ -54,20 +57,30 @@ class MemoryWatch:
                 self._waiting.discard(entry)
 
     def _run(self) -> None:
+        try:
+            used_bytes = self._wait_and_tell()
+            # The tasks know, and that must not depend on the rest, which needs some memory itself.
+            _limit_mapped(self._status, ROOM_BYTES)
+            log.warning("memory limit of this process reached", used_bytes=used_bytes, limit_bytes=self._limit_bytes)
+        finally:
+            os.close(self._statm)
+            os.close(self._status)
+
+    def _wait_and_tell(self) -> int:
+        """Wait until the limit is reached, tell all tasks that wait, and return how much is used."""
         stop = threading.Event()
         page_bytes = resource.getpagesize()
-        descriptor = os.open(_STATM, os.O_RDONLY)
-        try:
-            while not stop.wait(PERIOD_S):
-                _, resident, shared, *_ = os.pread(descriptor, 200, 0).split()
+        while True:
+            try:
+                stop.wait(PERIOD_S)
+                _, resident, shared, *_ = os.pread(self._statm, 200, 0).split()
                 used_bytes = (int(resident) - int(shared)) * page_bytes
                 if used_bytes > self._limit_bytes:
-                    _limit_mapped(ROOM_BYTES)
-                    log.warning("memory limit of this process reached", used_bytes=used_bytes, limit_bytes=self._limit_bytes)
                     self._tell()
-                    return
-        finally:
-            os.close(descriptor)
+                    return used_bytes
+            except MemoryError:
+                # There may be some at the next look.
+                continue
 
     def _tell(self) -> None:
         with self._lock:
@@ -93,9 +106,12 @@ async def wait_until_exceeded() -> None:
         await _watch.wait_until_exceeded()
 
 
-def _limit_mapped(more_bytes: int) -> None:
-    """Let the process map at most so many bytes more for its own data than now (RLIMIT_DATA, see getrlimit(2)); beyond that memory cannot be had."""
-    mapped_bytes = next(int(line.split()[1]) * 1024 for line in _STATUS.read_text().splitlines() if line.startswith("VmData:"))
+def _limit_mapped(status: int, more_bytes: int) -> None:
+    """Let the process map at most so many bytes more for its own data than now (RLIMIT_DATA, see getrlimit(2)); beyond that memory cannot be had.
+
+    `status` is the descriptor of `/proc/self/status`.
+    """
+    mapped_bytes = int(os.pread(status, _STATUS_BYTES, 0).partition(b"VmData:")[2].split(maxsplit=1)[0]) * 1024
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = mapped_bytes + more_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -81,9 +81,10 @@ async def test_want_of_memory_in_reading_or_checking_fails_the_job_with_a_senten
 ) -> None:
     def inspect(*arguments: object, **options: object) -> object:
         inspection = inspect_file(*arguments, **options)  # type: ignore[arg-type]  # passed on as they are
+        first = inspection.reports()
 
         def reports() -> Iterator[object]:
-            yield from ()
+            yield from first
             # More than any machine has, so this is a MemoryError of the interpreter's own.
             yield bytearray(2**62)
 
@@ -91,18 +92,21 @@ async def test_want_of_memory_in_reading_or_checking_fails_the_job_with_a_senten
         return inspection
 
     monkeypatch.setattr(run, "inspect_file", inspect)
-    job = await factory.job(content=ROWS)
+    job = await factory.job(content=ROWS + b"x,Bad\n")
     await tasks.process_job(context, ProcessJob(job_id=job.id))
     done = await factory.get(job.id)
     assert done is not None
     assert (done.status, done.crashes) == (JobStatus.FAILED, 0)
+    assert done.error_count == done.errors_stored == len(await factory.list_errors(job.id))
     assert done.error_message is not None
     assert done.error_message.startswith("This file needs more memory than the 1,024 MiB")
 
 
 _WATCHED = """
 import asyncio, sys, threading, time
+import structlog
 from shared.worker import memory_limit
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 memory_limit.start_watch(2**26)
 
 def take_slowly():
@@ -133,9 +137,38 @@ asyncio.run(main())
 @pytest.mark.parametrize(("how", "seen"), [("slowly", ["watch", "MemoryError"]), ("at-once", ["work", "MemoryError"])])
 def test_watch_tells_the_task_and_the_kernel_stops_what_it_cannot_see(how: str, seen: list[str]) -> None:
     result = subprocess.run([sys.executable, "-c", _WATCHED, how], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    *told, peak_kb = [line for line in result.stdout.splitlines() if " " not in line]
+    *told, peak_kb = result.stdout.splitlines()
     assert told == seen
     assert int(peak_kb) * 1024 < 2**26 + 2**28 + 2**27
+
+
+_WITHOUT_MEMORY = """
+import asyncio, os
+from shared.worker import memory_limit
+memory_limit.start_watch(2**40)
+pread, looks = os.pread, []
+
+def raise_error(*arguments):
+    raise MemoryError
+
+def pread_at_second_look(*arguments):
+    looks.append(arguments)
+    return pread(*arguments) if len(looks) > 1 else raise_error()
+
+async def main():
+    memory_limit._limit_mapped = raise_error
+    os.pread = pread_at_second_look
+    memory_limit._watch._limit_bytes = 0
+    await asyncio.wait_for(memory_limit.wait_until_exceeded(), 30)
+
+asyncio.run(main())
+print("told", len(looks))
+"""
+
+
+def test_watch_tells_the_task_though_it_has_no_memory_for_anything_else() -> None:
+    result = subprocess.run([sys.executable, "-c", _WITHOUT_MEMORY], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout == "told 2\n"
 
 
 def test_reader_of_xls_has_a_bound() -> None:

@@ -24,13 +24,12 @@ from features.processing.checking.declarations import (
     row_checks,
 )
 from features.processing.checking.fast_parse import FastResult
-from features.processing.checking.labels import find_misfits, longest_name, match_columns, printable_label
+from features.processing.checking.labels import find_misfits, match_columns
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
-from shared.texts import shorten
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
 _REQUIRED_MESSAGE = "This cell must not be empty."
@@ -57,10 +56,7 @@ class Checker:
         self._labels = labels
         self._table_schema = table_schema
         self._context = CheckContext(limits=limits, keys=KeySpace(limits))
-        self._longest_name = longest_name([printable_label(label) for label in labels or ()])
-        names = self._match.fields
-        self._names = {index: self._name_of(index) for index in range(max(len(labels or ()), max(names, default=-1) + 1))}
-        self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in names.items()}
+        self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in self._match.fields.items()}
         self._row_rules = _RowRules(table_schema, self._context)
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
 
@@ -80,7 +76,7 @@ class Checker:
         judged_columns: dict[str, _Judged] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
-                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, self._names[index])
+                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, self._match.names.get(index))
                 findings += judged.findings
                 failed |= judged.failed
                 typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
@@ -124,19 +120,11 @@ class Checker:
         self._context.judge.close()
         self._context.keys.close()
 
-    def _name_of(self, index: int) -> str | None:
-        """Return the label as it is in the file, cut if it is long, or the field's name if the label is blank or absent."""
-        label = printable_label(self._labels[index]) if self._labels is not None and index < len(self._labels) else ""
-        if label.strip():
-            return shorten(label, self._longest_name)
-        field = self._match.fields.get(index)
-        return field.name if field is not None else None
-
     def _renamed(self, finding: Finding) -> Finding:
         """Return a finding of the reader with the column name that all errors of its column have."""
-        if finding.column_number is None or finding.column_number - 1 not in self._names or finding.error_type == "extra-cell":
+        if finding.column_number is None or finding.error_type == "extra-cell":
             return finding
-        name = self._names[finding.column_number - 1]
+        name = self._match.names.get(finding.column_number - 1, finding.column_name)
         return finding if name == finding.column_name else replace(finding, column_name=name)
 
 

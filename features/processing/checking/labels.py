@@ -12,13 +12,12 @@ import pyarrow as pa
 from features.processing.column import Column
 from features.processing.readers.base import Chunk, Finding
 from shared.descriptors.table_schema import Field, TableSchema
-from shared.texts import MAX_TEXT_CHARACTERS, make_storable, quote_briefly, shorten
+from shared.texts import MAX_TEXT_CHARACTERS, escape_unstorable, quote_briefly, shorten
 
-MAX_ROW_CHARACTERS = 2**31
-"""More than any row has."""
 _MAX_NAMES_CHARACTERS = 2**18
 """A quarter of what a descriptor may have in bytes, since each field takes some more."""
 _SHORTEST_NAME = 60
+"""No name is cut to fewer characters than this, however many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,23 +26,26 @@ class ColumnMatch:
 
     fields: dict[int, Field] = field(default_factory=dict)
     """The field of each column (from 0) that has one."""
+    names: dict[int, str | None] = field(default_factory=dict)
+    """The name of each column (from 0) as errors report it; None if it has neither a label nor a field."""
     findings: tuple[Finding, ...] = ()
     """Problems of the header, one for each label."""
 
 
 def printable_label(label: str) -> str:
     r"""Return a label with what no database takes as an escape: NUL as `\x00`. It is as long as in the file, so that it differs from all others."""
-    return make_storable(label, MAX_ROW_CHARACTERS)
+    return escape_unstorable(label)
 
 
 def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
     """Match columns with fields as `fieldsMatch` says, or by position if there is no header."""
     if labels is None:
-        return ColumnMatch(fields=dict(enumerate(table_schema.fields)))
+        return ColumnMatch(fields=dict(enumerate(table_schema.fields)), names={index: each.name for index, each in enumerate(table_schema.fields)})
     header = _Header(labels, header_row or 1)
     match = _match_by_position if table_schema.fields_match == "exact" else _match_by_name
     fields = match(table_schema, header)
-    return ColumnMatch(fields=fields, findings=tuple(header.findings))
+    names = {index: header.name_of(index, fields.get(index)) for index in range(len(labels))}
+    return ColumnMatch(fields=fields, names=names, findings=tuple(header.findings))
 
 
 class _Header:
@@ -76,6 +78,13 @@ class _Header:
     def names(self, index: int) -> tuple[str, str]:
         """Return the names that the field of a column may have: its label, and the name that `usable_names` gives to a long one."""
         return self.labels[index], self._short_names[index]
+
+    def name_of(self, index: int, column_field: Field | None) -> str | None:
+        """Return the name that errors report: that of the field if the label stands for it or is blank, else the label, cut if the header is too long."""
+        label = self.labels[index]
+        if column_field is not None and (not label.strip() or column_field.name in self.names(index)):
+            return shorten(column_field.name)
+        return shorten(label, self._most) if label.strip() else None
 
     def add(self, error_type: str, index: int, message: str) -> None:
         """Record a problem with one label."""
@@ -194,11 +203,14 @@ def usable_names(labels: Sequence[str]) -> list[str]:
 
 
 def longest_name(labels: Sequence[str]) -> int:
-    """Return how long a name made of one of these labels may be, in a descriptor and in the counts of errors."""
-    most = MAX_TEXT_CHARACTERS
-    while most > _SHORTEST_NAME and sum(min(len(label), most) for label in labels) > _MAX_NAMES_CHARACTERS:
-        most //= 2
-    return most
+    """Return how long a name made of one of these labels may be, so that all of them fit in a descriptor and in the counts of errors."""
+    room = _MAX_NAMES_CHARACTERS
+    for shorter, length in enumerate(sorted(min(len(label), MAX_TEXT_CHARACTERS) for label in labels)):
+        share = room // (len(labels) - shorter)
+        if length > share:
+            return max(share, _SHORTEST_NAME)
+        room -= length
+    return MAX_TEXT_CHARACTERS
 
 
 def _with_suffix(name: str, suffix: str, most: int) -> str:

@@ -22,23 +22,27 @@ def show_message(message: str) -> str:
 
 
 def show_messages(messages: pa.StringArray) -> pa.StringArray:
-    """Return messages as in records; see `show_message`."""
+    """Return messages as in records; see `show_message`. If nothing changes, returns `messages` itself."""
+    if _is_displayable(messages):
+        return messages
     return pa.array([None if message is None else make_storable(message) for message in messages.to_pylist()], pa.string())
 
 
 def show_values(values: pa.StringArray) -> pa.StringArray:
     r"""Return cells as they are displayed: NUL as `\x00`, at most 1,000 characters. If nothing changes, returns `values` itself."""
-    if not len(values):
-        return values
-    ends, text = np.frombuffer(values.buffers()[1], np.int32)[values.offset :][: len(values) + 1], values.buffers()[2]
-    if ends[0] == ends[-1]:
-        return values
-    has_nul = bool((np.frombuffer(text, np.uint8)[ends[0] : ends[-1]] == 0).any())
-    # No text has more characters than bytes.
-    if not has_nul and int(np.diff(ends).max()) <= MAX_RAW_VALUE_CHARACTERS:
-        return values
     # Cut first, so that only short texts are escaped; the second cut removes the characters that the escapes added.
-    return _cut(escape_nul(_cut(values)))
+    return values if _is_displayable(values) else _cut(escape_nul(_cut(values)))
+
+
+def _is_displayable(texts: pa.StringArray) -> bool:
+    """Whether no text has a NUL or more than 1,000 bytes, so not more characters either."""
+    if not len(texts):
+        return True
+    ends, text = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :][: len(texts) + 1], texts.buffers()[2]
+    if ends[0] == ends[-1]:
+        return True
+    has_nul = bool((np.frombuffer(text, np.uint8)[ends[0] : ends[-1]] == 0).any())
+    return not has_nul and int(np.diff(ends).max()) <= MAX_RAW_VALUE_CHARACTERS
 
 
 def escape_nul(values: pa.StringArray) -> pa.StringArray:

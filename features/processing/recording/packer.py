@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport
 from features.processing.metrics import count_report, measured
 from features.processing.readers.base import FileUnreadable, Finding
@@ -80,10 +81,10 @@ class Packer:
     def pack(self, reports: Iterable[ChunkReport]) -> Iterator[Batch]:
         """Yield batches with the errors of `reports`: at least one every `SILENCE_S`, or for each report if that takes longer, and one with the rest.
 
-        Raises `FileUnreadable` if `reports` does, after the batch with the errors found before it.
+        Raises `FileUnreadable` or `FileUncheckable` if `reports` does, after the batch with the errors found before it.
         """
         told_at = checkpoint_at = time.monotonic()
-        unreadable: FileUnreadable | None = None
+        end: FileUnreadable | FileUncheckable | None = None
         try:
             for report in reports:
                 count_report(report)
@@ -101,12 +102,12 @@ class Packer:
                 elif now - told_at >= SILENCE_S:
                     yield Batch()
                     told_at = now
-        except FileUnreadable as error:
-            unreadable = error
+        except (FileUnreadable, FileUncheckable) as error:
+            end = error
         yield from self._pack_waiting()
         yield Batch(packed=self._pack(()))
-        if unreadable is not None:
-            raise unreadable
+        if end is not None:
+            raise end
 
     def _take(self, report: ChunkReport) -> None:
         stored = self._choose_stored(report.findings)

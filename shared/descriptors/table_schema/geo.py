@@ -83,7 +83,7 @@ def _has_valid_bbox(value: dict[str, Any]) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)
 
 
 def _is_list_of(is_valid: Callable[[object], bool], value: object, at_least: int = 0) -> bool:

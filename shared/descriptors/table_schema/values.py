@@ -2,8 +2,8 @@
 
 Logical values are comparable and exact: integers are `int` (`Decimal` above 4,000 digits), numbers `Decimal`, dates day numbers, times
 microseconds, datetimes seconds (`Decimal`, UTC; without a zone they count as UTC), years and yearmonths whole numbers, durations `Duration`,
-booleans `bool`, lists and geopoints tuples, JSON types the values that `json` returns, all others text. The text of a cell is at most
-`MAX_CELL_BYTES` long when it comes here, except for plain text, and JSON at most `MAX_JSON_LEVELS` deep.
+booleans `bool`, lists and geopoints tuples, JSON types the values that `json` returns, with exact numbers, all others text. The text of a
+cell is at most `MAX_CELL_BYTES` long when it comes here, except for plain text, and JSON at most `MAX_JSON_LEVELS` deep.
 Source: https://datapackage.org/standard/table-schema/#field-types.
 """
 
@@ -133,7 +133,9 @@ def join_parts(parts: Iterable[bytes]) -> bytes:
 def number_identity(value: int | Decimal) -> bytes:
     """Return bytes that are the same for equal finite numbers only; time and memory are in proportion to the digits, whatever the exponent."""
     if isinstance(value, int):
-        value = Decimal(value)
+        whole = b"%d" % value
+        shortened = whole.rstrip(b"0")
+        return shortened + b"e%d" % (len(whole) - len(shortened)) if value else b"0"
     sign, digits, exponent = value.as_tuple()
     text = bytes(digits).translate(_DIGIT_CODES).lstrip(b"0")
     stripped = text.rstrip(b"0")
@@ -179,10 +181,8 @@ def _scalar_form(value: object) -> bytes:
     if isinstance(value, str):
         text = value.encode("utf-8", "surrogatepass")
         return b'"' + text if len(text) < _HASH_BYTES else b"'" + hashlib.blake2b(text, digest_size=_HASH_BYTES).digest()
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else Decimal(value)
     assert isinstance(value, int | Decimal)
-    return b"0" + (number_identity(value) if isinstance(value, Decimal) else b"%d" % value)
+    return b"0" + number_identity(value)
 
 
 def number_cleaner(field: Field) -> Callable[[str], str] | None:
@@ -300,12 +300,16 @@ def _make_boolean(field: Field) -> ValueParser:
 
 
 def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON value in a cell, with exact whole numbers. Raises `NotOfTypeError`, also for NaN, and with the reason if it is nested too deeply."""
+    """Return the JSON value in a cell, with exact numbers: `int` or `Decimal`.
+
+    Raises `NotOfTypeError`, also for NaN, and with the reason if the value is nested too deeply.
+    """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer, parse_float=Decimal)
     except RecursionError as error:
         raise NotOfTypeError(TOO_DEEP) from error
-    except ValueError as error:
+    except (ValueError, InvalidOperation) as error:
+        # Decimal refuses exponents of more than 18 digits.
         raise NotOfTypeError from error
     if text.count("[") + text.count("{") > MAX_JSON_LEVELS and _is_too_deep(value):
         raise NotOfTypeError(TOO_DEEP)
@@ -358,7 +362,7 @@ def _make_geopoint(field: Field) -> ValueParser:
             if field.format == "object":
                 value = [value["lon"], value["lat"]] if isinstance(value, dict) and value.keys() == {"lon", "lat"} else []
             items = value if isinstance(value, list) else []
-            pair = [Decimal(repr(item)) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+            pair = [Decimal(item) for item in items if isinstance(item, int | Decimal) and not isinstance(item, bool)]
             if len(pair) != len(items):
                 raise NotOfTypeError
         # Comparing a Decimal NaN raises an exception, so `is_finite` comes first; `abs` raises one for exponents of more than six digits.

@@ -4,11 +4,14 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from features.processing import run, tasks
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport, inspect_file
 from features.processing.readers.base import FileUnreadable
 from shared.contracts import ProcessJob
@@ -18,6 +21,7 @@ from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
 from shared.worker import shutdown, time_limit
 from tests.factories import Factory
+from tests.hostile.damage import make_xlsx
 
 ROWS = b"id,name,age\n" + b"".join(b"%d,Name %d,%d\n" % (n, n, n % 90) for n in range(1, 101)) + b"oops,Bad,12\n101,,13\n102,Short\n\n103,Long,14,extra\n"
 
@@ -111,6 +115,33 @@ async def test_file_that_cannot_be_read_fails_with_a_sentence(context: TaskConte
     assert failed.completed_at is not None
 
 
+@pytest.mark.parametrize(
+    ("stored", "start"),
+    [
+        ({"schema_given": {"fields": [{"name": "id", "type": "nothing"}]}}, "The schema of this job can no longer be used: /schema/fields/0/type: "),
+        ({"dialect": {"delimiter": ";;"}}, "The dialect of this job can no longer be used: /dialect/delimiter: "),
+    ],
+)
+async def test_stored_descriptor_that_is_no_longer_accepted_fails_the_job_and_says_why(
+    context: TaskContext, factory: Factory, stored: dict[str, Any], start: str
+) -> None:
+    job = await factory.job(content=ROWS, **stored)
+    await process(context, job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.crashes) == (JobStatus.FAILED, 0)
+    assert str(failed.error_message).startswith(start)
+
+
+async def test_missing_directory_for_temporary_files_is_not_blamed_on_the_file(
+    context: TaskContext, factory: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "inspect_file", lambda path, *, limits, **options: inspect_file(path, limits=replace(limits, spill_threshold_bytes=0), **options))
+    job = await factory.job(content=make_xlsx(), filename="a.xlsx")
+    await process(change(context, spill_dir=tmp_path / "gone"), job)
+    crashed = await get(factory, job)
+    assert (crashed.status, crashed.crashes, crashed.error_message) == (JobStatus.QUEUED, 1, None)
+
+
 async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     break_off_after(monkeypatch, 2, FileUnreadable("The workbook is damaged. Please save it again."))
     job = await factory.job(content=ROWS)
@@ -120,6 +151,22 @@ async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, f
     assert failed.rows_processed > 100
     assert failed.progress < 100
     assert failed.error_count == len(await factory.list_errors(job.id)) > 0
+
+
+@pytest.mark.parametrize("interval_s", [0.0, 1000.0])
+@pytest.mark.parametrize("error", [FileUnreadable("Damaged."), FileUncheckable("Too slow."), MemoryError()])
+async def test_counts_and_records_agree_however_a_job_fails(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, error: Exception, interval_s: float
+) -> None:
+    break_off_after(monkeypatch, 2, error)
+    job = await factory.job(content=ROWS)
+    await process(change(context, chunk_rows=51, progress_interval_s=interval_s), job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.crashes) == (JobStatus.FAILED, 0)
+    assert failed.error_count == failed.errors_stored == len(await factory.list_errors(job.id))
+    # Without memory only the errors are kept that were committed before it ran out.
+    if interval_s == 0.0 or not isinstance(error, MemoryError):
+        assert failed.errors_stored > 0
 
 
 async def test_running_it_twice_does_nothing_the_second_time(context: TaskContext, factory: Factory) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from features.processing.checking.checker import Checker, CheckResult
+from features.processing.checking.labels import longest_name, match_columns
 from features.processing.readers.base import Chunk, Finding, ReadLimits
 from shared.descriptors.table_schema import parse_table_schema
 
@@ -87,3 +88,17 @@ def test_findings_of_the_reader_bear_the_names_of_the_checks_and_count_once() ->
     checker.close()
     assert [(finding.error_type, finding.column_name) for finding in result.findings] == [("encoding-error", "b"), ("blank-row", None), ("type-error", "a")]
     assert result.rows_failed == 3
+
+
+@pytest.mark.parametrize(("count", "characters"), [(5_000, 53), (6_000, 60), (800, 900)])
+def test_column_of_a_given_field_keeps_its_name_however_wide_the_table_is(count: int, characters: int) -> None:
+    names = [f"{number:06}_".ljust(characters, "x") for number in range(count)]
+    schema = parse_table_schema({"fields": [{"name": name, "type": "integer"} for name in names]})
+    assert match_columns(schema, names, 1).names == dict(enumerate(names))
+
+
+def test_labels_without_a_field_are_cut_only_by_what_does_not_fit() -> None:
+    assert longest_name(["x" * 53] * 5_000) == 60
+    assert longest_name(["x" * 10] * 1_000 + ["x" * 900] * 1_000) == (2**18 - 10_000) // 1_000
+    assert longest_name(["x" * 5_000] * 262) == 1_000
+    assert longest_name(["x" * 500] * 16_384) == 60

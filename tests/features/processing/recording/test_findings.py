@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.processing.readers.base import Finding
-from features.processing.recording.display import show_values
+from features.processing.recording.display import show_messages, show_values
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table, split_rows, take_findings
 
 
@@ -50,6 +50,19 @@ def test_long_name_is_cut_and_its_nul_shown() -> None:
 )
 def test_raw_value_is_escaped_and_cut(text: str, shown: str) -> None:
     assert show_values(pa.array([text, None])).to_pylist() == [shown, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a\0b", "a\\x00b"), ("é" * 1001, "é" * 999 + "…"), ("é" * 1000, "é" * 1000), ("x" * 999 + "\0", "x" * 999 + "…"), ("", "")]
+)
+def test_message_is_escaped_and_cut(text: str, shown: str) -> None:
+    assert show_messages(pa.array([text, None, "short"])).to_pylist() == [shown, None, "short"]
+
+
+@pytest.mark.parametrize("messages", [["Must be 1.", None, "é" * 500], [], [None, ""]])
+def test_ordinary_messages_are_not_copied(messages: list[str | None]) -> None:
+    given = pa.array(["a\0", *messages, "b" * 1001], pa.string()).slice(1, len(messages))
+    assert show_messages(given) is given
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9])

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.copy_format import COLUMNS, copy_parts
@@ -114,15 +115,16 @@ def test_long_values_do_not_wait_for_many_others() -> None:
     assert handed_over == 6000
 
 
-def test_what_was_found_comes_before_the_news_that_the_file_breaks_off() -> None:
+@pytest.mark.parametrize("kind", [FileUnreadable, FileUncheckable])
+def test_what_was_found_comes_before_the_news_that_the_file_breaks_off(kind: type[Exception]) -> None:
     def break_off() -> Iterator[ChunkReport]:
         yield make_report(0, errors=3)
-        raise FileUnreadable("The file ends in the middle of a row.")
+        raise kind("The file ends in the middle of a row.")
 
     packer = make_packer()
     batches = packer.pack(break_off())
     handed_over = 0
-    with pytest.raises(FileUnreadable, match="middle of a row"):
+    with pytest.raises(kind, match="middle of a row"):
         for batch in batches:
             handed_over += count_records(batch)
     assert handed_over == packer.progress.errors_stored == 3

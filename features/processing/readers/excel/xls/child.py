@@ -13,6 +13,7 @@ import mmap
 import os
 import re
 import resource
+import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,6 +55,9 @@ class _Unreadable(Exception):
 def main(arguments: Sequence[str]) -> None:
     """Read one workbook, write its rows to standard output, and end the process."""
     descriptor, wanted = int(arguments[0]), json.loads(arguments[1])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # They are sent to all processes of a service that stops, whose worker finishes its job.
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     memory_bytes = MEMORY_BYTES + os.fstat(descriptor).st_size
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -20,6 +21,8 @@ _CHILD = "features.processing.readers.excel.xls.child"
 _ROOT = Path(__file__).parents[5]
 _TOO_SLOW = "The workbook cannot be read: it takes longer than any real workbook of its kind. It is probably damaged."
 _BROKEN = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
+_BREAKING_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
+"""What ends a process that reads broken data; any other death, such as a kill by the kernel for want of memory, is the machine's fault or our own."""
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
@@ -30,7 +33,7 @@ def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, en
 
 
 class XlsTable:
-    """An XLS workbook, opened at one sheet; see `base.Table`."""
+    """An XLS workbook, opened at one sheet; see `base.Table`. Raises `ChildProcessError` if the process that reads it ends for another reason."""
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
         self._child = _start_child(path, dialect)
@@ -64,7 +67,7 @@ class XlsTable:
         assert self._child.stdout is not None
         line = self._child.stdout.readline()
         if not line.endswith(b"\n"):
-            raise FileUnreadable(_TOO_SLOW if self._child.wait() == -signal.SIGXCPU else _BROKEN)
+            raise _describe_end(self._child.wait())
         value = json.loads(line)
         if isinstance(value, Mapping) and "unreadable" in value:
             raise FileUnreadable(value["unreadable"])
@@ -85,6 +88,14 @@ def _start_child(path: Path, dialect: TableDialect | None) -> subprocess.Popen[b
             cwd=_ROOT,
             env=environment,
         )
+
+
+def _describe_end(status: int) -> Exception:
+    if status == -signal.SIGXCPU:
+        return FileUnreadable(_TOO_SLOW)
+    if -status in _BREAKING_SIGNALS:
+        return FileUnreadable(_BROKEN)
+    return ChildProcessError(errno.ECHILD, f"The process that reads the workbook ended with status {status}.")
 
 
 def _read_row(number: int, cells: list[str | list[str]]) -> SheetRow:

@@ -12,7 +12,7 @@ from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import MAX_SHEET_ROWS, FormatKind, SheetRow, iso_value_text, number_text, serial_text, unescape_text
 from features.processing.readers.excel.sheet_reader import RowBatch
-from features.processing.readers.excel.xlsx.package import DAMAGED, Package, unpacking
+from features.processing.readers.excel.xlsx.package import Package, raise_damaged, unpacking
 from features.processing.readers.excel.xlsx.strings import StringTable
 from features.processing.readers.excel.xlsx.workbook import Sheet, Workbook
 
@@ -42,7 +42,7 @@ def walk_with_openpyxl(package: Package, workbook: Workbook, sheet: Sheet, *, st
     except (SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
         # openpyxl raises any of these for a damaged sheet.
         yield RowBatch(rows, archive.bytes_read)
-        raise FileUnreadable(DAMAGED) from error
+        raise_damaged(error)
     yield RowBatch(rows, archive.bytes_read)
 
 

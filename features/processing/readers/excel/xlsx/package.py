@@ -6,17 +6,18 @@ where entities are defined. Sources: ECMA-376 part 2 for the format, APPNOTE.TXT
 
 from __future__ import annotations
 
-import errno
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
-from xml.parsers.expat import ExpatError, ParserCreate
+from typing import IO, BinaryIO, NoReturn
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError, ParserCreate, errors
 
 from features.processing.readers.base import FileUnreadable
+from features.processing.readers.damage import is_fault_of_machine
 from shared.texts import quote_briefly
 
 MAX_DIRECTORY_BYTES = 2**21
@@ -36,7 +37,9 @@ _BLOCK_BYTES = 2**16
 _ENCRYPTED_FLAG = 0x1
 _END, _END64, _END64_LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _END_BYTES, _END64_BYTES, _LOCATOR_BYTES, _MAX_COMMENT_BYTES = 22, 56, 20, 2**16
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError, LookupError, OverflowError)
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, RuntimeError, ValueError, LookupError, OverflowError, OSError)
+_ZLIB_NO_MEMORY = "Error -4 "
+_XML_NO_MEMORY = errors.codes[errors.XML_ERROR_NO_MEMORY]
 XML_ERRORS = (ExpatError, LookupError, ValueError)
 """What expat raises for a damaged part; the last two for encodings that Python does not know, or that expat cannot use."""
 
@@ -108,12 +111,18 @@ def unpacking() -> Iterator[None]:
     try:
         yield
     except _ZIP_ERRORS as error:
-        raise FileUnreadable(DAMAGED) from error
-    except OSError as error:
-        # The directory names a place before the start of the file, or far after its end.
-        if error.errno not in (None, errno.EINVAL):
-            raise
-        raise FileUnreadable(DAMAGED) from error
+        raise_damaged(error)
+
+
+def raise_damaged(error: Exception) -> NoReturn:
+    """Raise `FileUnreadable` in place of what `zipfile`, expat or openpyxl raised; `MemoryError` or `error` itself if the machine is at fault."""
+    if is_fault_of_machine(error):
+        raise error
+    if (isinstance(error, ExpatError | ParseError) and error.code == _XML_NO_MEMORY) or (
+        isinstance(error, zlib.error) and str(error).startswith(_ZLIB_NO_MEMORY)
+    ):
+        raise MemoryError from error
+    raise FileUnreadable(DAMAGED) from error
 
 
 def _check_directory_size(file: BinaryIO) -> None:
@@ -185,5 +194,5 @@ def _refuse_document_type(stream: IO[bytes]) -> None:
         # The part may be broken after the start tag of its root: the rows before that place are still read.
         if reached_root:
             return
-        raise FileUnreadable(DAMAGED) from error
+        raise_damaged(error)
     raise FileUnreadable(DAMAGED)

@@ -7,7 +7,7 @@ from typing import NoReturn
 from xml.parsers.expat import ParserCreate, XMLParserType
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.xlsx.package import DAMAGED, XML_ERRORS
+from features.processing.readers.excel.xlsx.package import DAMAGED, XML_ERRORS, raise_damaged
 
 MAX_TOKEN_BYTES = 2**20
 """No real tag with its attributes, and no comment, comes near this size; expat holds a tag in memory as a whole."""
@@ -43,7 +43,7 @@ class PartParser:
         try:
             self._parser.Parse(block, is_final)
         except XML_ERRORS as error:
-            raise FileUnreadable(DAMAGED) from error
+            raise_damaged(error)
 
     def _start_root(self, name: str, _: Mapping[str, str]) -> None:
         self._install(self._parser, name)

@@ -18,7 +18,7 @@ from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, parse_number
-from features.processing.readers.excel.xlsx.package import DAMAGED, Package
+from features.processing.readers.excel.xlsx.package import DAMAGED, Package, raise_damaged
 from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
 from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
@@ -85,8 +85,8 @@ def open_workbook(package: Package) -> Workbook:
             # Not openpyxl's own, which says that a part is missing.
             raise
         raise FileUnreadable(_BINARY if _BINARY_WORKBOOK in content_types else _NO_WORKBOOK) from error
-    except Exception as error:  # openpyxl raises any exception that a damaged file causes inside it
-        raise FileUnreadable(DAMAGED) from error
+    except Exception as error:  # noqa: BLE001  # openpyxl raises any exception that a damaged file causes inside it
+        raise_damaged(error)
     if not sheets:
         raise FileUnreadable("The workbook has no sheets.")
     names = set(package.namelist())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import xlwt
 
 from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.readers.damage import read_guarded
 from features.processing.readers.excel.xls import table as xls
 from features.processing.readers.excel.xls.table import XlsTable, open_xls
 from shared.descriptors.table_dialect import parse_table_dialect
@@ -190,8 +192,8 @@ def use_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> Pat
     [
         ("while True: pass", "longer than any real workbook"),
         ("x = [0] * 2**40", "more memory"),
-        ("import os; os.kill(os.getpid(), 9)", "damaged"),
-        ("import os; os.write(1, b'[[3, [' ); os._exit(1)", "damaged"),
+        ("import os; os.kill(os.getpid(), 11)", "damaged"),
+        ("import os; os.write(1, b'[[3, [' ); os.abort()", "damaged"),
     ],
 )
 def test_child_that_breaks_ends_the_reading_after_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, sentence: str) -> None:
@@ -202,6 +204,26 @@ def test_child_that_breaks_ends_the_reading_after_its_rows(tmp_path: Path, monke
             rows += chunk.row_numbers.tolist()
     table.close()
     assert rows == [2]
+
+
+@pytest.mark.parametrize("code", ["import os; os.kill(os.getpid(), 9)", "import os; os.write(1, b'[[3, [' ); os._exit(1)"])
+def test_child_that_the_machine_ends_says_nothing_about_the_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    table = open_xls(use_child(monkeypatch, tmp_path, code + "\n    yield"), dialect=None, limits=ReadLimits())
+    try:
+        with pytest.raises(ChildProcessError):
+            list(read_guarded(table))
+    finally:
+        table.close()
+
+
+def test_child_goes_on_when_the_processes_of_its_service_are_told_to_stop(tmp_path: Path) -> None:
+    table = open_xls(save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            child_of(table).send_signal(number)
+        assert sum(len(chunk.row_numbers) for chunk in table.chunks()) == 12_000
+    finally:
+        table.close()
 
 
 def child_of(table: XlsTable) -> subprocess.Popen[bytes]:
