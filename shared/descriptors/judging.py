@@ -126,8 +126,7 @@ async def _judge(kind: Kind, text: bytes) -> tuple[DescriptorProblem, ...]:
     for end, what in ((OUT_OF_TIME, "too long"), (OUT_OF_MEMORY, "too much memory")):
         if answer == STARTED + end:
             return (DescriptorProblem(f"/{kind}", f"This {kind} takes {what} to be checked; shorten its patterns, lists and JSON Schemas."),)
-    start = len(STARTED + ANSWER)
-    found = _cut_message(answer[start:]) if answer.startswith(STARTED + ANSWER) else None
+    found = _cut_answer(answer)
     if found is None:
         raise JudgesBusy
     problems = json.loads(found)
@@ -136,17 +135,17 @@ async def _judge(kind: Kind, text: bytes) -> tuple[DescriptorProblem, ...]:
     return tuple(DescriptorProblem(pointer, message) for pointer, message in problems)
 
 
-def _cut_message(received: bytes) -> bytes | None:
-    """Return the message that follows its `LENGTH`, or None if it is not complete: the judge has ended while it wrote it."""
-    if len(received) < LENGTH.size:
+def _cut_answer(received: bytes | bytearray) -> bytes | None:
+    """Return the JSON in a judge's answer, or None if it is not complete: the judge goes on, or has ended before or while it wrote it."""
+    start = len(STARTED + ANSWER) + LENGTH.size
+    if len(received) < start or not received.startswith(STARTED + ANSWER):
         return None
-    [size] = LENGTH.unpack_from(received)
-    message = received[LENGTH.size : LENGTH.size + size]
-    return message if len(message) == size else None
+    [size] = LENGTH.unpack_from(received, start - LENGTH.size)
+    return bytes(received[start : start + size]) if len(received) >= start + size else None
 
 
 async def _ask(order: bytes, *, timeout_s: float) -> bytes:
-    """Return what a new judge answers until it ends; empty if there is none, and then the process that forks them is ended.
+    """Return what a new judge answers, until its answer is complete or it ends; empty if there is none, and then the process that forks them is ended.
 
     Raises `JudgesBusy` if the judge does not end in time.
     """
@@ -167,14 +166,14 @@ async def _ask(order: bytes, *, timeout_s: float) -> bytes:
 
 async def _exchange(judge: socket.socket, order: bytes) -> bytes:
     loop = asyncio.get_running_loop()
-    parts = []
+    received = bytearray()
     # A judge that is ended by the kernel may leave a connection that is reset.
     with suppress(ConnectionError):
         await loop.sock_sendall(judge, order)
     with suppress(ConnectionError):
-        while part := await loop.sock_recv(judge, 2**16):
-            parts.append(part)
-    return b"".join(parts)
+        while _cut_answer(received) is None and (part := await loop.sock_recv(judge, 2**16)):
+            received += part
+    return bytes(received)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
