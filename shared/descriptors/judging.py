@@ -1,6 +1,6 @@
 """Judge descriptors for an event loop that must not wait: small plain ones in a thread, all others in processes that are ended if they take too long.
 
-A thread cannot be stopped, and the regular expressions and JSON Schemas of a client can keep one busy for minutes. One process (`judge_process.py`) is
+A thread cannot be stopped, and the regular expressions and JSON Schemas of a client can keep one busy for minutes. One process (`descriptor_judge.py`) is
 started and forks a judge for each descriptor, which takes about 3 ms and gives back its memory by ending.
 """
 
@@ -20,10 +20,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from shared.descriptors.judge_process import ANSWER, HEADER, KINDS, LENGTH, OUT_OF_MEMORY, OUT_OF_TIME, SMALL_BYTES, STARTED, cpu_limit_s
+from shared.child_process import start_child
+from shared.descriptors.descriptor_judge import ANSWER, HEADER, KINDS, LENGTH, OUT_OF_MEMORY, OUT_OF_TIME, SMALL_BYTES, STARTED, cpu_limit_s
 from shared.descriptors.problems import MAX_DESCRIPTOR_BYTES, DescriptorInvalid, DescriptorProblem
 from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
@@ -45,9 +45,7 @@ _USE_S, _USE_CLIENTS = 60.0, 10_000
 """How long, and of how many clients, it is counted how much time their descriptors took."""
 _NOT_PLAIN = (b"\\", b"%", b"any", b"pattern", b"jsonSchema")
 """Texts of schemas whose cost is not a matter of their length alone: regular expressions, forms of dates, and whatever is written with escapes."""
-_ROOT = Path(__file__).parents[2]
-_MODULE = "shared.descriptors.judge_process"
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_MODULE = "shared.descriptors.descriptor_judge"
 
 
 class JudgesBusy(Exception):
@@ -311,17 +309,7 @@ class _Host:
     def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         mine, theirs = socket.socketpair()
         with theirs:
-            environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            process = subprocess.Popen(  # noqa: S603 - it runs a module of this project
-                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                cwd=_ROOT,
-                env=environment,
-                start_new_session=True,
-            )
+            process = start_child(_MODULE, str(theirs.fileno()), has_pipes=False, pass_fds=[theirs.fileno()])
         # A process that takes nothing any more makes sending fail, and is replaced.
         mine.setblocking(False)
         return mine, process

@@ -18,9 +18,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from features.processing import tasks
+from features.processing.checking.cell_judge import MEMORY_BYTES, Verdict
 from features.processing.checking.checker import Checker, CheckResult
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.checking.judge_process import MEMORY_BYTES, Verdict
 from features.processing.checking.limited_judge import Budget, LimitedJudge, TextsTooLarge, TextsTooSlow
 from features.processing.readers.base import Chunk, ReadLimits
 from shared.contracts import ProcessJob

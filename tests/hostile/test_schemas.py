@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from shared.descriptors import judging
-from shared.descriptors.judge_process import ANSWER, ENDED, LENGTH, STARTED, cpu_limit_s
+from shared.descriptors.descriptor_judge import ANSWER, ENDED, LENGTH, STARTED, cpu_limit_s
 from shared.descriptors.problems import MAX_PROBLEMS, DescriptorInvalid
 from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
@@ -274,18 +274,47 @@ def list_children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-async def test_judge_that_is_killed_says_nothing_of_the_schema() -> None:
+async def test_limit_of_time_holds_where_its_signal_was_ignored(asked: list[bytes]) -> None:
+    judging._host.close()
+    before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    try:
+        judging.start_judging()
+    finally:
+        signal.signal(signal.SIGPROF, before)
+    with pytest.raises(DescriptorInvalid, match="too long"):
+        await judging.judge_descriptor("schema", json.dumps(slow_pattern(300)).encode())
+    assert asked
+
+
+async def test_judge_goes_on_when_a_signal_is_sent_to_the_whole_service() -> None:
+    judging.start_judging()
+    host = judging._host._process
+    assert host is not None
+    assert await judging.judge_descriptor("schema", schema_with_pattern("before"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        os.kill(host.pid, number)
+    assert await judging.judge_descriptor("schema", schema_with_pattern("after"))
+    assert host.poll() is None
+
+
+async def test_judge_that_is_killed_says_nothing_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(slow_pattern(200)).encode()
     judging.start_judging()
     host = judging._host._process
     assert host is not None
-    judged = asyncio.create_task(judging.judge_descriptor("schema", text))
-    while not (found := list_children(host.pid)):
-        await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
-    os.kill(found[0], signal.SIGKILL)
-    with pytest.raises(judging.JudgesBusy):
-        await judged
+    cut = judging._cut_answer
+
+    def kill_when_it_has_started(received: bytes | bytearray) -> bytes | None:
+        if received == STARTED:
+            for pid in list_children(host.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return cut(received)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judging, "_cut_answer", kill_when_it_has_started)
+        with pytest.raises(judging.JudgesBusy):
+            await judging.judge_descriptor("schema", text)
     with pytest.raises(DescriptorInvalid, match="too long"):
         await judging.judge_descriptor("schema", text)
 
@@ -306,11 +335,11 @@ async def test_answer_that_is_not_complete_is_no_verdict(size: int, monkeypatch:
 
 JUDGE_ONE = """
 import signal, socket
-from shared.descriptors import judge_process
+from shared.descriptors import descriptor_judge
 mine, theirs = socket.socketpair()
 text = b'{"fields": []}'
-mine.sendall(judge_process.HEADER.pack(0, len(text)) + text)
-assert judge_process._judge_one(theirs) == 0
+mine.sendall(descriptor_judge.HEADER.pack(0, len(text)) + text)
+assert descriptor_judge._judge_one(theirs) == 0
 assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 """
 

@@ -1,7 +1,7 @@
 """Judge texts in a child process, which is ended if they take too long.
 
 Python's `re` cannot be interrupted by a thread and holds the interpreter's lock, and signals belong to the worker; only a separate process can be
-ended for certain. There is one for all rules of a job (`judge_process.py`), started when the first text needs it. The limit is CPU time, which the
+ended for certain. There is one for all rules of a job (`cell_judge.py`), started when the first text needs it. The limit is CPU time, which the
 kernel counts and enforces: a busy machine makes no text count as slow.
 """
 
@@ -12,16 +12,15 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from features.processing.checking.judge_process import SIZE, TOO_LARGE_STATUS, USED, Verdict
+from features.processing.checking.cell_judge import SIZE, TOO_LARGE_STATUS, USED, Verdict
+from shared.child_process import start_child
 from shared.descriptors.table_schema import Field
 
 LIMIT_S = 10.0
@@ -37,9 +36,7 @@ _ANSWER_LIMIT_S = 60.0
 _BATCH_CHARACTERS = 2**20
 _READ_BYTES = 2**16
 _ROUNDING_S = 1e-6
-_MODULE = "features.processing.checking.judge_process"
-_ROOT = Path(__file__).parents[3]
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_MODULE = "features.processing.checking.cell_judge"
 
 
 _TOO_LARGE_ENDS = (TOO_LARGE_STATUS, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT)
@@ -167,17 +164,7 @@ class LimitedJudge:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            # A single malloc arena: each further one would count 64 MiB of address space towards the child's limit.
-            environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            self._process = subprocess.Popen(  # noqa: S603 - it runs a module of this project
-                [sys.executable, "-m", _MODULE],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=_ROOT,
-                env=environment,
-                start_new_session=True,
-            )
+            self._process = start_child(_MODULE, has_pipes=True)
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
         return self._process

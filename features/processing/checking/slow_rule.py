@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.checking.cell_judge import Verdict
 from features.processing.checking.declarations import CheckContext, FileUncheckable
-from features.processing.checking.judge_process import Verdict
 from features.processing.checking.labels import printable_label
 from features.processing.checking.limited_judge import AllTextsTooSlow, Budget, TextsTooLarge, TextsTooSlow
 from features.processing.column import Column, Indices, Mask, iterate_texts

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from features.processing.checking.cell_judge import Verdict
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.checking.judge_process import Verdict
 from features.processing.checking.limited_judge import Budget, LimitedJudge, TextsTooSlow
 from features.processing.readers.base import Chunk, ReadLimits
 from shared.descriptors.table_schema import DescriptorInvalid, Field, parse_table_schema

@@ -1,6 +1,6 @@
 """The process that judges descriptors: it forks a judge for each connection that it is given, with limits on CPU time and memory.
 
-Run as `python -m shared.descriptors.judge_process FD`; FD is a Unix socket, each message of which brings one end of a connection. It ends when
+Run as `python -m shared.descriptors.descriptor_judge FD`; FD is a Unix socket, each message of which brings one end of a connection. It ends when
 that socket closes. Over a connection comes `HEADER`, then the descriptor; the judge answers `STARTED`, and then, unless a limit ends it before, `ANSWER`,
 the size as `LENGTH`, and a JSON list of `[pointer, message]`, one for each problem, or, if it fails, a JSON text that says where. After its end this process
 adds `OUT_OF_TIME`, `OUT_OF_MEMORY` or `ENDED` and closes the connection.
@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
 
+from shared.child_process import prepare_child
 from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
@@ -58,13 +59,8 @@ def cpu_limit_s(size_bytes: int) -> float:
 def main(arguments: Sequence[str]) -> None:
     """Fork a judge for each connection, until there will be no more."""
     control = socket.socket(fileno=int(arguments[0]))
-    # It ends with its parent, so that uploads under way can be completed when a signal is sent to the whole service.
-    for ignored in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)
-    # The limit of CPU time is of no use if this signal was ignored or blocked where the service was started.
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF, signal.SIGCHLD])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # It ends with its parent, so uploads under way can be completed when a signal is sent to the whole service.
+    prepare_child()
     woken = _wake_on_ends()
     # What is there now is kept; without this each judge would copy the pages of all objects.
     gc.collect()

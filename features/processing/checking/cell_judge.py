@@ -1,6 +1,6 @@
 """The process that judges texts by regular expressions and JSON Schemas of clients, with limits on CPU time and memory.
 
-Run as `python -m features.processing.checking.judge_process` by `limited_judge.py`. Each message on standard input is its size, then JSON: the number of
+Run as `python -m features.processing.checking.cell_judge` by `limited_judge.py`. Each message on standard input is its size, then JSON: the number of
 a rule, the rule itself (`[kind, argument]`; null if it was sent before), a limit of CPU time in seconds, and texts. The answer is the CPU time that
 was used and one byte, a `Verdict`, for each text. If the limit is reached, the kernel ends the process by SIGPROF. If a whole message is too much for its
 memory or stack, it ends with `TOO_LARGE_STATUS`. It ends with its parent, and ignores signals that are sent to a whole service: a closed pipe ends it
@@ -22,6 +22,7 @@ from decimal import Decimal
 from enum import IntEnum
 from typing import Any, Final
 
+from shared.child_process import prepare_child
 from shared.observing.frames import describe_frames
 
 SIZE = struct.Struct("<Q")
@@ -44,12 +45,8 @@ class Verdict(IntEnum):
 
 def main() -> None:
     """Answer messages until standard input ends."""
+    prepare_child()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for ignored in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ignored, signal.SIG_IGN)
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
     warnings.simplefilter("ignore")
     rules: dict[int, Callable[[str], bool]] = {}
     has_complained = False
