@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 from shared.descriptors import judging
 from shared.descriptors.descriptor_judge import ANSWER, ENDED, LENGTH, STARTED, cpu_limit_s
-from shared.descriptors.problems import MAX_PROBLEMS, DescriptorInvalid
+from shared.descriptors.problems import MAX_PROBLEMS, DescriptorInvalid, DescriptorProblem
 from shared.descriptors.table_dialect import parse_table_dialect_json
 from shared.descriptors.table_schema import parse_table_schema_json
 from shared.texts import MAX_TEXT_CHARACTERS
@@ -259,15 +260,20 @@ async def test_same_schema_is_judged_once(asked: list[bytes]) -> None:
     assert len(asked) == 1
 
 
-async def test_memory_of_known_schemas_is_bounded_and_the_last_used_are_kept(asked: list[bytes]) -> None:
-    kept = schema_with_pattern("(" * 31)
-    for number in range(60):
-        names = [{"name": "a", "type": "string", "constraints": {f"{number}-{n}" + "é" * 900: 1}} for n in range(20)]
-        for text in (kept, json.dumps({"fields": names, "x": "pattern"}, ensure_ascii=False).encode()):
-            with pytest.raises(DescriptorInvalid):
-                await judging.judge_descriptor("schema", text)
-    assert judging._known.size_bytes <= 2**20
-    assert len(asked) == 61
+def test_memory_of_known_schemas_is_bounded_and_the_last_used_are_kept() -> None:
+    known, kept = judging._Known(), b"kept"
+    known.add(kept, ())
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            known.add(b"%032d" % number, tuple(DescriptorProblem(f"/schema/{n}/" + "é" * 990, f"{number} {n} " + "ü" * 980) for n in range(20)))
+            assert known.get(kept) == ()
+        assert tracemalloc.get_traced_memory()[0] < 1.5 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert known.size_bytes <= 2**20
+    assert known.get(b"%032d" % 499) is not None
+    assert known.get(b"%032d" % 0) is None
 
 
 def list_children(pid: int) -> list[int]:
