@@ -17,8 +17,11 @@ from shared.web.problems import InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
-async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[UploadOptions, list[InvalidPart]]:
-    """Return the form's options and every problem found; an empty field counts as absent. Raises `TooManyUploads` if a descriptor cannot be checked now."""
+async def check_options(parts: Sequence[Part], *, settings: Settings, client: str = "") -> tuple[UploadOptions, list[InvalidPart]]:
+    """Return the form's options and every problem found; an empty field counts as absent.
+
+    `client` is whoever sent them, for a fair share of what checks descriptors. Raises `TooManyUploads` if a descriptor cannot be checked now.
+    """
     problems = [*find_wrong_names(parts)]
     texts = {part.name: part.value for part in parts if part.name in OPTION_NAMES and part.value.strip()}
     for name, value in list(texts.items()):
@@ -29,8 +32,8 @@ async def check_options(parts: Sequence[Part], *, settings: Settings) -> tuple[U
             del texts[name]
     options = UploadOptions(
         webhook_url=_check_webhook_url(texts.get("webhook_url"), settings, problems),
-        table_schema=await _check_descriptor("schema", texts.get("schema"), problems),
-        dialect=await _check_descriptor("dialect", texts.get("dialect"), problems),
+        table_schema=await _check_descriptor("schema", texts.get("schema"), problems, client),
+        dialect=await _check_descriptor("dialect", texts.get("dialect"), problems, client),
         encoding=_check_encoding(texts.get("encoding"), problems),
     )
     return options, problems
@@ -63,16 +66,16 @@ def _check_webhook_url(value: bytearray | None, settings: Settings, problems: li
     return url
 
 
-async def _check_descriptor(kind: Kind, value: bytearray | None, problems: list[InvalidPart]) -> dict[str, Any] | None:
+async def _check_descriptor(kind: Kind, value: bytearray | None, problems: list[InvalidPart], client: str) -> dict[str, Any] | None:
     if value is None:
         return None
     try:
-        return await judge_descriptor(kind, bytes(value))
+        return await judge_descriptor(kind, bytes(value), client=client)
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)
         return None
     except JudgesBusy as busy:
-        raise TooManyUploads(f"Too many uploads with a large {kind} are under way; try again in a few seconds.", headers={"Retry-After": "5"}) from busy
+        raise TooManyUploads(f"Too many {kind}s are being checked at once; send the file again in a few seconds.", headers={"Retry-After": "5"}) from busy
 
 
 def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str | None:

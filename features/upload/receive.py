@@ -55,10 +55,10 @@ class ReceivedFile:
 
 
 @asynccontextmanager
-async def upload_slot(settings: Settings, *, viewer: Viewer, address: str | None) -> AsyncIterator[None]:
+async def upload_slot(settings: Settings, *, viewer: Viewer, address: str | None) -> AsyncIterator[str]:
     """Hold one of this process's `MAX_CONCURRENT_UPLOADS` slots for the block; one API key, or without keys one address, may have half of them.
 
-    Raises `TooManyUploads` if none is free, and `TooManyOfYours` if none is for this client.
+    Gives the name by which the client is known. Raises `TooManyUploads` if none is free, and `TooManyOfYours` if none is for this client.
     """
     client = viewer.name or name_network(address)
     if _under_way.total() >= settings.max_concurrent_uploads:
@@ -67,7 +67,7 @@ async def upload_slot(settings: Settings, *, viewer: Viewer, address: str | None
         raise TooManyOfYours(headers=_RETRY)
     _under_way[client] += 1
     try:
-        yield
+        yield client
     finally:
         _under_way[client] -= 1
         if not _under_way[client]:
@@ -155,8 +155,10 @@ def _invalid(*parts: InvalidPart) -> InvalidUpload:
     return InvalidUpload(parts[0].message if len(parts) == 1 else None, errors=parts)
 
 
-async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, small_files: Grouping[FileWriter, None]) -> ReceivedFile:
-    """Parse `stream` as it arrives and write its file to disk.
+async def receive_file(
+    stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, small_files: Grouping[FileWriter, None], client: str = ""
+) -> ReceivedFile:
+    """Parse `stream`, which comes from `client`, as it arrives and write its file to disk.
 
     Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; in either case nothing is left on disk.
     """
@@ -165,7 +167,7 @@ async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, setti
     try:
         await _feed(stream, form, upload)
         form.close()
-        return await _accept(upload, form)
+        return await _accept(upload, form, client)
     except BaseException as error:
         if upload.writer is not None:
             await asyncio.shield(upload.writer.discard())
@@ -174,8 +176,8 @@ async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, setti
         raise
 
 
-async def _accept(upload: _Upload, form: FormParser) -> ReceivedFile:
-    options, problems = await check_options(form.fields, settings=upload.settings)
+async def _accept(upload: _Upload, form: FormParser, client: str) -> ReceivedFile:
+    options, problems = await check_options(form.fields, settings=upload.settings, client=client)
     if upload.writer is None:
         problems.insert(0, InvalidPart(field=FILE_FIELD, message="The file is missing; send it in a form field named file."))
     else:

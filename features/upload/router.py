@@ -77,9 +77,10 @@ async def upload_file(
     stream = BodyStream(request)
     try:
         require_acceptable_length(request.headers.get("content-length"), settings)
-        async with upload_slot(settings, viewer=viewer, address=request.client.host if request.client else None):
+        async with upload_slot(settings, viewer=viewer, address=request.client.host if request.client else None) as client:
             content_type = request.headers.get("content-type", "")
-            received = await receive_file(aiter(stream), content_type=content_type, settings=settings, small_files=intake.small_files)
+            small_files = intake.small_files
+            received = await receive_file(aiter(stream), content_type=content_type, settings=settings, small_files=small_files, client=client)
         job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
     except Problem as problem:
         return refuse(problem, stream)

@@ -1,7 +1,8 @@
-"""Rule whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under limits."""
+"""Rules of a field whose cost the uploader controls (`pattern`, `jsonSchema`): each distinct text is judged in a child process under limits."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,41 +12,52 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.checking.cell_judge import Verdict
 from features.processing.checking.declarations import CheckContext, FileUncheckable
-from features.processing.checking.judge_process import Verdict
 from features.processing.checking.labels import printable_label
-from features.processing.checking.limited_judge import TextsTooLarge, TextsTooSlow
-from features.processing.column import Column, Indices, Mask
+from features.processing.checking.limited_judge import AllTextsTooSlow, Budget, TextsTooLarge, TextsTooSlow
+from features.processing.column import Column, Indices, Mask, iterate_texts
 from shared.descriptors.table_schema import Field
 from shared.texts import quote_briefly
 
+_LOOK_AROUND = ("(?=", "(?!", "(?<=", "(?<!")
 
-class SlowRule:
-    """A rule of the job's judge, and the cells of the last column that it could not judge."""
 
-    def __init__(self, kind: str, argument: Any, field: Field, context: CheckContext, *, message: str, not_judged: str) -> None:  # noqa: ANN401 - JSON
-        self._judge, self._number = context.judge, context.judge.add_rule(kind, argument)
-        self._kind, self._field = kind, field
+class SlowRules:
+    """The rules of one field in the job's judge, which share its time, and the cells of the current column that they could not judge."""
+
+    def __init__(self, field: Field, context: CheckContext, *, message: str, not_judged: str) -> None:
+        self._judge, self._budget = context.judge, Budget(field)
         self._message, self._not_judged_message = message, not_judged
-        self._not_judged: Mask = np.zeros(0, np.bool_)
-        self._column: Column | None = None
+        self._not_judged: Mask | None = None
+        """None if all cells were judged."""
 
-    def find_bad(self, column: Column, candidates: Mask) -> Mask:
-        """Mark the cells of `candidates` that are bad, or that cannot be judged.
+    def add(self, kind: str, argument: Any) -> int:  # noqa: ANN401 - JSON
+        """Return the number of a new rule; see `LimitedJudge.add_rule`."""
+        return self._judge.add_rule(kind, argument, self._budget)
 
-        Raises `FileUncheckable` if all of them together take too long, or one of them breaks its judge.
+    def start_column(self) -> None:
+        """Forget the cells of the last column that could not be judged."""
+        self._not_judged = None
+
+    def find_bad(self, number: int, column: Column, candidates: Mask) -> Mask:
+        """Mark the cells of `candidates` that a rule finds bad, or that cannot be judged.
+
+        Raises `FileUncheckable` if all of them together take too long, or one of them breaks the judge.
         """
         rows = np.flatnonzero(candidates)
         bad = np.zeros(len(column), np.bool_)
-        self._column, self._not_judged = column, np.zeros(len(column), np.bool_)
         if not len(rows):
             return bad
         texts = pc.dictionary_encode(column.text.take(pa.array(rows)))
-        with self._naming_field():
-            judged = self._judge.judge(self._number, texts.dictionary.to_pylist())
+        with _explaining_end():
+            judged = self._judge.judge(number, (text for text in iterate_texts(texts.dictionary) if text is not None))
         verdicts = np.array(judged, np.int8)[texts.indices.to_numpy(zero_copy_only=False)]
         bad[rows] = verdicts != Verdict.GOOD
-        self._not_judged[rows] = verdicts == Verdict.NOT_JUDGED
+        not_judged = verdicts == Verdict.NOT_JUDGED
+        if self._not_judged is not None or bool(not_judged.any()):
+            self._not_judged = np.zeros(len(column), np.bool_) if self._not_judged is None else self._not_judged
+            self._not_judged[rows] = not_judged
         return bad
 
     @contextmanager
@@ -55,28 +67,48 @@ class SlowRule:
         yield
         spent_s = time.thread_time() - start_s - len(column) * cell_s - len(column.data) * byte_s
         if spent_s > 0:
-            with self._naming_field():
-                self._judge.spend(self._number, spent_s)
+            with _explaining_end():
+                self._judge.spend(self._budget, spent_s)
 
-    @contextmanager
-    def _naming_field(self) -> Iterator[None]:
-        try:
-            yield
-        except (TextsTooSlow, TextsTooLarge) as reason:
-            what = "too long" if isinstance(reason, TextsTooSlow) else "too much memory"
-            raise FileUncheckable(_describe_end(self._kind, self._field, what)) from reason
-
-    def messages(self, column: Column, rows: Indices) -> str | Sequence[str]:
-        """Return the messages for cells that the last call of `find_bad` marked: one for all of them, or one for each."""
-        if self._column is not column or not bool(self._not_judged[rows].any()):
+    def messages(self, _column: Column, rows: Indices) -> str | Sequence[str]:
+        """Return the messages for bad cells of the current column: one for all of them, or one for each."""
+        if self._not_judged is None:
             return self._message
         return [self._not_judged_message if is_not_judged else self._message for is_not_judged in self._not_judged[rows].tolist()]
 
 
-def _describe_end(kind: str, field: Field, what: str) -> str:
-    """Return the sentence that ends a job whose field has a rule that takes `what` ("too long") on the values of the file."""
-    rule, remedy = ("jsonSchema", "Write the patterns in it") if kind == "json-schema" else ("pattern", "Write it")
+@contextmanager
+def _explaining_end() -> Iterator[None]:
+    try:
+        yield
+    except AllTextsTooSlow as reason:
+        raise FileUncheckable(_describe_end_of_all(reason.field)) from reason
+    except TextsTooSlow as reason:
+        raise FileUncheckable(_describe_end(reason.field, "too long")) from reason
+    except TextsTooLarge as reason:
+        raise FileUncheckable(_describe_end(reason.field, "too much memory")) from reason
+
+
+def _describe_end(field: Field, what: str) -> str:
+    """Return the sentences that end a job whose field has rules that take `what` ("too long") on the values of the file."""
+    rule, remedy = ("jsonSchema", "Write the patterns in it") if field.constraints.pattern is None else ("pattern", "Write it")
+    return f"The {rule} of the field {_name(field)} takes {what} on the values of this file. {remedy} {_describe_remedy(field)}, and upload the file again."
+
+
+def _describe_end_of_all(slowest: Field) -> str:
+    """Return the sentences that end a job whose fields together have rules that take too long on the values of the file."""
     return (
-        f"The {rule} of the field {quote_briefly(printable_label(field.name))} takes {what} on the values of this file. "
-        f"{remedy} without look-around, such as (?=…) or (?!…), and without large or nested repeats, and upload the file again."
+        "The patterns and JSON Schemas of this file's fields together take too long on its values; "
+        f"the field {_name(slowest)} takes longest. Write its patterns {_describe_remedy(slowest)}, and upload the file again."
     )
+
+
+def _describe_remedy(field: Field) -> str:
+    """Return how the patterns of a field should be written."""
+    written = field.constraints.pattern or json.dumps(dict(field.constraints.json_schema or {}))
+    looks_around = any(sign in written for sign in _LOOK_AROUND)
+    return ("without look-around, such as (?=…) or (?!…), and " if looks_around else "") + "without large or nested repeats"
+
+
+def _name(field: Field) -> str:
+    return quote_briefly(printable_label(field.name))

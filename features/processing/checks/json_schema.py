@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
-from features.processing.checking.slow_rule import SlowRule
+from features.processing.checking.slow_rule import SlowRules
+from features.processing.checking.type_rule import Typed
+from features.processing.column import Mask
 from shared.descriptors.table_schema import Field
 
 
@@ -13,12 +15,16 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     schema = field.constraints.json_schema
     if schema is None:
         return None
-    rule = SlowRule(
-        "json-schema",
-        dict(schema),
+    rules = SlowRules(
         field,
         context,
         message="This value must match the field's JSON Schema.",
         not_judged="This value cannot be checked against the field's JSON Schema: it is too large, or nested too deeply.",
     )
-    return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))
+    number = rules.add("json-schema", dict(schema))
+
+    def find_bad_values(typed: Typed) -> Mask:
+        rules.start_column()
+        return rules.find_bad(number, typed.column, typed.ok)
+
+    return ColumnRule(message=rules.messages, find_bad_values=find_bad_values)

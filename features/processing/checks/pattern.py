@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
-from features.processing.checking.slow_rule import SlowRule
+from features.processing.checking.slow_rule import SlowRules
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
 from shared.descriptors.table_schema import Field
@@ -35,12 +35,14 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     plan = plan_pattern(pattern)
     shown = shorten(pattern, _SHOWN_PATTERN)
     message, not_judged = f"This value must match the pattern {shown}.", f"This value cannot be checked: the pattern {shown} needs too much memory for it."
-    rule = SlowRule("pattern", pattern, field, context, message=message, not_judged=not_judged)
-    if plan.re2_pattern is None:
-        return ColumnRule(message=rule.messages, find_bad_values=lambda typed: rule.find_bad(typed.column, typed.ok))
-    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, SlowRule("re2-pattern", plan.re2_pattern, field, context, message=message, not_judged=not_judged))
+    rules = SlowRules(field, context, message=message, not_judged=not_judged)
+    in_python = rules.add("pattern", pattern)
+    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, rules) if plan.re2_pattern is not None else None
 
     def find_bad_values(typed: Typed) -> Mask:
+        rules.start_column()
+        if fast_rule is None:
+            return rules.find_bad(in_python, typed.column, typed.ok)
         bad = fast_rule.find_bad(typed.column, typed.ok)
         doubtful = np.zeros(len(bad), np.bool_)
         if plan.is_ascii_only:
@@ -49,27 +51,28 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
             doubtful |= _cells_with(typed.column, typed.column.data == _LINE_FEED)
         doubtful &= typed.ok
         if bool(doubtful.any()):
-            bad[doubtful] = rule.find_bad(typed.column, doubtful)[doubtful]
+            bad[doubtful] = rules.find_bad(in_python, typed.column, doubtful)[doubtful]
         return bad
 
-    return ColumnRule(message=rule.messages, find_bad_values=find_bad_values)
+    return ColumnRule(message=rules.messages, find_bad_values=find_bad_values)
 
 
 class _Re2Rule:
     """Matches a pattern with RE2, in parts whose time is counted, since RE2 cannot be interrupted and takes up to 25 s for a mebibyte."""
 
-    def __init__(self, pattern: str, pattern_of_lines: str | None, slow_rule: SlowRule) -> None:
+    def __init__(self, pattern: str, pattern_of_lines: str | None, rules: SlowRules) -> None:
         self._pattern = pattern
         self._lines = _LinesRule(pattern_of_lines)
-        self._slow_rule = slow_rule
-        """Counts the time, and matches cells that are larger than a part."""
+        self._rules = rules
+        """Count the time, and match cells that are larger than a part."""
+        self._in_judge = rules.add("re2-pattern", pattern)
 
     def find_bad(self, column: Column, candidates: Mask) -> Mask:
         """Mark the cells that RE2 does not match; large cells only if they are among `candidates`. Raises `FileUncheckable` if all of it takes too long."""
         large = column.sizes > _PART_BYTES
         if not bool(large.any()):
             return self._match(column)
-        bad = self._slow_rule.find_bad(column, large & candidates)
+        bad = self._rules.find_bad(self._in_judge, column, large & candidates)
         rows = np.flatnonzero(~large)
         bad[rows] = self._match(Column(column.text.take(pa.array(rows))))
         return bad
@@ -79,7 +82,7 @@ class _Re2Rule:
         return self._match_part(column) if len(parts) == 1 else np.concatenate([self._match_part(part) for part in parts])
 
     def _match_part(self, column: Column) -> Mask:
-        with self._slow_rule.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
+        with self._rules.counting(column, cell_s=_ORDINARY_CELL_S, byte_s=_ORDINARY_BYTE_S):
             if self._lines.all_match(column):
                 return np.zeros(len(column), np.bool_)
             bad: Mask = ~as_mask(pc.match_substring_regex(column.text, self._pattern))

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from features.processing.checking.cell_judge import Verdict
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.checking.judge_process import Verdict
-from features.processing.checking.limited_judge import LimitedJudge, TextsTooSlow
+from features.processing.checking.limited_judge import Budget, LimitedJudge, TextsTooSlow
 from features.processing.readers.base import Chunk, ReadLimits
-from shared.descriptors.table_schema import DescriptorInvalid, parse_table_schema
+from shared.descriptors.table_schema import DescriptorInvalid, Field, parse_table_schema
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
 
 
@@ -142,7 +142,7 @@ def test_pattern_that_hangs_ends_the_check_and_names_the_field(monkeypatch: pyte
 def test_time_of_slow_cells_is_summed_over_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.3)
     judge = LimitedJudge()
-    rule, other = judge.add_rule("pattern", r"(a+)+(?!x)$"), judge.add_rule("pattern", r"a+(?!x)")
+    rule, other = (judge.add_rule("pattern", pattern, Budget(Field(name="a", type="string"))) for pattern in (r"(a+)+(?!x)$", r"a+(?!x)"))
     try:
         with pytest.raises(TextsTooSlow):
             for _ in range(100):
