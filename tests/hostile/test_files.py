@@ -58,9 +58,9 @@ SLOW_ONCE = {
 """By size in bytes, kinds of files that once took much more time per byte than others, or that are the next of their kind."""
 SMALL_BYTES = 15_000
 MAX_RATIO = 20
-CONSTANT_S = 3.0
+CONSTANT_S = 6.0
 """What a table of thousands of columns takes without any row, and what a busy machine adds to any file."""
-MAX_GROWTH, NOISE_S = 8, 0.2
+MAX_GROWTH, NOISE_S = 10, 1.5
 """Four times the bytes take up to so many times as long: 4 times if time is in proportion to the size, 16 times if it is to its square."""
 MAX_PEAK_MIB = 400
 

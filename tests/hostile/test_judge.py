@@ -233,7 +233,7 @@ def test_judge_has_bounds_and_its_death_on_a_text_is_told_from_a_slow_text(judge
     assert judge.judge(rule, ["a"]) == [Verdict.GOOD]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGUSR1])
 def test_judge_that_somebody_ends_is_no_fault_of_the_file(judge: LimitedJudge, number: int) -> None:
     rule = add_pattern(judge, "a+")
     judge.judge(rule, ["a"])

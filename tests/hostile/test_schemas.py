@@ -28,7 +28,7 @@ from shared.texts import MAX_TEXT_CHARACTERS
 from tests.factories import CSV
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
-BUSY_FACTOR, BUSY_S = 2, 0.2
+BUSY_FACTOR, BUSY_S = 4, 1.0
 """A busy machine may take so many times the CPU time at which production refuses a descriptor, and so much more."""
 
 

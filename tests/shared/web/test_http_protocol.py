@@ -73,11 +73,10 @@ async def send_body(server: uvicorn.Server, listener: socket.socket, context: ss
 
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("encrypted", [False, True])
-def test_client_that_does_not_read_is_given_up_and_earlier_if_much_waits_for_all(
+def test_client_that_does_not_read_is_given_up_and_at_once_if_too_much_waits_for_all(
     new_loop: Callable[[], asyncio.AbstractEventLoop], *, encrypted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_protocol, "LOOK_S", 0.02)
-    monkeypatch.setattr(http_protocol, "IMPATIENT_TIMEOUT_S", 0.1)
     certificate = tmp_path / "certificate.pem"
     trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
 
