@@ -23,7 +23,7 @@ from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
 from shared.texts import MAX_SHOWN_CHARACTERS, escape_control, quote_briefly
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
-from shared.web.problems import BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
+from shared.web.problems import METHODS, BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -41,7 +41,6 @@ _POLICY_OF_PAGES = (
     "default-src 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data:; frame-ancestors 'none';"
     " script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'"
 )
-_METHODS = frozenset(("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 log = structlog.get_logger(__name__)
@@ -200,7 +199,7 @@ class RequestMiddleware:
         finally:
             duration_s = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"] if scope["method"] in _METHODS else "other"  # clients may invent methods
+            method = scope["method"] if scope["method"] in METHODS else "other"  # clients may invent methods
             metrics.HTTP_IN_PROGRESS.dec()
             metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
             if not route.startswith(("/api/health", "/metrics")):

@@ -24,7 +24,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 MAX_PARTS = 50
 """How many of the things that are wrong with a request are listed; a body of 64 KiB can have thousands."""
-_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""The methods that an endpoint may have."""
 
 log = structlog.get_logger(__name__)
 
@@ -213,7 +214,7 @@ def _make_slug(status: HTTPStatus) -> str:
 def _list_methods(request: Request) -> list[str]:
     """Return every method that the path supports: its handlers may be in several slices, and the framework lists only those of one."""
     routes = request.app.routes
-    return [method for method in _METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)]
+    return [method for method in METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)]
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
