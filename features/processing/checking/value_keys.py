@@ -13,7 +13,7 @@ from features.processing.column import Indices
 from features.processing.keys.key_set import KeySpace
 from features.processing.keys.packed_keys import PackedKeys, empty_keys
 from shared.descriptors.table_schema import Field
-from shared.descriptors.table_schema.values import join_parts, number_identity
+from shared.descriptors.table_schema.identity import join_parts, number_identity
 
 _INT64_DIGITS = 19
 _INT64_END = 2**63

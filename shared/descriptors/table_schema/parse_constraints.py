@@ -6,11 +6,12 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
+from shared.descriptors.table_schema.identity import identity_of
 from shared.descriptors.table_schema.json_schema import check_json_schema
 from shared.descriptors.table_schema.model import Constraints, Field
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
 from shared.descriptors.table_schema.temporal import NotOfTypeError
-from shared.descriptors.table_schema.values import constraint_parser, constraint_value, identity_of
+from shared.descriptors.table_schema.values import constraint_parser, constraint_value
 from shared.texts import quote_briefly
 
 _ORDERED = frozenset({"integer", "number", "date", "time", "datetime", "duration", "year", "yearmonth"})
