@@ -13,7 +13,7 @@ import socket
 import struct
 import termios
 import threading
-from asyncio import BufferedProtocol, Transport
+from asyncio import Transport
 from asyncio.events import TimerHandle
 from contextlib import suppress
 from functools import cache
@@ -23,6 +23,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from shared.web.buffered_reads import BufferedReads
 from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, MalformedRequest, Problem
 
 if TYPE_CHECKING:
@@ -46,20 +47,6 @@ UNREAD_BYTES_OF_ALL = 128 * 2**20
 """Most bytes that wait to be sent on all connections of a process; beyond that, the connection with the most of them is closed."""
 LOOK_S = 1.0
 """How often each connection is looked at for the three limits above."""
-MAX_READ_BYTES = 512 * 1024
-MIN_READ_BYTES = 64 * 1024
-READ_BYTES_OF_ALL = 12 * 2**20
-"""Read size divided among all connections: each holds about as much memory as its last read, and a body in fewer pieces takes less work."""
-
-
-class _Buffer(threading.local):
-    """The read buffer of this thread's event loop; one is enough, because data is handed on before anything else is read."""
-
-    def __init__(self) -> None:
-        self.view = memoryview(bytearray(MAX_READ_BYTES))
-
-
-_buffer = _Buffer()
 
 
 class _Unread(threading.local):
@@ -103,7 +90,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.connections) > _max_connections():
             _choose_idle(self).transport.close()
         self.flow = _Flow(transport, self)
-        transport.set_protocol(_BufferedReads(self))
+        transport.set_protocol(BufferedReads(self))
         self._expect_head()
         self._sent_at = self.loop.time()
         self._look_timer = self.loop.call_later(LOOK_S, self._look)
@@ -385,35 +372,3 @@ def _reset(transport: Transport) -> None:
     with suppress(OSError, ValueError), socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as twin:
         twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
-
-
-class _BufferedReads(BufferedProtocol):
-    """Stands between the transport and `protocol` to read into one shared buffer; otherwise the transport would make a copy of every 256 KB."""
-
-    def __init__(self, protocol: GuardedProtocol) -> None:
-        self._protocol = protocol
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # asyncio's own
-        """Return the buffer to read into, sized to this connection's share."""
-        share = READ_BYTES_OF_ALL // max(1, len(self._protocol.connections))
-        return _buffer.view[: min(MAX_READ_BYTES, max(MIN_READ_BYTES, share))]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Parse the bytes that were read; the parser copies what it hands on."""
-        self._protocol.data_received(_buffer.view[:nbytes])  # type: ignore[arg-type]  # a memoryview does as well as bytes here
-
-    def eof_received(self) -> None:
-        """The client sends nothing more."""
-        self._protocol.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is closed."""
-        self._protocol.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client reads too slowly."""
-        self._protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The client has read enough."""
-        self._protocol.resume_writing()

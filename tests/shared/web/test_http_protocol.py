@@ -14,7 +14,8 @@ import uvicorn
 import uvloop
 
 from shared.web import http_protocol
-from shared.web.http_protocol import MAX_READ_BYTES, MIN_READ_BYTES, READ_BYTES_OF_ALL, GuardedProtocol, _BufferedReads
+from shared.web.buffered_reads import MAX_READ_BYTES, MIN_READ_BYTES, READ_BYTES_OF_ALL, BufferedReads
+from shared.web.http_protocol import GuardedProtocol
 
 BODY = bytes(range(256)) * 8192
 
@@ -30,7 +31,7 @@ BODY = bytes(range(256)) * 8192
 )
 def test_connections_share_what_is_read_at_once(connections: int, size: int) -> None:
     protocol = cast("GuardedProtocol", SimpleNamespace(connections=range(connections)))
-    assert len(_BufferedReads(protocol).get_buffer(-1)) == size
+    assert len(BufferedReads(protocol).get_buffer(-1)) == size
 
 
 async def echo(_scope: Any, receive: Any, send: Any) -> None:
