@@ -14,19 +14,18 @@ _ROOT = Path(__file__).parents[1]
 _KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
-def start_child(module: str, *arguments: str, has_pipes: bool, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
-    """Start `python -m module` in a session of its own, with pipes for its standard streams or without any.
+def start_child(module: str, *arguments: str, streams: int, complaints: int | None = None, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    """Start `python -m module` in a session of its own; none of the service's secrets are in its environment.
 
-    None of the service's secrets are in its environment.
+    `streams` is `subprocess.PIPE` or `DEVNULL` for its standard input and output, `complaints` the same for its standard error (None: that of this process).
     """
     # A single malloc arena: each further one would count 64 MiB of address space towards the child's limit.
     environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    stream = subprocess.PIPE if has_pipes else subprocess.DEVNULL
     return subprocess.Popen(  # noqa: S603 - it runs a module of this project
         [sys.executable, "-m", module, *arguments],
-        stdin=stream,
-        stdout=stream,
-        stderr=stream,
+        stdin=streams,
+        stdout=streams,
+        stderr=complaints,
         pass_fds=pass_fds,
         cwd=_ROOT,
         env=environment,

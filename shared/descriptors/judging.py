@@ -309,7 +309,7 @@ class _Host:
     def _start() -> tuple[socket.socket, subprocess.Popen[bytes]]:
         mine, theirs = socket.socketpair()
         with theirs:
-            process = start_child(_MODULE, str(theirs.fileno()), has_pipes=False, pass_fds=[theirs.fileno()])
+            process = start_child(_MODULE, str(theirs.fileno()), streams=subprocess.DEVNULL, complaints=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
         # A process that takes nothing any more makes sending fail, and is replaced.
         mine.setblocking(False)
         return mine, process

@@ -164,7 +164,7 @@ class LimitedJudge:
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._process = start_child(_MODULE, has_pipes=True)
+            self._process = start_child(_MODULE, streams=subprocess.PIPE, complaints=subprocess.PIPE)
             assert self._process.stdin is not None
             os.set_blocking(self._process.stdin.fileno(), False)
         return self._process

@@ -13,7 +13,6 @@ import mmap
 import os
 import re
 import resource
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import xlrd
 from xlrd import biffh, book, sheet
 
 from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, number_text, serial_text
+from shared.child_process import prepare_child
 from shared.texts import list_briefly, make_storable, quote_briefly
 
 MEMORY_BYTES = 2**30
@@ -55,14 +55,11 @@ class _Unreadable(Exception):
 def main(arguments: Sequence[str]) -> None:
     """Read one workbook, write its rows to standard output, and end the process."""
     descriptor, wanted = int(arguments[0]), json.loads(arguments[1])
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # They are sent to all processes of a service that stops, whose worker finishes its job.
-        signal.signal(number, signal.SIG_IGN)
+    prepare_child()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     memory_bytes = MEMORY_BYTES + os.fstat(descriptor).st_size
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S + _CPU_GRACE_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     output = sys.stdout.buffer
     try:
         for line in _read_workbook(descriptor, wanted):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,14 @@ from typing import Any
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
 from features.processing.readers.excel.cell_text import SheetRow
 from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
+from shared.child_process import start_child
 from shared.descriptors.table_dialect import TableDialect
 
 _CHILD = "features.processing.readers.excel.xls.child"
-_ROOT = Path(__file__).parents[5]
 _TOO_SLOW = "The workbook cannot be read: it takes longer than any real workbook of its kind. It is probably damaged."
 _BROKEN = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
 _BREAKING_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 """What ends a process that reads broken data; any other death, such as a kill by the kernel for want of memory, is the machine's fault or our own."""
-_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsTable:
@@ -77,17 +74,8 @@ class XlsTable:
 def _start_child(path: Path, dialect: TableDialect | None) -> subprocess.Popen[bytes]:
     """Start a process that reads `path`; it ends when its standard input closes, so also when this process ends for any reason."""
     wanted = {"name": dialect.sheet_name, "number": dialect.sheet_number} if dialect is not None else {}
-    # A single malloc arena: each further one would count 64 MiB of address space towards the child's limit.
-    environment = {"MALLOC_ARENA_MAX": "1"} | {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     with path.open("rb") as file:
-        return subprocess.Popen(  # noqa: S603 - it runs a module of this package
-            [sys.executable, "-m", _CHILD, str(file.fileno()), json.dumps(wanted)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=[file.fileno()],
-            cwd=_ROOT,
-            env=environment,
-        )
+        return start_child(_CHILD, str(file.fileno()), json.dumps(wanted), streams=subprocess.PIPE, pass_fds=[file.fileno()])
 
 
 def _describe_end(status: int) -> Exception:

@@ -22,6 +22,7 @@ from features.processing.readers.excel.xls import table as xls
 from features.processing.readers.excel.xls.table import XlsTable, open_xls
 from shared.descriptors.table_dialect import parse_table_dialect
 from tests.features.processing.readers.excel.workbooks import Reading, read_table
+from tests.paths import ROOT
 
 MOMENT = datetime(2026, 11, 23, 10)  # noqa: DTZ001 - workbooks have no time zones
 FORMATS: list[tuple[type, str]] = [(datetime, "yyyy-mm-dd hh:mm:ss"), (date, "yyyy-mm-dd"), (time, "hh:mm:ss")]
@@ -177,12 +178,12 @@ def test_workbook_that_was_cut_off_is_refused(tmp_path: Path, cut: float) -> Non
 def use_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> Path:
     """Replace xlrd by `code`, which runs in a child with the limits of the real one."""
     (tmp_path / "stand_in.py").write_text(
-        f"import sys\nsys.path.insert(0, {str(xls._ROOT)!r})\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from features.processing.readers.excel.xls import child as xls_child\nxls_child.CPU_S = 1\nxls_child.MEMORY_BYTES = 2**28\n"
         f"def read(*_):\n    yield {{'sheet': 's', 'rows': 9}}\n    yield [[1, ['a']], [2, ['1']]]\n    {code}\n"
         "xls_child._read_workbook = read\nxls_child.main(sys.argv[1:])\n"
     )
-    monkeypatch.setattr(xls, "_ROOT", tmp_path)
+    monkeypatch.setattr("shared.child_process._ROOT", tmp_path)
     monkeypatch.setattr(xls, "_CHILD", "stand_in")
     return save(tmp_path / "a.xls", [["a"]])
 
@@ -246,7 +247,7 @@ def test_child_ends_with_its_parent(tmp_path: Path) -> None:
         "from features.processing.readers.base import ReadLimits; from features.processing.readers.excel.xls.table import open_xls\n"
         f"table = open_xls(Path({str(path)!r}), dialect=None, limits=ReadLimits()); print(table._child.pid, flush=True); os.kill(os.getpid(), 9)"
     )
-    parent = subprocess.run([sys.executable, "-c", code], cwd=xls._ROOT, capture_output=True, text=True, check=False)
+    parent = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     child = int(parent.stdout)
     deadline = clock.monotonic() + 10
     while clock.monotonic() < deadline and is_running(child):
