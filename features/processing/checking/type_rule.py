@@ -158,7 +158,6 @@ class TypeRule:
 
         self._parse = Memo(parse)
         self._is_bounded = not is_plain_text(field)
-        self._may_refuse = field.type in _JSON_TYPES
 
     def find_too_long(self, column: Column) -> Mask | None:
         """Mark the cells that are too long for a value of this type, which are not to be parsed; None if there are none."""
@@ -180,20 +179,14 @@ class TypeRule:
         if len(doubtful):
             # Wrong values often repeat: each distinct text is parsed once.
             texts = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
-            values = self._parse.of_texts(iterate_texts(texts.dictionary))
-            found = [_without_content(value) for value in values] if self._may_refuse else [value is not NOT_A_VALUE for value in values]
-            good = np.array([each is True for each in found] if self._may_refuse else found, np.bool_)
-            refused = {number: each.reason for number, each in enumerate(found) if isinstance(each, _Refused)} if self._may_refuse else {}
+            # What is kept of a value is whether there is one: it may be a large piece of JSON.
+            found = [value if isinstance(value, _Refused) else value is not NOT_A_VALUE for value in self._parse.of_texts(iterate_texts(texts.dictionary))]
             indices = texts.indices.to_numpy(zero_copy_only=False)
-            ok[doubtful] = good[indices]
+            ok[doubtful] = np.array([each is True for each in found], np.bool_)[indices]
+            refused = {number: each.reason for number, each in enumerate(found) if isinstance(each, _Refused)}
             if refused:
                 reasons = {row: refused[number] for row, number in zip(doubtful.tolist(), indices.tolist(), strict=True) if number in refused}
         return Typed(column, ok, fast, self._parse, reasons)
-
-
-def _without_content(value: object) -> bool | _Refused:
-    """Return whether there is a value, or the refusal."""
-    return value if isinstance(value, _Refused) else value is not NOT_A_VALUE
 
 
 def describe_type_error(field: Field) -> str:

@@ -6,9 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.texts import make_storable
-
-MAX_RAW_VALUE_CHARACTERS = 1000
+from shared.texts import MAX_TEXT_CHARACTERS, make_storable
 
 
 def show_name(name: str | None) -> str | None:
@@ -42,7 +40,7 @@ def _is_displayable(texts: pa.StringArray) -> bool:
     if ends[0] == ends[-1]:
         return True
     has_nul = bool((np.frombuffer(text, np.uint8)[ends[0] : ends[-1]] == 0).any())
-    return not has_nul and int(np.diff(ends).max()) <= MAX_RAW_VALUE_CHARACTERS
+    return not has_nul and int(np.diff(ends).max()) <= MAX_TEXT_CHARACTERS
 
 
 def escape_nul(values: pa.StringArray) -> pa.StringArray:
@@ -51,4 +49,4 @@ def escape_nul(values: pa.StringArray) -> pa.StringArray:
 
 
 def _cut(values: pa.StringArray) -> pa.StringArray:
-    return pc.utf8_slice_codeunits(values, start=0, stop=MAX_RAW_VALUE_CHARACTERS)
+    return pc.utf8_slice_codeunits(values, start=0, stop=MAX_TEXT_CHARACTERS)

@@ -17,10 +17,10 @@ from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.copy_format import COLUMNS, copy_parts
-from features.processing.recording.display import MAX_RAW_VALUE_CHARACTERS
 from features.processing.recording.packer import BATCH_BYTES, RECORDS_AT_ONCE, WAITING_BYTES, WAITING_RECORDS, Batch, Packer
 from features.processing.recording.pieces import BYTES_PER_PIECE
 from features.processing.types import Hold
+from shared.texts import MAX_TEXT_CHARACTERS
 
 CHUNK_ROWS = 1000
 
@@ -111,7 +111,7 @@ def test_long_values_do_not_wait_for_many_others() -> None:
     for batch in make_packer().pack(make_reports()):
         handed_over += count_records(batch)
         # Records wait with their text as in the file, and then packed, with their text as displayed, until they fill a piece.
-        assert made * 100 - handed_over <= WAITING_BYTES // len(text) + BYTES_PER_PIECE // MAX_RAW_VALUE_CHARACTERS + 200
+        assert made * 100 - handed_over <= WAITING_BYTES // len(text) + BYTES_PER_PIECE // MAX_TEXT_CHARACTERS + 200
     assert handed_over == 6000
 
 
