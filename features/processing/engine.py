@@ -16,7 +16,7 @@ import features.processing.formats  # noqa: F401  # the import registers them
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
-from features.processing.readers.base import Chunk, Finding, ReadLimits, Source, Table, TableOpener
+from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source, Table, TableOpener
 from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
@@ -35,6 +35,7 @@ for file_format in list_formats():
 pa.allocate_buffer(64)
 
 _HEAD_BYTES = 64
+MAX_NOTES = 50
 MAX_SAMPLE_BYTES = 24 * 2**20
 """Size of the rows that wait while the schema is inferred; if the first 10,000 rows are larger, it is inferred from fewer rows."""
 
@@ -61,11 +62,14 @@ class Inspection:
     source: Source
     table_schema: TableSchema
     """The schema in use: the given one, or the one inferred from the first 10,000 rows."""
+    notes: Sequence[Note]
+    """How the file was read, at most 50 notes."""
 
     def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits) -> None:
         self._table = table
         self._chunks = read_guarded(table)
         self.source = table.source
+        self.notes = list(table.notes)[:MAX_NOTES]
         waiting: list[Chunk] = []
         if table_schema is None:
             waiting = _read_sample(self._chunks)

@@ -65,7 +65,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
 from shared.descriptors.table_dialect import TableDialect
 
 
@@ -86,6 +86,7 @@ class TsvTable:
         self._rows = [line.split("\\t") for line in lines[1:]]
         self.bytes_total = path.stat().st_size
         self.source = Source(encoding=encoding, delimiter="\\t", header_row=1)
+        self.notes: Sequence[Note] = ()
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""

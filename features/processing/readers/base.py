@@ -59,6 +59,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a person should know about how the file was read, and no error; it fails no row."""
+
+    code: str
+    """Such as `rows-above-header`; the codes are in the contract and in the README."""
+    message: str
+    """One plain sentence that names the way out: the dialect or schema property to send."""
+    row_number: int | None = None
+    column_name: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut what comes from the file, so that it can be stored."""
+        object.__setattr__(self, "message", make_storable(self.message))
+        if self.column_name is not None:
+            object.__setattr__(self, "column_name", make_storable(self.column_name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Errors of one type in one column of a chunk, or in whole rows of it: one error for each row number."""
 
@@ -115,6 +133,8 @@ class Table(Protocol):
     """The cells of the header as they are in the file; None if the dialect says that there is no header."""
     bytes_total: int
     """The total that `Chunk.bytes_read` counts towards."""
+    notes: Sequence[Note]
+    """How the file was read, known when it is opened."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows in file order; can be called only once.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
 from features.processing.readers.cell_block import MAX_COLUMNS
 from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.csv.cells import CellReader
@@ -65,6 +65,7 @@ class CsvTable:
         except BaseException:
             self._source.close()
             raise
+        self.notes: Sequence[Note] = ()
         self.source = Source(encoding=encoding.lower(), delimiter=self._grammar.delimiter, quote_char=self._grammar.quote_char, header_row=header_row)
 
     def chunks(self) -> Iterator[Chunk]:

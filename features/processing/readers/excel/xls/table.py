@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits, Source
+from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
 from features.processing.readers.excel.cell_text import SheetRow
 from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
 from shared.child_process import start_child
@@ -42,6 +42,7 @@ class XlsTable:
             self.close()
             raise
         self.labels: Sequence[str] | None = self._reader.labels
+        self.notes: Sequence[Note] = ()
         self.source = Source(sheet=opened["sheet"], header_row=self._reader.header_row)
 
     def chunks(self) -> Iterator[Chunk]:

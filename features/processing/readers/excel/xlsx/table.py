@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from features.processing.readers.base import Chunk, ReadLimits, Source
+from features.processing.readers.base import Chunk, Note, ReadLimits, Source
 from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
 from features.processing.readers.excel.xlsx.cells import CellValues
 from features.processing.readers.excel.xlsx.openpyxl_rows import walk_with_openpyxl
@@ -44,6 +44,7 @@ class XlsxTable:
             raise
         self._scanner.width = self._reader.width
         self.labels: Sequence[str] | None = self._reader.labels
+        self.notes: Sequence[Note] = ()
         self.source = Source(sheet=sheet.name, header_row=self._reader.header_row)
 
     def chunks(self) -> Iterator[Chunk]:
