@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from features.errors import queries
-from features.errors.schemas import ColumnCount, ErrorList, ErrorRead, ErrorSummary, TypeCount
+from features.errors.schemas import CauseCount, ErrorList, ErrorRead, ErrorSummary, TypeCount
 from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
 from shared.jobs.error_counts import count_by_column, count_by_type
 from shared.web.pagination import count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
@@ -66,7 +66,7 @@ def summarize(job: Job) -> ErrorSummary:
         error_count=job.error_count,
         errors_truncated=job.errors_truncated,
         by_type=[TypeCount(**entry) for entry in count_by_type(job.error_tally)],
-        by_column=[ColumnCount(**entry) for entry in count_by_column(job.error_tally)],
+        by_column=[CauseCount(**entry) for entry in count_by_column(job.error_tally)],
     )
 
 

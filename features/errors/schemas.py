@@ -41,12 +41,17 @@ class TypeCount(Read):
     count: int
 
 
-class ColumnCount(Read):
-    """Errors of one type in one column; `column_name` is null for errors of whole rows and of cells beyond the header."""
+class CauseCount(Read):
+    """Errors with one cause: those of one type in one column that have the same sentence."""
 
-    column_name: str | None
-    error_type: str
+    column_name: str | None = Field(description="Null for errors of whole rows and of cells beyond the header", examples=["age"])
+    error_type: str = Field(examples=["type-error"])
+    error_message: str | None = Field(
+        description="The sentence that they have in common; null for jobs of versions that did not record it", examples=["This value must be a whole number."]
+    )
     count: int
+    first_row_number: int | None = Field(description="The first row with such an error; null as the sentence", examples=[3])
+    examples: list[str] = Field(description="Up to three distinct raw values, each of at most 100 characters", examples=[["x", "12 apples"]])
 
 
 class ErrorSummary(Read):
@@ -57,4 +62,4 @@ class ErrorSummary(Read):
     error_count: int
     errors_truncated: bool
     by_type: list[TypeCount]
-    by_column: list[ColumnCount]
+    by_column: list[CauseCount] = Field(description="One entry for each column, type and sentence, the most frequent first")

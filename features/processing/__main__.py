@@ -29,7 +29,7 @@ from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
 from shared.formats import list_extensions
 from shared.texts import escape_control, shorten
 
-EXIT_GOOD, EXIT_ROWS_FAILED, EXIT_UNREADABLE = 0, 1, 2
+EXIT_GOOD, EXIT_ERRORS, EXIT_UNREADABLE = 0, 1, 2
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Result:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command, and return the exit code: 0 if all rows are good, 1 if some failed, 2 if the file could not be read."""
+    """Run the command, and return the exit code: 0 if the file is good, 1 if it has an error in its header or in a row, 2 if it could not be read."""
     options = _parse_arguments(arguments)
     notes = Console(stderr=True)
     try:
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_note(notes, f"{error.filename or options.file}: {error.strerror}.")
         return EXIT_UNREADABLE
     _FORMATS[options.format](result)
-    return EXIT_ROWS_FAILED if result.rows_failed else EXIT_GOOD
+    return EXIT_ERRORS if result.tally.error_count else EXIT_GOOD
 
 
 def _print_note(notes: Console, sentence: str) -> None:
@@ -150,6 +150,7 @@ def _print_json(result: Result) -> None:
         {
             **_summarise(result),
             "source": asdict(result.inspection.source),
+            "notes": [note.to_json() for note in result.inspection.notes],
             "schema": result.inspection.table_schema.descriptor,
             "errors": result.errors,
         },
@@ -183,10 +184,16 @@ def _print_table(result: Result) -> None:
     source = {name: value for name, value in asdict(result.inspection.source).items() if value is not None}
     described = ", ".join(f"{name.replace('_', ' ')}: {value!r}" for name, value in source.items())
     console.print(escape_control(described), markup=False, highlight=False)
+    for note in result.inspection.notes:
+        console.print(f"Note: {escape_control(note.message)}", markup=False, highlight=False)
     console.print(f"{result.rows_processed:,} rows, {result.rows_failed:,} failed, {result.tally.error_count:,} errors", markup=False, highlight=False)
     if not result.tally.error_count:
         return
-    _print_rows(console, "Errors by column", ("column", "error type", "count"), [tuple(entry.values()) for entry in result.tally.by_column()])
+    causes = [
+        (entry["count"], entry["column_name"], entry["error_type"], entry["error_message"], entry["first_row_number"], ", ".join(entry["examples"]))
+        for entry in result.tally.by_column()[:_MAX_CAUSES]
+    ]
+    _print_rows(console, "Errors by cause", ("count", "column", "error type", "message", "first row", "examples"), causes)
     if result.errors:
         title = f"The first {len(result.errors):,} errors" if result.errors_truncated else "All errors"
         rows = [
@@ -199,7 +206,7 @@ def _print_table(result: Result) -> None:
 def _print_rows(console: Console, title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     table = Table(title=title, title_justify="left")
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in ("row", "count") else "left", overflow="fold")
+        table.add_column(heading, justify="right" if heading in ("row", "first row", "count") else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if value is None else _printable(str(value))) for value in row))
     console.print(table)
@@ -222,6 +229,8 @@ def _summarise(result: Result) -> dict[str, Any]:
 
 
 _MAX_SHOWN = 200
+_MAX_CAUSES = 100
+"""A table of thousands of columns can have as many causes."""
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
 """Control characters, marks of direction and half surrogate pairs that JSON text may hold as they are."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

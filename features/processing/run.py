@@ -189,6 +189,7 @@ async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Insp
             job_id=hold.job_id,
             attempt=hold.attempt,
             source=asdict(inspection.source),
+            notes=[note.to_json() for note in inspection.notes],
             schema_inferred=inferred,
         )
     if not held:

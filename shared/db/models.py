@@ -87,9 +87,11 @@ class Job(Base):
     error_count: Mapped[int] = mapped_column(default=0, server_default="0")
     errors_stored: Mapped[int] = mapped_column(default=0, server_default="0")
     error_tally: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"), deferred=True)
-    """Exact error counts: one object for each column and error type, with how many of those errors are stored."""
+    """Exact error counts: one object for each column and error type (`shared.jobs.error_counts`)."""
     error_message: Mapped[str | None] = mapped_column(Text)
     source: Mapped[dict[str, Any] | None]
+    notes: Mapped[list[dict[str, Any]] | None]
+    """How the file was read, at most 50 notes; None until it was opened."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]

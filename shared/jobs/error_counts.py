@@ -1,6 +1,8 @@
-"""Count a job's errors by type and by column, in the same way for the API's summary and the command line.
+"""Count a job's errors by type and by cause, in the same way for the API's summary and the command line.
 
-Each entry of a tally is for one column and error type: `{"column_number", "column_name", "error_type", "count", "stored"}`, as in `jobs.error_tally`.
+Each entry of a tally is for one column and error type, `{"column_number", "column_name", "error_type", "count", "stored", "causes"}`, and each of its
+causes for one sentence, `{"error_message", "count", "first_row_number", "examples"}`, as in `jobs.error_tally`. Jobs that ended before causes were told
+apart have none.
 """
 
 from __future__ import annotations
@@ -8,6 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+EXAMPLES = 3
+"""How many distinct raw values of a cause are shown."""
 
 
 def count_by_type(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -19,11 +24,23 @@ def count_by_type(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def count_by_column(tally: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return `{"column_name", "error_type", "count"}` for each column and error type, the most frequent first and equal counts in the tally's order.
+    """Return one entry for each column, error type and sentence, the most frequent first and equal counts in the tally's order.
 
-    The column's name is None for errors of whole rows and for cells outside the table.
+    `{"column_name", "error_type", "error_message", "count", "first_row_number", "examples"}`. The column's name is None for errors of whole rows and for
+    cells outside the table; of several columns without a name, errors with the same sentence share an entry.
     """
-    counts: Counter[tuple[str | None, str]] = Counter()
+    found: dict[tuple[str | None, str, str | None], dict[str, Any]] = {}
     for entry in tally:
-        counts[entry["column_name"], entry["error_type"]] += entry["count"]
-    return [{"column_name": column, "error_type": name, "count": count} for (column, name), count in counts.most_common()]
+        for cause in entry.get("causes") or [{"error_message": None, "count": entry["count"], "first_row_number": None, "examples": []}]:
+            key = (entry["column_name"], entry["error_type"], cause["error_message"])
+            told = found.get(key)
+            if told is None:
+                found[key] = {"column_name": key[0], "error_type": key[1], "error_message": key[2], **{name: cause[name] for name in _OF_CAUSE}}
+            else:
+                told["count"] += cause["count"]
+                told["first_row_number"] = min((row for row in (told["first_row_number"], cause["first_row_number"]) if row is not None), default=None)
+                told["examples"] = list(dict.fromkeys([*told["examples"], *cause["examples"]]))[:EXAMPLES]
+    return sorted(found.values(), key=lambda each: -each["count"])
+
+
+_OF_CAUSE = ("count", "first_row_number", "examples")

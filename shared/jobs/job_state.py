@@ -151,10 +151,11 @@ async def describe(
     job_id: uuid.UUID,
     attempt: int,
     source: dict[str, Any],
+    notes: list[dict[str, Any]],
     schema_inferred: dict[str, Any] | None,
 ) -> bool:
     """Record what was found when the file was opened, by the worker that claimed the job. False: the job is lost."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(source=source, schema_inferred=schema_inferred).returning(Job.id)
+    statement = update(Job).where(_is_held(job_id, attempt)).values(source=source, notes=notes, schema_inferred=schema_inferred).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 

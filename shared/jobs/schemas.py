@@ -21,6 +21,15 @@ class SourceRead(Read):
     header_row: int | None = Field(None, description="The header's row in the file or sheet, counted from 1", examples=[1])
 
 
+class NoteRead(Read):
+    """What a person should know about how the file was read, and no error."""
+
+    code: str = Field(examples=["rows-above-header"])
+    message: str = Field(description="One plain sentence that names the way out: the dialect or schema property to send")
+    row_number: int | None = Field(None, examples=[3])
+    column_name: str | None = None
+
+
 class JobEntry(Read):
     """A job in its current state, as lists show it."""
 
@@ -41,6 +50,7 @@ class JobEntry(Read):
     started_at: UtcTime | None
     completed_at: UtcTime | None
     source: SourceRead | None = Field(description="What was found in the file; null until the file was opened")
+    notes: list[NoteRead] | None = Field(description="How the file was read, as far as that is no error: at most 50 notes; null until the file was opened")
     sha256: str = Field(description="SHA-256 of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
     external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])

@@ -85,7 +85,7 @@ def test_connections_that_are_dead_without_a_word_are_made_anew(stack: Stack) ->
         stack.assert_completed(job_id, timeout_s=60)
     # The worker is told of new jobs at once again, and not only through the sweep.
     assert wait_until(lambda: is_heard_at_once(stack), timeout_s=60)
-    assert wait_until(lambda: run_at_once(stack, 4), timeout_s=60), "a slot was lost"
+    assert wait_until(lambda: run_at_once(stack, 4), timeout_s=60), f"a slot was lost: {stack.tail()}"
     assert all(part.child.exit_status() is None for part in stack.parts.values())
 
 

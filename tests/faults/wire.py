@@ -78,6 +78,8 @@ class Wire:
         self._links.add(link)
         try:
             await asyncio.gather(self._pass_on(link, reader, far_writer), self._pass_on(link, far_reader, writer))
+        except asyncio.CancelledError:
+            return  # `close` cuts everything; asyncio would print a traceback for each connection
         finally:
             self._links.discard(link)
             for end in link.ends:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
+from features.processing.checking.match_labels import Likeness, add_by_place, describe_difference, find_moved, pair_by_name
 from features.processing.column import Column
 from features.processing.readers.base import Chunk, Finding
 from shared.descriptors.table_schema import Field, TableSchema
@@ -42,7 +43,7 @@ def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, heade
     if labels is None:
         return ColumnMatch(fields=dict(enumerate(table_schema.fields)), names={index: each.name for index, each in enumerate(table_schema.fields)})
     header = _Header(labels, header_row or 1)
-    match = _match_by_position if table_schema.fields_match == "exact" else _match_by_name
+    match = _match_in_order if table_schema.fields_match == "exact" else _match_by_name
     fields = match(table_schema, header)
     names = {index: header.name_of(index, fields.get(index)) for index in range(len(labels))}
     return ColumnMatch(fields=fields, names=names, findings=tuple(header.findings))
@@ -108,33 +109,72 @@ class _Header:
         )
 
 
-def _match_by_position(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
+def _match_in_order(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
+    """Match labels by name as far as they tell, and the rest by place; the columns must be those of the schema, in its order."""
+    fields = table_schema.fields
+    meant = [header.names(index) for index in range(len(header.labels))]
+    pairs = pair_by_name(meant, [field.name for field in fields], left_out=header.broken)
+    named = sorted(pairs)
+    in_file = [pairs[index].field for index in named]
+    belongs = dict(zip(named, sorted(in_file), strict=True))
+    moved = {named[position] for position in find_moved(in_file)}
+    add_by_place(pairs, labels=len(meant), fields=len(fields))
     for index, label in enumerate(header.labels):
         if index in header.broken:
             continue
-        if index >= len(table_schema.fields):
-            header.add("extra-label", index, f"The column {quote_briefly(label)} is not expected: the schema has {len(table_schema.fields)} columns.")
-        elif table_schema.fields[index].name not in header.names(index):
-            header.add("incorrect-label", index, f"This column must be named {quote_briefly(table_schema.fields[index].name)}.")
-    for index in range(len(header.labels), len(table_schema.fields)):
-        header.add_missing(table_schema.fields[index].name, index + 1)
-    return dict(zip(range(len(header.labels)), table_schema.fields, strict=False))
+        pair = pairs.get(index)
+        if pair is None:
+            header.add("extra-label", index, _not_expected(label))
+        elif pair.likeness is not Likeness.SAME:
+            header.add("incorrect-label", index, _describe_mistake(label, fields[pair.field].name, pair.likeness))
+        elif index in moved:
+            header.add(
+                "incorrect-label",
+                index,
+                f"The column {quote_briefly(label)} is not at its place: the schema has {quote_briefly(fields[belongs[index]].name)} here, "
+                f"and {quote_briefly(label)} as column {pair.field + 1}.",
+            )
+    found = {pair.field for pair in pairs.values()}
+    for number, missing in enumerate(fields):
+        if number not in found:
+            header.add_missing(missing.name, number + 1)
+    return {index: fields[pair.field] for index, pair in sorted(pairs.items())}
 
 
 def _match_by_name(table_schema: TableSchema, header: _Header) -> dict[int, Field]:
-    by_name = {table_field.name: table_field for table_field in table_schema.fields}
+    """Match labels by name alone. A label that is nearly a name is only taken for it if one of both would be an error otherwise."""
+    by_name = {field.name: field for field in table_schema.fields}
+    meant = [header.names(index) for index in range(len(header.labels))]
+    pairs = pair_by_name(meant, list(by_name), left_out=header.broken)
+    are_extras_wrong = table_schema.fields_match in ("equal", "superset")
+    needed = set(_names_needed(table_schema, found=bool(pairs)))
     fields: dict[int, Field] = {}
-    for label, index in header.first.items():
-        found = next((by_name[name] for name in header.names(index) if name in by_name), None)
-        if found is not None:
-            fields[index] = found
-        elif table_schema.fields_match in ("equal", "superset"):
-            header.add("extra-label", index, f"The column {quote_briefly(label)} is not expected: the schema does not name it.")
+    for index in header.first.values():
+        pair, label = pairs.get(index), header.labels[index]
+        field = table_schema.fields[pair.field] if pair is not None else None
+        if pair is not None and field is not None and (pair.likeness is Likeness.SAME or are_extras_wrong or field.name in needed):
+            fields[index] = field
+            if pair.likeness is not Likeness.SAME:
+                header.add("incorrect-label", index, _describe_mistake(label, field.name, pair.likeness))
+        elif are_extras_wrong:
+            header.add("extra-label", index, _not_expected(label))
     found_names = {each.name for each in fields.values()}
     for name in _names_needed(table_schema, found=bool(fields)):
         if name not in found_names:
             header.add_missing(name, None)
     return fields
+
+
+def _not_expected(label: str) -> str:
+    return f"The column {quote_briefly(label)} is not expected: the schema does not name it."
+
+
+def _describe_mistake(label: str, name: str, likeness: Likeness) -> str:
+    if likeness is Likeness.ALIKE:
+        return f"This column must be named {quote_briefly(name)}: {describe_difference(label, name)}."
+    if likeness is Likeness.NEAR:
+        return f"This column must be named {quote_briefly(name)}: {quote_briefly(label)} is probably misspelt."
+    return f"This column must be named {quote_briefly(name)}."
 
 
 def _names_needed(table_schema: TableSchema, *, found: bool) -> list[str]:

@@ -7,9 +7,9 @@ the web, the database or Celery.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,10 @@ class Note:
         object.__setattr__(self, "message", make_storable(self.message))
         if self.column_name is not None:
             object.__setattr__(self, "column_name", make_storable(self.column_name))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the note as JSON, without members that it does not have."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,8 +93,21 @@ async def test_summary_counts_by_type_and_column(client: httpx.AsyncClient, job:
     summary = (await client.get(f"/api/jobs/{job.id}/errors/summary")).json()
     assert (summary["rows_processed"], summary["rows_failed"], summary["error_count"], summary["errors_truncated"]) == (20, 4, 6, False)
     assert summary["by_type"][0] == {"error_type": "type-error", "count": 3}
-    assert {"column_name": None, "error_type": "primary-key-error", "count": 1} in summary["by_column"]
+    untold = {"error_message": None, "first_row_number": None, "examples": []}
+    assert {"column_name": None, "error_type": "primary-key-error", "count": 1} | untold in summary["by_column"]
     assert sum(entry["count"] for entry in summary["by_column"]) == 6
+
+
+async def test_summary_has_a_line_for_each_cause(client: httpx.AsyncClient, factory: Factory, job: Job) -> None:
+    causes = [
+        {"error_message": "This value must be a whole number.", "count": 5, "first_row_number": 3, "examples": ["x", "y"]},
+        {"error_message": "This value must be a whole number; it has a blank at its end.", "count": 7, "first_row_number": 9, "examples": ["4 "]},
+    ]
+    tally = [{"column_number": 1, "column_name": "id1", "error_type": "type-error", "count": 12, "stored": 12, "causes": causes}]
+    await factory.set(job.id, error_tally=tally, error_count=12, errors_stored=12)
+    summary = (await client.get(f"/api/jobs/{job.id}/errors/summary")).json()
+    assert summary["by_type"] == [{"error_type": "type-error", "count": 12}]
+    assert summary["by_column"] == [{"column_name": "id1", "error_type": "type-error"} | cause for cause in reversed(causes)]
 
 
 async def test_summary_counts_what_is_not_stored_as_well(client: httpx.AsyncClient, factory: Factory, job: Job) -> None:

@@ -51,10 +51,36 @@ def test_failed_rows_exit_with_1_and_are_shown(bad: Path, schema: Path, capsys: 
     assert "\x1b" not in out
 
 
+def test_header_error_alone_exits_with_1(good: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "schema.json"
+    path.write_text('{"fields": [{"name": "id", "type": "integer"}, {"name": "surname", "type": "string"}]}')
+    for output in ("table", "json", "csv"):
+        assert main([str(good), "--schema", str(path), "--format", output]) == 1
+        assert "incorrect-label" in capsys.readouterr().out
+
+
+def test_causes_are_shown_with_their_sentence_first_row_and_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("n\n" + "1\n" * 30 + "x\ny\n")
+    main([str(path), "--format", "json"])
+    assert json.loads(capsys.readouterr().out)["by_column"] == [
+        {
+            "column_name": "n",
+            "error_type": "type-error",
+            "error_message": "This value must be a whole number.",
+            "count": 2,
+            "first_row_number": 32,
+            "examples": ["x", "y"],
+        }
+    ]
+    main([str(path)])
+    assert "x, y" in capsys.readouterr().out
+
+
 def test_json_holds_summary_source_schema_and_errors(bad: Path, schema: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(bad), "--schema", str(schema), "--format", "json", "--errors", "1"]) == 1
     result = json.loads(capsys.readouterr().out)
-    assert list(result) == ["rows_processed", "rows_failed", "error_count", "errors_truncated", "by_type", "by_column", "source", "schema", "errors"]
+    assert list(result) == ["rows_processed", "rows_failed", "error_count", "errors_truncated", "by_type", "by_column", "source", "notes", "schema", "errors"]
     assert (result["rows_processed"], result["rows_failed"], result["error_count"], result["errors_truncated"]) == (4, 3, 3, True)
     assert result["source"] == {"encoding": "utf-8", "delimiter": ",", "quote_char": '"', "sheet": None, "header_row": 1}
     assert result["schema"] == json.loads(schema.read_text())

@@ -32,7 +32,7 @@ async def take_back_all(session: AsyncSession) -> bool:
 TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
     "claim": (lambda s, i: job_state.claim(s, job_id=i, lease_s=30), {S.QUEUED: S.PROCESSING}),
     "renew": (lambda s, i: job_state.renew(s, job_id=i, attempt=1, lease_s=30), {S.PROCESSING: S.PROCESSING}),
-    "describe": (lambda s, i: job_state.describe(s, job_id=i, attempt=1, source={}, schema_inferred=None), {S.PROCESSING: S.PROCESSING}),
+    "describe": (lambda s, i: job_state.describe(s, job_id=i, attempt=1, source={}, notes=[], schema_inferred=None), {S.PROCESSING: S.PROCESSING}),
     "checkpoint": (lambda s, i: job_state.checkpoint(s, job_id=i, attempt=1, progress=PROGRESS, lease_s=30), {S.PROCESSING: S.PROCESSING}),
     "finish": (lambda s, i: job_state.finish(s, job_id=i, attempt=1, progress=PROGRESS), {S.PROCESSING: S.COMPLETED}),
     "fail": (lambda s, i: job_state.fail(s, job_id=i, attempt=1, message="m", progress=PROGRESS), {S.PROCESSING: S.FAILED}),

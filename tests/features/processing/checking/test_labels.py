@@ -35,6 +35,9 @@ def _bad_columns(result: CheckResult) -> list[tuple[str, int | None, str | None]
         ("exact", ["a", "b"], [], [1, 2]),
         ("exact", ["b", "a"], [("incorrect-label", 1, "b"), ("incorrect-label", 2, "a")], [1, 2]),
         ("exact", ["a"], [("missing-label", 2, "b")], [1]),
+        ("exact", ["b"], [("missing-label", 1, "a")], [1]),
+        ("exact", ["b ", "x"], [("incorrect-label", 1, "b "), ("extra-label", 2, "x"), ("missing-label", 1, "a")], [1]),
+        ("exact", ["x", "a", "b"], [("extra-label", 1, "x")], [2, 3]),
         ("exact", ["a", "b", "c"], [("extra-label", 3, "c")], [1, 2]),
         ("exact", ["a", " "], [("blank-label", 2, None)], [1, 2]),
         ("exact", ["a", "a"], [("duplicate-label", 2, "a")], [1, 2]),
@@ -45,7 +48,10 @@ def _bad_columns(result: CheckResult) -> list[tuple[str, int | None, str | None]
         ("subset", ["x", "b"], [("missing-label", None, "a")], [2]),
         ("superset", ["b"], [], [1]),
         ("superset", ["b", "x"], [("extra-label", 2, "x")], [1]),
+        ("superset", ["b", "A"], [("incorrect-label", 2, "A")], [1, 2]),
+        ("subset", ["A", "b"], [("incorrect-label", 1, "A")], [1, 2]),
         ("partial", ["x", "b"], [], [2]),
+        ("partial", ["A", "b"], [], [2]),
         ("partial", ["x"], [("missing-label", None, "a"), ("missing-label", None, "b")], []),
     ],
 )
@@ -53,6 +59,35 @@ def test_fields_match_decides_labels_and_columns(fields_match: object, labels: l
     found, result = _check(fields_match, ["a", "b"], labels, ["x"] * len(labels))
     assert found == header
     assert [finding.column_number for finding in result.findings] == typed
+
+
+def messages(names: list[str], labels: list[str], fields_match: str = "exact") -> list[str]:
+    schema = parse_table_schema({"fields": [{"name": name} for name in names], "fieldsMatch": fields_match})
+    return [str(finding.message) for finding in match_columns(schema, labels, 1).findings]
+
+
+def test_messages_name_the_very_field() -> None:
+    names = ["id", "quantity", "born"]
+    assert messages(names, ["id", "born"]) == ["The column quantity is missing from the header."]
+    assert messages(names, ["id", "note", "quantity", "born"]) == ["The column note is not expected: the schema does not name it."]
+    assert messages(names, ["quantity", "id", "born"]) == [
+        "The column quantity is not at its place: the schema has id here, and quantity as column 2.",
+        "The column id is not at its place: the schema has quantity here, and id as column 1.",
+    ]
+    assert messages(names, ["id", "quantity ", "born"]) == ["This column must be named quantity: it has a blank at its end."]
+    assert messages(names, ["id", "quantiti", "born"]) == ["This column must be named quantity: quantiti is probably misspelt."]
+    assert messages(names, ["id", "x", "born"]) == ["This column must be named quantity."]
+    assert messages(names, ["born", "ID", "quantity"], "equal") == ["This column must be named id: it is written ID."]
+
+
+def test_column_that_is_missing_is_one_error_and_no_failed_row() -> None:
+    schema = parse_table_schema({"fields": [{"name": "a", "constraints": {"required": True}}, {"name": "b", "type": "integer"}]})
+    checker = Checker(schema, labels=["b"], header_row=1, limits=ReadLimits())
+    result = checker.check(Chunk(columns=[pa.array(["1", "x"])], row_numbers=np.array([2, 3])))
+    assert [(finding.error_type, finding.column_number) for finding in checker.check_header()] == [("missing-label", 1)]
+    assert _bad_columns(result) == [("type-error", 1, "b")]
+    assert result.rows_failed == 1
+    checker.close()
 
 
 def test_required_field_without_a_column_is_a_missing_label_where_fields_may_be_absent() -> None:
