@@ -22,9 +22,10 @@ from tests.faults.huge import HUGE, HUGE_ERRORS, HUGE_ROWS
 
 pytestmark = pytest.mark.timeout(1200 if IS_LONG else 300)
 
-SAMPLE = make_sample(30_000)
 needs_mount = pytest.mark.skipif(not can_mount(), reason="this system lets its users mount no disk of their own")
 LARGE = make_sample(25_000, seed=4)
+LONG = make_sample(90_000, seed=5)
+"""Takes ten seconds or more, so that its job still runs when another one has been started, however busy the machine is."""
 SMALL = make_sample(200, seed=2)
 CANCELLATIONS = 500 if IS_LONG else 15
 DISK_BYTES = 2**19
@@ -109,9 +110,10 @@ def test_cancel_against_the_end_gives_one_end_with_its_delivery(stack: Stack) ->
 
 
 def test_delete_while_queued_and_while_running_leaves_nothing(stack: Stack) -> None:
-    running, cancelled = stack.start_jobs(2, SAMPLE)
+    running, cancelled = stack.start_jobs(2, LONG)
     stopped = stack.children_of("worker")
-    stack.send("worker", signal.SIGSTOP)
+    for part in ("worker", "dispatcher"):  # nobody takes back the jobs of a worker that is stopped
+        stack.send(part, signal.SIGSTOP)
     queued = stack.upload(SMALL)
     assert not stack.cancel(queued)
     stop_between_updates(stack, stopped, [running, cancelled])  # their transactions stay open
@@ -123,7 +125,8 @@ def test_delete_while_queued_and_while_running_leaves_nothing(stack: Stack) -> N
     finally:
         for child in stopped:
             os.kill(child, signal.SIGCONT)
-        stack.send("worker", signal.SIGCONT)
+        for part in ("worker", "dispatcher"):
+            stack.send(part, signal.SIGCONT)
     stack.assert_settled()
 
     def is_purged() -> bool:
