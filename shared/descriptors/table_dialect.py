@@ -118,6 +118,20 @@ def _check_characters(values: Mapping[str, Any], problems: ProblemList) -> None:
         problems.add(join_pointer(ROOT, "skipInitialSpace"), "This cannot be used if the delimiter is a space.")
 
 
+_MEANT = {
+    "\\t": r'a tab? In JSON it is written "\t", with one backslash.',
+    "tab": r'a tab? In JSON it is written "\t".',
+    "comma": '","?',
+    "semicolon": '";"?',
+    "pipe": '"|"?',
+    "colon": '":"?',
+    "space": '" "?',
+    "blank": '" "?',
+    '\\"': r'the double quote? In JSON it is written "\"".',
+}
+"""What people mean who write more than one character."""
+
+
 def _read_bool(value: object) -> bool:
     if not isinstance(value, bool):
         raise _Wrong(f"This must be true or false, not {describe_json_type(value)}.")
@@ -135,7 +149,9 @@ def _read_text(value: object) -> str:
 def _read_character(value: object) -> str:
     text = _read_text(value)
     if len(text) != 1 or not text.isascii() or text in "\r\n":
-        raise _Wrong("This must be one ASCII character, and not a line break.")
+        meant = _MEANT.get(text.strip().casefold())
+        hint = f" Did you mean {meant}" if meant is not None else ""
+        raise _Wrong(f"This must be one ASCII character, and not a line break.{hint}")
     return text
 
 

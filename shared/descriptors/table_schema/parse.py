@@ -27,6 +27,9 @@ def parse_table_schema(descriptor: object) -> TableSchema:
     """Parse a schema that is already decoded from JSON. Raises `DescriptorInvalid` with every problem."""
     descriptor = require_object(descriptor, root=ROOT, noun="schema")
     problems = ProblemList()
+    if "fields" not in descriptor and (other := _recognise(descriptor)) is not None:
+        problems.add(ROOT, other)
+        problems.raise_if_any()
     _refuse_misplaced(descriptor, problems)
     fields = _parse_fields(descriptor, problems)
     # Names are known even if a field is refused, so keys are checked in the same pass.
@@ -46,6 +49,22 @@ def parse_table_schema(descriptor: object) -> TableSchema:
         fields_match=fields_match,
         descriptor=descriptor,
     )
+
+
+def _recognise(descriptor: Mapping[str, object]) -> str | None:
+    """Say what a descriptor without fields is if it is of another kind that people send as a schema; None if it is of none."""
+    if "resources" in descriptor:
+        return "This is a data package. Send the Table Schema of one of its resources: the object in resources/0/schema."
+    if isinstance(descriptor.get("schema"), dict):
+        return "This is a data resource, or a Table Schema within another object. Send the Table Schema alone: the object in its schema."
+    if "tableSchema" in descriptor or "@context" in descriptor:
+        return "This is metadata for CSV on the Web. Send a Table Schema: an object with fields, each with a name and a type."
+    if "properties" in descriptor or "json-schema.org" in str(descriptor.get("$schema", ""))[:200]:
+        return (
+            "This is a JSON Schema, which describes objects. Send a Table Schema: an object with fields, each with a name and a type; "
+            "a field of the type object may have your JSON Schema as the constraint jsonSchema."
+        )
+    return None
 
 
 def _refuse_misplaced(descriptor: Mapping[str, object], problems: ProblemList) -> None:

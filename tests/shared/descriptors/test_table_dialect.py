@@ -99,3 +99,24 @@ def test_every_problem_is_told_at_its_pointer() -> None:
 )
 def test_what_cannot_be_honoured_is_refused(descriptor: object, pointer: str) -> None:
     assert _problems(descriptor) == [pointer]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "hint"),
+    [
+        ("\\t", r'Did you mean a tab? In JSON it is written "\t", with one backslash.'),
+        ("TAB", r'a tab? In JSON it is written "\t".'),
+        ("Semicolon", '";"?'),
+        ("pipe", '"|"?'),
+    ],
+)
+def test_delimiter_that_is_spelled_out_gets_a_hint(delimiter: str, hint: str) -> None:
+    with pytest.raises(DescriptorInvalid) as caught:
+        parse_table_dialect({"delimiter": delimiter})
+    assert caught.value.problems[0].message.endswith(hint)
+
+
+def test_delimiter_that_means_nothing_gets_no_hint() -> None:
+    with pytest.raises(DescriptorInvalid) as caught:
+        parse_table_dialect({"delimiter": "::"})
+    assert caught.value.problems[0].message == "This must be one ASCII character, and not a line break."

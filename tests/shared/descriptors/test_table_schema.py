@@ -255,3 +255,24 @@ def test_any_json_is_taken_or_refused_and_never_a_crash(value: Any, fields: list
             continue
         assert refused.problems
         assert all(problem.pointer.startswith("/schema") for problem in refused.problems)
+
+
+@pytest.mark.parametrize(
+    ("descriptor", "name"),
+    [
+        ({"name": "p", "resources": [{"name": "r", "schema": {"fields": []}}]}, "data package"),
+        ({"name": "r", "path": "r.csv", "schema": {"fields": [{"name": "a"}]}}, "data resource"),
+        ({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}, "JSON Schema"),
+        ({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "JSON Schema"),
+        ({"@context": "http://www.w3.org/ns/csvw", "url": "r.csv", "tableSchema": {"columns": []}}, "CSV on the Web"),
+    ],
+)
+def test_descriptor_of_another_kind_is_called_by_its_name(descriptor: object, name: str) -> None:
+    problems = _problems(descriptor)
+    assert list(problems) == ["/schema"]
+    assert name in problems["/schema"]
+
+
+def test_schema_with_fields_and_members_of_its_own_is_no_other_kind() -> None:
+    assert parse_table_schema({"fields": [{"name": "a"}], "properties": {}, "resources": []}).fields[0].name == "a"
+    assert _problems({"columns": []}) == {"/schema/fields": "A schema must have fields."}
