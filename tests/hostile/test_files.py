@@ -38,7 +38,7 @@ from tests.hostile.damage import damaged_files, make_xls, make_xlsx, read_to_end
 from tests.hostile.files import KINDS, measure
 
 SLOW_ONCE = {
-    600_000: [
+    300_000: [
         "quotes that are never closed",
         "quotes that are never closed, after a delimiter",
         "doubled quotes in lines",
@@ -46,7 +46,7 @@ SLOW_ONCE = {
         "comments with quotes after rows",
         "only escapes",
     ],
-    150_000: [
+    80_000: [
         "any datetimes",
         "any datetimes of wrong days",
         "unique objects",

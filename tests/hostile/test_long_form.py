@@ -27,7 +27,7 @@ from tests.hostile.odd_requests import make_request
 from tests.hostile.process import count_descriptors, list_descendants, read_memory
 from tests.services import Servers
 
-REQUESTS, FILES = int(os.environ.get("HOSTILE_REQUESTS", "60")), int(os.environ.get("HOSTILE_FILES", "16"))
+REQUESTS, FILES = int(os.environ.get("HOSTILE_REQUESTS", "50")), int(os.environ.get("HOSTILE_FILES", "12"))
 SEED = int(os.environ.get("HOSTILE_SEED", "1"))
 IS_LONG = "HOSTILE_REQUESTS" in os.environ
 LIVE_S = 1.0 if IS_LONG else 10.0
