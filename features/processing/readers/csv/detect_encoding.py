@@ -98,15 +98,15 @@ def _judge_bytes(path: Path, head: bytes) -> FoundEncoding:
         chosen = odd[:: -(-len(odd) // _SAMPLED_BLOCKS)]
         sample = sample_lines((os.pread(descriptor, _COUNTED_BYTES, first) for first in chosen), count=len(chosen))
     # Of a short table its plain words count as well: they, too, say which language it is.
-    return FoundEncoding(detect_legacy_encoding(b"\n".join(dict.fromkeys([*_first_lines(head), *sample.splitlines()]))), is_guess=True)
+    return FoundEncoding(detect_legacy_encoding(b"\n".join(dict.fromkeys([*_plain_lines(head), *sample.splitlines()]))), is_guess=True)
 
 
-def _first_lines(head: bytes) -> Iterator[bytes]:
-    """Yield the whole lines at the beginning of the file, and what precedes the last one if it is very long."""
+def _plain_lines(head: bytes) -> Iterator[bytes]:
+    """Yield the whole lines of plain letters at the beginning of the file."""
     lines = head[:_FIRST_LINES_BYTES].splitlines(keepends=True)
     if lines and len(head) > _FIRST_LINES_BYTES and not lines[-1].endswith((b"\n", b"\r")):
         lines.pop()
-    return (line.rstrip(b"\r\n") for line in lines)
+    return (line.rstrip(b"\r\n") for line in lines if line.isascii())
 
 
 def _read_characters(descriptor: int, first: int, size_bytes: int) -> memoryview:

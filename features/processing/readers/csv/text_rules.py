@@ -25,7 +25,7 @@ _WIDE_SIGNS = frozenset("、。・ー（）「」，：；！？％～\u3000／�
 """Chinese, Japanese and Korean put no blank beside them."""
 _OPEN_OR_CLOSE_WORDS_RARELY = frozenset("“…º°•")
 _END_WORDS = frozenset("’”»®™©ª€²³‰‘")
-_BEGIN_WORDS = frozenset("“‘«„‚¿¡©§№€£•”·–—»°µ±")
+_BEGIN_WORDS = frozenset("“‘«„‚¿¡§№€£•”·–—»°µ±")
 _INSIDE_WORD, _BESIDE_WORD, _RARELY_BESIDE_WORD, _JOINS_WORD, _APOSTROPHE, _APOSTROPHE_BETWEEN_WORDS = -8.0, -6.0, -4.0, -2.0, -1.0, -5.0
 _SMALL_THEN_CAPITAL, _CAPITAL_IN_WORD, _ALONE = -6.0, -4.0, -3.0
 _MIXED_SCRIPTS, _MIXED_WIDE_SCRIPTS = -9.0, -6.0
