@@ -27,7 +27,10 @@ _UNSEEN_SHARES = {"han": 0.2 / 4000, "hangul": 0.1 / 2350}
 """Scripts of which the counts cannot know every character: a share is left for those that standards call common, in equal parts."""
 _RARE_HAN_SHARE = 1e-6
 _PAIRS_PER_LETTER = 8.0
-"""With fewer pairs of a letter than this, the shares of single letters count more than the shares after that letter."""
+"""With so many pairs of a letter, the shares after that letter weigh half."""
+
+_TRUST = 0.6
+"""Weight of the shares after a letter at most; the rest is that of the letter alone, since names have pairs that common words have not."""
 
 _SCRIPTS = (
     *((0x0000, "latin"), (0x0250, "other"), (0x0300, "mark"), (0x0370, "greek"), (0x0400, "cyrillic"), (0x0530, "other"), (0x0590, "hebrew")),
@@ -86,9 +89,10 @@ class Language:
         """Return the logarithm of the likelihood of these pairs, in nats: below 0, and the lower the less likely."""
         weight = 0.0
         for (before, letter), count in pairs.items():
-            seen = self._followers[before].get(letter, 0) if before in self._followers else 0
-            share = (seen + _PAIRS_PER_LETTER * self._share(letter)) / (self._totals.get(before, 0) + _PAIRS_PER_LETTER)
-            weight += count * math.log(share)
+            total = self._totals.get(before, 0)
+            trust = min(_TRUST, total / (total + _PAIRS_PER_LETTER))
+            after = self._followers[before].get(letter, 0) / total if total else 0.0
+            weight += count * math.log(trust * after + (1 - trust) * self._share(letter))
         return weight
 
     def _share(self, letter: str) -> float:
