@@ -110,7 +110,7 @@ def main() -> None:
 
 def _count(code: str) -> Iterator[str]:
     followers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for word in _find_words(code):
+    for word in sorted(_find_words(code)):
         for before, letter in zip(f" {word}", f"{word} ", strict=True):
             followers["" if code in BY_THEMSELVES else before][letter] += 1
     for letter in ALPHABETS.get(code, ""):

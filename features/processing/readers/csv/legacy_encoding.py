@@ -1,7 +1,8 @@
 """Guess the legacy encoding of text from its own letters.
 
-chardet's first choice counts as evidence; so do the letters of each language in the encodings that its people use, and what no language has. On large samples
-both agree. On short tables, where a few accented letters are all there is, together they are right more often than either.
+Two things count: the letters of each language in the encodings that its people use, with what no language has (`letters.py`, `text_rules.py`), and chardet's
+first choice. On large samples both agree. On short tables, where a few accented letters are all there is, chardet alone is right in 93 %, this in 98 %
+(`python -m bench reading`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ _LANGUAGES_BY_ENCODING = {
 }
 _LEAST_COSTS = {encoding: min(costs.values()) for encoding, costs in _LANGUAGES_BY_ENCODING.items()}
 _CHARDET_WEIGHT = 3.0
-"""In nats. With it 97.8 % of the short tables are right that the rules were tried on; 2 or 5 change three tables in a thousand."""
+"""In nats. chardet knows more languages; for those of `letters.tsv` weights from 0 to 6 are right in short tables equally often, to half a percent."""
 _ENOUGH_FOR_CHARDET = 4
 """Of fewer non-ASCII bytes chardet can tell less."""
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
@@ -101,7 +102,7 @@ def _decode(data: bytes, encoding: str, *, is_whole: bool) -> str:
 
 
 def _weigh_plain_words(words: Iterable[str]) -> Mapping[str, float]:
-    """Return the weight of each Latin language by words of plain letters, in any unit above that of the least likely ones."""
+    """Return the weight of each Latin language by words of plain letters, in nats above that of one which fits them fairly well."""
     text = " ".join(words)
     pairs = Counter(zip(f" {text}", f"{text} ", strict=True))
     scale = _ASCII_WEIGHT * min(1.0, _ASCII_PAIRS / max(1, pairs.total()))

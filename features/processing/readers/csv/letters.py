@@ -1,6 +1,7 @@
 """How likely a text is in a language, by the letters that follow each other in its words.
 
-`letters.tsv` counts these pairs in the names of countries, languages, currencies, months and units of the Unicode CLDR; compose/letters.py makes it.
+`letters.tsv` counts these pairs in the names of countries, languages, currencies, months and units of the Unicode CLDR
+(© Unicode, Inc., Unicode License v3); compose/letters.py makes it.
 """
 
 from __future__ import annotations
