@@ -15,6 +15,7 @@ GROUPS: Mapping[str, str] = {
     "engine": "the engine alone, compared with DuckDB",
     "row_check": "a rule that spans columns, compared with none",
     "excel": "XLSX, compared with openpyxl's own loop",
+    "reading": "what is found in files as people send them, compared with other detectors",
     "job": "whole jobs with their errors stored, compared with frictionless and COPY",
     "memory": "peak memory of a worker child",
     "upload": "uploads, compared with a bare sink and UploadFile",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from bench.measure import ROOT, say
@@ -28,6 +29,6 @@ def prepare_peers() -> str:
     return str(python)
 
 
-def peer_versions(requirements: Path = REQUIREMENTS) -> list[str]:
+def peer_versions(requirements: Path = REQUIREMENTS, *, names: Collection[str] = NAMED) -> list[str]:
     """Return the pins of the compared tools, without those of their dependencies."""
-    return [line for line in requirements.read_text().splitlines() if line.partition("==")[0] in NAMED]
+    return [line for line in requirements.read_text().splitlines() if line.partition("==")[0] in names]

@@ -39,8 +39,10 @@ class CsvTable:
     def __init__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, block_bytes: int = BLOCK_BYTES) -> None:
         self._limits, self._dialect = limits, dialect
         is_valid_utf8 = False
+        encoding_notes: Sequence[Note] = ()
         if encoding is None:
-            encoding, is_valid_utf8 = detect_encoding(path)
+            found = detect_encoding(path)
+            encoding, is_valid_utf8, encoding_notes = found.name, found.is_valid_utf8, found.notes
         self._source: ByteSource = open_source(path, encoding=encoding)
         self._prefetch: Prefetch[ParsedBlock] | None = None
         try:
@@ -65,7 +67,7 @@ class CsvTable:
         except BaseException:
             self._source.close()
             raise
-        self.notes: Sequence[Note] = ()
+        self.notes: Sequence[Note] = encoding_notes
         self.source = Source(encoding=encoding.lower(), delimiter=self._grammar.delimiter, quote_char=self._grammar.quote_char, header_row=header_row)
 
     def chunks(self) -> Iterator[Chunk]:

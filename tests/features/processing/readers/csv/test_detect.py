@@ -64,13 +64,6 @@ def test_unicode_with_and_without_a_mark_is_found(tmp_path: Path, data: bytes, e
     assert (source.encoding, labels) == (encoding, ["a", "é"])
 
 
-@pytest.mark.parametrize(("bad_lines", "encoding"), [(1, "utf-8"), (2, "utf-8"), (3, "cp1252")])
-def test_up_to_one_bad_line_in_a_thousand_stays_utf8(tmp_path: Path, bad_lines: int, encoding: str) -> None:
-    lines = ["café\n".encode()] * (2000 - bad_lines) + [b"caf\xe9\n"] * bad_lines
-    source, _ = source_of(tmp_path / "a.csv", b"".join(lines))
-    assert source.encoding == encoding
-
-
 def test_bad_bytes_far_behind_the_head_are_seen(tmp_path: Path) -> None:
     source, _ = source_of(tmp_path / "a.csv", b"abcdefg\n" * 500_000 + b"caf\xe9\n" * 5000)
     assert source.encoding == "cp1252"
