@@ -23,7 +23,7 @@ from features.processing.checking.declarations import (
     make_messages,
     row_checks,
 )
-from features.processing.checking.fast_parse import FastResult
+from features.processing.checking.fast_result import FastResult
 from features.processing.checking.labels import find_misfits, match_columns
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from features.processing.checking.fast_parse import FastResult, fast_parser_for
+from features.processing.checking.fast_parse import fast_parser_for
+from features.processing.checking.fast_result import FastResult
 from features.processing.column import Column, Indices, Mask, Memo, iterate_texts
 from shared.descriptors.table_schema import MAX_CELL_BYTES, Field, NotOfTypeError, identity_of, is_plain_text, value_parser
 from shared.observing.frames import describe_frames
@@ -125,7 +126,8 @@ class Typed:
         if self._fast.floats is not None:
             return self._fast.floats
         rows = self.accepted
-        text = self.column.text if bool(rows.all()) else pc.if_else(pa.array(rows), self.column.text, pa.scalar("0"))
+        plain = self.column.text if self._fast.plain is None else self._fast.plain()
+        text = plain if bool(rows.all()) else pc.if_else(pa.array(rows), plain, pa.scalar("0"))
         return np.asarray(text.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
     def values(self, rows: Indices) -> Iterator[Any]:

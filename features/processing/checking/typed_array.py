@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checking.fast_parse import EPOCH_DAY
+from features.processing.checking.fast_calendar import EPOCH_DAY
 from features.processing.checking.type_rule import Typed
 from shared.descriptors.table_schema import Field
 
@@ -70,8 +70,9 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
     numbers = np.zeros(len(typed.ok), np.int64)
     known = typed.numbered
     if bool(known.any()):
-        assert typed.scale == 1
-        numbers[known] = typed.numbers[known] * whole.factor + whole.offset
+        factor, rest_of_factor = divmod(whole.factor, typed.scale)
+        assert not rest_of_factor
+        numbers[known] = typed.numbers[known] * factor + whole.offset
     rest = np.flatnonzero(typed.ok & ~known)
     try:
         numbers[rest] = [_to_int(value, whole.factor) + whole.offset for value in typed.values(rest)]
