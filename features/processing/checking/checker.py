@@ -25,6 +25,7 @@ from features.processing.checking.declarations import (
 )
 from features.processing.checking.fast_result import FastResult
 from features.processing.checking.labels import find_misfits, match_columns
+from features.processing.checking.reasons import Reasons
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.keys.key_set import KeySpace
@@ -33,7 +34,6 @@ from shared.descriptors.table_schema import Field, TableSchema
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
 _REQUIRED_MESSAGE = "This cell must not be empty."
-_NO_REASONS: Mapping[int, str] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -218,12 +218,12 @@ class _ColumnPlan:
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
-        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Mapping[int, str] = _NO_REASONS) -> None:
+        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Reasons | None = None) -> None:
             if bool(bad.any()):
                 rows = np.flatnonzero(bad)
                 said = message if isinstance(message, str) else _describe(message, column, rows)
-                if reasons:
-                    said = pa.array([reasons.get(row, self._type_rule.message) for row in rows.tolist()], pa.string())
+                if reasons is not None:
+                    said = reasons.of_rows(rows)
                 findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
                 np.logical_or(failed, bad, out=failed)
 

@@ -87,6 +87,12 @@ def find_numbers(column: Column, form: LocalForm) -> Mask:
         wrong |= groups & ~_find_placed(digits, groups, decimals, number)
         found &= (decimals == 0) | (groups < decimals)
     found &= wrong == 0
+    if not form.is_bare:
+        # Brackets say something only where they stand around everything but blanks, for which only the exact parser looks.
+        for bracket, places in ((_OPEN, column.starts), (_CLOSE, column.starts + column.sizes - 1)):
+            positions = np.flatnonzero(data == bracket)
+            rows = column.rows_of(positions)
+            found[rows[positions != places[rows]]] = False
     return found
 
 

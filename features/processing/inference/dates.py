@@ -83,10 +83,11 @@ def find_date_forms(sample: Sample) -> list[DateForm]:
             wrong = sample.count_wrong(Field(name="", type=type_name, format=pattern))
             if wrong is not None:
                 forms.append(DateForm(type_name, pattern, wrong))
+    forms = _without_unlikely_years(sample, forms)
     least = min((form.wrong for form in forms), default=0)
     best = [form for form in forms if form.wrong == least]
     default = [form for form in best if form.format == "default"]
-    return default or _one_of_each_order(sample, best)
+    return default or list({form.order: form for form in reversed(best)}.values())
 
 
 def choose_date_form(forms: Sequence[DateForm], order_of_file: str | None) -> DateForm:
@@ -95,17 +96,14 @@ def choose_date_form(forms: Sequence[DateForm], order_of_file: str | None) -> Da
     return by_order.get(order_of_file or "") or by_order.get(DAY_FIRST) or forms[0]
 
 
-def _one_of_each_order(sample: Sample, forms: Sequence[DateForm]) -> list[DateForm]:
-    by_order: dict[str, DateForm] = {}
-    for form in forms:
-        by_order.setdefault(form.order, form)
-    if YEAR_FIRST in by_order and DAY_FIRST in by_order:
-        # 24-01-31 and 31-01-24: there are fewer years than days.
-        firsts, lasts = _count_ends(sample)
-        by_order.pop(DAY_FIRST if firsts < lasts else YEAR_FIRST)
-        if firsts < lasts:
-            by_order.pop(MONTH_FIRST, None)
-    return list(by_order.values())
+def _without_unlikely_years(sample: Sample, forms: Sequence[DateForm]) -> list[DateForm]:
+    """Return the forms without those that take days for years: nearly every day is a year of two digits, but a column has fewer years than days."""
+    year_first = [form for form in forms if form.format.startswith("%y")]
+    year_last = [form for form in forms if form not in year_first]
+    if not year_first or not year_last:
+        return list(forms)
+    firsts, lasts = _count_ends(sample)
+    return year_first if firsts < lasts else year_last
 
 
 def _count_ends(sample: Sample) -> tuple[int, int]:
