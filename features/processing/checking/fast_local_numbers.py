@@ -147,24 +147,22 @@ def write_plainly(column: Column, form: LocalForm, accepted: Mask) -> pa.StringA
     """Return the numbers that `find_numbers` has found with a point before the decimals and nothing else, and `0` for every other cell."""
     column = Column(pc.if_else(pa.array(accepted), column.text, pa.scalar("0")))
     data, starts = column.data, column.starts
-    kept = np.ones(len(data), np.bool_)
     written = data.copy()
+    if form.decimal != _DOT:
+        written[data == form.decimal] = _DOT
+    kept = np.ones(len(data), np.bool_) if form.group is None else data != form.group
     if not form.is_bare:
         firsts, lasts = _find_ends(column)
         steps = np.zeros(len(data) + 1, np.int8)
         steps[firsts] += 1
         steps[lasts] -= 1
-        kept = np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
+        kept &= np.cumsum(steps[:-1], dtype=np.int8).view(np.bool_)
         negative = (data[starts] == _OPEN) & (data[starts + column.sizes - 1] == _CLOSE)
         for sign in (_PLUS, _MINUS):
             negative[column.rows_of(np.flatnonzero(data == sign))] = sign == _MINUS
         signs = firsts[negative] - 1
         kept[signs] = True
         written[signs] = _MINUS
-    if form.group is not None:
-        kept &= data != form.group
-    if form.decimal != _DOT:
-        written[data == form.decimal] = _DOT
     counts = np.zeros(len(kept) + 1, np.int32)
     np.cumsum(kept, out=counts[1:])
     offsets = counts[np.append(starts, len(data))]
