@@ -24,8 +24,6 @@ _NUMBER = re.compile(
     rf"(?P<minus>-?)(?P<behind>{_BLANK}?(?:[%‰]|{_CURRENCY}))?(?P<close>\))?(?P<end>\s*)"
 )
 _ZERO_WHOLE = r"\A[^0-9]*0[.,][0-9]{3}(?:[^0-9]|\z)"
-_TEXT_SHARE = 10
-"""Per cent of cells that must have currency and the like, for the column to have it where the rest is a form of its own."""
 _GROUP_DIGITS, _INDIAN_DIGITS = 3, 2
 
 
@@ -127,7 +125,8 @@ def _judge(sample: Sample, known: Sequence[tuple[_Shape, int]], separators: Sepa
         dressed += count if shape.is_dressed else 0
         bare += 0 if shape.is_dressed else count
         negative += count if shape.is_negative_text else 0
-    is_bare = not negative and (not dressed or (sample.is_most(bare) and dressed * 100 < _TEXT_SHARE * len(sample)))
+    # Where the numbers alone are a form, a currency sign here and there is a slip; brackets and a minus behind are what makes a number negative.
+    is_bare = not negative and sample.is_most(bare)
     right = bare if is_bare else bare + dressed
     if not sample.is_most(right):
         return None
