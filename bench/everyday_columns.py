@@ -42,9 +42,9 @@ class Column:
     """From 0."""
 
 
-def make_column(form: Form, chance: Chance, *, rows: int, bad_share: float) -> Column:
-    """Return a column of the form in which about a share of the cells is bad, at most a tenth."""
-    bad_rows = frozenset(chance.sample(range(rows), min(int(rows * bad_share), rows // 10)))
+def make_column(form: Form, chance: Chance, *, rows: int, bad_share: float, clean_rows: int = 0) -> Column:
+    """Return a column of the form in which about a share of the cells is bad, at most a tenth; the first `clean_rows` are good."""
+    bad_rows = frozenset(chance.sample(range(clean_rows, rows), min(int(rows * bad_share), rows // 10)))
     return Column(form, [chance.choice(form.bad) if row in bad_rows else form.write(chance) for row in range(rows)], bad_rows)
 
 

@@ -18,7 +18,9 @@ _MAX_EXPLAINED = 250
 """How many texts of a column of a chunk are looked at: past that, one is taken to be like those of the same shape."""
 _EXAMPLES = 8
 """How many texts of one shape are looked at first."""
+_FEW, _MAX_KEPT = 40, 1_000
 _MAX_SHAPE_BYTES = 64
+_TO_NINE = str.maketrans("0123456789", "9999999999")
 _DIGITS_AS_NINE = np.arange(256, dtype=np.uint8)
 _DIGITS_AS_NINE[ord("0") : ord("9") + 1] = ord("9")
 
@@ -47,6 +49,7 @@ class ReasonFinder:
         self._message = message
         self._explain = make_explainer(field, is_value)
         self._by_shape = field.type in ("date", "time", "datetime")
+        self._known: dict[str, str | None] = {}
 
     def find(self, texts: pa.StringArray, given: Mapping[int, str]) -> tuple[list[str], npt.NDArray[np.int32]]:
         """Return the messages of distinct refused texts, and for each text the number of its message; number 0 is the message of the type.
@@ -58,9 +61,27 @@ class ReasonFinder:
         for number, message in given.items():
             codes[number] = messages.setdefault(message, len(messages))
         if self._explain is not None and len(texts):
-            for numbers, reason in _explain_all(texts, self._explain, by_shape=self._by_shape):
+            reasons = self._explain_few(texts.to_pylist()) if len(texts) <= _FEW else _explain_all(texts, self._explain, by_shape=self._by_shape)
+            for numbers, reason in reasons:
                 codes[numbers] = messages.setdefault(f"{self._message.removesuffix('.')}: {reason}.", len(messages))
         return list(messages), codes
+
+    def _explain_few(self, texts: Sequence[str]) -> list[tuple[int, str]]:
+        """Return the reasons of a few texts, by number; those of texts that come again and again are kept."""
+        assert self._explain is not None
+        if len(self._known) > _MAX_KEPT:
+            self._known.clear()
+        for text in texts:
+            if text not in self._known:
+                self._known[text] = self._explain(text)
+        found = [(number, reason) for number, text in enumerate(texts) if (reason := self._known[text]) is not None]
+        if not self._by_shape or not any(OR in reason for _, reason in found):
+            return found
+        by_shape: dict[str, list[tuple[int, str]]] = {}
+        for number, reason in found:
+            by_shape.setdefault(texts[number].translate(_TO_NINE), []).append((number, reason))
+        agreed = [(numbered, _agree([reason for _, reason in numbered])) for numbered in by_shape.values()]
+        return [(number, common or reason) for numbered, common in agreed for number, reason in numbered]
 
 
 def shapes_of(texts: pa.StringArray, most_bytes: int) -> pa.StringArray:
@@ -72,7 +93,7 @@ def shapes_of(texts: pa.StringArray, most_bytes: int) -> pa.StringArray:
     return shaped if not len(sizes) or int(sizes.max()) <= most_bytes else pc.if_else(pa.array(sizes <= most_bytes), shaped, texts)
 
 
-def _explain_all(texts: pa.StringArray, explain: Explainer, *, by_shape: bool) -> list[tuple[Indices, str]]:
+def _explain_all(texts: pa.StringArray, explain: Explainer, *, by_shape: bool) -> Sequence[tuple[Indices | int, str]]:
     """Return reasons, each with the numbers of the texts that it is for."""
     if not by_shape:
         return _explain_each(texts, np.arange(min(len(texts), _MAX_EXPLAINED)), explain)
