@@ -68,6 +68,7 @@ _FORMAT_MESSAGES = {
 }
 _MAX_SHAPE_BYTES = 18
 """Whether a text is a number depends on its digits only where an exponent has more of them than fit here."""
+_MANY_TEXTS = 64
 _SHOWN_BOOLEANS = 20
 _JSON_TYPES = ("object", "array", "geojson", "geopoint")
 """Types whose parsers may say why a cell is no value."""
@@ -184,11 +185,13 @@ class TypeRule:
         doubtful = np.flatnonzero(candidates & ~fast.accepted)
         reasons: Reasons | None = None
         if len(doubtful):
-            given = column.text.take(pa.array(doubtful))
-            # Wrong values often repeat: each distinct text is parsed once, and of numbers each distinct shape.
-            encoded = pc.dictionary_encode(shapes_of(given, _MAX_SHAPE_BYTES) if self._is_number else given)
-            indices = encoded.indices.to_numpy(zero_copy_only=False)
-            texts = given.take(pa.array(_find_firsts(indices, len(encoded.dictionary)))) if self._is_number else encoded.dictionary
+            # Wrong values often repeat: each distinct text is parsed once, and where there are many of them each distinct shape of a number.
+            encoded = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
+            texts, indices = encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False)
+            if self._is_number and len(texts) > _MANY_TEXTS:
+                shapes = pc.dictionary_encode(shapes_of(texts, _MAX_SHAPE_BYTES))
+                of_text = shapes.indices.to_numpy(zero_copy_only=False)
+                texts, indices = texts.take(pa.array(_find_firsts(of_text, len(shapes.dictionary)))), of_text[indices]
             # What is kept of a value is whether there is one: it may be a large piece of JSON.
             found = [value if isinstance(value, _Refused) else _is_value(value) for value in self._parse.of_texts(iterate_texts(texts))]
             fine = np.array([each is True for each in found], np.bool_)
@@ -203,7 +206,7 @@ class TypeRule:
         if not len(refused):
             return None
         given = {place: each.message for place, number in enumerate(refused.tolist()) if isinstance(each := found[number], _Refused)}
-        messages, numbers = self._find_reasons(texts.take(pa.array(refused)), given)
+        messages, numbers = self._find_reasons(texts if len(refused) == len(texts) else texts.take(pa.array(refused)), given)
         if len(messages) == 1:
             return None
         by_text = np.zeros(len(texts), np.int32)
