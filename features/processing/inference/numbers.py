@@ -20,7 +20,7 @@ _CURRENCY = rf"(?:{_SYMBOLS}|{_NAMES}|{_CODES})"
 _BLANK = r"[ \u00a0\u2009\u202f]"
 _GROUPS = ".,'\u2019 \u00a0\u2009\u202f"
 _NUMBER = re.compile(
-    rf"(?P<pad>\s*)(?P<open>\()?(?P<sign>[+-]?)(?P<before>{_CURRENCY}{_BLANK}?)?(?P<inner>[+-]?)(?P<core>[.,]9+|9[9{_GROUPS}]*?)(?P<power>[eE][+-]?9+)?"
+    rf"(?P<pad>\s*)(?P<front>{_CURRENCY}{_BLANK}?(?=\())?(?P<open>\()?(?P<sign>[+-]?)(?P<before>{_CURRENCY}{_BLANK}?)?(?P<inner>[+-]?)(?P<core>[.,]9+|9[9{_GROUPS}]*?)(?P<power>[eE][+-]?9+)?"
     rf"(?P<minus>-?)(?P<behind>{_BLANK}?(?:[%‰]|{_CURRENCY}))?(?P<close>\))?(?P<end>\s*)"
 )
 _ZERO_WHOLE = r"\A[^0-9]*0[.,][0-9]{3}(?:[^0-9]|\z)"
@@ -145,7 +145,7 @@ def read_shape(shape: str) -> _Shape | None:
     if not readings:
         return None
     in_brackets = bool(match["open"])
-    dressed = bool(in_brackets or match["before"] or match["behind"] or match["minus"] or match["pad"] or match["end"])
+    dressed = bool(in_brackets or match["before"] or match["front"] or match["behind"] or match["minus"] or match["pad"] or match["end"])
     return _Shape(readings, dressed, in_brackets or bool(match["minus"]))
 
 

@@ -93,7 +93,7 @@ def _cleaner(field: Field) -> Callable[[str], str] | None:
 def _strip_bare(text: str, decimal_char: str) -> str:
     """Strip the text around a number: keeps everything from the first digit (with the point and the sign before it) to the last digit.
 
-    Brackets around everything else, and a minus right behind the last digit, say that it is negative, as bookkeepers write it.
+    Brackets around it, and a minus right behind the last digit, say that it is negative, as bookkeepers write it.
     """
     stripped = text.strip()
     if stripped.lower() in _SPECIAL_NUMBERS:
@@ -106,6 +106,10 @@ def _strip_bare(text: str, decimal_char: str) -> str:
     if text[:start].endswith(decimal_char):
         start -= len(decimal_char)
     sign = _SIGN.search(text[:start])
-    in_brackets, minus_behind = stripped[0] == "(" and stripped[-1] == ")", text[end : end + 1] == "-" and not text[end + 1 : end + 2].isalnum()
+    before, behind = text[:start], text[end:]
+    # The bracket before the number that was opened last is open still, and the first one behind it closes it.
+    closing, opening = behind.find(")"), behind.find("(")
+    in_brackets = before.rfind("(") > before.rfind(")") and closing >= 0 and (opening < 0 or closing < opening)
+    minus_behind = behind[:1] == "-" and not behind[1:2].isalnum()
     is_negative = sign.group() == "-" if sign is not None else in_brackets or minus_behind
     return ("-" if is_negative else "") + text[start:end]

@@ -192,12 +192,12 @@ def test_durations_compare_as_xml_schema_says() -> None:
     assert parse("PT36H") == parse("P1DT12H")
 
 
-@pytest.mark.parametrize("text", ["(5)", "($5)", "( 5 EUR)", "-5", "$-5", "- 5 $", "5-", "5- EUR"])
+@pytest.mark.parametrize("text", ["(5)", "($5)", "( 5 EUR)", "$(5)", "$ (5.) net", "(a) (5) (b)", "-5", "$-5", "- 5 $", "5-", "5- EUR"])
 def test_brackets_and_any_minus_make_a_number_that_is_not_bare_negative(text: str) -> None:
     assert value_parser(Field(name="f", type="integer", bare_number=False))(text) == -5
 
 
-@pytest.mark.parametrize("text", ["5", "+5", "(+5)", "5-fold", "5 (net)", "5 -", "(a) 5"])
+@pytest.mark.parametrize("text", ["5", "+5", "(+5)", "5-fold", "5 (net)", "5 -", "(a) 5", "(a) 5 (b)", "(5", "5)"])
 def test_other_signs_and_brackets_do_not(text: str) -> None:
     assert value_parser(Field(name="f", type="integer", bare_number=False))(text) == 5
 

@@ -35,6 +35,7 @@ _NUMBER = {"type": "number"}
         (["5%", "17%", "100%"], {"type": "integer", "bareNumber": False}),
         (["5,5 %", "17,0 %"], {"type": "number", "decimalChar": ",", "bareNumber": False}),
         (["(1,234.50)", "99.00", "1,000.00"], {"type": "number", "groupChar": ",", "bareNumber": False}),
+        (["$ (1,234.50)", "$ 99.00", "$ 1,000.00"], {"type": "number", "groupChar": ",", "bareNumber": False}),
         (["12", "13", "14", "7-"], {"type": "integer", "bareNumber": False}),
         ([" 1", " 2", "10"], {"type": "integer", "bareNumber": False}),
     ],
