@@ -14,7 +14,7 @@ from features.processing.checking.explain_dates import OR, date_explainer
 from shared.descriptors.table_schema import Field
 from shared.texts import quote_briefly
 
-__all__ = ["OR", "Explainer", "make_explainer"]
+__all__ = ["HIDDEN", "OR", "Explainer", "describe_padding", "make_explainer"]
 
 Explainer: TypeAlias = Callable[[str], str | None]
 """Returns the end of a sentence that begins with what the value must be; None if there is nothing to say."""
@@ -39,6 +39,8 @@ _INVISIBLE = {
     "\r": "a line break",
     "\0": "a NUL character",
 }
+HIDDEN = tuple(character for character in _INVISIBLE if not character.isascii() and not character.isspace())
+"""Characters that have no width."""
 _LOOKALIKES = {
     "\u2212": "a minus sign (U+2212) in place of a hyphen",
     "\u2013": "a dash (U+2013) in place of a hyphen",
@@ -86,6 +88,12 @@ def _describe_blanks(text: str, stripped: str) -> str:
     blanks = {_INVISIBLE.get(character, "a blank") for character in (text[: text.index(stripped[0])] + text[len(text.rstrip()) :])}
     place = "at its start and its end" if at_start and at_end else "at its end" if at_end else "at its start"
     return f"it has {min(blanks, key=lambda blank: blank == 'a blank')} {place}"
+
+
+def describe_padding(text: str) -> str:
+    """Say where a text has blanks, or which character of it cannot be seen; it has one of them."""
+    stripped = text.strip()
+    return _describe_blanks(text, stripped) if len(stripped) < len(text) else _describe_hidden(text) or "it contains characters that cannot be seen"
 
 
 def _describe_hidden(text: str) -> str | None:

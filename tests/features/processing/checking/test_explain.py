@@ -136,3 +136,17 @@ def test_message_stays_short_whatever_the_cell_has() -> None:
 @given(cells=st.lists(st.one_of(st.text(max_size=8), st.text("0123456789-/.:,T+Z ()€\u00a0", max_size=22)), min_size=1, max_size=20))
 def test_any_cell_is_told_something(field: Described, cells: list[str]) -> None:
     assert all(message.endswith(".") for message in _messages(field, cells).values())
+
+
+@pytest.mark.parametrize(
+    ("constraints", "cells", "said"),
+    [
+        ({"pattern": "[0-9]{5}"}, ["02134 ", "abcde "], {0: "it has a blank at its end"}),
+        ({"pattern": "[A-Z]{2}"}, ["\u200bAT", "XXX"], {0: "it contains a zero-width space (U+200B), which cannot be seen"}),
+        ({"enum": ["AT", "DE"]}, [" AT", "DE", "FR ", "DE\u00a0"], {0: "it has a blank at its start", 3: "it has a no-break space (U+00A0) at its end"}),
+        ({"minLength": 3}, ["a "], {}),
+    ],
+)
+def test_text_that_only_padding_makes_wrong_is_told_so(constraints: Described, cells: list[str], said: dict[int, str]) -> None:
+    found = _messages({"type": "string", "constraints": constraints}, cells)
+    assert {row: message.rpartition(": ")[2].removesuffix(".") for row, message in found.items() if ": it " in message} == said
