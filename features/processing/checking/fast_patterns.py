@@ -26,6 +26,8 @@ _WIDTHS: Mapping[str, Sequence[int]] = {
     "f": (6, 3, 1, 2, 4, 5),
     "p": (2,),
     "b": (3,),
+    "B": (3, 4, 5, 6, 7, 8, 9),
+    "a": (3,),
     "z": (6, 5, 1),
 }
 _NUMERIC = "YymdHIMSf"
@@ -36,7 +38,8 @@ _LATEST_SHORT_YEAR = 68
 """Years of two digits up to this one are in the 21st century, the others in the 20th."""
 _PLUS, _MINUS, _COLON, _Z, _A, _P, _M = b"+-:ZAPM"
 _LOWER_CASE = 0x20
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
+_SHORT_NAMES = {"b": [name[:3] for name in _MONTHS], "a": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,9 @@ def _place(parts: Sequence[tuple[str, bytes]], widths: Sequence[int]) -> _Layout
 
 def _is_whole(directives: set[str], type_name: str) -> bool:
     """Whether a pattern has a year, a month and a day, or an hour, each once, and no part that stands for nothing."""
-    has_date = len(directives & {"Y", "y"}) == len(directives & {"m", "b"}) == len(directives & {"d"}) == 1
+    has_date = len(directives & {"Y", "y"}) == len(directives & {"m", "b", "B"}) == len(directives & {"d"}) == 1
     has_time = len(directives & {"H", "I"}) == 1
-    has_part_of_date, has_part_of_time = bool(directives & set("Yymbd")), bool(directives & set("HIMSfp"))
+    has_part_of_date, has_part_of_time = bool(directives & set("YymbBda")), bool(directives & set("HIMSfp"))
     if type_name == "time":
         return has_time and not has_part_of_date
     return has_date and (has_time or not has_part_of_time)
@@ -131,6 +134,8 @@ def _judge(digits: Digits, layout: _Layout, type_name: str, scale: int) -> tuple
     valid = are_digits(digits, *numeric)
     for place, code in layout.literals:
         valid &= is_character(digits, place, code)
+    if "a" in places:
+        valid &= _find_names(digits, places["a"], _SHORT_NAMES["a"]) > 0
     count_date = count_time = None
     if "d" in places:
         year, month, day = _read_year(digits, places), _read_month(digits, places), number_at(digits, *places["d"])
@@ -164,11 +169,17 @@ def _read_year(digits: Digits, places: Mapping[str, tuple[int, ...]]) -> Int32s:
 def _read_month(digits: Digits, places: Mapping[str, tuple[int, ...]]) -> Int32s:
     if "m" in places:
         return number_at(digits, *places["m"])
-    first, second, third = (digits[place] + np.uint8(ZERO) | np.uint8(_LOWER_CASE) for place in places["b"])
-    month = np.zeros(digits.shape[1], np.int32)
-    for number, name in enumerate(_MONTH_NAMES, 1):
-        month[(first == ord(name[0])) & (second == ord(name[1])) & (third == ord(name[2]))] = number
-    return month
+    return _find_names(digits, places["b"], _SHORT_NAMES["b"]) if "b" in places else _find_names(digits, places["B"], _MONTHS)
+
+
+def _find_names(digits: Digits, places: tuple[int, ...], names: Sequence[str]) -> Int32s:
+    """Return which of the names, from 1, stands at some positions of each cell, in letters of any case; 0 for none."""
+    letters = [digits[place] + np.uint8(ZERO) | np.uint8(_LOWER_CASE) for place in places]
+    found = np.zeros(digits.shape[1], np.int32)
+    for number, name in enumerate(names, 1):
+        if len(name) == len(places):
+            found[np.logical_and.reduce([letter == ord(character) for letter, character in zip(letters, name, strict=True)])] = number
+    return found
 
 
 def _read_time(digits: Digits, places: Mapping[str, tuple[int, ...]], valid: Mask) -> tuple[Callable[[], Int64s], Mask]:

@@ -30,6 +30,8 @@ _PATTERNS = {
         "%Y-%m-%d",
         "%Y年%m月%d日",
         "%d. %m. %Y",
+        "%B %d, %Y",
+        "%a, %d %b %Y",
     ],
     "datetime": [
         "%Y-%m-%d %H:%M:%S",
@@ -133,6 +135,8 @@ def _assert_same(field: Field, cells: list[str]) -> None:
         ({"type": "date", "format": "%m/%d/%Y"}, ["12/31/2024"]),
         ({"type": "date", "format": "%d.%m.%y"}, ["31.12.24"]),
         ({"type": "date", "format": "%d-%b-%Y"}, ["31-DEC-2024", "1-jan-2024"]),
+        ({"type": "date", "format": "%B %d, %Y"}, ["December 31, 2024", "May 1, 2024", "AUGUST 03, 2024"]),
+        ({"type": "date", "format": "%a, %d %b %Y"}, ["Tue, 31 Dec 2024", "wed, 1 May 2024"]),
         ({"type": "datetime", "format": "%Y-%m-%d %H:%M:%S"}, ["2024-01-01 15:30:00"]),
         ({"type": "datetime", "format": "%m/%d/%Y %I:%M %p"}, ["1/31/2024 3:30 PM", "12/31/2024 12:00 am"]),
         ({"type": "datetime", "format": "%Y-%m-%d %H:%M:%S.%f%z"}, ["2024-01-01 15:30:00.123+01:00", "2024-01-01 15:30:00.123456Z"]),
