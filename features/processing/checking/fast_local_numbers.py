@@ -67,24 +67,28 @@ def find_numbers(column: Column, form: LocalForm) -> Mask:
     one: Any = kind(1)
     within: Bits = (one << sizes) - one
     digits = _bits_of((data - np.uint8(ZERO)) <= NINE - ZERO, column, kind) & within
-    signs = _bits_of((data == _MINUS) | (data == _PLUS), column, kind) & within
-    decimals = _bits_of(data == form.decimal, column, kind) & within
-    groups = _bits_of(data == form.group, column, kind) & within if form.group is not None else np.zeros_like(within)
-    first: Bits = digits & -digits
+    nothing: Bits = np.zeros_like(within)
+    decimals = nothing if form.is_bare and form.is_whole else _bits_of(data == form.decimal, column, kind) & within
+    groups = _bits_of(data == form.group, column, kind) & within if form.group is not None else nothing
     if form.is_bare:
-        number = within & ~(signs & one)
-        wrong = signs & ~one
+        leads = data[np.minimum(column.starts, len(data) - 1)]
+        last: Bits = within
+        first: Bits = one << ((leads == _MINUS) | (leads == _PLUS)).astype(kind)
+        number = within & ~(first - one)
+        wrong = nothing
     else:
-        number = _fill_down(digits) & ~(first - one)
+        signs = _bits_of((data == _MINUS) | (data == _PLUS), column, kind) & within
+        last = _fill_down(digits)
+        first = digits & -digits
+        number = last & ~(first - one)
         # Only one sign, before the number; a point before the first digit belongs to the number.
         wrong = signs & (signs - one) | signs & ~(first - one) | decimals & first >> one
-        decimals &= number
-        groups &= number
+        decimals, groups = decimals & number, groups & number
     known = digits | groups if form.is_whole else digits | groups | decimals
-    wrong |= number & ~known | decimals & (decimals - one)
+    wrong = wrong | number & ~known | decimals & (decimals - one)
     found: Mask = (digits != 0) & (column.sizes <= limit)
     if form.group is not None and bool(groups.any()):
-        wrong |= groups & ~_find_placed(digits, groups, decimals, number)
+        wrong |= groups & ~_find_placed(digits, groups, first, (last + one) | decimals)
         found &= (decimals == 0) | (groups < decimals)
     found &= wrong == 0
     if not form.is_bare:
@@ -105,7 +109,7 @@ def _bits_of(mask: Mask, column: Column, kind: Any) -> Bits:  # noqa: ANN401 - a
     # A view with one word beginning at every byte.
     words = np.ndarray((len(packed) + 1,), np.dtype(kind), padded, strides=(1,))
     starts = column.starts
-    bits: Bits = words[starts >> 3] >> (starts & 7).astype(kind)
+    bits: Bits = words.take(starts >> 3) >> (starts & 7).astype(kind)
     return bits
 
 
@@ -118,15 +122,13 @@ def _fill_down(bits: Bits) -> Bits:
     return bits
 
 
-def _find_placed(digits: Bits, groups: Bits, decimals: Bits, number: Bits) -> Bits:
-    """Return the group characters that stand where they may, given that those before them do.
+def _find_placed(digits: Bits, groups: Bits, first: Bits, end: Bits) -> Bits:
+    """Return the group characters that stand where they may, given that those before them do; `end` is what may follow the last group.
 
     Three digits follow one, and then the end, the decimals or the next group, and up to three come before it; or, as in India, two digits and the
     next group follow, and up to two come before.
     """
     one, two, three, four = (digits.dtype.type(step) for step in (1, 2, 3, 4))
-    first = number & -number
-    end = (_fill_down(number) + one) | decimals
     then_two: Bits = groups & digits >> one & digits >> two
     then_three = then_two & digits >> three
     is_last: Bits = then_three & end >> four
