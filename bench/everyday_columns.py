@@ -27,7 +27,7 @@ class Form:
     write: Callable[[Chance], str]
     """Makes a good cell."""
     bad: Sequence[str]
-    """Cells that are wrong in such a column."""
+    """Cells that are wrong in such a column; none where any text is right."""
     expected: Mapping[str, object]
     """What the schema says of the column, its name and constraints left out."""
 
@@ -44,13 +44,13 @@ class Column:
 
 def make_column(form: Form, chance: Chance, *, rows: int, bad_share: float, clean_rows: int = 0) -> Column:
     """Return a column of the form in which about a share of the cells is bad, at most a tenth; the first `clean_rows` are good."""
-    bad_rows = frozenset(chance.sample(range(clean_rows, rows), min(int(rows * bad_share), rows // 10)))
+    bad_rows = frozenset(chance.sample(range(clean_rows, rows), min(int(rows * bad_share), rows // 10) if form.bad else 0))
     return Column(form, [chance.choice(form.bad) if row in bad_rows else form.write(chance) for row in range(rows)], bad_rows)
 
 
 def list_forms() -> list[Form]:
     """Return all forms, each with a name of its own."""
-    return [*_whole_numbers(), *_numbers(), *_booleans(), *_dates(), *_datetimes(), *_times(), *_texts()]
+    return [*_whole_numbers(), *_numbers(), *_booleans(), *_dates(), *_datetimes(), *_times(), *_texts(), *_plain_texts()]
 
 
 def _group(digits: str, mark: str, *, indian: bool = False) -> str:
@@ -273,3 +273,18 @@ def _texts() -> Iterator[Form]:
         {"type": "string", "format": "uri"},
     )
     yield Form("UUID", lambda chance: str(uuid.UUID(int=chance.getrandbits(128))), ("123", "no id", "123e4567e89b"), {"type": "string", "format": "uuid"})
+
+
+def _plain_texts() -> Iterator[Form]:
+    words = {
+        "names": ["Ann", "Bob", "Cy", "Ó Briain", "d'Arc", "Müller-Lüdenscheidt"],
+        "countries": ["NA", "DE", "FR", "NO", "ON", "IS"],
+        "grades": ["A", "B", "C", "-", "F"],
+        "parts": ["A-100", "B/7", "17 mm", "1/2 in", "M8"],
+        "months": ["May 2024", "June", "Q1", "2024-W05"],
+    }
+    for name, listed in words.items():
+        yield Form(f"text, {name}", lambda chance, listed=listed: chance.choice(listed), (), {"type": "string"})  # type: ignore[misc]
+    yield Form("text, versions", lambda chance: f"{chance.randrange(9)}.{chance.randrange(20)}.{chance.randrange(9)}", (), {"type": "string"})
+    yield Form("text, hosts", lambda chance: ".".join(str(chance.randrange(256)) for _ in range(4)), (), {"type": "string"})
+    yield Form("text, phones", lambda chance: f"+49 {chance.randrange(100, 999)} {chance.randrange(10_000, 999_999)}", (), {"type": "string"})

@@ -27,6 +27,9 @@ def _with_nothing(column: Column, chance: random.Random) -> tuple[list[str], set
     empty = [row for row in range(len(cells)) if row not in bad and chance.random() < share]
     for row in empty:
         cells[row] = chance.choice(nothing)
+    if not column.form.bad:
+        # Among texts the marks are texts.
+        empty = [row for row in empty if not cells[row].strip()]
     # Where nearly all cells hold something, those that do not are errors.
     return cells, bad | set(empty) if len(empty) * 10 <= len(cells) else bad
 
