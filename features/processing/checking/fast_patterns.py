@@ -58,7 +58,8 @@ def compile_pattern(pattern: str, type_name: str) -> Callable[[Column], FastResu
     layouts = _make_layouts(pattern)
     if layouts is None or not _is_whole(set(layouts[0].places), type_name):
         return None
-    scale = 1_000_000 if type_name == "datetime" and "f" in layouts[0].places else 1
+    # Datetimes are whole seconds, so that those of any format have the same keys; with fractions only the exact parser tells their value.
+    is_counted = type_name != "datetime" or "f" not in layouts[0].places
     by_size: dict[int, list[_Layout]] = {}
     for layout in layouts:
         by_size.setdefault(layout.size, []).append(layout)
@@ -70,11 +71,12 @@ def compile_pattern(pattern: str, type_name: str) -> Callable[[Column], FastResu
             rows = np.flatnonzero(sizes == size)
             for layout in same:
                 if len(rows):
-                    count, valid = _judge(digits_of(column, size, rows), layout, type_name, scale)
+                    count, valid = _judge(digits_of(column, size, rows), layout, type_name)
                     found.append((rows, count, valid))
                     if len(same) > 1:
                         rows = rows[~valid]
-        return _join(column, found, scale)
+        result = _join(column, found)
+        return result if is_counted else FastResult(result.accepted)
 
     return parse
 
@@ -127,7 +129,7 @@ def _is_whole(directives: set[str], type_name: str) -> bool:
     return has_date and (has_time or not has_part_of_time)
 
 
-def _judge(digits: Digits, layout: _Layout, type_name: str, scale: int) -> tuple[Callable[[], Int64s], Mask]:
+def _judge(digits: Digits, layout: _Layout, type_name: str) -> tuple[Callable[[], Int64s], Mask]:
     """Return a function that computes the values of the cells, and which of them are valid."""
     places = layout.places
     numeric = [place for directive, each in places.items() if directive in _NUMERIC for place in each]
@@ -154,7 +156,7 @@ def _judge(digits: Digits, layout: _Layout, type_name: str, scale: int) -> tuple
         if type_name == "time":
             return microseconds
         assert count_date is not None
-        return count_date() * (DAY_S * scale) + (microseconds if scale > 1 else microseconds // 1_000_000)
+        return count_date() * DAY_S + microseconds // 1_000_000
 
     return count, valid
 
@@ -227,10 +229,10 @@ def _read_zone(digits: Digits, places: Mapping[str, tuple[int, ...]], valid: Mas
     return np.asarray(np.where(is_minus, -1, 1) * (hour * 3600 + minute * 60), np.int32), valid
 
 
-def _join(column: Column, found: Sequence[tuple[Indices, Callable[[], Int64s], Mask]], scale: int) -> FastResult:
+def _join(column: Column, found: Sequence[tuple[Indices, Callable[[], Int64s], Mask]]) -> FastResult:
     if len(found) == 1:
         rows, count, valid = found[0]
-        return spread(column, rows, count, valid, scale)
+        return spread(column, rows, count, valid)
     accepted = np.zeros(len(column), np.bool_)
     for rows, _, valid in found:
         accepted[rows] |= valid
@@ -241,4 +243,4 @@ def _join(column: Column, found: Sequence[tuple[Indices, Callable[[], Int64s], M
             whole[rows[valid]] = count()[valid]
         return whole
 
-    return FastResult(accepted, count_all, accepted, scale)
+    return FastResult(accepted, count_all, accepted)

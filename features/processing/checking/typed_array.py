@@ -70,9 +70,8 @@ def _make_whole(typed: Typed, field: Field) -> pa.Array:
     numbers = np.zeros(len(typed.ok), np.int64)
     known = typed.numbered
     if bool(known.any()):
-        factor, rest_of_factor = divmod(whole.factor, typed.scale)
-        assert not rest_of_factor
-        numbers[known] = typed.numbers[known] * factor + whole.offset
+        assert typed.scale == 1
+        numbers[known] = typed.numbers[known] * whole.factor + whole.offset
     rest = np.flatnonzero(typed.ok & ~known)
     try:
         numbers[rest] = [_to_int(value, whole.factor) + whole.offset for value in typed.values(rest)]

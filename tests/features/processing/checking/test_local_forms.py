@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.processing.checking.checker import Checker
 from features.processing.checking.type_rule import NOT_A_VALUE, TypeRule
 from features.processing.column import Column
-from shared.descriptors.table_schema import Field, NotOfTypeError, value_parser
+from features.processing.readers.base import Chunk, ReadLimits
+from shared.descriptors.table_schema import Field, NotOfTypeError, parse_table_schema, value_parser
 
 _GROUPS = ["", ",", ".", " ", "'", "\u00a0", "\u202f", "\u2019"]
 _PATTERNS = {
@@ -146,3 +148,22 @@ def _assert_same(field: Field, cells: list[str]) -> None:
 def test_usual_cells_are_read_by_whole_columns(field: dict[str, object], cells: list[str]) -> None:
     column = Column(pa.array(cells))
     assert TypeRule(Field(name="f", **field)).parse_fast(column).accepted.tolist() == [True] * len(cells)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("field", "cells"),
+    [
+        ({"type": "datetime", "format": "%Y-%m-%d %H:%M:%S.%f"}, ["2024-01-01 10:00:00.50", "2024-01-01 10:00:00.5"]),
+        ({"type": "datetime", "format": "%d.%m.%Y %H:%M"}, ["1.1.2024 10:00", "01.01.2024 10:00"]),
+        ({"type": "date", "format": "%d %B %Y"}, ["1 May 2024", "01 MAY 2024"]),
+        ({"type": "time", "format": "%I:%M %p"}, ["3:30 PM", "03:30 pm"]),
+        ({"type": "integer", "groupChar": ","}, ["1,234", "+1234"]),
+        ({"type": "number", "decimalChar": ",", "groupChar": ".", "bareNumber": False}, ["(1.234,50 €)", "-1234,5"]),
+    ],
+)
+def test_one_value_in_two_spellings_is_no_unique_value(field: dict[str, object], cells: list[str]) -> None:
+    schema = parse_table_schema({"fields": [{"name": "a", **field, "constraints": {"unique": True}}]})
+    checker = Checker(schema, labels=["a"], header_row=1, limits=ReadLimits())
+    (finding,) = checker.check(Chunk(columns=[pa.array(cells)], row_numbers=np.arange(len(cells)))).findings
+    checker.close()
+    assert (finding.error_type, finding.row_numbers.tolist()) == ("unique-error", [1])
