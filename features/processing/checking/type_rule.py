@@ -257,6 +257,7 @@ def _describe_pattern(pattern: str) -> str:
         "%f": "ffffff",
         "%I": "hh",
         "%p": "AM",
+        "%a": "Mon",
         "%z": "+hh:mm",
     }
     for directive, word in words.items():

@@ -51,7 +51,7 @@ _LANGUAGES: Sequence[tuple[Sequence[str], Sequence[str]]] = (
     (("हाँ", "हां"), ("नहीं",)),
 )
 _STANDARD = ({"true", "True", "TRUE"}, {"false", "False", "FALSE"})
-_MAX_WORDS = 200
+_ALL_WORDS = frozenset(word for language in _LANGUAGES for side in language for word in side)
 
 
 def find_booleans(sample: Sample) -> dict[str, object] | None:
@@ -59,18 +59,19 @@ def find_booleans(sample: Sample) -> dict[str, object] | None:
 
     One letter means yes or no only where the column has letters for both.
     """
-    if len(sample.words) == _MAX_WORDS:
+    known = [(text, text.lower(), count) for text, count in sample.words if text.lower() in _ALL_WORDS]
+    if not sample.is_most(sum(count for _, _, count in known)):
         return None
     best, most = None, 0
     for true, false in _LANGUAGES:
-        spellings = [[(text, count) for text, count in sample.words if text.lower() in words] for words in (true, false)]
-        count = sum(count for side in spellings for _, count in side)
-        if count > most and (all(spellings) or any(len(text) > 1 or not text.isascii() for side in spellings for text, _ in side)):
+        spellings = [[text for text, word, _ in known if word in words] for words in (true, false)]
+        count = sum(count for _, word, count in known if word in true or word in false)
+        if count > most and (all(spellings) or any(len(text) > 1 or not text.isascii() for side in spellings for text in side)):
             best, most = (true, false, spellings), count
     if best is None or not sample.is_most(most):
         return None
     true, false, spellings = best
-    found = [{text for text, _ in side} for side in spellings]
+    found = [set(side) for side in spellings]
     if all(side <= standard for side, standard in zip(found, _STANDARD, strict=True)):
         return {"type": "boolean"}
     return {"type": "boolean", "trueValues": _list_spellings(found[0], true), "falseValues": _list_spellings(found[1], false)}

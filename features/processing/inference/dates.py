@@ -67,13 +67,13 @@ def find_date_forms(sample: Sample) -> list[DateForm]:
     """
     counts: Counter[tuple[str, str]] = Counter()
     lost = 0
+    is_sayable = True
     for shape, count in sample.shapes:
         formats = list_formats(shape)
         for form in formats:
             counts[form] += count
         if not formats:
-            if _UNSAYABLE.search(shape):
-                return []
+            is_sayable &= _UNSAYABLE.search(shape) is None
             lost += count
             if not sample.is_most(len(sample) - lost):
                 return []
@@ -83,6 +83,9 @@ def find_date_forms(sample: Sample) -> list[DateForm]:
             wrong = sample.count_wrong(Field(name="", type=type_name, format=pattern))
             if wrong is not None:
                 forms.append(DateForm(type_name, pattern, wrong))
+    if not is_sayable:
+        # Where months have names, "Sept 5" and "5th May" are as good as the others.
+        forms = [form for form in forms if "%b" not in form.format.lower()]
     forms = _without_unlikely_years(sample, forms)
     least = min((form.wrong for form in forms), default=0)
     best = [form for form in forms if form.wrong == least]

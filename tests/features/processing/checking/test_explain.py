@@ -132,7 +132,7 @@ def test_message_stays_short_whatever_the_cell_has() -> None:
 
 
 @pytest.mark.parametrize("field", [INTEGER, NUMBER, DATE, TIME, DATETIME, {"type": "date", "format": "%d.%m.%y"}, {"type": "integer", "groupChar": "."}])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cells=st.lists(st.one_of(st.text(max_size=8), st.text("0123456789-/.:,T+Z ()€\u00a0", max_size=22)), min_size=1, max_size=20))
 def test_any_cell_is_told_something(field: Described, cells: list[str]) -> None:
     assert all(message.endswith(".") for message in _messages(field, cells).values())

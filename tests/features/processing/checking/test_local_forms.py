@@ -70,7 +70,7 @@ def _number_columns(draw: st.DrawFn) -> tuple[Field, list[str]]:
     return field, draw(st.lists(st.one_of(free, shaped), max_size=25))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_number_columns())
 def test_numbers_in_any_form_are_judged_as_the_exact_parser_judges_each_cell(case: tuple[Field, list[str]]) -> None:
     _assert_same(*case)
@@ -103,7 +103,7 @@ def _spoil(text: str, seed: random.Random) -> str:
     return text[:place] + seed.choice(["", "0", "9", "3", " ", "/", ".", "-", ":", "x", "é", "PM"]) + text[place + seed.randint(0, 1) :]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_pattern_columns())
 def test_dates_and_times_in_any_pattern_are_judged_as_the_exact_parser_judges_each_cell(case: tuple[Field, list[str]]) -> None:
     _assert_same(*case)

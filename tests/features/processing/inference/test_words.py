@@ -29,6 +29,11 @@ def test_words_for_yes_and_no_make_a_boolean(cells: list[str], true: list[str], 
     assert bad_cells(cells) == []
 
 
+def test_many_different_wrong_words_do_not_hide_a_boolean() -> None:
+    wrong = [f"word {number}" for number in range(300)]
+    assert bad_cells(["yes", "no"] * 2_000 + wrong) == wrong
+
+
 def test_standard_words_need_no_lists() -> None:
     assert infer_one(["TRUE", "FALSE", "True"]) == {"type": "boolean"}
 
