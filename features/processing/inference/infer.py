@@ -112,10 +112,15 @@ def _describe_all(names: Sequence[str], columns: Sequence[_Findings], notes: lis
 
 
 def _find_decimal_char(columns: Sequence[_Findings]) -> str | None:
-    """Return the decimal character of the columns that leave no doubt of theirs."""
+    """Return the decimal character of the columns that leave no doubt of theirs; where none does, a comma beside dates such as 31.12.2024.
+
+    Who writes those writes decimal commas, but for the Swiss.
+    """
     sure = [each.numbers[0].separators for each in columns if len(each.numbers) == 1]
     votes = [each.decimal for each in sure if each.decimal is not None]
     votes += [{".": ",", ",": "."}[each.group] for each in sure if each.decimal is None and each.group in (".", ",")]
+    if not votes and any(each.dates and each.dates[0].format.startswith("%d.%m.") for each in columns):
+        return ","
     return _most_common(votes)
 
 

@@ -25,6 +25,7 @@ _NUMBER = re.compile(
 )
 _ZERO_WHOLE = r"\A[^0-9]*0[.,][0-9]{3}(?:[^0-9]|\z)"
 _GROUP_DIGITS, _INDIAN_DIGITS = 3, 2
+_A_FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,24 @@ def choose_number_form(forms: Sequence[NumberForm], sample: Sample, decimal_of_f
         forms = with_fractions or forms
     elif decimal_of_file is not None:
         forms = [form for form in forms if form.separators.decimal in (None, decimal_of_file) and form.separators.group != decimal_of_file] or forms
+    else:
+        forms = _choose_by_length(forms, sample) or forms
     # A point alone is a decimal point, as programs write it; a comma alone, always before three digits, stands between groups.
     return min(
         forms, key=lambda form: (form.separators.decimal not in (None, "."), form.separators.group not in (None, ",", " "), form.separators.group is not None)
     )
+
+
+def _choose_by_length(forms: Sequence[NumberForm], sample: Sample) -> list[NumberForm]:
+    """Return the forms that explain how long the numbers without any mark are: where some have four digits or more, the others have no groups.
+
+    Where none has, and always three digits stand behind a mark, it stands between groups, if there are a few of both.
+    """
+    digits = [(len(shape.lstrip("+-")), count) for shape, count in sample.shapes if shape.lstrip("+-").strip("9") == ""]
+    if any(size > _GROUP_DIGITS for size, _ in digits):
+        return [form for form in forms if form.separators.group is None]
+    short = sum(count for _, count in digits)
+    return [form for form in forms if form.separators.group is not None] if min(short, len(sample) - short) >= _A_FEW else []
 
 
 def _list_separators(known: Sequence[tuple[_Shape, int]]) -> list[Separators]:
