@@ -125,6 +125,11 @@ def _assert_same(field: Field, cells: list[str]) -> None:
         assert float(typed.floats[row]) == float(expected[row])
 
 
+def test_numbers_between_long_texts_are_found() -> None:
+    _assert_same(Field(name="f", type="number", decimal_char=",", group_char="."), ["1.234,5", "x" * 10_000, "", "1.23,5", "9" * 5_000, "7"])
+    _assert_same(Field(name="f", type="integer", bare_number=False), ["x" * 10_000, "y" * 10_000])
+
+
 @pytest.mark.parametrize(
     ("field", "cells"),
     [
