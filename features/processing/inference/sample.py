@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.checking.reasons import shapes_of
 from features.processing.checking.type_rule import TypeRule
 from features.processing.column import Column
 from shared.descriptors.table_schema import Field
@@ -20,8 +21,7 @@ MAX_SHAPES = 2_000
 _PERCENT = 90
 _FEW, _SOME = 3, 10
 _PIECE_ROWS = 500
-_DIGITS_AS_NINE = np.arange(256, dtype=np.uint8)
-_DIGITS_AS_NINE[ord("0") : ord("9") + 1] = ord("9")
+_MAX_WORDS = 200
 
 Shapes = Sequence[tuple[str, int]]
 """Texts with 9 for every digit, each with the number of cells that have it, the most frequent first."""
@@ -37,20 +37,18 @@ class Sample:
         return len(self.column)
 
     @cached_property
+    def _short(self) -> pa.StringArray:
+        return self.column.text.filter(pa.array(self.column.sizes <= MAX_SHAPE_BYTES))
+
+    @cached_property
     def shapes(self) -> Shapes:
         """The shapes of cells of up to 64 bytes, at most 2,000 shapes."""
-        column = self.column
-        if not len(column.data):
-            return []
-        data = _DIGITS_AS_NINE[column.data]
-        offsets = column.offsets - column.offsets[0]
-        shaped = pa.StringArray.from_buffers(len(column), pa.py_buffer(np.ascontiguousarray(offsets)), pa.py_buffer(data))
-        return _count(shaped.filter(pa.array(column.sizes <= MAX_SHAPE_BYTES)), MAX_SHAPES)
+        return _count(shapes_of(self._short, MAX_SHAPE_BYTES), MAX_SHAPES)
 
     @cached_property
     def words(self) -> Shapes:
         """The texts of short cells, each with the number of cells that have it; the 200 most frequent ones."""
-        return _count(self.column.text.filter(pa.array(self.column.sizes <= MAX_SHAPE_BYTES)), 200)
+        return _count(self._short, _MAX_WORDS)
 
     def is_most(self, count: int) -> bool:
         """Whether the column has a form that so many of its cells have."""
