@@ -73,7 +73,9 @@ class Inspection:
         waiting: list[Chunk] = []
         if table_schema is None:
             waiting = _read_sample(self._chunks)
-            table_schema = infer_table_schema(table.labels, _without(null_sequence, waiting))
+            inferred = infer_table_schema(table.labels, _without(null_sequence, waiting))
+            table_schema = inferred.table_schema
+            self.notes = [*self.notes, *inferred.notes][:MAX_NOTES]
         self._chunks = chain(waiting, self._chunks)
         self.table_schema = table_schema
         used = _with_missing_value(table_schema, null_sequence)

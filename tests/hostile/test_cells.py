@@ -121,7 +121,7 @@ def test_longest_cell_is_read_and_blanks_are_empty_however_many() -> None:
 
 def test_schema_is_inferred_beside_cells_that_are_too_long() -> None:
     cells = [*map(str, range(30)), "1" * (MAX_CELL_BYTES + 1)]
-    schema = infer_table_schema(["a"], [Chunk(columns=[pa.array(cells, pa.string())], row_numbers=np.arange(2, len(cells) + 2))])
+    schema = infer_table_schema(["a"], [Chunk(columns=[pa.array(cells, pa.string())], row_numbers=np.arange(2, len(cells) + 2))]).table_schema
     assert schema.fields[0].type == "integer"
 
 

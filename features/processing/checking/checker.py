@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +24,10 @@ from features.processing.checking.declarations import (
     make_messages,
     row_checks,
 )
-from features.processing.checking.fast_parse import FastResult
+from features.processing.checking.fast_result import FastResult
 from features.processing.checking.labels import find_misfits, match_columns
+from features.processing.checking.padding import find_bad_without_padding, name_padding
+from features.processing.checking.reasons import Reasons
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.keys.key_set import KeySpace
@@ -33,7 +36,6 @@ from shared.descriptors.table_schema import Field, TableSchema
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
 _REQUIRED_MESSAGE = "This cell must not be empty."
-_NO_REASONS: Mapping[int, str] = {}
 
 log = structlog.get_logger(__name__)
 
@@ -199,6 +201,21 @@ class _ColumnPlan:
         self._missing_texts = TextSet(sorted(texts - {""}))
         built = ((check, check.build(field, context)) for check in column_checks())
         self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
+        judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
+        self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
+
+    def _say(self, error_type: str, message: str | ColumnRule, reasons: Reasons | None, column: Column, rows: Indices) -> str | pa.StringArray:
+        """Return the message of some bad cells, or a message for each."""
+        if isinstance(message, str):
+            return message if reasons is None else reasons.of_rows(rows)
+        said = make_messages(message.message if isinstance(message.message, str) else message.message(column, rows), len(rows))
+        judge = self._judges_without_padding.get(error_type)
+        return said if judge is None else name_padding(column, rows, said, judge)
+
+    def _find_bad(self, rule: ColumnRule, column: Column) -> Mask:
+        typed = self._type_rule.judge(column, column.present)
+        bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else ~typed.ok
+        return bad | ~typed.ok
 
     def check(self, text: pa.StringArray, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
         raw = Column(text)
@@ -218,12 +235,10 @@ class _ColumnPlan:
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
-        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Mapping[int, str] = _NO_REASONS) -> None:
+        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Reasons | None = None) -> None:
             if bool(bad.any()):
                 rows = np.flatnonzero(bad)
-                said = message if isinstance(message, str) else _describe(message, column, rows)
-                if reasons:
-                    said = pa.array([reasons.get(row, self._type_rule.message) for row in rows.tolist()], pa.string())
+                said = self._say(error_type, message, reasons, column, rows)
                 findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
                 np.logical_or(failed, bad, out=failed)
 
@@ -253,10 +268,6 @@ class _ColumnPlan:
         for _, rule in self._rules:
             if rule.close is not None:
                 rule.close()
-
-
-def _describe(rule: ColumnRule, column: Column, rows: Indices) -> str | pa.StringArray:
-    return make_messages(rule.message if isinstance(rule.message, str) else rule.message(column, rows), len(rows))
 
 
 def _finding(

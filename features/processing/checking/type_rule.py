@@ -5,7 +5,7 @@ The exact parser (`shared.descriptors.table_schema.value_parser`) is authoritati
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from features.processing.checking.fast_parse import FastResult, fast_parser_for
+from features.processing.checking.fast_parse import fast_parser_for
+from features.processing.checking.fast_result import FastResult
+from features.processing.checking.reasons import ReasonFinder, Reasons, shapes_of
 from features.processing.column import Column, Indices, Mask, Memo, iterate_texts
 from shared.descriptors.table_schema import MAX_CELL_BYTES, Field, NotOfTypeError, identity_of, is_plain_text, value_parser
 from shared.observing.frames import describe_frames
@@ -33,7 +35,7 @@ TOO_LONG = f"This cell is too long: a value that is not plain text may have at m
 class _Refused:
     """In place of the logical value of a cell that has none, for a reason that the message of its type does not say."""
 
-    reason: str
+    message: str
 
 
 MESSAGES = {
@@ -64,6 +66,9 @@ _FORMAT_MESSAGES = {
     ("geopoint", "object"): 'This value must be a point such as {"lon": 90.50, "lat": 45.50}.',
     ("geojson", "topojson"): "This value must be TopoJSON.",
 }
+_MAX_SHAPE_BYTES = 18
+"""Whether a text is a number depends on its digits only where an exponent has more of them than fit here."""
+_MANY_TEXTS = 64
 _SHOWN_BOOLEANS = 20
 _JSON_TYPES = ("object", "array", "geojson", "geopoint")
 """Types whose parsers may say why a cell is no value."""
@@ -86,11 +91,11 @@ def is_compared_as_text(field: Field) -> bool:
 class Typed:
     """A column after its type was checked: which cells have a logical value, and these values on demand."""
 
-    def __init__(self, column: Column, ok: Mask, fast: FastResult, parse: Memo, reasons: Mapping[int, str] | None = None) -> None:
+    def __init__(self, column: Column, ok: Mask, fast: FastResult, parse: Memo, reasons: Reasons | None = None) -> None:
         self.column = column
         self.ok = ok
-        self.reasons = reasons or {}
-        """By row, why a cell is no value, where the message of its type does not say it."""
+        self.reasons = reasons
+        """Why cells are no values, if the message of their type does not say it of all."""
         self._fast = fast
         self._parse = parse
         self._numbers: npt.NDArray[np.int64] | None = None
@@ -125,7 +130,8 @@ class Typed:
         if self._fast.floats is not None:
             return self._fast.floats
         rows = self.accepted
-        text = self.column.text if bool(rows.all()) else pc.if_else(pa.array(rows), self.column.text, pa.scalar("0"))
+        plain = self.column.text if self._fast.plain is None else self._fast.plain()
+        text = plain if bool(rows.all()) else pc.if_else(pa.array(rows), plain, pa.scalar("0"))
         return np.asarray(text.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
     def values(self, rows: Indices) -> Iterator[Any]:
@@ -157,7 +163,9 @@ class TypeRule:
                 return NOT_A_VALUE
 
         self._parse = Memo(parse)
+        self._find_reasons = ReasonFinder(field, self.message, lambda text: _is_value(parse(text))).find
         self._is_bounded = not is_plain_text(field)
+        self._is_number = field.type in ("integer", "number")
 
     def find_too_long(self, column: Column) -> Mask | None:
         """Mark the cells that are too long for a value of this type, which are not to be parsed; None if there are none."""
@@ -175,18 +183,48 @@ class TypeRule:
         fast = self.parse_fast(column) if fast is None else fast
         ok = fast.accepted & candidates
         doubtful = np.flatnonzero(candidates & ~fast.accepted)
-        reasons: dict[int, str] = {}
+        reasons: Reasons | None = None
         if len(doubtful):
-            # Wrong values often repeat: each distinct text is parsed once.
-            texts = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
+            # Wrong values often repeat: each distinct text is parsed once, and where there are many of them each distinct shape of a number.
+            encoded = pc.dictionary_encode(column.text.take(pa.array(doubtful)))
+            texts, indices = encoded.dictionary, encoded.indices.to_numpy(zero_copy_only=False)
+            if self._is_number and len(texts) > _MANY_TEXTS:
+                shapes = pc.dictionary_encode(shapes_of(texts, _MAX_SHAPE_BYTES))
+                of_text = shapes.indices.to_numpy(zero_copy_only=False)
+                texts, indices = texts.take(pa.array(_find_firsts(of_text, len(shapes.dictionary)))), of_text[indices]
             # What is kept of a value is whether there is one: it may be a large piece of JSON.
-            found = [value if isinstance(value, _Refused) else value is not NOT_A_VALUE for value in self._parse.of_texts(iterate_texts(texts.dictionary))]
-            indices = texts.indices.to_numpy(zero_copy_only=False)
-            ok[doubtful] = np.array([each is True for each in found], np.bool_)[indices]
-            refused = {number: each.reason for number, each in enumerate(found) if isinstance(each, _Refused)}
-            if refused:
-                reasons = {row: refused[number] for row, number in zip(doubtful.tolist(), indices.tolist(), strict=True) if number in refused}
+            found = [value if isinstance(value, _Refused) else _is_value(value) for value in self._parse.of_texts(iterate_texts(texts))]
+            fine = np.array([each is True for each in found], np.bool_)
+            ok[doubtful] = fine[indices]
+            reasons = self._collect_reasons(texts, found, np.flatnonzero(~fine), doubtful, indices, len(column))
         return Typed(column, ok, fast, self._parse, reasons)
+
+    def _collect_reasons(
+        self, texts: pa.StringArray, found: Sequence[_Refused | bool], refused: Indices, rows: Indices, indices: Indices, count: int
+    ) -> Reasons | None:
+        """Return the reasons of a column of `count` cells: those in `rows` have the `texts` that `indices` name, of which some were refused."""
+        if not len(refused):
+            return None
+        given = {place: each.message for place, number in enumerate(refused.tolist()) if isinstance(each := found[number], _Refused)}
+        messages, numbers = self._find_reasons(texts if len(refused) == len(texts) else texts.take(pa.array(refused)), given)
+        if len(messages) == 1:
+            return None
+        by_text = np.zeros(len(texts), np.int32)
+        by_text[refused] = numbers
+        codes = np.zeros(count, np.int32)
+        codes[rows] = by_text[indices]
+        return Reasons(messages, codes)
+
+
+def _is_value(parsed: object) -> bool:
+    return parsed is not NOT_A_VALUE and not isinstance(parsed, _Refused)
+
+
+def _find_firsts(indices: Indices, count: int) -> Indices:
+    """Return where each of the numbers below `count` occurs first."""
+    firsts = np.zeros(count, np.int64)
+    firsts[indices[::-1]] = np.arange(len(indices) - 1, -1, -1)
+    return firsts
 
 
 def describe_type_error(field: Field) -> str:
@@ -206,7 +244,22 @@ def describe_type_error(field: Field) -> str:
 
 
 def _describe_pattern(pattern: str) -> str:
-    words = {"%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "hh", "%M": "mm", "%S": "ss", "%y": "YY", "%b": "Jan", "%B": "January", "%f": "ffffff"}
+    words = {
+        "%Y": "YYYY",
+        "%m": "MM",
+        "%d": "DD",
+        "%H": "hh",
+        "%M": "mm",
+        "%S": "ss",
+        "%y": "YY",
+        "%b": "Jan",
+        "%B": "January",
+        "%f": "ffffff",
+        "%I": "hh",
+        "%p": "AM",
+        "%a": "Mon",
+        "%z": "+hh:mm",
+    }
     for directive, word in words.items():
         pattern = pattern.replace(directive, word)
     return quote_briefly(pattern)

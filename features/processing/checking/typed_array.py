@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.processing.checking.fast_parse import EPOCH_DAY
+from features.processing.checking.fast_calendar import EPOCH_DAY
 from features.processing.checking.type_rule import Typed
 from shared.descriptors.table_schema import Field
 

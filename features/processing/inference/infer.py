@@ -1,33 +1,65 @@
-"""Infer the schema of a table that came without one: the type that most values of a column have is taken as the type of all.
+"""Infer the schema of a table that came without one: the form that most values of a column have is taken as the form of all.
 
-A column has a type if at least 90 % of its non-empty values have it, or all but one of 3 to 10 values; with fewer than 3 values all must have it.
-The types are tried from the narrowest on; values with a leading zero (00123) do not count as numbers, since they are codes and not quantities.
+A column has a form if at least 90 % of its filled cells have it, or all but one of 3 to 10; with fewer than 3 cells all must have it. The first
+that fits: codes with leading zeros, numbers, booleans, dates and times, formats of text; where several forms of one kind fit, the one that fewer
+cells contradict. What a column leaves open, its decimal character or the order of day and month, the file's other columns decide.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from features.processing.checking.labels import usable_names
-from features.processing.checking.type_rule import TypeRule
-from features.processing.column import Column, Mask, as_mask
-from features.processing.readers.base import Chunk, FileUnreadable
-from shared.descriptors.table_schema import MAX_FIELDS, Field, TableSchema, parse_table_schema
+from features.processing.column import Column
+from features.processing.inference.booleans import find_booleans
+from features.processing.inference.codes import find_code_pattern
+from features.processing.inference.dates import DAY_FIRST, DateForm, choose_date_form, find_date_forms
+from features.processing.inference.marks import find_marks, spell_marks
+from features.processing.inference.numbers import NumberForm, choose_number_form, find_number_forms
+from features.processing.inference.sample import Sample, is_most
+from features.processing.inference.text_formats import find_text_format
+from features.processing.readers.base import Chunk, FileUnreadable, Note
+from shared.descriptors.table_schema import MAX_FIELDS, TableSchema, parse_table_schema
+from shared.texts import quote_briefly
 
 MAX_ROWS = 10_000
-_TYPES = ("integer", "number", "boolean", "date", "time", "datetime")
-_PERCENT = 90
-_FEW, _SOME = 3, 10
-_PIECE_ROWS = 500
-_LEADING_ZERO = r"\A[+-]?0[0-9]"
 _SCHEMA_URL = "https://datapackage.org/profiles/2.0/tableschema.json"
 
 
-def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) -> TableSchema:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inferred:
+    """What was inferred of a table."""
+
+    table_schema: TableSchema
+    notes: Sequence[Note]
+    """What could not be told from the values, and what was assumed."""
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What the values of one column say about its form; empty if they are plain text."""
+
+    sample: Sample
+    present: int
+    """How many cells there are."""
+    filled: int
+    """How many of them are not empty."""
+    marks: Sequence[str]
+    """The marks for nothing among them, which `sample` leaves out."""
+    marked: int
+    """How many cells have such a mark."""
+    properties: dict[str, object] | None = None
+    pattern: str | None = None
+    numbers: list[NumberForm] = field(default_factory=list)
+    dates: list[DateForm] = field(default_factory=list)
+
+
+def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) -> Inferred:
     """Return a schema for a table from its first rows, at most 10,000. Raises `FileUnreadable` if the table has too many columns.
 
     The labels become the field names; blank and repeated labels are replaced by unused names, so that the schema can be sent again and finds the
@@ -38,8 +70,10 @@ def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) ->
         raise FileUnreadable(f"The table has {width} columns; at most {MAX_FIELDS} can be checked.")
     names = usable_names(labels) if labels is not None else []
     names += usable_names([""] * width)[len(names) :]
-    fields = [_infer_field(names[index], _first_rows(chunks, index)) for index in range(width)]
-    return parse_table_schema({"$schema": _SCHEMA_URL, "fields": fields, "missingValues": [""]})
+    columns = [_look_at(_first_rows(chunks, index)) for index in range(width)]
+    notes: list[Note] = []
+    fields = _describe_all(names, columns, notes)
+    return Inferred(table_schema=parse_table_schema({"$schema": _SCHEMA_URL, "fields": fields, "missingValues": [""]}), notes=notes)
 
 
 def _first_rows(chunks: Sequence[Chunk], index: int) -> Column:
@@ -48,45 +82,85 @@ def _first_rows(chunks: Sequence[Chunk], index: int) -> Column:
     return Column(joined.slice(0, MAX_ROWS))
 
 
-def _infer_field(name: str, column: Column) -> dict[str, object]:
+def _look_at(column: Column) -> _Findings:
     present = column.present
     filled = present & ~column.blank
-    field: dict[str, object] = {"name": name, "type": _infer_type(column, filled)}
-    if _is_most(int(np.count_nonzero(filled)), int(np.count_nonzero(present))):
-        field["constraints"] = {"required": True}
-    return field
-
-
-def _infer_type(column: Column, filled: Mask) -> str:
-    if not bool(filled.any()):
-        return "string"
+    counts = int(np.count_nonzero(present)), int(np.count_nonzero(filled))
     values = column if bool(filled.all()) else Column(column.text.filter(pa.array(filled)))
-    for type_name in _TYPES:
-        if _is_of_type(values, type_name):
-            return type_name
-    return "string"
+    marks = find_marks(values)
+    marked = int(np.count_nonzero(marks))
+    sample = Sample(values.text.filter(pa.array(~marks)) if marked else values.text)
+    found = _Findings(sample, *counts, marks=spell_marks(values, marks) if marked else (), marked=marked)
+    if not len(sample):
+        return found
+    found.pattern = find_code_pattern(sample)
+    if found.pattern is None:
+        found.numbers = find_number_forms(sample)
+        if not found.numbers:
+            found.properties = find_booleans(sample)
+            if found.properties is None:
+                found.dates = find_date_forms(sample)
+                if not found.dates and (name := find_text_format(sample)) is not None:
+                    found.properties = {"type": "string", "format": name}
+    return found
 
 
-def _is_of_type(values: Column, type_name: str) -> bool:
-    """Whether most values are of a type; stops as soon as that is impossible."""
-    rule = TypeRule(Field(name="", type=type_name))
-    wrong = 0
-    for start in range(0, len(values), _PIECE_ROWS):
-        piece = Column(values.text.slice(start, _PIECE_ROWS))
-        too_long = rule.find_too_long(piece)
-        piece = piece if too_long is None else piece.without(too_long)
-        ok = rule.judge(piece, piece.present).ok
-        if type_name in ("integer", "number"):
-            ok &= ~as_mask(pc.match_substring_regex(piece.text, _LEADING_ZERO))
-        wrong += len(piece) - int(np.count_nonzero(ok))
-        if not _is_most(len(values) - wrong, len(values)):
-            return False
-    return len(values) > 0
+def _describe_all(names: Sequence[str], columns: Sequence[_Findings], notes: list[Note]) -> list[dict[str, object]]:
+    order = _most_common([each.dates[0].order for each in columns if len(each.dates) == 1 and each.dates[0].is_numeric_date])
+    decimal = _find_decimal_char(columns)
+    return [_describe(name, column, order, decimal, notes) for name, column in zip(names, columns, strict=True)]
 
 
-def _is_most(count: int, total: int) -> bool:
-    if not total:
-        return False
-    if _FEW <= total <= _SOME:
-        return count >= total - 1
-    return count * 100 >= total * _PERCENT
+def _find_decimal_char(columns: Sequence[_Findings]) -> str | None:
+    """Return the decimal character of the columns that leave no doubt of theirs; where none does, a comma beside dates such as 31.12.2024.
+
+    Who writes those writes decimal commas, but for the Swiss.
+    """
+    sure = [each.numbers[0].separators for each in columns if len(each.numbers) == 1]
+    votes = [each.decimal for each in sure if each.decimal is not None]
+    votes += [{".": ",", ",": "."}[each.group] for each in sure if each.decimal is None and each.group in (".", ",")]
+    if not votes and any(each.dates and each.dates[0].format.startswith("%d.%m.") for each in columns):
+        return ","
+    return _most_common(votes)
+
+
+def _most_common(votes: Sequence[str]) -> str | None:
+    """Return what most votes are for; None if there is none, or two are equal."""
+    counted = Counter(votes).most_common(2)
+    return None if not counted or (len(counted) > 1 and counted[0][1] == counted[1][1]) else counted[0][0]
+
+
+def _describe(name: str, column: _Findings, order: str | None, decimal: str | None, notes: list[Note]) -> dict[str, object]:
+    described: dict[str, object] = {"name": name}
+    constraints: dict[str, object] = {}
+    if column.pattern is not None:
+        described["type"] = "string"
+        constraints["pattern"] = column.pattern
+    elif column.numbers:
+        described |= choose_number_form(column.numbers, column.sample, decimal).describe()
+    elif column.dates:
+        chosen = choose_date_form(column.dates, order)
+        described |= chosen.describe()
+        others = [form for form in column.dates if form is not chosen]
+        if others and chosen.order != order:
+            notes.append(_note_ambiguous(name, chosen, others[0]))
+    else:
+        described |= column.properties or {"type": "string"}
+    is_plain = described == {"name": name, "type": "string"} and not constraints
+    if column.marked and not is_plain:
+        described["missingValues"] = ["", *column.marks]
+    if is_most(column.filled - (0 if is_plain else column.marked), column.present):
+        constraints = {"required": True} | constraints
+    return described | ({"constraints": constraints} if constraints else {})
+
+
+def _note_ambiguous(name: str, chosen: DateForm, other: DateForm) -> Note:
+    first = "day" if chosen.order == DAY_FIRST else "month"
+    return Note(
+        code="ambiguous-dates",
+        message=(
+            f'The dates in column "{quote_briefly(name)}" fit with the day first and with the month first; they were read with the {first} first.'
+            f' If that is wrong, send a schema in which the field has "format": "{other.format}".'
+        ),
+        column_name=name,
+    )

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from shared.descriptors.table_schema.geo import is_geojson, is_topojson
 from shared.descriptors.table_schema.model import Field
+from shared.descriptors.table_schema.numbers import integer_parser, number_parser, parse_integer, parse_number
 from shared.descriptors.table_schema.temporal import (
     NotOfTypeError,
     date_parser,
@@ -37,13 +38,9 @@ MAX_JSON_LEVELS = 64
 """How deep arrays and objects may be nested in a cell; `[[1]]` has two levels."""
 TOO_DEEP = f"The JSON in this cell is nested too deeply; at most {MAX_JSON_LEVELS} levels can be read."
 
-_MAX_INT_DIGITS = 4000
 _MAX_LONGITUDE, _MAX_LATITUDE = 180, 90
 _ITEM_TYPES = ("string", "integer", "boolean", "number", "datetime", "date", "time")
 
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_SPECIAL_NUMBERS = {"nan": Decimal("NaN"), "inf": Decimal("Infinity"), "-inf": Decimal("-Infinity")}
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # The dot-atom of RFC 5322 before the @, a host name with at least one dot after it; non-ASCII letters as RFC 6531 allows them.
 _ATOM = r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -102,49 +99,6 @@ def is_plain_text(field: Field) -> bool:
     return field.type == "any" or (field.type == "string" and field.format == "default")
 
 
-def number_cleaner(field: Field) -> Callable[[str], str] | None:
-    """Return a function that normalises the text of a number to digits with a point before it is parsed; None if this is never needed.
-
-    The function raises `NotOfTypeError` if group characters occur anywhere but between digits of the integer part.
-    """
-    decimal_char = field.decimal_char if field.type == "number" else "."
-    group, bare = field.group_char, field.bare_number
-    if bare and not group and decimal_char == ".":
-        return None
-    grouped = re.compile(rf"([+-]?[0-9]+)((?:{re.escape(group)}[0-9]+)+)(?![0-9])") if group else None
-
-    def clean(text: str) -> str:
-        if not bare:
-            text = _strip_bare(text, decimal_char)
-        if grouped is not None and group in text:
-            match = grouped.match(text)
-            if match is None or group in text[match.end() :]:
-                raise NotOfTypeError
-            text = match.group().replace(group, "") + text[match.end() :]
-        if decimal_char != "." and text.lower() not in _SPECIAL_NUMBERS:
-            if "." in text:
-                raise NotOfTypeError
-            text = text.replace(decimal_char, ".")
-        return text
-
-    return clean
-
-
-def _strip_bare(text: str, decimal_char: str) -> str:
-    """Strip the text around a number: keeps everything from the first digit (with the point and the sign before it) to the last digit."""
-    if text.strip().lower() in _SPECIAL_NUMBERS:
-        return text.strip()
-    first = re.search(r"[0-9]", text)
-    if first is None:
-        raise NotOfTypeError
-    end = next(end for end in range(len(text), 0, -1) if text[end - 1] in "0123456789")
-    start = first.start()
-    if text[:start].endswith(decimal_char):
-        start -= len(decimal_char)
-    sign = re.search(r"[+-]", text[:start])
-    return ("-" if sign is not None and sign.group() == "-" else "") + text[start:end]
-
-
 def _make_string(field: Field) -> ValueParser:
     return _STRING_FORMATS[field.format]
 
@@ -179,31 +133,6 @@ def _parse_uuid(text: str) -> str:
     return text.lower()
 
 
-def _parse_integer(text: str) -> int | Decimal:
-    if _INTEGER.fullmatch(text) is None:
-        raise NotOfTypeError
-    # int() refuses more than 4,300 digits and takes quadratic time; Decimal is exact and takes linear time.
-    return int(text) if len(text) <= _MAX_INT_DIGITS else Decimal(text)
-
-
-def _parse_number(text: str) -> Decimal:
-    if _NUMBER.fullmatch(text) is None:
-        special = _SPECIAL_NUMBERS.get(text.lower())
-        if special is None:
-            raise NotOfTypeError
-        return special
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        # The exponent has more than 18 digits.
-        raise NotOfTypeError from error
-
-
-def _cleaned(field: Field, parse: ValueParser) -> ValueParser:
-    clean = number_cleaner(field)
-    return parse if clean is None else lambda text: parse(clean(text))
-
-
 def _make_boolean(field: Field) -> ValueParser:
     values = dict.fromkeys(field.true_values, True) | dict.fromkeys(field.false_values, False)
 
@@ -222,7 +151,7 @@ def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     Raises `NotOfTypeError`, also for NaN, and with the reason if the value is nested too deeply.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_integer, parse_float=Decimal)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=parse_integer, parse_float=Decimal)
     except RecursionError as error:
         raise NotOfTypeError(TOO_DEEP) from error
     except (ValueError, InvalidOperation) as error:
@@ -273,7 +202,7 @@ def _make_geopoint(field: Field) -> ValueParser:
     def parse(text: str) -> tuple[Decimal, Decimal]:
         if field.format == "default":
             parts = text.split(",")
-            pair = [_parse_number(part) for part in (parts[0], parts[1].removeprefix(" "))] if len(parts) == 2 else []  # noqa: PLR2004
+            pair = [parse_number(part) for part in (parts[0], parts[1].removeprefix(" "))] if len(parts) == 2 else []  # noqa: PLR2004
         else:
             value = load_json(text)
             if field.format == "object":
@@ -310,8 +239,8 @@ _STRING_FORMATS: dict[str, ValueParser] = {
 
 _PARSER_MAKERS: dict[str, Callable[[Field], ValueParser]] = {
     "string": _make_string,
-    "number": lambda field: _cleaned(field, _parse_number),
-    "integer": lambda field: _cleaned(field, _parse_integer),
+    "number": number_parser,
+    "integer": integer_parser,
     "boolean": _make_boolean,
     "object": _make_json(dict),
     "array": _make_json(list),

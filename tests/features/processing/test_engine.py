@@ -175,3 +175,11 @@ def test_chunk_is_not_held_while_the_next_one_is_read() -> None:
     assert sum(report.rows_failed for report in inspection.reports()) == 3
     assert held == [False] * 3
     inspection.close()
+
+
+def test_dates_that_could_have_either_order_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("when,n\n01/02/2024,1\n03/04/2024,2\n05/06/2024,3\n")
+    inspection = inspect_file(path)
+    assert [(note.code, note.column_name) for note in inspection.notes] == [("ambiguous-dates", "when")]
+    inspection.close()

@@ -100,12 +100,17 @@ def _is_value(text: str, **field: object) -> bool:
     ("field", "good", "bad"),
     [
         ({"type": "integer"}, ["0", "-7", "+7", "007", "9" * 5000], ["0x1F", "1_0", "٣", " 1", "1.0", "1e3", "", "--1"]),
-        ({"type": "integer", "group_char": ","}, ["1,000", "1000", "-1,000,000"], [",1", "1,", "1,,0", "1,0.0"]),
+        (
+            {"type": "integer", "group_char": ","},
+            ["1,000", "1000", "-1,000,000", "12,34,567", "1,00,000"],
+            [",1", "1,", "1,,0", "1,0.0", "0,99", "12,5", "1,2345", "1234,567", "123,45,678", "1,234,56", "1,23,4567", "1,234,56,789"],
+        ),
         ({"type": "integer", "bare_number": False}, ["95%", "€ 95", "EUR -95", "95"], ["%", "", "9 5"]),
         ({"type": "number"}, ["1", "1.", ".5", "1e400", "NaN", "inf", "-INF", "+1.5E-3"], ["+inf", "infinity", "1,5", "1_0", "0x1p3", ".", "e5", "1e", " 1"]),
         ({"type": "number", "decimal_char": ","}, ["1,5", "1", ",5", "nan"], ["1.5", "1,5,5"]),
         ({"type": "number", "group_char": ".", "decimal_char": ","}, ["1.000,5", "1,5"], ["1,5.0", ".5"]),
         ({"type": "number", "bare_number": False}, ["95.5 %", "$1.5", "-$2", "NaN"], ["abc", "1.2.3"]),
+        ({"type": "number", "group_char": ",", "bare_number": False}, ["1,234.5 $", "(1,234)"], ["0,99 $", "1,23 €"]),
         ({"type": "boolean"}, ["true", "True", "TRUE", "1", "false", "0"], ["tRue", "yes", ""]),
         ({"type": "boolean", "true_values": ("ja",), "false_values": ("nein",)}, ["ja", "nein"], ["true", "0"]),
         ({"type": "date"}, ["2024-02-29"], ["2023-02-29", "20240105", "2024-1-5", "2024-01-05T00:00:00", "٢٠٢٤-01-01", "0000-01-01"]),
@@ -185,6 +190,16 @@ def test_durations_compare_as_xml_schema_says() -> None:
     assert not parse("P1M") < parse("P30D")
     assert parse("P1M") < parse("P32D")
     assert parse("PT36H") == parse("P1DT12H")
+
+
+@pytest.mark.parametrize("text", ["(5)", "($5)", "( 5 EUR)", "$(5)", "$ (5.) net", "(a) (5) (b)", "-5", "$-5", "- 5 $", "5-", "5- EUR"])
+def test_brackets_and_any_minus_make_a_number_that_is_not_bare_negative(text: str) -> None:
+    assert value_parser(Field(name="f", type="integer", bare_number=False))(text) == -5
+
+
+@pytest.mark.parametrize("text", ["5", "+5", "(+5)", "5-fold", "5 (net)", "5 -", "(a) 5", "(a) 5 (b)", "(5", "5)"])
+def test_other_signs_and_brackets_do_not(text: str) -> None:
+    assert value_parser(Field(name="f", type="integer", bare_number=False))(text) == 5
 
 
 def test_numbers_stay_exact_beyond_floats_and_digits_beyond_int() -> None:

@@ -18,7 +18,7 @@ from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
 
 
 def _infer(cells: Sequence[str | None]) -> tuple[str, bool]:
-    schema = infer_table_schema(["a"], [Chunk(columns=[pa.array(cells, pa.string())], row_numbers=np.arange(len(cells)))])
+    schema = infer_table_schema(["a"], [Chunk(columns=[pa.array(cells, pa.string())], row_numbers=np.arange(len(cells)))]).table_schema
     return schema.fields[0].type, schema.fields[0].constraints.required
 
 
@@ -26,7 +26,7 @@ def _infer(cells: Sequence[str | None]) -> tuple[str, bool]:
     ("cells", "expected"),
     [
         (["1", "2", "3"], ("integer", True)),
-        (["1", "2.5", "3"], ("integer", True)),
+        (["1", "2.5", "3"], ("number", True)),
         (["1.5", "2.5", "3"], ("number", True)),
         (["true", "false", "x"], ("boolean", True)),
         (["2024-01-01", "2024-01-02", "no"], ("date", True)),
@@ -70,11 +70,18 @@ def test_table_that_is_too_wide_is_refused_in_words() -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from(["a", "a", "", " ", "b", "a_2", "column_3", "x\x00y", "a_2~2"]), min_size=1, max_size=6),
-    st.lists(st.lists(st.sampled_from(["1", "x", "", "2024-01-01", "true"]), min_size=6, max_size=6), max_size=8),
+    st.lists(
+        st.lists(
+            st.sampled_from(["1", "x", "", "2024-01-01", "true", "1.234,5", "0,5 €", "31/12/2024", "N/A", "yes", "007", "15:30", "-", " 4"]),
+            min_size=6,
+            max_size=6,
+        ),
+        max_size=8,
+    ),
 )
 def test_inferred_schema_sent_again_finds_the_same(labels: list[str], rows: list[list[str]]) -> None:
     chunk = Chunk(columns=[pa.array([row[index] for row in rows], pa.string()) for index in range(len(labels))], row_numbers=np.arange(2, 2 + len(rows)))
-    inferred = infer_table_schema(labels, [chunk])
+    inferred = infer_table_schema(labels, [chunk]).table_schema
     again = parse_table_schema_json(json.dumps(inferred.descriptor))
     assert again == inferred
     assert _findings(inferred, labels, chunk) == _findings(again, labels, chunk)
