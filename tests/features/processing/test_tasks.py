@@ -348,7 +348,8 @@ def wrap_reports(monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
 
     class Wrapped:
         def __init__(self, inspection: Any) -> None:
-            self.source, self.table_schema, self.close, self._inspection = inspection.source, inspection.table_schema, inspection.close, inspection
+            self.source, self.table_schema, self.notes = inspection.source, inspection.table_schema, inspection.notes
+            self.close, self._inspection = inspection.close, inspection
 
         def reports(self) -> Iterator[ChunkReport]:
             return iter(wrap(self._inspection.reports()))
