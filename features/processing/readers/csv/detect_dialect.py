@@ -18,10 +18,12 @@ from features.processing.readers.csv.table_likeness import NO_TABLE, Likeness, j
 DELIMITERS = (",", ";", "\t", "|")
 """On a tie the first one wins, which also stands for the case that there is only one column."""
 LAST_RESORTS = ("^", "~", ":", " ")
-"""Delimiters only where none of the others makes a table."""
+"""Delimiters only where none of the others makes a table; the first two stand in cells too rarely to be there by chance."""
 NO_DELIMITER = "\x1f"
 """Stands for no delimiter at all, in a table of one column whose cells hold commas; ASCII's unit separator, which text does not have."""
 SAMPLE_ROWS = 1000
+_ENOUGH_BYTES, _ENOUGH_ROWS = 2**15, 200
+"""The beginning of the sample is enough if it has so many rows; each candidate takes time for every byte."""
 _SAMPLE_CELLS = 16_384
 _WORTH = {"^": 0.95, "~": 0.95, ":": 0.7, " ": 0.7}
 _WORTH_OF_LISTS = 0.7
@@ -65,15 +67,15 @@ def detect_dialect(  # noqa: PLR0913 - what is given and what is to be found
 
     The first `skip_rows` rows, above the header, do not count.
     """
+    if sample.count(b"\n", 0, _ENOUGH_BYTES) >= _ENOUGH_ROWS:
+        sample = sample[:_ENOUGH_BYTES]
     finder = _Finder(sample, grammar, find_quote=find_quote, find_escape=find_escape, find_space=find_space, skip_rows=skip_rows)
     if not find_delimiter:
         return finder.settle(finder.split(grammar.delimiter))
     best = max((finder.split(delimiter) for delimiter in finder.usable(DELIMITERS)), key=lambda split: split.worth, default=None)
     unsplit = finder.judge_lines(best)
-    if max(unsplit.score, best.worth if best else 0.0) < _TABLE_SCORE or (not unsplit.typed_columns and (best is None or best.worth < unsplit.score)):
-        rare = max((finder.split(delimiter) for delimiter in finder.usable(LAST_RESORTS)), key=lambda split: split.worth, default=None)
-        if rare is not None and _is_clear(rare) and rare.worth > max(unsplit.score, best.worth if best else 0.0):
-            return finder.settle(rare)
+    if rare := finder.split_rare(best, unsplit):
+        return finder.settle(rare)
     if best is None or best.worth < unsplit.score:
         return finder.leave_unsplit(best)
     return finder.settle(best)
@@ -84,7 +86,7 @@ def _is_clear(split: _Split) -> bool:
     likeness = split.likeness
     if len(split.rows) < 2 or likeness.uniformity < _LEAST_UNIFORMITY or likeness.width < 2:  # noqa: PLR2004 - rows and columns
         return False
-    return split.grammar.delimiter in "^~" or likeness.typed_columns > 0 or (split.grammar.delimiter == ":" and likeness.width > 3)  # noqa: PLR2004 - columns
+    return split.grammar.delimiter in LAST_RESORTS[:2] or likeness.typed_columns > 0 or (split.grammar.delimiter == ":" and likeness.width > 3)  # noqa: PLR2004 - columns
 
 
 class _Finder:
@@ -129,6 +131,19 @@ class _Finder:
         if len(cells) > 1 and padded >= _MOST * len(cells):
             return replace(split.grammar, skip_initial_space=True)
         return split.grammar
+
+    def split_rare(self, best: _Split | None, unsplit: Likeness) -> _Split | None:
+        """Return the split by a delimiter that is common inside cells; None unless it makes a table that cannot be chance, and no other delimiter makes one."""
+        worth, uniformity = (best.worth, best.likeness.uniformity) if best else (0.0, 0.0)
+        is_no_table = max(unsplit.score, worth) < _TABLE_SCORE or (not unsplit.typed_columns and worth < unsplit.score)
+        delimiters = LAST_RESORTS if is_no_table else LAST_RESORTS[:2] if uniformity < 1 else ()
+        rare = max(filter(_is_clear, map(self.split, self.usable(delimiters))), key=lambda split: split.worth, default=None)
+        if rare is None:
+            return None
+        if is_no_table and rare.worth > max(unsplit.score, worth):
+            return rare
+        # The first two hardly ever stand in a cell, let alone as often in every row.
+        return rare if rare.grammar.delimiter in LAST_RESORTS[:2] and rare.likeness.uniformity == 1 > uniformity else None
 
     def leave_unsplit(self, best: _Split | None) -> CsvGrammar:
         """Return the grammar of a table of one column: with the comma if it would not cut any cell, else without a delimiter.
