@@ -43,11 +43,11 @@ class ColumnLayout:
 def find_layout(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> ColumnLayout:
     """Return which columns are the table's, from its labels and some of its rows."""
     row_width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
-    width = max(len(labels), row_width)
-    unlabelled = [index for index in range(width) if index >= len(labels) or not labels[index].strip()]
+    # Beyond the labels all cells must be empty: rows that end with delimiters, and not rows that are too long.
+    ends_empty = not any(cell.strip() for row in rows if len(row) == row_width for cell in row[len(labels) :])
+    unlabelled = [index for index, label in enumerate(labels) if not label.strip()] + (list(range(len(labels), row_width)) if ends_empty else [])
     # Cells that are absent are as empty as others.
-    empty = [index for index in unlabelled if not any(index < len(row) and row[index].strip() for row in rows)]
-    left_out = frozenset(empty)
+    left_out = frozenset(index for index in unlabelled if not any(index < len(row) and row[index].strip() for row in rows))
     kept = [index for index in range(len(labels)) if index not in left_out]
     if not kept:
         return ColumnLayout(kept=range(len(labels)), row_width=len(labels))

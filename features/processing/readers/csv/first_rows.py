@@ -17,6 +17,7 @@ from features.processing.readers.structure_findings import show_undecodable
 
 _SAMPLE_CELLS = 200_000
 _SAMPLE_BYTES = 2**16
+_MOST_TROUBLED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +116,12 @@ class FirstRows:
         raise FileUnreadable("The file has no rows: there is nothing in it but blank lines and comments.")
 
     def _collect(self, *, first_row: int) -> tuple[list[_Row], list[RawBlock]]:
-        """Return the first rows and the blocks that were read for them, at least two rows if there are so many."""
+        """Return the first rows and the blocks that were read for them; which rows these are does not depend on where blocks end."""
         rows: list[_Row] = []
         passed: list[RawBlock] = []
         number = first_row - 1
         is_after_blank = False
-        cells = 0
+        cells = size_bytes = troubled = 0
         for block in self.blocks:
             passed.append(block)
             comments = set(find_comments(block, self._grammar))
@@ -134,11 +135,11 @@ class FirstRows:
                     continue
                 rows.append(_Row(len(passed) - 1, index, number, split, is_after_blank))
                 is_after_blank = False
+                troubled += split is None
                 cells += len(split or ())
-                if len(rows) >= SAMPLE_ROWS or cells >= _SAMPLE_CELLS:
+                size_bytes += int(block.spans.stops[index] - block.spans.starts[index])
+                if len(rows) >= SAMPLE_ROWS or cells >= _SAMPLE_CELLS or troubled >= _MOST_TROUBLED or (len(rows) > 1 and size_bytes >= _SAMPLE_BYTES):
                     return rows, passed
-            if len(rows) > 1 or (rows and block.end - block.begin >= _SAMPLE_BYTES):
-                break
         return rows, passed
 
     def _try_split(self, block: RawBlock, index: int) -> list[str] | None:

@@ -14,6 +14,8 @@ from typing import Protocol
 from features.processing.readers.base import FileUnreadable
 from shared.descriptors.encodings import normalize_encoding
 
+DOUBLED_LINE_END = b"\r\r\n"
+"""What becomes of CR LF when a program writes it in text mode on Windows."""
 _ESCAPE_HANDLER = "rowgate.undecodable"
 
 
@@ -32,8 +34,11 @@ class ByteSource(Protocol):
     undecodable: str
     """The `errors` argument that makes `bytes.decode("utf-8", …)` turn undecodable bytes into lone surrogates."""
     bytes_total: int
-    bytes_read: int
-    """Bytes of the file read so far; divided by `bytes_total` it gives the progress."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far; divided by `bytes_total` it gives the progress."""
+        ...
 
     def read(self, size_bytes: int) -> bytes:
         """Return about `size_bytes` more bytes; empty only at the end."""
@@ -128,6 +133,44 @@ class TranscodedSource:
     def close(self) -> None:
         """See `ByteSource`."""
         self._file.close()
+
+
+class CollapsedSource:
+    """Another source whose line ends were doubled when they were written: every CR CR LF is a CR LF."""
+
+    def __init__(self, source: ByteSource, *, rest: bytes = b"") -> None:
+        self._source, self._rest = source, rest
+        self.undecodable = source.undecodable
+        self.bytes_total = source.bytes_total
+
+    @property
+    def bytes_read(self) -> int:
+        """See `ByteSource`."""
+        return self._source.bytes_read
+
+    def read(self, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        while True:
+            block = self._source.read(size_bytes)
+            data = self._rest + block
+            # CRs at the end may be the beginning of a line end.
+            kept = data.rstrip(b"\r") if block else data
+            self._rest = data[max(len(kept), len(data) - 2) :] if block else b""
+            data = data[: len(data) - len(self._rest)].replace(DOUBLED_LINE_END, b"\r\n")
+            if data or not block:
+                return data
+
+    def read_after(self, rest: bytes, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        return rest + self.read(size_bytes)
+
+    def fork(self) -> ByteSource:
+        """See `ByteSource`."""
+        return CollapsedSource(self._source.fork(), rest=self._rest)
+
+    def close(self) -> None:
+        """See `ByteSource`."""
+        self._source.close()
 
 
 class _SharedFile:

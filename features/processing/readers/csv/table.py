@@ -16,7 +16,7 @@ from features.processing.readers.csv.first_rows import FirstRows, Header
 from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.parser import BlockParser, ParsedBlock
 from features.processing.readers.csv.raw_blocks import RawBlockReader
-from features.processing.readers.csv.source import ByteSource, open_source
+from features.processing.readers.csv.source import DOUBLED_LINE_END, ByteSource, CollapsedSource, open_source
 from features.processing.readers.prefetch import Prefetch
 from shared.descriptors.table_dialect import TableDialect
 
@@ -55,6 +55,9 @@ class CsvTable:
         self._prefetch: Prefetch[ParsedBlock] | None = None
         try:
             sample = _read_sample(self._source)
+            if DOUBLED_LINE_END in sample:
+                self._source = CollapsedSource(self._source)
+                sample = sample.replace(DOUBLED_LINE_END, b"\r\n")
             self._grammar = _find_grammar(sample, dialect)
             self.bytes_total = self._source.bytes_total
             comment_rows = frozenset(dialect.comment_rows if dialect else ())
