@@ -150,9 +150,7 @@ def inspect_file(
         raise
 
 
-def _open_table(
-    path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None
-) -> Table:
+def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> Table:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     opener: TableOpener = find_format(path.name, head).load_opener()

@@ -153,9 +153,7 @@ class Table(Protocol):
 class TableOpener(Protocol):
     """Signature of the function that a format's `opener` names."""
 
-    def __call__(
-        self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None
-    ) -> Table:
+    def __call__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> Table:
         """Open the table in the file. Raises `FileUnreadable`.
 
         Formats that state their own encoding ignore `encoding`. `field_names` are those of the schema, if one was given: they tell which row is the header.

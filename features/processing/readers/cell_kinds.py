@@ -1,4 +1,4 @@
-"""What a cell looks like – a number, a date, a word – judged by cheap patterns, to find out how a file is laid out.
+"""What a cell looks like (a number, a date, a word), judged by cheap patterns, to find out how a file is laid out.
 
 Not the types of the Table Schema: here it is enough to tell values from words. Every pattern takes time linear in a cell, of which at most 64 characters are
 looked at.
@@ -32,9 +32,8 @@ class CellKind(IntEnum):
 
 
 _CURRENCY = r"(?:[$€£¥₹₽₺₩฿]|EUR|USD|GBP|CHF|JPY|PLN|SEK|NOK|DKK|CZK|HUF|R\$|kr\.?|zł|Kč|Ft)"
-_NUMBER = re.compile(
-    rf"[-+(]?[ ]?{_CURRENCY}?\s?[-+]?(?:\d+|\d{{1,3}}(?:[.,'’ \u00a0\u202f]\d{{2,3}})+)?(?:(?<=\d)[.,]|[.,]\d+)?(?:(?<=\d)[eE][-+]?\d+)?\s?(?:%|‰|{_CURRENCY})?[-)]?"
-)
+_DIGITS = r"(?:\d+|\d{1,3}(?:[.,'\u2019 \u00a0\u202f]\d{2,3})+)?(?:(?<=\d)[.,]|[.,]\d+)?(?:(?<=\d)[eE][-+]?\d+)?"
+_NUMBER = re.compile(rf"[-+(]?[ ]?{_CURRENCY}?\s?[-+]?{_DIGITS}\s?(?:%|‰|{_CURRENCY})?[-)]?")
 _DAY = (
     r"(?:\d{1,4}[-./]\d{1,2}[-./]\d{1,4}\.?|\d{4}[-/]\d{1,2}|\d{1,2}[. -]{0,2}[^\W\d_]{3,10}\.?[ ,-]{0,2}\d{2,4}"
     r"|[^\W\d_]{3,10}\.? ?\d{1,2},? ?\d{4}|\d{4}-[^\W\d_]{3,9}-\d{1,2})"
@@ -46,7 +45,9 @@ _ADDRESS = re.compile(
     r"[^@\s,;|\"<>]+@[^@\s,;|\"<>]+\.[A-Za-z]{2,}|(?:https?|ftp)://\S+|www\.\S+|\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?"
     r"|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 )
-_BOOLEANS = frozenset("true false yes no y n t f on off ja nein oui non si sí sì não sim tak nie wahr falsch vrai faux verdadero falso да нет".split())
+_BOOLEANS = frozenset(
+    "true,false,yes,no,y,n,t,f,on,off,ja,nein,oui,non,si,sí,sì,não,sim,tak,nie,wahr,falsch,vrai,faux,verdadero,falso,да,нет".split(","),  # noqa: SIM905
+)
 _NOTHING = frozenset(["", "n/a", "na", "#n/a", "null", "none", "nil", "nan", "-", "--", ".", "..", "?", "\\n"])
 _ODD = re.compile(r"[;,|\t](?! )(?!\Z)|[;|\t]\Z")
 """A separator in front of anything but a blank; in prose a blank follows it."""

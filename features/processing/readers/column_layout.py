@@ -24,7 +24,7 @@ class ColumnLayout:
 
     @property
     def column_numbers(self) -> Sequence[int] | None:
-        """The number in the file, from 1, of each column of the table; None if they are simply 1, 2, 3 …"""
+        """The number in the file, from 1, of each column of the table; None if nothing before the last was left out."""
         return None if list(self.kept) == list(range(len(self.kept))) else [index + 1 for index in self.kept]
 
     def make_notes(self) -> list[Note]:

@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from features.processing.readers.cell_kinds import CellKind, KindCache
 
@@ -161,5 +162,5 @@ def _are_years(numbers: Sequence[str]) -> bool:
     if len(numbers) < 2 or not all(len(number.strip()) == 4 and number.strip().isdecimal() for number in numbers):  # noqa: PLR2004 - digits of a year
         return False
     years = [int(number) for number in numbers]
-    steps = {later - earlier for earlier, later in zip(years, years[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(years)}
     return all(year in _YEARS for year in years) and len(steps) == 1 and steps.pop() in (-1, 1, 5, -5, 10, -10)

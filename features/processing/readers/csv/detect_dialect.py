@@ -60,7 +60,7 @@ def find_sep_line(sample: bytes) -> str | None:
     return "\t" if name == "\\t" else name
 
 
-def detect_dialect(  # noqa: PLR0913 - what is given and what is to be found
+def detect_dialect(
     sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, find_escape: bool, find_space: bool, skip_rows: int
 ) -> CsvGrammar:
     """Return `grammar` with the delimiter, quote and escape character and initial blanks that fit the sample best; each is replaced only if it is to be found.

@@ -48,9 +48,7 @@ class _Row:
 class FirstRows:
     """The first rows of one file. `blocks` yields what is still to be read after the header was taken."""
 
-    def __init__(  # noqa: PLR0913 - what a row is
-        self, blocks: Iterator[RawBlock], grammar: CsvGrammar, *, undecodable: str, comment_rows: frozenset[int], max_row_bytes: int
-    ) -> None:
+    def __init__(self, blocks: Iterator[RawBlock], grammar: CsvGrammar, *, undecodable: str, comment_rows: frozenset[int], max_row_bytes: int) -> None:
         self.blocks = blocks
         self._grammar, self._undecodable = grammar, undecodable
         self._comment_rows, self._max_row_bytes = comment_rows, max_row_bytes

@@ -1,9 +1,10 @@
 """CSV grammar and the exact splitting of one row: the reference that the faster parsers must agree with.
 
 A cell that begins with the quote character is quoted: delimiters and line breaks belong to it until the closing quote. Text after the closing quote
-still belongs to the cell, but unless it is blank the quote is a stray one (`"a" b`); a quote anywhere else in a cell is text (`5" pipe`). A doubled quote inside a quoted cell is one quote; the character
-after an escape character is text, inside and outside quotes. A quote is never closed if no closing quote follows, or if line breaks lie between it
-and the next quote and that next quote is followed by neither a delimiter nor the end of the line: the next quote then opens some later cell.
+still belongs to the cell, but unless it is blank the quote is a stray one (`"a" b`); a quote anywhere else in a cell is text (`5" pipe`). A doubled
+quote inside a quoted cell is one quote; the character after an escape character is text, inside and outside quotes. A quote is never closed if no
+closing quote follows, or if line breaks lie between it and the next quote and that next quote is followed by neither a delimiter nor the end of the
+line: the next quote then opens some later cell.
 Source: RFC 4180, made lenient like Python's `csv`, which has no rule for quotes that are never closed.
 """
 

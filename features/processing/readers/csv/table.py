@@ -27,9 +27,7 @@ _BLOCKS_AHEAD = 2
 SAMPLE_BYTES = 2**16
 
 
-def open_csv(
-    path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None = None
-) -> CsvTable:
+def open_csv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None = None) -> CsvTable:
     """Open the table in a CSV file. Raises `FileUnreadable` if it has no header, or if the encoding is not known."""
     return CsvTable(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
 
@@ -37,7 +35,7 @@ def open_csv(
 class CsvTable:
     """An opened CSV file; see `base.Table`."""
 
-    def __init__(  # noqa: PLR0913 - what `open_csv` takes, and the size of blocks, which tests vary
+    def __init__(
         self,
         path: Path,
         *,

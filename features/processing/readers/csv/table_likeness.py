@@ -1,7 +1,8 @@
 """How much rows of cells look like one table: rows of one width, columns of one kind.
 
-The score of a split of the sample into cells is uniformity × types × columns, each from 0 to 1. Sources: van den Burg, Nazábal and Sutton, Wrangling messy
-CSV files by detecting row and type patterns (2019), for the product; García, CSV dialect detection by table uniformity (2024), for rows that deviate.
+The score of a split of the sample into cells is the product of uniformity, types and columns, each from 0 to 1. Sources: van den Burg, Nazábal and
+Sutton, Wrangling messy CSV files by detecting row and type patterns (2019), for the product; García, CSV dialect detection by table uniformity (2024),
+for rows that deviate.
 """
 
 from __future__ import annotations

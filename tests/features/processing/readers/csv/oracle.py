@@ -155,8 +155,15 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
                 return None
             if header:
                 assert cells is not None
-                below = [(index, row) for index, (line, row, is_remark) in enumerate(records[number:], start=number + 1) if row and not is_remark
-                         and index not in comment_rows and any(cell.strip() for cell in row) and len(line.encode("utf-8", "surrogateescape")) <= max_row_bytes]
+                below = [
+                    (index, row)
+                    for index, (line, row, is_remark) in enumerate(records[number:], start=number + 1)
+                    if row
+                    and not is_remark
+                    and index not in comment_rows
+                    and any(cell.strip() for cell in row)
+                    and len(line.encode("utf-8", "surrogateescape")) <= max_row_bytes
+                ]
                 left_out = find_left_out(cells, [row for _, row in below])
                 result.labels = [show(cell) for column, cell in enumerate(cells) if column not in left_out]
                 width = len(cells)
@@ -206,7 +213,7 @@ def find_left_out(labels: list[str], rows: list[list[str]]) -> set[int]:
     lengths = [len(row) for row in rows]
     usual = max(lengths, key=lengths.count) if lengths else 0
     beyond = range(len(labels), usual)
-    if any(cell.strip() for row in rows if len(row) == usual for cell in row[len(labels):]):
+    if any(cell.strip() for row in rows if len(row) == usual for cell in row[len(labels) :]):
         beyond = range(0)
     unlabelled = [column for column, label in enumerate(labels) if not label.strip()] + list(beyond)
     return {column for column in unlabelled if not any(cell.strip() for row in rows for cell in row[column : column + 1])}
