@@ -100,7 +100,7 @@ def test_backslash_escapes_only_where_quotes_follow_it_inside_cells(text: str, e
         ("note\nHello, world\nThis is, well, prose\nGood\n", False),
     ],
 )
-def test_blanks_behind_the_delimiters_of_all_rows_are_skipped(text: str, skips: bool) -> None:  # noqa: FBT001 - a parameter
+def test_blanks_behind_the_delimiters_of_all_rows_are_skipped(text: str, skips: bool) -> None:
     assert detect(text).skip_initial_space is skips
 
 
