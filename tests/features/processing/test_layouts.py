@@ -199,6 +199,10 @@ class TestBlanksBehindDelimiters:
         read = inspect(folder, text, fields={"age": "integer", "job": "string", "pay": "integer"})
         assert (read.errors, read.codes) == ([(4, 3, "type-error")], [])
 
+    def test_columns_that_are_aligned_with_blanks_are_read(self, folder: Path) -> None:
+        read = inspect(folder, "id   name  qty\n1    Ann    15\n22   Bob     x\n333  Cy      7\n", fields={"id": "integer", "name": "string", "qty": "integer"})
+        assert (read.source.delimiter, read.errors) == (" ", [(3, 3, "type-error")])
+
     def test_a_blank_in_front_of_few_cells_is_part_of_them(self, folder: Path) -> None:
         assert inspect(folder, "id,qty\n1,5\n2, 6\n3,7\n4,8\n", fields=IDS).errors == [(3, 2, "type-error")]
 

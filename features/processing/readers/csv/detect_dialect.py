@@ -176,7 +176,8 @@ class _Finder:
                 if inside or re.search(rb"\\%b" % edge, sample):
                     escaped = replace(grammar, escape_char="\\")
                     grammars = [escaped, grammar] if inside else [grammar, escaped]
-            if self._find_space and delimiter not in " \t" and re.search(rb"%b +%b" % (edge, mark), sample):
+            # Columns that are aligned with blanks have many of them between two cells.
+            if self._find_space and (b"  " in sample if delimiter == " " else delimiter != "\t" and re.search(rb"%b +%b" % (edge, mark), sample)):
                 grammars += [replace(each, skip_initial_space=True) for each in grammars]
             yield from grammars
 

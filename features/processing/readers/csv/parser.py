@@ -144,7 +144,7 @@ class BlockParser:
     def _find_unparsed(self, block: RawBlock, kinds: RowKinds) -> Mask:
         """Mark the rows that Arrow cannot read, or would not read as the grammar defines."""
         rows: Mask = kinds == RowKind.ROW
-        if self._width > _MAX_ARROW_COLUMNS:
+        if self._width > _MAX_ARROW_COLUMNS or (self._grammar.skip_initial_space and self._grammar.delimiter == " "):
             return rows
         exact: Mask = np.zeros(len(block), dtype=np.bool_)
         exact[find_rows_with_quotes(block, self._grammar) if self._grammar.skip_initial_space else find_rows_with_strays(block, self._grammar)] = True

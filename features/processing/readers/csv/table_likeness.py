@@ -26,6 +26,7 @@ _TITLED_RECORD = 0.8
 _ODD_TITLE = 0.7
 _JUDGED_TITLES = 10
 _KIND_VALUES = {CellKind.ODD: 0.2, CellKind.TEXT: 0.85}
+_LIST_VALUE = 0.5
 _LINE_VALUE = 0.55
 """Worth of a line of text that is not split, beside 0.95 of a value: nearly every text can be split somewhere."""
 
@@ -76,7 +77,9 @@ def _judge_width(rows: Sequence[Sequence[str]], width: int, delimiter: str, kind
         # One row has its width by chance.
         uniformity *= _CHANCE
     table = [rows[index] for index in _spread(at[1:] or at, _JUDGED_ROWS)]
-    columns = [_judge_column([row[column] for row in table], delimiter, kinds) for column in _spread(range(width), _JUDGED_COLUMNS)]
+    # What the labels of a whole header lack may separate the items of a list in a cell.
+    items = "".join(mark for mark in ",;|\t" if not any(mark in label for label in rows[0])) if len(rows[0]) == width else ""
+    columns = [_judge_column([row[column] for row in table], delimiter, kinds, items) for column in _spread(range(width), _JUDGED_COLUMNS)]
     used = width
     if used > 1 and not any(row[width - 1].strip() for row in table):
         used -= 1
@@ -96,7 +99,7 @@ def _judge_top(above: Sequence[Sequence[str]], first: Sequence[str], kinds: Kind
     return (1.0 if has_labels else _TITLED_RECORD) * (_ODD_TITLE if has_odd_titles else 1.0)
 
 
-def _judge_column(cells: Sequence[str], delimiter: str, kinds: KindCache) -> tuple[float, bool]:
+def _judge_column(cells: Sequence[str], delimiter: str, kinds: KindCache, items: str = "") -> tuple[float, bool]:
     """Return how much the cells of a column are of one kind and no odd text, from 0 to 1, and whether most of them are values."""
     filled = Counter(
         # Only quotes keep a delimiter or a line break in a cell, so there is nothing odd about them.
@@ -107,9 +110,16 @@ def _judge_column(cells: Sequence[str], delimiter: str, kinds: KindCache) -> tup
     total = filled.total()
     if not total:
         return 0.6, False
-    value = sum(count * _KIND_VALUES.get(kind, 1.0) for kind, count in filled.items()) / total
+    odd = _LIST_VALUE if filled[CellKind.ODD] and items and all(_is_list(cell, items) for cell in cells) else _KIND_VALUES[CellKind.ODD]
+    value = sum(count * (odd if kind is CellKind.ODD else _KIND_VALUES.get(kind, 1.0)) for kind, count in filled.items()) / total
     kind, count = filled.most_common(1)[0]
     return value * (0.6 + 0.4 * count / total), kind >= CellKind.NUMBER and 2 * count > total
+
+
+def _is_list(cell: str, items: str) -> bool:
+    """Whether a cell may be a list: the only separators in it are one of `items`."""
+    marks = {mark for mark in ",;|\t" if mark in cell}
+    return cell.count('"') % 2 == 0 and (not marks or (len(marks) == 1 and marks <= set(items)))
 
 
 def _spread(items: Sequence[_Item], most: int) -> Sequence[_Item]:

@@ -35,6 +35,7 @@ def detect(text: str) -> CsvGrammar:
         ("id;tags;n\n1;a|b|c;5\n2;d|e|f;6\n3;g|h|i;7\n", ";"),
         ("id;at\n1;2024-01-01 10:00:00,123\n2;2024-01-01 10:00:01,456\n", ";"),
         ("id,note\n1,see this; then that\n2,ok; fine\n3,yes; no\n", ","),
+        ("a,b\n1;2;3,4;5;6\nx;y,z;w\n", ","),
         ('id,text\n1,"a|b\nc|d|e\nf|g|h"\n2,x\n', ","),
         # Rows and headers that are a delimiter short or long.
         ("a, b;c;d\n1,5;2;3;\n2,5;3;4;\n3,5;x;5;\n", ";"),
@@ -53,6 +54,7 @@ def detect(text: str) -> CsvGrammar:
         ("id~name~qty\n1~Ann~2\n2~Bob~3\n", "~"),
         ("root:x:0:0:root:/root\nbin:x:1:1:bin:/bin\nmail:x:8:12:mail:/var\n", ":"),
         ("id qty\n1 5\n2 6\n3 7\n", " "),
+        ("id   name  qty\n1    Ann    15\n22   Bob     6\n333  Cy      7\n", " "),
         ("time,note\n12:30,a:b\n13:30,c:d\n", ","),
     ],
 )
