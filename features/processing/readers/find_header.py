@@ -116,7 +116,7 @@ class _Shape:
 
     def _is_short_header(self, index: int) -> bool:
         row, end = self._rows[index], self._ends[index]
-        return end > 1 and self._filled[index] == end and 2 * end >= self._width and all(kind is CellKind.TEXT for kind in self._cache.kinds(row[:end]))
+        return end > 1 and self._filled[index] == end and 2 * end >= self._width and all(kind < CellKind.NUMBER for kind in self._cache.kinds(row[:end]))
 
     def _has_records_below(self, index: int) -> bool:
         return index + 1 < len(self._rows) and self._ends[index + 1] >= self._width - 1

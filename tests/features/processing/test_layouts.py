@@ -193,6 +193,40 @@ class TestLineEnds:
         assert inspect(folder, "id,qty\r1,2\r\r2,3\r", fields=IDS).errors == [(3, None, "blank-row")]
 
 
+class TestWrappedRows:
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r\r\n"])
+    def test_rows_that_are_quoted_as_one_cell_are_read_as_rows(self, folder: Path, line_end: str) -> None:
+        lines = ['"id,name,qty"', '"1,""Doe, Jane"",5"', '"2,Bob,x"', '"3,""Cy """"C"""""",7"', ""]
+        read = inspect(folder, line_end.join(lines), fields={"id": "integer", "name": "string", "qty": "integer"})
+        assert (read.source.delimiter, read.errors, read.rows_processed) == (",", [(3, 3, "type-error")], 3)
+
+    def test_they_are_read_wherever_blocks_end(self, folder: Path) -> None:
+        rows = [f'"{number},""a, b"",{"x" if number % 5000 == 0 else 5}"' for number in range(1, 60_001)]
+        read = inspect(folder, "\n".join(['"id,name,qty"', *rows]), fields={"id": "integer", "name": "string", "qty": "integer"})
+        assert read.errors == [(number + 1, 3, "type-error") for number in range(5000, 60_001, 5000)]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '"place"\n"Austin, TX"\n"Reno, NV"\n',
+            '"City, State"\n"Austin, TX"\n"Reno, NV"\n',
+            '"note"\n"Well, well, well"\n"No, no, no"\n',
+            '"price"\n"1,50"\n"2,75"\n',
+            '"id"\n"1"\n"2"\n',
+        ],
+    )
+    def test_a_column_of_quoted_texts_is_one_column(self, folder: Path, text: str) -> None:
+        path = folder / "one.csv"
+        path.write_text(text)
+        inspection = inspect_file(path)
+        inspection.close()
+        assert len(inspection.table_schema.fields) == 1
+
+    def test_quoted_cells_are_no_quoted_rows(self, folder: Path) -> None:
+        read = inspect(folder, '"id","qty"\n"1","5"\n"x","6"\n', fields=IDS)
+        assert read.errors == [(3, 1, "type-error")]
+
+
 class TestBlanksBehindDelimiters:
     def test_they_are_no_part_of_cells(self, folder: Path) -> None:
         text = 'age, job, pay\n39, clerk, 77516\n50, "boss, old", 83311\n38, guard, abc\n53, cook, 23472\n'

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from features.processing.readers.base import FileUnreadable
 from shared.descriptors.encodings import normalize_encoding
 
-DOUBLED_LINE_END = b"\r\r\n"
-"""What becomes of CR LF when a program writes it in text mode on Windows."""
+Translation: TypeAlias = Callable[[bytes, bool], tuple[bytes, bytes]]
+"""Translates bytes, of which the last follow if the second argument is true, into others, and what has to wait for more bytes."""
 _ESCAPE_HANDLER = "rowgate.undecodable"
 
 
@@ -135,11 +136,11 @@ class TranscodedSource:
         self._file.close()
 
 
-class CollapsedSource:
-    """Another source whose line ends were doubled when they were written: every CR CR LF is a CR LF."""
+class TranslatedSource:
+    """Another source whose bytes are translated on the way, block by block."""
 
-    def __init__(self, source: ByteSource, *, rest: bytes = b"") -> None:
-        self._source, self._rest = source, rest
+    def __init__(self, source: ByteSource, translate: Translation, *, rest: bytes = b"") -> None:
+        self._source, self._translate, self._rest = source, translate, rest
         self.undecodable = source.undecodable
         self.bytes_total = source.bytes_total
 
@@ -152,11 +153,7 @@ class CollapsedSource:
         """See `ByteSource`."""
         while True:
             block = self._source.read(size_bytes)
-            data = self._rest + block
-            # CRs at the end may be the beginning of a line end.
-            kept = data.rstrip(b"\r") if block else data
-            self._rest = data[max(len(kept), len(data) - 2) :] if block else b""
-            data = data[: len(data) - len(self._rest)].replace(DOUBLED_LINE_END, b"\r\n")
+            data, self._rest = self._translate(self._rest + block, not block)
             if data or not block:
                 return data
 
@@ -166,7 +163,7 @@ class CollapsedSource:
 
     def fork(self) -> ByteSource:
         """See `ByteSource`."""
-        return CollapsedSource(self._source.fork(), rest=self._rest)
+        return TranslatedSource(self._source.fork(), self._translate, rest=self._rest)
 
     def close(self) -> None:
         """See `ByteSource`."""

@@ -14,9 +14,10 @@ from features.processing.readers.csv.detect_dialect import NO_DELIMITER, detect_
 from features.processing.readers.csv.detect_encoding import detect_encoding
 from features.processing.readers.csv.first_rows import FirstRows, Header
 from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.mend_lines import mend_lines
 from features.processing.readers.csv.parser import BlockParser, ParsedBlock
 from features.processing.readers.csv.raw_blocks import RawBlockReader
-from features.processing.readers.csv.source import DOUBLED_LINE_END, ByteSource, CollapsedSource, open_source
+from features.processing.readers.csv.source import ByteSource, open_source
 from features.processing.readers.prefetch import Prefetch
 from shared.descriptors.table_dialect import TableDialect
 
@@ -52,10 +53,8 @@ class CsvTable:
         self._source: ByteSource = open_source(path, encoding=encoding)
         self._prefetch: Prefetch[ParsedBlock] | None = None
         try:
-            sample = _read_sample(self._source)
-            if DOUBLED_LINE_END in sample:
-                self._source = CollapsedSource(self._source)
-                sample = sample.replace(DOUBLED_LINE_END, b"\r\n")
+            may_be_wrapped = dialect is None or dialect.quote_char is None
+            self._source, sample = mend_lines(self._source, _read_sample(self._source), may_be_wrapped=may_be_wrapped)
             self._grammar = _find_grammar(sample, dialect)
             self.bytes_total = self._source.bytes_total
             comment_rows = frozenset(dialect.comment_rows if dialect else ())
