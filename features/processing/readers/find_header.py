@@ -21,6 +21,7 @@ SAMPLE_ROWS = 200
 _EXACT, _FOLDED = 1.0, 0.9
 _NAMES_NEEDED = 2
 _MOST = 0.8
+_JUDGED_COLUMNS, _JUDGED_ROWS = 100, 100
 _NARROW = 3
 _YEARS = range(1800, 2200)
 
@@ -73,7 +74,7 @@ class _Shape:
         """For each row the number of cells up to the last one that is not empty."""
         self._filled = [sum(1 for cell in row if cell.strip()) for row in rows]
         self._width = _find_width(self._ends, [len(row) for row in rows])
-        self._kinds = self._find_column_kinds()
+        self._kinds, self._has_years = self._judge_columns()
 
     def find(self, starts_section: Sequence[bool]) -> FoundHeader:
         """Return the header: the first row of the table, or of its last section above the records."""
@@ -123,24 +124,27 @@ class _Shape:
 
     def _is_record(self, index: int) -> bool:
         """Whether the cells in columns of values, and at least one of them, are such values themselves."""
-        row = self._rows[index]
+        row = self._rows[index][: len(self._kinds)]
         kinds = self._cache.kinds(row)
-        judged = [(kind, wanted) for kind, wanted in zip(kinds, self._kinds, strict=False) if wanted is not None and kind is not CellKind.EMPTY]
-        fitting = sum(kind is wanted for kind, wanted in judged)
-        if not fitting or fitting < _MOST * len(judged):
+        judged = [column for column, kind in enumerate(kinds) if self._kinds[column] is not None and kind is not CellKind.EMPTY]
+        fitting = [column for column in judged if kinds[column] is self._kinds[column] and not (_is_year(row[column]) and not self._has_years[column])]
+        if not fitting or len(fitting) < _MOST * len(judged):
             return False
-        return not _are_years([cell for cell, kind in zip(row, kinds, strict=True) if kind is CellKind.NUMBER])
+        return not _are_years_in_turn([row[column] for column in fitting if kinds[column] is CellKind.NUMBER])
 
-    def _find_column_kinds(self) -> list[CellKind | None]:
-        """Return the kind of values in each column; None for a column of text, and for one that is empty or mixed."""
+    def _judge_columns(self) -> tuple[list[CellKind | None], list[bool]]:
+        """Return the kind of values in each of the first columns, and whether they may be years; None for a column of text, one that is empty or mixed."""
         table = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width - 1][1:] or self._rows
         kinds: list[CellKind | None] = []
-        for column in range(self._width):
-            counts = Counter(self._cache.kinds(row[column] for row in table if column < len(row)))
+        has_years: list[bool] = []
+        for column in range(min(self._width, _JUDGED_COLUMNS)):
+            cells = [row[column] for row in table[:_JUDGED_ROWS] if column < len(row)]
+            counts = Counter(self._cache.kinds(cells))
             counts.pop(CellKind.EMPTY, None)
             kind, count = counts.most_common(1)[0] if counts else (CellKind.EMPTY, 0)
             kinds.append(kind if kind >= CellKind.NUMBER and count >= _MOST * counts.total() else None)
-        return kinds
+            has_years.append(2 * sum(map(_is_year, cells)) > len(cells))
+        return kinds, has_years
 
 
 def _find_end(row: Sequence[str]) -> int:
@@ -157,10 +161,14 @@ def _find_width(ends: Sequence[int], lengths: Sequence[int]) -> int:
     return max(1, inside[-1 - len(inside) // 10])
 
 
-def _are_years(numbers: Sequence[str]) -> bool:
-    """Whether numbers are labels of years: whole, one after the other."""
-    if len(numbers) < 2 or not all(len(number.strip()) == 4 and number.strip().isdecimal() for number in numbers):  # noqa: PLR2004 - digits of a year
+def _is_year(cell: str) -> bool:
+    text = cell.strip()
+    return len(text) == 4 and text.isascii() and text.isdigit() and int(text) in _YEARS  # noqa: PLR2004 - digits of a year
+
+
+def _are_years_in_turn(numbers: Sequence[str]) -> bool:
+    """Whether numbers are years that follow each other, as labels do."""
+    if len(numbers) < 2 or not all(map(_is_year, numbers)):  # noqa: PLR2004 - one does not follow
         return False
-    years = [int(number) for number in numbers]
-    steps = {later - earlier for earlier, later in pairwise(years)}
-    return all(year in _YEARS for year in years) and len(steps) == 1 and steps.pop() in (-1, 1, 5, -5, 10, -10)
+    steps = {int(later) - int(earlier) for earlier, later in pairwise(numbers)}
+    return len(steps) == 1 and steps.pop() in (-1, 1, 5, -5, 10, -10)

@@ -55,6 +55,7 @@ def test_first_row_that_is_as_wide_as_the_table_and_holds_labels_is_the_header(a
         ["Report", *BODY],
         ["a,1", "b,2", "c,3"],
         ["1", "2", "3"],
+        ["DE,2019", "FR,2021", "IT,1990"],
         ["x@a.example", "y@a.example", "z@a.example"],
     ],
 )
@@ -68,6 +69,8 @@ def test_first_row_that_looks_like_a_record_is_the_header_and_said_to_be_one(lin
         ["name,city", "Ann,Ulm", "Bob,Bonn"],
         ["name", "Ann", "Bob"],
         ["country,2019,2020,2021", "DE,5,6,7", "FR,6,7,8"],
+        ["country,2019,2020", "DE,1990,1991", "FR,1992,1999"],
+        ["country,2024", "DE,5", "FR,6"],
         [",qty", "A,5", "B,6"],
         ["id,name,price,day"],
         ["id,qty", "n/a,x", "1,5", "2,6", "3,7"],
