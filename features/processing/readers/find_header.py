@@ -130,7 +130,15 @@ class _Shape:
         fitting = [column for column in judged if kinds[column] is self._kinds[column] and not (_is_year(row[column]) and not self._has_years[column])]
         if not fitting or len(fitting) < _MOST * len(judged):
             return False
-        return not _are_years_in_turn([row[column] for column in fitting if kinds[column] is CellKind.NUMBER])
+        return not self._are_labels_in_turn(index, [column for column in fitting if kinds[column] is CellKind.NUMBER])
+
+    def _are_labels_in_turn(self, index: int, columns: Sequence[int]) -> bool:
+        """Whether the numbers of a row are labels that follow each other, as years and months do, and those below them are not."""
+        labels = [self._rows[index][column] for column in columns]
+        below = self._rows[index + 1] if index + 1 < len(self._rows) else []
+        values = [below[column] for column in columns if column < len(below)]
+        are_alike = all(map(_is_year, labels)) == all(map(_is_year, values))
+        return _are_in_turn(labels) and not (are_alike and _are_in_turn(values))
 
     def _judge_columns(self) -> tuple[list[CellKind | None], list[bool]]:
         """Return the kind of values in each of the first columns, and whether they may be years; None for a column of text, one that is empty or mixed."""
@@ -166,9 +174,12 @@ def _is_year(cell: str) -> bool:
     return len(text) == 4 and text.isascii() and text.isdigit() and int(text) in _YEARS  # noqa: PLR2004 - digits of a year
 
 
-def _are_years_in_turn(numbers: Sequence[str]) -> bool:
-    """Whether numbers are years that follow each other, as labels do."""
-    if len(numbers) < 2 or not all(map(_is_year, numbers)):  # noqa: PLR2004 - one does not follow
+def _are_in_turn(numbers: Sequence[str]) -> bool:
+    """Whether numbers are years, or at least three whole numbers, each of them by as much greater or less than the one before."""
+    texts = [number.strip() for number in numbers]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 4 for text in texts):  # noqa: PLR2004 - digits of a year
         return False
-    steps = {int(later) - int(earlier) for earlier, later in pairwise(numbers)}
+    if len(texts) < (2 if all(map(_is_year, texts)) else 3):
+        return False
+    steps = {int(later) - int(earlier) for earlier, later in pairwise(texts)}
     return len(steps) == 1 and steps.pop() in (-1, 1, 5, -5, 10, -10)
