@@ -90,12 +90,13 @@ class _Shape:
         for index in range(first + 1, min(len(self._rows), HEADER_ROWS)):
             if self._is_record(index):
                 break
-            if not self._may_be_header(index):
+            if not self._may_be_header(index) or not self._has_labels(index):
                 continue
             # Blank rows separate what is said about the table from the table itself.
             is_next_section = starts_section[index] and self._filled[index] >= self._filled[first] and self._has_records_below(index)
-            is_fuller = self._filled[first] < self._width <= self._filled[index] and index + 1 < len(self._rows) and self._is_record(index + 1)
-            if is_next_section or is_fuller:
+            fits_better = self._filled[first] < self._width <= self._filled[index] or self._ends[first] > self._width == self._ends[index]
+            is_right_above = index + 1 < len(self._rows) and self._is_record(index + 1)
+            if is_next_section or (fits_better and is_right_above):
                 first = index
         return FoundHeader(index=first, is_record=False)
 
@@ -119,6 +120,10 @@ class _Shape:
         row, end = self._rows[index], self._ends[index]
         return end > 1 and self._filled[index] == end and 2 * end >= self._width and all(kind < CellKind.NUMBER for kind in self._cache.kinds(row[:end]))
 
+    def _has_labels(self, index: int) -> bool:
+        row = self._rows[index][: len(self._kinds)]
+        return all(kind < CellKind.NUMBER or _is_year(cell) for cell, kind in zip(row, self._cache.kinds(row), strict=True))
+
     def _has_records_below(self, index: int) -> bool:
         return index + 1 < len(self._rows) and self._ends[index + 1] >= self._width - 1
 
@@ -127,8 +132,10 @@ class _Shape:
         row = self._rows[index][: len(self._kinds)]
         kinds = self._cache.kinds(row)
         judged = [column for column, kind in enumerate(kinds) if self._kinds[column] is not None and kind is not CellKind.EMPTY]
-        fitting = [column for column in judged if kinds[column] is self._kinds[column] and not (_is_year(row[column]) and not self._has_years[column])]
-        if not fitting or len(fitting) < _MOST * len(judged):
+        # A year above other numbers may be a label as well as a value.
+        clear = [column for column in judged if self._has_years[column] or not _is_year(row[column])]
+        fitting = [column for column in clear if kinds[column] is self._kinds[column]]
+        if not fitting or len(fitting) < _MOST * len(clear):
             return False
         return not self._are_labels_in_turn(index, [column for column in fitting if kinds[column] is CellKind.NUMBER])
 

@@ -37,6 +37,7 @@ def find(lines: list[str], field_names: list[str] | None = None) -> tuple[int, b
         (["Account,DE00 1234,,", "From,2024-01-01,,"], "id,name,price,day"),
         (["Shop,All,shops,north", "", ""], "id,name,price,day"),
         (["Report"], "id,name,price"),
+        (["Created by Ann,in Ulm,on Monday,in May,again"], "id,name,price,day"),
         (["Report"], "id,name,price,day,note"),
         (["Report"], "id,name,price,day,"),
         ([], "id,,price,day"),

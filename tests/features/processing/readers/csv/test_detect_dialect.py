@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from features.processing.readers.base import ReadLimits
 from features.processing.readers.csv.detect_dialect import NO_DELIMITER, detect_dialect, find_sep_line
 from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.table import open_csv
 
 
 def detect(text: str) -> CsvGrammar:
@@ -136,25 +140,41 @@ COLUMNS = {
 }
 
 
+TITLES = ("", "Report May\n", "Sales, north and south\n", "List of all; made by hand\n\n", "Made by|Ann\nin May\n")
+
+
+@dataclass(frozen=True)
+class RandomTable:
+    """The text of a table, and how it is laid out."""
+
+    text: str
+    delimiter: str
+    header_row: int
+
+
 @st.composite
-def tables(draw: st.DrawFn) -> tuple[str, str]:
-    """Return the text of a random table, and its delimiter."""
+def tables(draw: st.DrawFn) -> RandomTable:
     delimiter = draw(st.sampled_from([",", ";", "\t", "|"]))
-    kinds = draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=2, max_size=6).filter(lambda kinds: any(kind != "word" for kind in kinds)))
-    text = io.StringIO()
-    quoting: int = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
-    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))  # type: ignore[arg-type]  # one of its constants
-    if draw(st.booleans()):
-        text.write(draw(st.sampled_from(["Report May\n", "Sales, north and south\n", "List of all; made by hand\n\n"])))
-    writer.writerow([f"{kind}_{number}" for number, kind in enumerate(kinds)][: len(kinds) - draw(st.booleans() if len(kinds) > 2 else st.just(0))])
+    kinds = draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=3, max_size=6).filter(lambda kinds: any(kind != "word" for kind in kinds)))
+    text = io.StringIO(newline="")
+    quoting: Literal[0, 1] = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=draw(st.sampled_from(["\n", "\r\n"])))
+    title = draw(st.sampled_from([title for title in TITLES if delimiter not in title]))
+    text.write(title)
+    labels = [f"{kind}_{number}" for number, kind in enumerate(kinds)]
+    writer.writerow(draw(st.sampled_from([labels, labels[:-1], [*labels, "more"], [*labels, ""]])))
+    end = draw(st.sampled_from([[], [], [""]]))
     for _ in range(draw(st.integers(4, 12))):
-        writer.writerow([draw(COLUMNS[kind]) for kind in kinds])
-    return text.getvalue(), delimiter
+        writer.writerow([*(draw(COLUMNS[kind]) for kind in kinds), *end])
+    return RandomTable(text.getvalue(), delimiter, title.count("\n") + 1)
 
 
 @pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(table=tables())
-def test_delimiter_of_a_random_table_is_found(table: tuple[str, str]) -> None:
-    text, delimiter = table
-    assert detect(text).delimiter == delimiter
+def test_delimiter_and_header_of_a_random_table_are_found(tmp_path_factory: pytest.TempPathFactory, table: RandomTable) -> None:
+    path = tmp_path_factory.getbasetemp() / "random.csv"
+    path.write_bytes(table.text.encode())
+    opened = open_csv(path, dialect=None, encoding="utf-8", limits=ReadLimits())
+    opened.close()
+    assert (opened.source.delimiter, opened.source.header_row) == (table.delimiter, table.header_row)
