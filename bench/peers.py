@@ -12,7 +12,7 @@ from compose.bootstrap import make_venv, works
 
 PEERS = ROOT / "bench" / ".peers"
 REQUIREMENTS = ROOT / "bench" / "requirements-peers.txt"
-NAMED = ("duckdb", "frictionless")
+NAMED = ("clevercsv", "duckdb", "frictionless")
 
 
 def prepare_peers() -> str:

@@ -30,10 +30,23 @@ class FileFormat:
     opener: str
     """The function that opens a file as a table, as `package.module:function` (see `open_table` of the slice that declares the format)."""
 
+    foreign_judge: str | None = None
+    """The function `(head: bytes) -> str | None`, as `package.module:function`, that recognises files of other kinds by their first bytes.
+
+    It returns a sentence that says what such a file is, or None. It is called for formats without signatures, in API processes too: its module must be light.
+    """
+
     def load_opener(self) -> Callable[..., Any]:
         """Import and return the function that opens a file."""
         opener: Callable[..., Any] = pkgutil.resolve_name(self.opener)
         return opener
+
+    def describe_foreign(self, head: bytes) -> str | None:
+        """Return a sentence that says what a file is that begins with `head` and cannot be of this format; None if it can."""
+        if self.foreign_judge is None:
+            return None
+        judge: Callable[[bytes], str | None] = pkgutil.resolve_name(self.foreign_judge)
+        return judge(head)
 
 
 _formats: dict[str, FileFormat] = {}

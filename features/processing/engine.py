@@ -83,7 +83,7 @@ class Inspection:
 
     def reports(self) -> Iterator[ChunkReport]:
         """Check the rows chunk by chunk, and yield the reports; can be called only once. Raises `FileUnreadable` if the file breaks off."""
-        header_findings = self._checker.check_header()
+        header_findings = self._place(self._checker.check_header())
         fraction = 0.0
         asked_at = time.perf_counter()
         for chunk in self._chunks:
@@ -94,7 +94,7 @@ class Inspection:
             yield ChunkReport(
                 rows_processed=len(chunk.row_numbers) + chunk.rows_lost,
                 rows_failed=result.rows_failed,
-                findings=[*header_findings, *result.findings],
+                findings=[*header_findings, *self._place(result.findings)],
                 fraction_read=fraction,
                 reading_s=read_at - asked_at,
                 checking_s=checked_at - read_at,
@@ -108,8 +108,20 @@ class Inspection:
         asked_at = time.perf_counter()
         for result in self._checker.finish():
             checking_s = time.perf_counter() - asked_at
-            yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=result.findings, fraction_read=1.0, checking_s=checking_s)
+            yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=self._place(result.findings), fraction_read=1.0, checking_s=checking_s)
             asked_at = time.perf_counter()
+
+    def _place(self, findings: Sequence[Finding]) -> Sequence[Finding]:
+        """Return the findings with the number that their column has in the file."""
+        numbers = self._table.column_numbers
+        if numbers is None:
+            return findings
+        return [
+            finding
+            if finding.column_number is None or finding.error_type == "extra-cell"
+            else replace(finding, column_number=_place_column(finding.column_number, numbers))
+            for finding in findings
+        ]
 
     def close(self) -> None:
         """Release files, threads and processes; may be called twice, and before `reports` has been read to its end."""
@@ -131,7 +143,8 @@ def inspect_file(
     """
     tune_process()
     limits = limits or ReadLimits()
-    table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits)
+    field_names = [field.name for field in table_schema.fields] if table_schema is not None else None
+    table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
     try:
         return Inspection(table, table_schema=table_schema, null_sequence=dialect.null_sequence if dialect else None, limits=limits)
     except BaseException:
@@ -139,11 +152,16 @@ def inspect_file(
         raise
 
 
-def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
+def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> Table:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     opener: TableOpener = find_format(path.name, head).load_opener()
-    return open_guarded(lambda: opener(path, dialect=dialect, encoding=encoding, limits=limits))
+    return open_guarded(lambda: opener(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names))
+
+
+def _place_column(column_number: int, numbers: Sequence[int]) -> int:
+    """Return the number in the file of a column of the table; what the table lacks would come after its last column."""
+    return numbers[column_number - 1] if column_number <= len(numbers) else numbers[-1] + column_number - len(numbers)
 
 
 def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:

@@ -69,9 +69,11 @@ from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLi
 from shared.descriptors.table_dialect import TableDialect
 
 
-def open_tsv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> TsvTable:
+def open_tsv(
+    path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None
+) -> TsvTable:
     """Open a small TSV file. Raises `FileUnreadable` if it is empty."""
-    del dialect, limits
+    del dialect, limits, field_names
     return TsvTable(path, encoding or "utf-8")
 
 
@@ -87,6 +89,7 @@ class TsvTable:
         self.bytes_total = path.stat().st_size
         self.source = Source(encoding=encoding, delimiter="\\t", header_row=1)
         self.notes: Sequence[Note] = ()
+        self.column_numbers: Sequence[int] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""

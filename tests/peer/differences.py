@@ -240,9 +240,15 @@ DIFFERENCES: Mapping[str, tuple[Listed, ...]] = {
         ("fields-match-exact-fewer", 1, 3, "", "missing-label"),
         ("fields-match-exact-fewer", 3, 2, "type-error", ""),
     ),
-    "one-error-per-label": (
-        ("label-extra-blank", 1, 4, "blank-label", "extra-label"),
-        ("label-extra-duplicate", 1, 4, "duplicate-label", "extra-label"),
+    "one-error-per-label": (("label-extra-duplicate", 1, 4, "duplicate-label", "extra-label"),),
+    "empty-columns": (
+        ("label-extra-blank", 1, 4, "", "extra-label"),
+        ("trailing-delimiter", 2, 3, "", "extra-cell"),
+        ("trailing-delimiter", 3, 3, "", "extra-cell"),
+    ),
+    "stray-quote": (
+        ("quote-then-text", 2, 2, "stray-quote", ""),
+        ("quote-then-text", 3, 2, "stray-quote", ""),
     ),
     "missing-label-place": (
         ("fields-match-equal-fewer", 1, None, "missing-label", ""),

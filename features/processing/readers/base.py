@@ -92,7 +92,7 @@ class Finding:
     raw_values: pa.StringArray | None = None
     """The text of the cells as it is in the file, or of a long one at least its first 1,000 characters; None for whole rows."""
     column_number: int | None = None
-    """From 1; None for errors of whole rows."""
+    """From 1; None for errors of whole rows. Readers and checks count the columns of the table, and the cells outside it (`extra-cell`) as in the file."""
     column_name: str | None = None
 
     def __len__(self) -> int:
@@ -135,6 +135,8 @@ class Table(Protocol):
     source: Source
     labels: Sequence[str] | None
     """The cells of the header as they are in the file; None if the dialect says that there is no header."""
+    column_numbers: Sequence[int] | None
+    """The number in the file, from 1, of each column of the table, ascending; None if they are simply 1, 2, 3 …"""
     bytes_total: int
     """The total that `Chunk.bytes_read` counts towards."""
     notes: Sequence[Note]
@@ -155,6 +157,9 @@ class Table(Protocol):
 class TableOpener(Protocol):
     """Signature of the function that a format's `opener` names."""
 
-    def __call__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits) -> Table:
-        """Open the table in the file; formats that state their own encoding ignore `encoding`. Raises `FileUnreadable`."""
+    def __call__(self, path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> Table:
+        """Open the table in the file. Raises `FileUnreadable`.
+
+        Formats that state their own encoding ignore `encoding`. `field_names` are those of the schema, if one was given: they tell which row is the header.
+        """
         ...

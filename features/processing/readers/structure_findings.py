@@ -1,4 +1,4 @@
-"""Findings about the structure of rows: undecodable bytes, and rows with too few or too many cells."""
+"""Findings about the structure of rows: undecodable bytes, stray quotes, and rows with too few or too many cells."""
 
 from __future__ import annotations
 
@@ -29,24 +29,20 @@ class StructureFindings:
     """Creates the findings for one table."""
 
     width: int
+    """The number of columns of the table."""
     labels: Sequence[str] | None
     encoding: str
+
+    def of_stray_quotes(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
+        """Return one finding for each column of `cells`, which maps a column index (from 0) to row numbers and texts as they stand in the file."""
+        message = "Text follows the quotation mark that closes this cell; a quotation mark inside a quoted cell must be doubled."
+        return [self._of_cells("stray-quote", message, column, cells[column]) for column in sorted(cells)]
 
     def of_undecodable(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
         """Return one finding for each column of `cells`, which maps a column index (from 0) to row numbers and texts to display."""
         encoding = quote_briefly(self.encoding.upper())
         message = f"This cell holds characters that cannot be read as {encoding} text; they are shown as \\x and two digits each."
-        return [
-            Finding(
-                error_type="encoding-error",
-                row_numbers=np.array([row_number for row_number, _ in cells[column]], dtype=np.int64),
-                message=message,
-                raw_values=pa.array([text for _, text in cells[column]], type=pa.string()),
-                column_number=column + 1,
-                column_name=self._name(column),
-            )
-            for column in sorted(cells)
-        ]
+        return [self._of_cells("encoding-error", message, column, cells[column]) for column in sorted(cells)]
 
     def of_missing_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
         """Return one finding for each column that is missing in some rows."""
@@ -72,6 +68,11 @@ class StructureFindings:
             )
         return findings
 
+    def of_cells_outside(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
+        """Return one finding for each column of the file that was left out and has cells; `cells` maps its index in the file to row numbers and texts."""
+        message = "This cell is outside the table: its column has no name in the header."
+        return [replace(self._of_cells("extra-cell", message, column, cells[column]), column_name=None) for column in sorted(cells)]
+
     def of_extra_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
         """Return one finding for each column position after the last column; cells that were already reported are left out."""
         long = [row for row in rows if len(row.cells) > self.width]
@@ -89,6 +90,16 @@ class StructureFindings:
                     )
                 )
         return findings
+
+    def _of_cells(self, error_type: str, message: str, column: int, cells: Sequence[tuple[int, str]]) -> Finding:
+        return Finding(
+            error_type=error_type,
+            row_numbers=np.array([row_number for row_number, _ in cells], dtype=np.int64),
+            message=message,
+            raw_values=pa.array([text[:MAX_TEXT_CHARACTERS] for _, text in cells], type=pa.string()),
+            column_number=column + 1,
+            column_name=self._name(column),
+        )
 
     def _name(self, column: int) -> str | None:
         return self.labels[column] if self.labels is not None and column < len(self.labels) else None

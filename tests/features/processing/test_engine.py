@@ -155,6 +155,7 @@ def test_chunk_is_not_held_while_the_next_one_is_read() -> None:
     class ThreeChunks:
         source = Source()
         labels: Sequence[str] | None = ("a",)
+        column_numbers: Sequence[int] | None = None
         bytes_total = 3
         notes: Sequence[Note] = ()
 

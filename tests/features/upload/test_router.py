@@ -105,6 +105,8 @@ async def test_each_extension_in_any_case_is_accepted(client: httpx.AsyncClient,
         ("text.xlsx", b"a,b\n1,2\n", "workbook"),
         ("text.xls", b"a,b\n1,2\n", "workbook"),
         ("doc.csv", b"%PDF-1.7", "PDF"),
+        ("page.csv", b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head></html>", "a web page (HTML) and not a CSV file; perhaps the session"),
+        ("data.csv", b'[{"id": 1},\n {"id": 2}]\n', "This is JSON and not a CSV file"),
     ],
 )
 async def test_file_that_cannot_be_read_is_refused(client: httpx.AsyncClient, settings: Settings, filename: str, content: bytes, says: str) -> None:

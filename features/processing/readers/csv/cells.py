@@ -11,6 +11,7 @@ import pyarrow as pa
 from features.processing.column import Column
 from features.processing.readers.base import Finding
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind
+from features.processing.readers.column_layout import ColumnLayout
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.parser import ParsedBlock
 from features.processing.readers.csv.scan import Positions
@@ -25,9 +26,10 @@ _NOWHERE: Positions = np.empty(0, dtype=np.int64)
 class CellReader:
     """Turns the parsed blocks of one file into cell blocks, in file order."""
 
-    def __init__(self, grammar: CsvGrammar, *, width: int, labels: Sequence[str] | None, encoding: str) -> None:
-        self._width = width
-        self._structure = StructureFindings(width=width, labels=labels, encoding=encoding)
+    def __init__(self, grammar: CsvGrammar, *, layout: ColumnLayout, labels: Sequence[str] | None, encoding: str) -> None:
+        self._layout = layout
+        self._width = len(layout.kept)
+        self._structure = StructureFindings(width=self._width, labels=labels, encoding=encoding)
         self._splitter = RowSplitter(grammar, max_cells=MAX_COLUMNS)
 
     def read(self, block: ParsedBlock) -> CellBlock:
@@ -36,6 +38,9 @@ class CellReader:
         blank = _find_blank(columns)
         kinds[block.plain[blank]] = RowKind.BLANK
         rows, findings = self._split(block)
+        if self._layout.left_out:
+            findings += self._find_outside(columns, block)
+            columns = [columns[index] for index in self._layout.kept]
         if rows or len(blank):
             indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64)])
             order = np.argsort(indices, kind="stable")
@@ -47,24 +52,59 @@ class CellReader:
         """Split the rows that are still text into cells; writes into `block.kinds` which of them are blank or too long."""
         rows: list[ExactRow] = []
         undecodable: dict[int, list[tuple[int, str]]] = {}
+        stray: dict[int, list[tuple[int, str]]] = {}
+        outside: dict[int, list[tuple[int, str]]] = {}
         for index, text in block.unparsed:
-            cells = self._splitter.split(text)
+            cells, strays = self._splitter.split_marked(text)
+            row_number = index + block.first_row
             if len(cells) > MAX_COLUMNS:
                 block.kinds[index] = RowKind.TOO_LONG
-            elif is_blank(cells):
+                continue
+            if is_blank(cells):
                 block.kinds[index] = RowKind.BLANK
-            else:
-                row = ExactRow(index, list(cells))
-                if not is_encodable(text):
-                    for column, cell in enumerate(cells):
-                        if not is_encodable(cell):
-                            row.cells[column] = None
-                            undecodable.setdefault(column, []).append((index + block.first_row, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
-                rows.append(row)
+                continue
+            if self._layout.left_out:
+                cells, strays = self._take_kept(cells, strays, row_number, outside)
+            row = ExactRow(index, list(cells))
+            if not is_encodable(text):
+                for column, cell in enumerate(cells):
+                    if not is_encodable(cell):
+                        row.cells[column] = None
+                        undecodable.setdefault(column, []).append((row_number, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
+            for column, raw in strays:
+                if row.cells[column] is not None:
+                    row.cells[column] = None
+                    stray.setdefault(column, []).append((row_number, raw))
+            rows.append(row)
         findings = self._structure.of_undecodable(undecodable)
+        findings += self._structure.of_stray_quotes(stray)
+        findings += self._structure.of_cells_outside(outside)
         findings += self._structure.of_missing_cells(rows, block.first_row)
         findings += self._structure.of_extra_cells(rows, block.first_row)
         return rows, findings
+
+    def _take_kept(
+        self, cells: Sequence[str], strays: Sequence[tuple[int, str]], row_number: int, outside: dict[int, list[tuple[int, str]]]
+    ) -> tuple[list[str], list[tuple[int, str]]]:
+        """Return the cells of the table's columns, and those of them with a stray quote; the others that are not empty are added to `outside`."""
+        kept = self._layout.kept
+        for column, cell in enumerate(cells):
+            if (column in self._layout.left_out and cell.strip()) or (column > kept[-1] and column not in self._layout.left_out):
+                outside.setdefault(column, []).append((row_number, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
+        places = {column: place for place, column in enumerate(kept)}
+        return [cells[column] for column in kept if column < len(cells)], [(places[column], raw) for column, raw in strays if column in places]
+
+    def _find_outside(self, columns: Sequence[pa.StringArray], block: ParsedBlock) -> list[Finding]:
+        """Report the cells of parsed rows in columns that were left out."""
+        outside: dict[int, list[tuple[int, str]]] = {}
+        for index in sorted(self._layout.left_out):
+            if index < len(columns) and len(columns[index]):
+                column = Column(columns[index])
+                rows = np.flatnonzero(~column.blank)
+                if len(rows):
+                    numbers = (block.plain[rows] + block.first_row).tolist()
+                    outside[index] = list(zip(numbers, column.take_beginnings(rows).to_pylist(), strict=True))
+        return self._structure.of_cells_outside(outside)
 
     def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> list[pa.StringArray]:
         """Put the rows of `columns`, followed by `rows`, into `order` (indices into both together); replaces the arrays in `columns`."""

@@ -12,5 +12,6 @@ register_format(
         family="table as text",
         remedy="Export it as CSV",
         opener="features.processing.readers.csv.table:open_csv",
+        foreign_judge="features.processing.readers.csv.foreign_text:describe_foreign",
     )
 )

@@ -1,9 +1,10 @@
 """CSV grammar and the exact splitting of one row: the reference that the faster parsers must agree with.
 
 A cell that begins with the quote character is quoted: delimiters and line breaks belong to it until the closing quote. Text after the closing quote
-still belongs to the cell, and a quote anywhere else in a cell is text (`5" pipe`). A doubled quote inside a quoted cell is one quote; the character
-after an escape character is text, inside and outside quotes. A quote is never closed if no closing quote follows, or if line breaks lie between it
-and the next quote and that next quote is followed by neither a delimiter nor the end of the line: the next quote then opens some later cell.
+still belongs to the cell, but unless it is blank the quote is a stray one (`"a" b`); a quote anywhere else in a cell is text (`5" pipe`). A doubled
+quote inside a quoted cell is one quote; the character after an escape character is text, inside and outside quotes. A quote is never closed if no
+closing quote follows, or if line breaks lie between it and the next quote and that next quote is followed by neither a delimiter nor the end of the
+line: the next quote then opens some later cell.
 Source: RFC 4180, made lenient like Python's `csv`, which has no rule for quotes that are never closed.
 """
 
@@ -66,23 +67,33 @@ class RowSplitter:
 
     def split(self, text: str) -> list[str]:
         """Split one row, given without its line break, into at most `max_cells + 1` cells; more than `max_cells` means too many."""
+        return self.split_marked(text)[0]
+
+    def split_marked(self, text: str) -> tuple[list[str], list[tuple[int, str]]]:
+        """Split one row likewise, and return with its cells those with a stray quote, as (index, text as it stands in the file)."""
         if not self._grammar.skip_initial_space and (self._special is None or self._special.search(text) is None):
-            return text.split(self._grammar.delimiter, self._max_cells + 1)[: self._max_cells + 1]
+            return text.split(self._grammar.delimiter, self._max_cells + 1)[: self._max_cells + 1], []
         cells: list[str] = []
+        strays: list[tuple[int, str]] = []
         at: int | None = 0
         while at is not None and len(cells) <= self._max_cells:
-            cell, at = self._read_cell(text, at)
+            start = at
+            cell, at, closed_at = self._read_cell(text, at)
+            stop = len(text) if at is None else at - 1
+            if 0 <= closed_at < stop and text[closed_at:stop].strip(" "):
+                strays.append((len(cells), text[start:stop]))
             cells.append(cell)
-        return cells
+        return cells, strays
 
-    def _read_cell(self, text: str, at: int) -> tuple[str, int | None]:
-        """Return the cell that begins at `at`, and the position of the next one; None after the last."""
+    def _read_cell(self, text: str, at: int) -> tuple[str, int | None, int]:
+        """Return the cell that begins at `at`, the position of the next one (None after the last), and that after its closing quote (else -1)."""
         quote, escape = self._grammar.quote_char, self._grammar.escape_char
         if self._grammar.skip_initial_space:
             while text.startswith(" ", at):
                 at += 1
         inside = quote is not None and text.startswith(quote, at)
         at += inside
+        closed_at = -1
         parts: list[str] = []
         joined: list[str] = []
         while found := (self._end_of_quoted if inside else self._end_of_unquoted).search(text, at):
@@ -97,13 +108,14 @@ class RowSplitter:
                 parts.append(text[at : at + 1])
                 at += 1
             elif not inside:
-                return "".join([*joined, *parts]), at
+                return "".join([*joined, *parts]), at, closed_at
             elif self._grammar.double_quote and text.startswith(quote or "", at):
                 parts.append(text[stop])
                 at += 1
             else:
                 inside = False
-        return "".join([*joined, *parts, text[at:]]), None
+                closed_at = at
+        return "".join([*joined, *parts, text[at:]]), None, closed_at
 
 
 def is_blank(cells: list[str]) -> bool:

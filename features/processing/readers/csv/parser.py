@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from features.processing.column import ASCII_END, Mask
@@ -14,6 +15,7 @@ from features.processing.readers.cell_block import RowKind, RowKinds
 from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.csv.scan import Positions
+from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
 
 BOM = b"\xef\xbb\xbf"
 
@@ -142,9 +144,10 @@ class BlockParser:
     def _find_unparsed(self, block: RawBlock, kinds: RowKinds) -> Mask:
         """Mark the rows that Arrow cannot read, or would not read as the grammar defines."""
         rows: Mask = kinds == RowKind.ROW
-        if self._grammar.skip_initial_space or self._width > _MAX_ARROW_COLUMNS:
+        if self._width > _MAX_ARROW_COLUMNS or (self._grammar.skip_initial_space and self._grammar.delimiter == " "):
             return rows
         exact: Mask = np.zeros(len(block), dtype=np.bool_)
+        exact[find_rows_with_quotes(block, self._grammar) if self._grammar.skip_initial_space else find_rows_with_strays(block, self._grammar)] = True
         exact[_find_undecodable(block)] = True
         # At the start of its input Arrow would take these three bytes for a byte order mark.
         starts, stops = block.spans.starts, block.spans.stops
@@ -181,7 +184,9 @@ class BlockParser:
             ),
             convert_options=self._convert_options,
         )
-        return [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns], ragged
+        columns = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+        # Without quotes in them, cells lose nothing but the blanks at their beginning.
+        return [pc.utf8_ltrim(column, characters=" ") for column in columns] if self._grammar.skip_initial_space else columns, ragged
 
 
 def find_comments(block: RawBlock, grammar: CsvGrammar) -> list[int]:

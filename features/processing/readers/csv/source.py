@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from features.processing.readers.base import FileUnreadable
 from shared.descriptors.encodings import normalize_encoding
 
+Translation: TypeAlias = Callable[[bytes, bool], tuple[bytes, bytes]]
+"""Translates bytes, of which the last follow if the second argument is true, into others, and what has to wait for more bytes."""
 _ESCAPE_HANDLER = "rowgate.undecodable"
 
 
@@ -32,8 +35,11 @@ class ByteSource(Protocol):
     undecodable: str
     """The `errors` argument that makes `bytes.decode("utf-8", …)` turn undecodable bytes into lone surrogates."""
     bytes_total: int
-    bytes_read: int
-    """Bytes of the file read so far; divided by `bytes_total` it gives the progress."""
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far; divided by `bytes_total` it gives the progress."""
+        ...
 
     def read(self, size_bytes: int) -> bytes:
         """Return about `size_bytes` more bytes; empty only at the end."""
@@ -128,6 +134,40 @@ class TranscodedSource:
     def close(self) -> None:
         """See `ByteSource`."""
         self._file.close()
+
+
+class TranslatedSource:
+    """Another source whose bytes are translated on the way, block by block."""
+
+    def __init__(self, source: ByteSource, translate: Translation, *, rest: bytes = b"") -> None:
+        self._source, self._translate, self._rest = source, translate, rest
+        self.undecodable = source.undecodable
+        self.bytes_total = source.bytes_total
+
+    @property
+    def bytes_read(self) -> int:
+        """See `ByteSource`."""
+        return self._source.bytes_read
+
+    def read(self, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        while True:
+            block = self._source.read(size_bytes)
+            data, self._rest = self._translate(self._rest + block, not block)
+            if data or not block:
+                return data
+
+    def read_after(self, rest: bytes, size_bytes: int) -> bytes:
+        """See `ByteSource`."""
+        return rest + self.read(size_bytes)
+
+    def fork(self) -> ByteSource:
+        """See `ByteSource`."""
+        return TranslatedSource(self._source.fork(), self._translate, rest=self._rest)
+
+    def close(self) -> None:
+        """See `ByteSource`."""
+        self._source.close()
 
 
 class _SharedFile:

@@ -23,9 +23,12 @@ _BREAKING_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 """What ends a process that reads broken data; any other death, such as a kill by the kernel for want of memory, is the machine's fault or our own."""
 
 
-def open_xls(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsTable:
+def open_xls(
+    path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None, field_names: Sequence[str] | None = None
+) -> XlsTable:
     """Open the table in a sheet of an XLS workbook. Raises `FileUnreadable` if there is none, or if the workbook breaks its reader."""
     del encoding  # a workbook states its own encoding
+    del field_names  # the first row that is not blank is the header
     return XlsTable(path, dialect=dialect, limits=limits)
 
 
@@ -43,6 +46,7 @@ class XlsTable:
             raise
         self.labels: Sequence[str] | None = self._reader.labels
         self.notes: Sequence[Note] = ()
+        self.column_numbers: Sequence[int] | None = None
         self.source = Source(sheet=opened["sheet"], header_row=self._reader.header_row)
 
     def chunks(self) -> Iterator[Chunk]:

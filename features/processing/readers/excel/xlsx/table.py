@@ -16,9 +16,12 @@ from features.processing.readers.excel.xlsx.workbook import Sheet, Workbook, cho
 from shared.descriptors.table_dialect import TableDialect
 
 
-def open_xlsx(path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None) -> XlsxTable:
+def open_xlsx(
+    path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None, field_names: Sequence[str] | None = None
+) -> XlsxTable:
     """Open the table in a sheet of an XLSX workbook. Raises `FileUnreadable` if there is none, or if Excel would never write such a workbook."""
     del encoding  # a workbook states its own encoding
+    del field_names  # the first row that is not blank is the header
     return XlsxTable(path, dialect=dialect, limits=limits)
 
 
@@ -45,6 +48,7 @@ class XlsxTable:
         self._scanner.width = self._reader.width
         self.labels: Sequence[str] | None = self._reader.labels
         self.notes: Sequence[Note] = ()
+        self.column_numbers: Sequence[int] | None = None
         self.source = Source(sheet=sheet.name, header_row=self._reader.header_row)
 
     def chunks(self) -> Iterator[Chunk]:

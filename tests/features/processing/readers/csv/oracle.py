@@ -27,9 +27,14 @@ def split_records(
     double: bool = True,
     skip_space: bool = False,
     comment: str | None = None,
+    strays: dict[tuple[int, int], str] | None = None,
 ) -> list[tuple[str, list[str] | None, bool]]:
-    """Return for each row its raw text, its cells (None if a quote is never closed), and whether it is a comment."""
+    """Return for each row its raw text, its cells (None if a quote is never closed), and whether it is a comment.
+
+    `strays` is filled with the raw text of the cells that go on after their closing quote, by the indices of their row and column.
+    """
     records: list[tuple[str, list[str] | None, bool]] = []
+    strays = {} if strays is None else strays
     at, size = 0, len(text)
 
     def escaped(i: int) -> bool:
@@ -78,9 +83,10 @@ def split_records(
         cells: list[str] = []
         broken = False
         while True:
-            cell = ""
+            cell, at_cell = "", at
             while skip_space and at < size and text[at] == " ":
                 at += 1
+            begin, closed = at_cell, None
             if quote and at < size and text[at] == quote:
                 close = closing(at)
                 if close is None:
@@ -98,7 +104,7 @@ def split_records(
                     else:
                         cell += text[at]
                         at += 1
-                at = close + 1
+                at = closed = close + 1
             while at < size and text[at] not in "\r\n" and text[at] != delimiter:
                 if escaped(at):
                     cell += text[at + 1 : at + 2]
@@ -107,6 +113,8 @@ def split_records(
                     cell += text[at]
                     at += 1
             at = min(at, size)
+            if closed is not None and text[closed:at].strip(" "):
+                strays[len(records), len(cells)] = text[begin:at]
             cells.append(cell)
             if at < size and text[at] == delimiter:
                 at += 1
@@ -117,13 +125,24 @@ def split_records(
     return records
 
 
+def find_header_row(data: bytes, *, comment_rows: Sequence[int] = (), **characters: Any) -> int | None:
+    """Return the number of the first row that is neither blank nor a comment."""
+    for number, (_, cells, is_comment) in enumerate(split_records(decode(data), **characters), start=1):
+        if not is_comment and number not in comment_rows and (cells is None or any(cell.strip() for cell in cells)):
+            return number
+    return None
+
+
 def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), max_row_bytes: int = 2**24, **characters: Any) -> Expected | None:
-    """Read a UTF-8 file; None if it has no header."""
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    """Read a UTF-8 file whose header is the first row that is neither blank nor a comment; None if it has no header."""
+    text = decode(data)
     result = Expected()
     width: int | None = None
     blank_from = blank_rows = 0
-    for number, (raw, cells, is_comment) in enumerate(split_records(text, **characters), start=1):
+    strays: dict[tuple[int, int], str] = {}
+    records = split_records(text, strays=strays, **characters)
+    left_out: set[int] = set()
+    for number, (raw, cells, is_comment) in enumerate(records, start=1):
         if is_comment or number in comment_rows:
             continue
         too_long = len(raw.encode("utf-8", "surrogateescape")) > max_row_bytes
@@ -136,7 +155,17 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
                 return None
             if header:
                 assert cells is not None
-                result.labels = [show(cell) for cell in cells]
+                below = [
+                    (index, row)
+                    for index, (line, row, is_remark) in enumerate(records[number:], start=number + 1)
+                    if row
+                    and not is_remark
+                    and index not in comment_rows
+                    and any(cell.strip() for cell in row)
+                    and len(line.encode("utf-8", "surrogateescape")) <= max_row_bytes
+                ]
+                left_out = find_left_out(cells, [row for _, row in below])
+                result.labels = [show(cell) for column, cell in enumerate(cells) if column not in left_out]
                 width = len(cells)
                 continue
             if cells is not None and not too_long and not blank:
@@ -156,19 +185,43 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
         assert width is not None
         row: list[str | None] = []
         for column in range(max(width, len(cells))):
+            if column in left_out:
+                continue
+            place = column - sum(other < column for other in left_out) if column < width else column
             if column >= len(cells):
-                result.errors.append((number, column + 1, "missing-cell", None))
+                result.errors.append((number, place + 1, "missing-cell", None))
                 row.append(None)
+            elif left_out and column >= width:
+                result.errors.append((number, column + 1, "extra-cell", show(cells[column])))
             elif show(cells[column]) != cells[column]:
-                result.errors.append((number, column + 1, "encoding-error", show(cells[column])))
+                result.errors.append((number, place + 1, "encoding-error", show(cells[column])))
+                row.append(None)
+            elif (number - 1, column) in strays:
+                result.errors.append((number, place + 1, "stray-quote", strays[number - 1, column]))
                 row.append(None)
             elif column >= width:
                 result.errors.append((number, column + 1, "extra-cell", cells[column]))
             else:
                 row.append(cells[column])
-        result.rows.append((number, row[:width]))
+        result.rows.append((number, row[: width - len([column for column in left_out if column < width])]))
     result.errors.sort(key=lambda error: error[:3])
     return result if width is not None else None
+
+
+def find_left_out(labels: list[str], rows: list[list[str]]) -> set[int]:
+    """Return the columns that have neither a label nor a cell."""
+    lengths = [len(row) for row in rows]
+    usual = max(lengths, key=lengths.count) if lengths else 0
+    beyond = range(len(labels), usual)
+    if any(cell.strip() for row in rows if len(row) == usual for cell in row[len(labels) :]):
+        beyond = range(0)
+    unlabelled = [column for column, label in enumerate(labels) if not label.strip()] + list(beyond)
+    return {column for column in unlabelled if not any(cell.strip() for row in rows for cell in row[column : column + 1])}
+
+
+def decode(data: bytes) -> str:
+    """Return the text of a file; a line end that was doubled when it was written, CR CR LF, is one."""
+    return data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\r\n", b"\r\n").decode("utf-8", "surrogateescape")
 
 
 def show(cell: str) -> str:

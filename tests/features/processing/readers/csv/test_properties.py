@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from features.processing.readers.base import FileUnreadable, ReadLimits
-from features.processing.readers.csv.table import CsvTable
+from features.processing.readers.csv.table import CsvTable, open_csv
 from shared.descriptors.table_dialect import parse_table_dialect
 from tests.features.processing.readers.csv import oracle as csv_oracle
 
@@ -58,7 +58,7 @@ def read_all(data: bytes, *, dialect: Mapping[str, Any] | None, chunk_rows: int,
     result = csv_oracle.Expected()
     limits = ReadLimits(chunk_rows=chunk_rows, max_row_bytes=max_row_bytes)
     try:
-        table = CsvTable(path, dialect=parse_table_dialect(dialect), encoding="utf-8", limits=limits, block_bytes=block_bytes)
+        table = CsvTable(path, dialect=None if dialect is None else parse_table_dialect(dialect), encoding="utf-8", limits=limits, block_bytes=block_bytes)
     except FileUnreadable:
         return None
     finally:
@@ -105,33 +105,65 @@ DIALECTS: list[dict[str, Any]] = [
 ]
 
 
+NOTHING_TO_FIND: Mapping[str, Any] = {"delimiter": ",", "quoteChar": '"', "escapeChar": None, "skipInitialSpace": False}
+
+
 def oracle(data: bytes, dialect: Mapping[str, Any], max_row_bytes: int = 2**24) -> csv_oracle.Expected | None:
-    return csv_oracle.read(
-        data,
-        header=dialect.get("header", True),
-        comment_rows=dialect.get("commentRows", ()),
-        max_row_bytes=max_row_bytes,
-        delimiter=dialect.get("delimiter", ","),
-        quote=dialect.get("quoteChar", '"'),
-        escape=dialect.get("escapeChar"),
-        double=dialect.get("doubleQuote", True),
-        skip_space=dialect.get("skipInitialSpace", False),
-        comment=dialect.get("commentChar"),
-    )
+    return csv_oracle.read(data, header=dialect.get("header", True), max_row_bytes=max_row_bytes, **characters_of(dialect))
+
+
+def name_header(data: bytes, dialect: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the dialect with the header where the oracle takes it, in the first row that is neither blank nor a comment."""
+    row = None if dialect.get("header") is False else csv_oracle.find_header_row(data, **characters_of(dialect))
+    return dialect if row is None else {**dialect, "headerRows": [row]}
+
+
+def characters_of(dialect: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "comment_rows": dialect.get("commentRows", ()),
+        "delimiter": dialect.get("delimiter", ","),
+        "quote": dialect.get("quoteChar", '"'),
+        "escape": dialect.get("escapeChar"),
+        "double": dialect.get("doubleQuote", True),
+        "skip_space": dialect.get("skipInitialSpace", False),
+        "comment": dialect.get("commentChar"),
+    }
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=BYTES, chunk_rows=st.sampled_from([1, 2, 3, 10_000]), block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
 def test_any_file_reads_as_the_oracle_does(dialect: Mapping[str, Any], data: bytes, chunk_rows: int, block_bytes: int) -> None:
-    complete = {"delimiter": ",", "quoteChar": '"', **dialect}
-    assert read_all(data, dialect=complete, chunk_rows=chunk_rows, block_bytes=block_bytes) == oracle(data, complete)
+    complete = {**NOTHING_TO_FIND, **dialect}
+    assert read_all(data, dialect=name_header(data, complete), chunk_rows=chunk_rows, block_bytes=block_bytes) == oracle(data, complete)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=BYTES, block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
+def test_header_that_is_found_is_read_like_one_that_is_named(data: bytes, block_bytes: int) -> None:
+    path = Path(_folder.name) / f"{next(_counter)}.csv"
+    path.write_bytes(data)
+    try:
+        table = open_csv(path, dialect=None, encoding="utf-8", limits=ReadLimits())
+    except FileUnreadable:
+        return
+    table.close()
+    grammar = table._grammar
+    dialect = {
+        "delimiter": grammar.delimiter,
+        "quoteChar": grammar.quote_char,
+        "escapeChar": grammar.escape_char,
+        "skipInitialSpace": grammar.skip_initial_space,
+    }
+    named = {**dialect, "headerRows": [table.source.header_row]}
+    found = read_all(data, dialect=None, chunk_rows=10_000, block_bytes=block_bytes)
+    assert found == read_all(data, dialect=named, chunk_rows=10_000, block_bytes=2**20)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS[:8] + DIALECTS[10:11], ids=str)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=BYTES, max_row_bytes=st.sampled_from([1, 3, 6, 12]), block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
 def test_rows_past_the_limit_read_as_the_oracle_does(dialect: Mapping[str, Any], data: bytes, max_row_bytes: int, block_bytes: int) -> None:
-    complete = {"delimiter": ",", "quoteChar": '"', **dialect}
-    actual = read_all(data, dialect=complete, chunk_rows=2, block_bytes=block_bytes, max_row_bytes=max_row_bytes)
+    complete = {**NOTHING_TO_FIND, **dialect}
+    actual = read_all(data, dialect=name_header(data, complete), chunk_rows=2, block_bytes=block_bytes, max_row_bytes=max_row_bytes)
     assert actual == oracle(data, complete, max_row_bytes)

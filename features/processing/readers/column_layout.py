@@ -1,0 +1,56 @@
+"""Which columns of a file make up its table: those with a label, and those with a cell. A file may have others, where rows end with delimiters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from features.processing.readers.base import Note
+
+_MOST_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnLayout:
+    """The columns of a table in its file; indices are from 0."""
+
+    kept: Sequence[int]
+    """Index in the file of each column of the table, ascending."""
+    left_out: frozenset[int] = frozenset()
+    """Indices in the file of columns that have neither a label nor, in the first rows, a cell."""
+    row_width: int
+    """How many cells most rows have, at least up to the last kept column."""
+
+    @property
+    def column_numbers(self) -> Sequence[int] | None:
+        """The number in the file, from 1, of each column of the table; None if nothing before the last was left out."""
+        return None if list(self.kept) == list(range(len(self.kept))) else [index + 1 for index in self.kept]
+
+    def make_notes(self) -> list[Note]:
+        """Return the note that names the columns left out, or none."""
+        if not self.left_out:
+            return []
+        numbers = [index + 1 for index in sorted(self.left_out)]
+        named = ", ".join(map(str, numbers[:_MOST_NAMED])) + (" …" if len(numbers) > _MOST_NAMED else "")
+        if len(numbers) == 1:
+            message = f"Column {named} has no name in the header and no cells and is left out; give it a name in the header to have it checked."
+        else:
+            message = f"Columns {named} have no names in the header and no cells and are left out; give them names in the header to have them checked."
+        return [Note(code="empty-columns", message=message)]
+
+
+def find_layout(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> ColumnLayout:
+    """Return which columns are the table's, from its labels and some of its rows."""
+    row_width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
+    # Beyond the labels all cells must be empty: rows that end with delimiters, and not rows that are too long.
+    ends_empty = not any(cell.strip() for row in rows if len(row) == row_width for cell in row[len(labels) :])
+    unlabelled = [index for index, label in enumerate(labels) if not label.strip()] + (list(range(len(labels), row_width)) if ends_empty else [])
+    # Cells that are absent are as empty as others.
+    left_out = frozenset(index for index in unlabelled if not any(index < len(row) and row[index].strip() for row in rows))
+    kept = [index for index in range(len(labels)) if index not in left_out]
+    if not kept:
+        return ColumnLayout(kept=range(len(labels)), row_width=len(labels))
+    least = kept[-1] + 1
+    ends_left_out = row_width > least and all(index in left_out for index in range(least, row_width))
+    return ColumnLayout(kept=kept, left_out=left_out, row_width=row_width if ends_left_out else least)
