@@ -120,7 +120,7 @@ def test_utf8_is_what_has_more_characters_than_other_bytes(tmp_path: Path, data:
 
 def test_a_cut_last_character_leaves_the_file_utf8(tmp_path: Path) -> None:
     table, _, errors = read(tmp_path, "id,city\n1,München\n2,Köln\n3,Lindü".encode()[:-1])
-    assert (table.source.encoding, errors, table.notes) == ("utf-8", ["encoding-error"], ())
+    assert (table.source.encoding, errors, table.notes) == ("utf-8", ["encoding-error"], [])
 
 
 def test_a_cut_wide_character_counts_as_one_stray(tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_a_guessed_encoding_is_noted_with_the_way_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_unicode_needs_no_note(tmp_path: Path, encoding: str) -> None:
-    assert read(tmp_path, TABLES["polish"][0].encode(encoding))[0].notes == ()
+    assert read(tmp_path, TABLES["polish"][0].encode(encoding))[0].notes == []
 
 
 def test_an_encoding_that_was_sent_is_not_noted(tmp_path: Path) -> None:
@@ -222,4 +222,4 @@ def test_an_encoding_that_was_sent_is_not_noted(tmp_path: Path) -> None:
     path.write_bytes(TABLES["polish"][0].encode("cp1250"))
     table = open_csv(path, dialect=None, encoding="cp1250", limits=ReadLimits())
     table.close()
-    assert table.notes == ()
+    assert table.notes == []
