@@ -69,9 +69,7 @@ from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLi
 from shared.descriptors.table_dialect import TableDialect
 
 
-def open_tsv(
-    path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None
-) -> TsvTable:
+def open_tsv(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> TsvTable:
     """Open a small TSV file. Raises `FileUnreadable` if it is empty."""
     del dialect, limits, field_names
     return TsvTable(path, encoding or "utf-8")

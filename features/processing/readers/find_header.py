@@ -21,6 +21,7 @@ SAMPLE_ROWS = 200
 _EXACT, _FOLDED = 1.0, 0.9
 _NAMES_NEEDED = 2
 _MOST = 0.8
+_FEW = 2
 _JUDGED_COLUMNS, _JUDGED_ROWS = 100, 100
 _NARROW = 3
 _YEARS = range(1800, 2200)
@@ -157,7 +158,8 @@ class _Shape:
             counts = Counter(self._cache.kinds(cells))
             counts.pop(CellKind.EMPTY, None)
             kind, count = counts.most_common(1)[0] if counts else (CellKind.EMPTY, 0)
-            kinds.append(kind if kind >= CellKind.NUMBER and count >= _MOST * counts.total() else None)
+            is_most = count >= _MOST * counts.total() or count == counts.total() - 1 >= _FEW
+            kinds.append(kind if kind >= CellKind.NUMBER and is_most else None)
             has_years.append(2 * sum(map(_is_year, cells)) > len(cells))
         return kinds, has_years
 

@@ -125,6 +125,10 @@ class TestEmptyColumns:
         assert read.errors == [(3, 2, "type-error"), (4, 3, "missing-cell"), (5, 3, "type-error")]
         assert read.codes == ["empty-columns"]
 
+    def test_label_that_is_missing_behind_an_empty_first_column_has_the_next_number(self, folder: Path) -> None:
+        read = inspect(folder, ",id,qty\n,1,5\n", fields={**IDS, "day": "date"})
+        assert read.errors == [(1, 4, "missing-label")]
+
     def test_cell_in_a_column_that_was_left_out_is_extra(self, folder: Path) -> None:
         rows = "".join(f",{number},5,\n" for number in range(300))
         read = inspect(folder, f",id,qty,\n{rows}a,1,5,\n,2,6,b\n,3,7,c,d\n", fields=IDS)

@@ -53,7 +53,7 @@ _BINARY = (
     (b"\xca\xfe\xba\xbe", "a program"),
 )
 _WEB_PAGE = "This is a web page (HTML) and not a CSV file; perhaps the session had expired when it was downloaded."
-_MOST_CONTROLS = 0.05
+_LEAST_CONTROLS = 3
 _CONTROLS = frozenset(range(1, 9)) | frozenset(range(14, 32)) - {0x1A, 0x1B}
 
 
@@ -131,7 +131,8 @@ def _is_json(text: str) -> bool:
 
 
 def _is_binary(head: bytes) -> bool:
-    """Whether bytes have more control characters than any text has; in UTF-16 every other byte may look like one."""
+    """Whether the first line has NULs and control characters of several kinds, as no header has; one kind may be a delimiter, and UTF-16 is full of both."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\n\x00" in head or b"\x00\n" in head:
         return False
-    return len(head) >= 64 and sum(byte in _CONTROLS for byte in head) > _MOST_CONTROLS * len(head)  # noqa: PLR2004 - fewer bytes tell nothing
+    line = head.split(b"\n", 1)[0]
+    return 0 in line and len(_CONTROLS.intersection(line)) >= _LEAST_CONTROLS

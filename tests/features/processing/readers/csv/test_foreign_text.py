@@ -78,6 +78,8 @@ def test_what_is_no_table_is_named(head: bytes, says: str) -> None:
         b"insert into,x\n1,2\n",
         b"a,b\n\x00,2\n",
         b"\x00\x01",
+        b"id\x01name\x01qty\n1\x01Ann\x015\n",
+        b"id\n" + bytes(range(32)) * 10,
         "a;é\n1;2\n".encode("utf-16"),
         "名,市\n日本,語\n".encode("utf-16-le"),
         "имя;город\n".encode("cp1251"),
