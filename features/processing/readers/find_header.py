@@ -150,7 +150,9 @@ class _Shape:
 
     def _judge_columns(self) -> tuple[list[CellKind | None], list[bool]]:
         """Return the kind of values in each of the first columns, and whether they may be years; None for a column of text, one that is empty or mixed."""
-        table = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width - 1][1:] or self._rows
+        wide = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width - 1]
+        # What stands above the records of a short table is in its first third.
+        table = wide[min(max(1, len(wide) // 3), HEADER_ROWS) :] or self._rows
         kinds: list[CellKind | None] = []
         has_years: list[bool] = []
         for column in range(min(self._width, _JUDGED_COLUMNS)):
