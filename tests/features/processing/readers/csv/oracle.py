@@ -125,10 +125,11 @@ def split_records(
     return records
 
 
-def find_header_row(data: bytes, *, comment_rows: Sequence[int] = (), **characters: Any) -> int | None:
-    """Return the number of the first row that is neither blank nor a comment."""
-    for number, (_, cells, is_comment) in enumerate(split_records(decode(data), **characters), start=1):
-        if not is_comment and number not in comment_rows and (cells is None or any(cell.strip() for cell in cells)):
+def find_header_row(data: bytes, *, comment_rows: Sequence[int] = (), max_row_bytes: int = 2**24, **characters: Any) -> int | None:
+    """Return the number of the first row that is neither blank nor a comment; one that is too long is not blank."""
+    for number, (raw, cells, is_comment) in enumerate(split_records(decode(data), **characters), start=1):
+        is_too_long = len(raw.encode("utf-8", "surrogateescape")) > max_row_bytes
+        if not is_comment and number not in comment_rows and (cells is None or is_too_long or any(cell.strip() for cell in cells)):
             return number
     return None
 

@@ -112,9 +112,9 @@ def oracle(data: bytes, dialect: Mapping[str, Any], max_row_bytes: int = 2**24) 
     return csv_oracle.read(data, header=dialect.get("header", True), max_row_bytes=max_row_bytes, **characters_of(dialect))
 
 
-def name_header(data: bytes, dialect: Mapping[str, Any]) -> Mapping[str, Any]:
+def name_header(data: bytes, dialect: Mapping[str, Any], max_row_bytes: int = 2**24) -> Mapping[str, Any]:
     """Return the dialect with the header where the oracle takes it, in the first row that is neither blank nor a comment."""
-    row = None if dialect.get("header") is False else csv_oracle.find_header_row(data, **characters_of(dialect))
+    row = None if dialect.get("header") is False else csv_oracle.find_header_row(data, max_row_bytes=max_row_bytes, **characters_of(dialect))
     return dialect if row is None else {**dialect, "headerRows": [row]}
 
 
@@ -165,5 +165,5 @@ def test_header_that_is_found_is_read_like_one_that_is_named(data: bytes, block_
 @given(data=BYTES, max_row_bytes=st.sampled_from([1, 3, 6, 12]), block_bytes=st.sampled_from([1, 2, 3, 7, 64, 2**20]))
 def test_rows_past_the_limit_read_as_the_oracle_does(dialect: Mapping[str, Any], data: bytes, max_row_bytes: int, block_bytes: int) -> None:
     complete = {**NOTHING_TO_FIND, **dialect}
-    actual = read_all(data, dialect=name_header(data, complete), chunk_rows=2, block_bytes=block_bytes, max_row_bytes=max_row_bytes)
+    actual = read_all(data, dialect=name_header(data, complete, max_row_bytes), chunk_rows=2, block_bytes=block_bytes, max_row_bytes=max_row_bytes)
     assert actual == oracle(data, complete, max_row_bytes)
