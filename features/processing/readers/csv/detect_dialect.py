@@ -86,7 +86,7 @@ def _is_clear(split: _Split) -> bool:
     likeness = split.likeness
     if len(split.rows) < 2 or likeness.uniformity < _LEAST_UNIFORMITY or likeness.width < 2:  # noqa: PLR2004 - rows and columns
         return False
-    if split.grammar.delimiter == " " and len(split.rows[0]) != likeness.width:
+    if split.grammar.delimiter == " " and len(split.rows[0]) == 1 and find_kind(split.rows[0][0]) is CellKind.TEXT:
         # Numbers may have blanks in them, and so may telephone numbers; their one label has none.
         return False
     return split.grammar.delimiter in LAST_RESORTS[:2] or likeness.typed_columns > 0 or (split.grammar.delimiter == ":" and likeness.width > 3)  # noqa: PLR2004 - columns

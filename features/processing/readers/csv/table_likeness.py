@@ -25,6 +25,7 @@ _CHANCE = 0.5
 _TITLED_RECORD = 0.8
 _ODD_TITLE = 0.7
 _JUDGED_TITLES = 10
+_ODD_HEADER_WIDTH = 3
 _KIND_VALUES = {CellKind.ODD: 0.2, CellKind.TEXT: 0.85}
 _LIST_VALUE = 0.5
 _LINE_VALUE = 0.55
@@ -67,7 +68,8 @@ def judge_lines(lines: Sequence[str], kinds: KindCache) -> Likeness:
 def _judge_width(rows: Sequence[Sequence[str]], width: int, delimiter: str, kinds: KindCache) -> Likeness:
     at = [index for index, row in enumerate(rows) if len(row) == width or (len(row) == width + 1 and not row[-1].strip())]
     inside = Counter(len(row) < width for row in rows[at[0] : at[-1] + 1] if len(row) != width)
-    margin = [len(row) < width for row in (*rows[: at[0]], *rows[at[-1] + 1 :])]
+    first = at[0] - 1 if _is_odd_header(rows, at[0], width, kinds) else at[0]
+    margin = [len(row) < width for row in (*rows[:first], *rows[at[-1] + 1 :])] + [True] * (at[0] - first)
     narrow = sum(margin)
     # A few narrow rows around a table are titles and notes; more of them than the table has rows are no margin.
     outside = _MARGIN_WEIGHT * min(narrow, len(at)) + max(0, narrow - len(at)) + len(margin) - narrow
@@ -85,9 +87,18 @@ def _judge_width(rows: Sequence[Sequence[str]], width: int, delimiter: str, kind
         used -= 1
         columns.pop()
     types = sum(value for value, _ in columns) / len(columns)
-    types *= _judge_top(rows[: at[0]][-_JUDGED_TITLES:], rows[at[0]][:_JUDGED_COLUMNS], kinds)
+    types *= _judge_top(rows[:first][-_JUDGED_TITLES:], rows[first][:_JUDGED_COLUMNS], kinds)
     score = uniformity * types * (1 - _COLUMN_SHARE / used) * (_LINE_VALUE if used == 1 else 1)
     return Likeness(score, used, uniformity, sum(typed for _, typed in columns))
+
+
+def _is_odd_header(rows: Sequence[Sequence[str]], first: int, width: int, kinds: KindCache) -> bool:
+    """Whether the row above the first one of a table of three columns or more is its header, with one label too few or too many."""
+    if not first or width < _ODD_HEADER_WIDTH or abs(len(rows[first - 1]) - width) != 1:
+        return False
+    labels = kinds.kinds(rows[first - 1][:_JUDGED_COLUMNS])
+    is_record = any(kind >= CellKind.NUMBER for kind in kinds.kinds(rows[first][:_JUDGED_COLUMNS]))
+    return is_record and all(kind is CellKind.TEXT for kind in labels)
 
 
 def _judge_top(above: Sequence[Sequence[str]], first: Sequence[str], kinds: KindCache) -> float:
