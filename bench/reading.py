@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from bench.measure import Plan
+from bench.reading_columns import measure_columns
+from bench.reading_dialects import measure_dialects
 from bench.reading_encodings import measure_encodings
 from bench.reading_part import HEADINGS
 from bench.report import Section, describe_run
 
-PARTS = (measure_encodings,)
+PARTS = (measure_encodings, measure_dialects, measure_columns)
 
 
 def measure_reading(plan: Plan) -> Section:

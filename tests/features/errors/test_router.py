@@ -93,7 +93,7 @@ async def test_summary_counts_by_type_and_column(client: httpx.AsyncClient, job:
     summary = (await client.get(f"/api/jobs/{job.id}/errors/summary")).json()
     assert (summary["rows_processed"], summary["rows_failed"], summary["error_count"], summary["errors_truncated"]) == (20, 4, 6, False)
     assert summary["by_type"][0] == {"error_type": "type-error", "count": 3}
-    untold = {"error_message": None, "first_row_number": None, "examples": []}
+    untold: dict[str, Any] = {"error_message": None, "first_row_number": None, "examples": []}
     assert {"column_name": None, "error_type": "primary-key-error", "count": 1} | untold in summary["by_column"]
     assert sum(entry["count"] for entry in summary["by_column"]) == 6
 

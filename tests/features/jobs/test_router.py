@@ -14,7 +14,7 @@ from tests.factories import Factory
 
 JOB_FIELDS = {
     "id", "filename", "file_size", "file_type", "status", "progress", "rows_processed", "rows_failed", "total_rows", "error_count", "errors_truncated",
-    "error_message", "webhook_url", "created_at", "started_at", "completed_at", "source", "sha256", "schema", "submitted_by", "external_id", "labels",
+    "error_message", "webhook_url", "created_at", "started_at", "completed_at", "source", "notes", "sha256", "schema", "submitted_by", "external_id", "labels",
 }  # fmt: skip
 
 
