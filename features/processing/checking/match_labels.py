@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import IntEnum
 
+from features.processing.checking.explain import HIDDEN, describe_padding
+from features.processing.readers.find_header import fold_label
 from shared.texts import quote_briefly
 
 _NEAR = 0.75
@@ -17,19 +18,6 @@ _NEAR = 0.75
 _NEAR_CHARACTERS = (4, 64)
 _NEAR_NAMES = 50
 """Misspelt labels are looked for if no more labels and names than this are left: each is compared with each."""
-_HIDDEN = {
-    "\u00a0": "a no-break space",
-    "\u202f": "a narrow no-break space",
-    "\u200b": "a zero-width space",
-    "\u200c": "a zero-width non-joiner",
-    "\u200d": "a zero-width joiner",
-    "\u2060": "a word joiner",
-    "\ufeff": "a byte order mark",
-    "\u00ad": "a soft hyphen",
-    "\t": "a tab",
-    "\n": "a line break",
-    "\r": "a line break",
-}
 
 
 class Likeness(IntEnum):
@@ -115,30 +103,17 @@ def find_moved(fields: Sequence[int]) -> set[int]:
 
 def describe_difference(label: str, name: str) -> str:
     """Say in a few words how a label that is alike a name differs from it."""
-    said = describe_hidden(label)
-    if label.strip() != name.strip() and label.strip().casefold() == name.strip().casefold():
-        said = [f"it is written {quote_briefly(label.strip())}", *said]
+    bare = "".join(character for character in label if character not in HIDDEN).strip()
+    said = []
+    if bare != name.strip() and bare.casefold() == name.strip().casefold():
+        said.append(f"it is written {quote_briefly(bare)}")
+    if bare != label or any(character.isspace() and character != " " for character in label):
+        said.append(describe_padding(label))
     return ", and ".join(said) or f"it is written {quote_briefly(label)}"
 
 
-def describe_hidden(text: str) -> list[str]:
-    """Say which blanks at its ends and which invisible characters a text has."""
-    said = []
-    visible = "".join(character for character in text if character not in _HIDDEN)
-    hidden = list(dict.fromkeys(_HIDDEN[character] for character in text if character in _HIDDEN))
-    if visible[:1] == " ":
-        said.append("it has a blank at its beginning")
-    if visible[-1:] == " " and visible.strip():
-        said.append("it has a blank at its end")
-    if "  " in visible.strip():
-        said.append("it has two blanks in a row")
-    if hidden:
-        said.append(f"it has {hidden[0]} in it, which cannot be seen")
-    return said
-
-
 def _pair_alike(labels: dict[int, str], names: Iterable[str]) -> list[tuple[int, str]]:
-    of_names, of_labels = {name: _fold(name) for name in names}, {index: _fold(label) for index, label in labels.items()}
+    of_names, of_labels = {name: fold_label(name) for name in names}, {index: fold_label(label) for index, label in labels.items()}
     counts, label_counts = Counter(of_names.values()), Counter(of_labels.values())
     by_key = {key: name for name, key in of_names.items() if key and counts[key] == 1}
     return [(index, by_key[key]) for index, key in of_labels.items() if key in by_key and label_counts[key] == 1]
@@ -146,19 +121,13 @@ def _pair_alike(labels: dict[int, str], names: Iterable[str]) -> list[tuple[int,
 
 def _pair_near(labels: dict[int, str], names: Iterable[str]) -> list[tuple[int, str]]:
     least, most = _NEAR_CHARACTERS
-    folded = {_fold(name): name for name in names if least <= len(name) <= most}
+    folded = {fold_label(name): name for name in names if least <= len(name) <= most}
     left = dict(folded)
     pairs = []
     for index, label in labels.items():
-        if least <= len(label) <= most and (found := get_close_matches(_fold(label), left, n=1, cutoff=_NEAR)):
+        if least <= len(label) <= most and (found := get_close_matches(fold_label(label), left, n=1, cutoff=_NEAR)):
             pairs.append((index, left.pop(found[0])))
     return pairs
-
-
-def _fold(text: str) -> str:
-    """Return the text without what people do not see: case, blanks, dashes for blanks, and invisible characters."""
-    visible = "".join(character for character in unicodedata.normalize("NFKC", text) if unicodedata.category(character) not in ("Cf", "Cc"))
-    return "".join(visible.casefold().replace("_", " ").replace("-", " ").split())
 
 
 def _longest_to(numbers: Sequence[int]) -> list[int]:

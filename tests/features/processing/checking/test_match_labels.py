@@ -72,12 +72,12 @@ def test_only_what_was_moved_is_told(fields: list[int], moved: set[int]) -> None
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        (" qty", "it has a blank at its beginning"),
+        (" qty", "it has a blank at its start"),
         ("qty ", "it has a blank at its end"),
         ("Qty", "it is written Qty"),
         ("QTY ", "it is written QTY, and it has a blank at its end"),
-        ("qty\u200b", "it has a zero-width space in it, which cannot be seen"),
-        ("\ufeffqty", "it has a byte order mark in it, which cannot be seen"),
+        ("qty\u200b", "it contains a zero-width space (U+200B), which cannot be seen"),
+        ("\ufeffqty", "it contains a byte order mark (U+FEFF), which cannot be seen"),
         ("q-t-y", "it is written q-t-y"),
     ],
 )
