@@ -78,7 +78,7 @@ def as_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]
     """Make a table for the terminal; cell contents are shown as they are and never read as markup."""
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
-        table.add_column(column, justify="right" if column in {"count", "row", "column"} else "left")
+        table.add_column(column, justify="right" if column in {"count", "row", "first row"} else "left")
     for row in rows:
         table.add_row(*(printable(value) for value in row))
     return table
@@ -95,9 +95,12 @@ def show(client: httpx.Client, job: Mapping[str, Any], console: Console) -> None
     summary = ask(client, "GET", f"/api/jobs/{job_id}/errors/summary")
     errors = ask(client, "GET", f"/api/jobs/{job_id}/errors?page_size={ERRORS_SHOWN}")
     console.print(as_table("The job", ("field", "value"), [(field, job[field]) for field in JOB_FIELDS]))
-    counts = [(entry["column_name"] or "(row)", entry["error_type"], f"{entry['count']:,}") for entry in summary["by_column"]]
+    causes = [
+        (f"{entry['count']:,}", entry["column_name"] or "(row)", entry["error_type"], entry["error_message"], entry["first_row_number"])
+        for entry in summary["by_column"]
+    ]
     title = f"{summary['error_count']:,} errors in {summary['rows_failed']:,} of {summary['rows_processed']:,} rows"
-    console.print(as_table(title, ("column_name", "error_type", "count"), counts))
+    console.print(as_table(title, ("count", "column_name", "error_type", "error_message", "first row"), causes))
     records = [[error[field] for field in ("row_number", "column_name", "error_type", "raw_value", "error_message")] for error in errors["errors"]]
     console.print(as_table(f"The first {len(records)} of them", ("row", "column_name", "error_type", "raw_value", "error_message"), records))
 

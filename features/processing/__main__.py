@@ -190,7 +190,14 @@ def _print_table(result: Result) -> None:
     if not result.tally.error_count:
         return
     causes = [
-        (entry["count"], entry["column_name"], entry["error_type"], entry["error_message"], entry["first_row_number"], ", ".join(entry["examples"]))
+        (
+            entry["count"],
+            entry["column_name"],
+            entry["error_type"],
+            entry["error_message"],
+            entry["first_row_number"],
+            ", ".join(f'"{example}"' for example in entry["examples"]),
+        )
         for entry in result.tally.by_column()[:_MAX_CAUSES]
     ]
     _print_rows(console, "Errors by cause", ("count", "column", "error type", "message", "first row", "examples"), causes)

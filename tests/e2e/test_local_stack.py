@@ -114,7 +114,7 @@ def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(
             check=False,
         )
         assert demo.returncode == 0, demo.stdout + demo.stderr
-        assert "331 errors in 309 of 10,006 rows" in demo.stdout
+        assert "315 errors in 293 of 10,006 rows" in demo.stdout
         assert "type-error" in demo.stdout
     second = start()
     assert second.process.wait(30) == 1

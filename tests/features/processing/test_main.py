@@ -74,7 +74,7 @@ def test_causes_are_shown_with_their_sentence_first_row_and_examples(tmp_path: P
         }
     ]
     main([str(path)])
-    assert "x, y" in capsys.readouterr().out
+    assert '"x", "y"' in capsys.readouterr().out
 
 
 def test_json_holds_summary_source_schema_and_errors(bad: Path, schema: Path, capsys: pytest.CaptureFixture[str]) -> None:
