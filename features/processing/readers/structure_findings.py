@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from features.processing.readers.base import Finding
+from features.processing.readers.base import Finding, RowNumbers
 from shared.texts import MAX_TEXT_CHARACTERS, quote_briefly
 
 _SHOWN_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(256)}
@@ -67,6 +68,30 @@ class StructureFindings:
                 )
             )
         return findings
+
+    def of_short_rows(self, row_numbers: RowNumbers, cells: int) -> list[Finding]:
+        """Return one finding for each column that rows of so many cells lack."""
+        first = Finding(
+            error_type="missing-cell",
+            row_numbers=row_numbers,
+            message=f"This row ends before this column: {self._measure} has {_columns(self.width)}, this row has {cells}.",
+            raw_values=pa.nulls(len(row_numbers), type=pa.string()),
+        )
+        return [replace(first, column_number=column + 1, column_name=self._name(column)) for column in range(cells, self.width)]
+
+    def of_long_rows(self, row_numbers: RowNumbers, beyond: Sequence[pa.StringArray]) -> list[Finding]:
+        """Return one finding for each array of cells that stand beyond the last column, in rows that all have as many of them."""
+        message = f"This cell is outside the table: {self._measure} has only {_columns(self.width)}."
+        return [
+            Finding(
+                error_type="extra-cell",
+                row_numbers=row_numbers,
+                message=message,
+                raw_values=pc.utf8_slice_codeunits(texts, start=0, stop=MAX_TEXT_CHARACTERS),
+                column_number=self.width + place + 1,
+            )
+            for place, texts in enumerate(beyond)
+        ]
 
     def of_cells_outside(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
         """Return one finding for each column of the file that was left out and has cells; `cells` maps its index in the file to row numbers and texts."""

@@ -14,6 +14,7 @@ from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKi
 from features.processing.readers.column_layout import ColumnLayout
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.parser import ParsedBlock
+from features.processing.readers.csv.ragged_rows import RaggedRows
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from shared.texts import MAX_TEXT_CHARACTERS
@@ -37,14 +38,17 @@ class CellReader:
         kinds, columns = block.kinds, block.columns
         blank = _find_blank(columns)
         kinds[block.plain[blank]] = RowKind.BLANK
+        for group in block.ragged:
+            kinds[group.indices[_find_blank(group.columns)]] = RowKind.BLANK
         rows, findings = self._split(block)
+        findings += self._report_ragged(block)
         if self._layout.left_out:
             findings += self._find_outside(columns, block)
             columns = [columns[index] for index in self._layout.kept]
-        if rows or len(blank):
-            indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64)])
+        if rows or len(blank) or block.ragged:
+            indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64), *(group.indices for group in block.ragged)])
             order = np.argsort(indices, kind="stable")
-            columns = self._merge(columns, rows, order[kinds[indices[order]] == RowKind.ROW])
+            columns = self._merge(columns, rows, block.ragged, order[kinds[indices[order]] == RowKind.ROW])
         row_numbers = (np.flatnonzero(kinds == RowKind.ROW) if kinds.any() else np.arange(len(kinds))) + block.first_row
         return CellBlock(columns=columns, row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=block.first_row, bytes_read=block.bytes_read)
 
@@ -106,21 +110,34 @@ class CellReader:
                     outside[index] = list(zip(numbers, column.take_beginnings(rows).to_pylist(), strict=True))
         return self._structure.of_cells_outside(outside)
 
-    def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], order: Positions) -> list[pa.StringArray]:
-        """Put the rows of `columns`, followed by `rows`, into `order` (indices into both together); replaces the arrays in `columns`."""
+    def _report_ragged(self, block: ParsedBlock) -> list[Finding]:
+        """Report the missing and extra cells of the rows that were parsed by their width, except for blank ones."""
+        findings: list[Finding] = []
+        for group in block.ragged:
+            is_row = block.kinds[group.indices] == RowKind.ROW
+            row_numbers = group.indices[is_row] + block.first_row
+            if len(row_numbers):
+                findings += self._structure.of_short_rows(row_numbers, len(group.columns))
+                findings += self._structure.of_long_rows(row_numbers, [column.filter(pa.array(is_row)) for column in group.columns[self._width :]])
+        return findings
+
+    def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], ragged: Sequence[RaggedRows], order: Positions) -> list[pa.StringArray]:
+        """Put the rows of `columns`, `rows` and `ragged`, one after the other, into `order` (indices into all together); replaces the arrays in `columns`."""
         # One array for all cells, column by column, and one for all columns that no row reaches: of a wide table, each array takes longer than its cells.
         count, longest = len(rows), min(self._width, max((len(row.cells) for row in rows), default=0))
-        everything = pa.array(list(chain.from_iterable(zip_longest(*(row.cells[:longest] for row in rows)))), type=pa.string())
-        exact = [everything.slice(first, count) for first in range(0, longest * count, count)] if count else []
+        in_one = pa.array(list(chain.from_iterable(zip_longest(*(row.cells[:longest] for row in rows)))), type=pa.string())
+        exact = [in_one.slice(first, count) for first in range(0, longest * count, count)] if count else []
         exact += [pa.nulls(count, pa.string())] * (self._width - len(exact))
-        if not len(columns[0]):
+        absent = [pa.nulls(len(group.indices), pa.string()) for group in ragged]
+        if not len(columns[0]) and not ragged:
             # `rows` are in order already, and a row of many megabytes is not copied twice more.
             return exact
         firsts, lasts = order[np.diff(order, prepend=-2) != 1], order[np.diff(order, append=-2) != 1]
         for number, texts in enumerate(exact):
             # Replaced in place, so that only one column at a time is in memory twice.
-            both = pa.concat_arrays([columns[number], texts])
-            columns[number] = _take_runs(both, order, firsts, lasts) if len(firsts) * _ROWS_PER_RUN <= len(order) else both.take(pa.array(order))
+            cells = [group.columns[number] if number < len(group.columns) else nothing for group, nothing in zip(ragged, absent, strict=True)]
+            everything = pa.concat_arrays([columns[number], texts, *cells])
+            columns[number] = _take_runs(everything, order, firsts, lasts) if len(firsts) * _ROWS_PER_RUN <= len(order) else everything.take(pa.array(order))
         return columns
 
 

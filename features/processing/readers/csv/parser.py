@@ -13,6 +13,7 @@ from pyarrow import csv as arrow_csv
 from features.processing.column import ASCII_END, Mask
 from features.processing.readers.cell_block import RowKind, RowKinds
 from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.ragged_rows import MANY_RAGGED_SHARE, RaggedRows, sort_rows
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
@@ -23,6 +24,8 @@ _MAX_CELLS_PER_STEP = 400_000
 """Limits the memory of one step if a table has thousands of columns, or a block millions of rows."""
 _MAX_ROWS_PER_STEP = 50_000
 """The same if rows are short and may have to be split one by one, which takes about 300 bytes for each."""
+_SORTED_ROWS = 100_000
+"""The same if rows of several widths are parsed group by group."""
 _FEW_COLUMNS = 64
 """A regular block is parsed in one step if its table has no more columns."""
 _MANY_COLUMNS = 1_000
@@ -43,7 +46,9 @@ class ParsedBlock:
     columns: list[pa.StringArray]
     """Owned by the consumer of the block, which may modify the list."""
     unparsed: Sequence[tuple[int, str]]
-    """The other rows that hold cells, as (index in the block, text), ascending by index."""
+    """Other rows that hold cells, as (index in the block, text), ascending by index."""
+    ragged: Sequence[RaggedRows] = ()
+    """All other rows: those with too few or too many cells, where they are many."""
     first_row: int
     bytes_read: int
 
@@ -51,20 +56,35 @@ class ParsedBlock:
 class BlockParser:
     """Parses the blocks of one file, in file order, for a table of known width. It runs little Python code, so it can work in a thread beside others."""
 
-    def __init__(self, grammar: CsvGrammar, *, width: int, comment_rows: Sequence[int], undecodable: str, first_row: int, is_valid_utf8: bool) -> None:
+    def __init__(
+        self,
+        grammar: CsvGrammar,
+        *,
+        width: int,
+        comment_rows: Sequence[int],
+        undecodable: str,
+        first_row: int,
+        is_valid_utf8: bool,
+        sorts_ragged: bool = False,
+    ) -> None:
         self._grammar, self._width = grammar, width
         self._comment_rows = np.array(sorted(comment_rows), dtype=np.int64)
         self._undecodable = undecodable
         self._next_row = first_row
         self._is_valid_utf8 = is_valid_utf8
+        self._sorts_ragged = sorts_ragged
+        self._has_many_ragged = False
         self._names = [str(number) for number in range(1, width + 1)]
-        self._convert_options = arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(self._names, pa.string()), strings_can_be_null=False)
+        self._convert_options = _make_convert_options(self._names)
 
     def parse(self, block: RawBlock) -> Iterator[ParsedBlock]:
         """Yield the rows of the block, in several parts if the table is wide; nothing for a block without rows."""
         if self._width <= _FEW_COLUMNS and self._is_plain(block):
-            if block.begin < block.end:
+            if block.begin < block.end and not self._has_many_ragged:
                 yield self._counted(self._parse_regular(block))
+            elif block.begin < block.end:
+                for first in range(0, len(block), _SORTED_ROWS):
+                    yield self._counted(self._parse_ragged(block.part(first, min(first + _SORTED_ROWS, len(block)))))
         elif self._width > _MANY_COLUMNS:
             for first, last in self._cut_wide(block):
                 yield self._parse_part(block.part(first, last))
@@ -112,7 +132,28 @@ class BlockParser:
         plain = np.arange(len(kinds))
         if ragged:
             plain = np.delete(plain, [index for index, _ in ragged])
+        self._has_many_ragged = self._sorts_ragged and len(ragged) > MANY_RAGGED_SHARE * len(kinds)
         return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _parse_ragged(self, block: RawBlock) -> ParsedBlock:
+        """Parse a regular block in which many rows are expected to have too few or too many cells."""
+        rows = sort_rows(block, self._grammar, width=self._width)
+        plain, unparsed = rows.plain, [(index, block.row(index).decode()) for index in rows.others.tolist()]
+        columns = [pa.array([], type=pa.string())] * self._width
+        if len(plain):
+            columns, late = self._read_csv(_join_rows(block, plain))
+            unparsed = sorted([*unparsed, *((int(plain[index]), text) for index, text in late)])
+            plain = np.delete(plain, [index for index, _ in late])
+        ragged = [RaggedRows(group, self._read_group(block, group)) for group in rows.groups]
+        self._has_many_ragged = len(block) - len(plain) > MANY_RAGGED_SHARE * len(block)
+        kinds = np.zeros(len(block), dtype=np.uint8)
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=unparsed, ragged=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _read_group(self, block: RawBlock, group: Positions) -> list[pa.StringArray]:
+        width = block.row(int(group[0])).count(self._grammar.delimiter.encode()) + 1
+        columns, ragged = self._read_csv(_join_rows(block, group), width=width)
+        assert not ragged
+        return columns
 
     def _parse_any(self, block: RawBlock) -> ParsedBlock:
         kinds = self._classify(block)
@@ -162,8 +203,10 @@ class BlockParser:
         exact &= rows
         return exact
 
-    def _read_csv(self, data: pa.Buffer) -> tuple[list[pa.StringArray], list[tuple[int, str]]]:
-        """Parse the rows in `data` into columns; rows with too many or too few cells are left out and returned as (index, text)."""
+    def _read_csv(self, data: pa.Buffer, *, width: int | None = None) -> tuple[list[pa.StringArray], list[tuple[int, str]]]:
+        """Parse the rows in `data` into `width` columns (None: as many as the table has); other rows are left out and returned as (index, text)."""
+        names = self._names if width is None else [str(number) for number in range(1, width + 1)]
+        options = self._convert_options if width is None else _make_convert_options(names)
         ragged: list[tuple[int, str]] = []
 
         def skip_ragged(row: arrow_csv.InvalidRow) -> str:
@@ -172,7 +215,7 @@ class BlockParser:
 
         table = arrow_csv.read_csv(
             pa.BufferReader(data),
-            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=self._names),
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=names),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self._grammar.delimiter,
                 quote_char=self._grammar.quote_char or False,
@@ -182,11 +225,15 @@ class BlockParser:
                 ignore_empty_lines=False,
                 invalid_row_handler=skip_ragged,
             ),
-            convert_options=self._convert_options,
+            convert_options=options,
         )
         columns = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
         # Without quotes in them, cells lose nothing but the blanks at their beginning.
         return [pc.utf8_ltrim(column, characters=" ") for column in columns] if self._grammar.skip_initial_space else columns, ragged
+
+
+def _make_convert_options(names: Sequence[str]) -> arrow_csv.ConvertOptions:
+    return arrow_csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
 
 
 def find_comments(block: RawBlock, grammar: CsvGrammar) -> list[int]:

@@ -83,6 +83,7 @@ class CsvTable:
                 undecodable=self._source.undecodable,
                 first_row=1 if header is None else header.row + 1,
                 is_valid_utf8=is_valid_utf8,
+                sorts_ragged=not layout.left_out,
             )
             self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding)
         except BaseException:
