@@ -222,7 +222,7 @@ class _ColumnPlan:
         if text.null_count == len(text):
             # No row of the chunk has this column.
             nothing = np.zeros(len(raw), np.bool_)
-            return _Judged(raw, column_number, column_name, [], nothing, self._type_rule.judge(raw, nothing, FastResult(nothing)), nothing)
+            return _Judged(raw, column_number, column_name, [], nothing, self._type_rule.judge_none(raw), nothing)
         column = raw if self._empty_is_missing else raw.blanks_emptied()
         too_long = self._type_rule.find_too_long(column)
         if too_long is not None:

@@ -178,6 +178,11 @@ class TypeRule:
         """Run the fast parser, which knows nothing about missing values; without one, no cell is accepted."""
         return self._fast_parse(column) if self._fast_parse is not None else FastResult(np.zeros(len(column), np.bool_))
 
+    def judge_none(self, column: Column) -> Typed:
+        """Return the judgement of a column without any cell."""
+        nothing = np.zeros(len(column), np.bool_)
+        return Typed(column, nothing, FastResult(nothing), self._parse)
+
     def judge(self, column: Column, candidates: Mask, fast: FastResult | None = None) -> Typed:
         """Determine which of the cells in `candidates` are values."""
         fast = self.parse_fast(column) if fast is None else fast
