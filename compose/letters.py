@@ -97,6 +97,11 @@ ALPHABETS = {
     "tr": "çğıöşüâîû",
 }
 """Each of these letters is counted three more times: names of countries alone have too few of some."""
+MORE_WORDS = {
+    "it": "città quantità attività società qualità unità disponibilità località proprietà università età novità"
+    " più però perché così sì è già caffè tè là ciò può sarà",
+}
+"""Words of everyday tables, of a kind that names have too rarely: those that end in an accented vowel."""
 BY_THEMSELVES = ("ja", "ko", "zh", "zh_Hant")
 NAMES = ("territories", "languages", "scripts", "variants", "currencies", "months", "days", "quarters", "eras", "time_zones", "meta_zones")
 UNITS = ("unit_display_names", "date_fields", "currency_names", "currency_names_plural", "unit_patterns")
@@ -124,6 +129,7 @@ def _find_words(code: str) -> set[str]:
     data = Locale.parse(code)._data  # noqa: SLF001 - Babel's properties have a part of it only
     texts = [text for name in (*NAMES, *UNITS) if name in data for text in _walk(data[name])]
     words = {word.lower() for text in texts for word in WORD.findall(re.sub(r"\{\d\}", "", text))}
+    words.update(MORE_WORDS.get(code, "").split())
     if code == "vi":
         return {"".join(map(_split_tone, word)) for word in words}
     if code == "ro":

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from features.processing.engine import Inspection, inspect_file
+from features.upload.contents import describe_mismatch
+from features.upload.disk import HEAD_BYTES
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
 from tests.cases.text_cases import TEXT_CASES, Case
@@ -55,6 +57,11 @@ def list_errors(inspection: Inspection) -> list[tuple[int, int | None, str]]:
 
 def by_place(errors: Sequence[tuple[int, int | None, str]]) -> list[tuple[int, int | None, str]]:
     return sorted(errors, key=lambda error: (error[0], error[1] or 0, error[2]))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.name}")
+def test_only_what_is_no_table_is_refused(case: Case) -> None:
+    assert (describe_mismatch("csv", case.content[:HEAD_BYTES]) is not None) == case.refused
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.refused], ids=lambda case: f"{case.kind}-{case.name}")

@@ -556,3 +556,65 @@ case("turkish", "Q", "id,şehir", "1,İstanbul", "2,Eskişehir", "3,Muğla", "4,
 case("japanese", "Q", "id,都市", "1,東京", "2,大阪", "3,名古屋", "4,札幌", written_in="cp932", encoding="cp932", errors=[])
 case("greek", "Q", "id,πόλη", "1,Αθήνα", "2,Θεσσαλονίκη", "3,Πάτρα", "4,Λάρισα", written_in="cp1253", encoding="cp1253", errors=[])
 TEXT_CASES.append(Case(name="utf-16-without-a-mark", kind="Q", content="id,city\n1,Ulm\n2,Bonn\n3,Kiel\n".encode("utf-16-le"), encoding="utf-16-le", errors=[]))
+
+# What a demanding reader tried: files that look like others
+case(
+    "three-key-and-value-lines",
+    "E",
+    "Report,Sales",
+    "Date,2024-05-01",
+    "Author,Ann",
+    "id,name,qty",
+    "1,Ann,5",
+    "2,Bob,x",
+    "3,Cy,7",
+    "4,Di,8",
+    header_row=4,
+    errors=[(6, 3, "type-error")],
+    notes=["rows-above-header"],
+)
+case("title-with-a-comma-above-text", "E", "Staff, May", "name,city,dept", "Ann,Ulm,Sales", "Bob,Bonn,Stock", "Cy,Kiel,Sales", header_row=2, errors=[])
+case("pairs-above-text", "E", "Company,ACME", "Year,2024", "name,city,dept", "Ann,Ulm,Sales", "Bob,Bonn,Stock", "Cy,Kiel,Sales", header_row=3, errors=[])
+case(
+    "one-cell-behind-the-last-column",
+    "I",
+    "a,b",
+    *(f"{number},{number}," for number in range(1, 7)),
+    "7,7,oops",
+    errors=[(8, 3, "extra-cell")],
+    notes=["empty-columns"],
+)
+case(
+    "one-cell-in-an-unlabelled-column",
+    "I",
+    "a,b,",
+    *(f"{number},{number}," for number in range(1, 7)),
+    "7,7,oops",
+    errors=[(8, 3, "extra-cell")],
+    notes=["empty-columns"],
+)
+case("italian", "Q", "id;città;prov", "1;Forlì;FC", "2;Cantù;CO", "3;Mondovì;CN", written_in="cp1252", encoding="cp1252", errors=[])
+case("italian-yes", "Q", "prodotto;disponibile", "Caffè;sì", "Tè;sì", "Ragù;no", written_in="cp1252", encoding="cp1252", errors=[])
+case("spanish-telephone-numbers", "F", "tel", "+34 612 345 678", "+34 612 345 679", "+34 91 234 56 78", "+34 612 345 670", fields={"tel": "string"}, errors=[])
+case("telephone-numbers-with-points", "F", "tel", *(f"030.123.{number}" for number in range(400, 412)), fields={"tel": "string"}, errors=[])
+case("provinces", "F", "prov", "ON", "ON", "QC", "ON", "ON", fields={"prov": "string"}, errors=[])
+case("countries-that-say-no", "F", "country", "NO", "NO", "SE", "NO", "NO", fields={"country": "string"}, errors=[])
+case("directions", "F", "dir", "N", "S", "N", "S", "E", fields={"dir": "string"}, errors=[])
+case("czech-booleans-of-excel", "F", "ok", *["PRAVDA", "NEPRAVDA"] * 6, "možná", fields={"ok": "boolean"}, errors=[(14, 1, "type-error")])
+case(
+    "hungarian-dates",
+    "F",
+    "d",
+    *(f"2024.01.{day:02}." for day in range(1, 13)),
+    "2024.02.31.",
+    fields={"d": {"type": "date", "format": "%Y.%m.%d."}},
+    errors=[(14, 1, "type-error")],
+)
+case("part-of-a-web-page", "L", "<h1>404 Not Found</h1>", refused=True)
+case("xml-in-one-line", "L", "<orders><order><id>1</id></order></orders>", refused=True)
+case("json-list", "L", "[1, 2, 3]", refused=True)
+case("python", "L", "def main():", "    return 1", refused=True)
+case("javascript", "L", "const a = require('a')", "a()", refused=True)
+case("markup-in-the-first-cell", "L", "<b>,<c>", "1,2", "3,4", errors=[])
+case("rows-of-markup", "L", "<a><b>1</b></a>", "<a><b>2</b></a>", "<a><b>3</b></a>", errors=[])
+case("numbers-in-brackets", "L", "[id]", "[1]", "[2]", errors=[])

@@ -134,7 +134,8 @@ def test_parent_killed_ends_both_servers(abandoned: dict[str, int]) -> None:
 def test_parent_that_is_killed_leaves_nothing_of_its_children(end: signal.Signals, tmp_path: Path) -> None:
     """Not even a child that ignores the kernel's signal, and what that one has started."""
     program = (
-        "import sys, time; from pathlib import Path; from compose.processes import Child, Command\n"
+        "import signal, sys, time; from pathlib import Path; from compose.processes import Child, Command\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored by whatever a shell runs in the background
         "script = \"trap '' TERM; sleep 60 & echo $$ $!; wait; wait\"\n"
         "command = Command(name='stubborn', arguments=['/bin/sh', '-c', script])\n"
         "child = Child(command, log_file=Path(sys.argv[1]), on_line=lambda _, line: print(line, flush=True))\n"

@@ -72,7 +72,7 @@ def tree(tmp_path: Path) -> Path:
 
 def lint(tree: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
-    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_every_rule_is_broken_once() -> None:

@@ -41,6 +41,17 @@ _LANGUAGES: Sequence[tuple[Sequence[str], Sequence[str]]] = (
     (("истина",), ("ложь",)),
     (("sand",), ("falsk",)),
     (("waar",), ("onwaar",)),
+    (("taip",), ("ne",)),
+    (("jā",), ("nē",)),
+    (("já",), ("nei",)),
+    (("pravda",), ("nepravda",)),
+    (("igaz",), ("hamis",)),
+    (("doğru",), ("yanlış",)),
+    (("sant",), ("falskt",)),
+    (("sann",), ("usann",)),
+    (("tosi",), ("epätosi",)),
+    (("adevărat",), ("fals",)),
+    (("有",), ("无",)),
     (("はい",), ("いいえ",)),
     (("是",), ("否",)),
     (("예", "네"), ("아니오", "아니요")),
@@ -51,6 +62,8 @@ _LANGUAGES: Sequence[tuple[Sequence[str], Sequence[str]]] = (
     (("हाँ", "हां"), ("नहीं",)),
 )
 _STANDARD = ({"true", "True", "TRUE"}, {"false", "False", "FALSE"})
+_CODE_LETTERS = 2
+_USUAL_LETTERS = ({"y", "n"}, {"t", "f"}, {"j", "n"})
 _ALL_WORDS = frozenset(word for language in _LANGUAGES for side in language for word in side)
 
 
@@ -72,9 +85,21 @@ def find_booleans(sample: Sample) -> dict[str, object] | None:
         return None
     true, false, spellings = best
     found = [set(side) for side in spellings]
+    if _are_codes(found, {text for text, _ in sample.words}):
+        return None
     if all(side <= standard for side, standard in zip(found, _STANDARD, strict=True)):
         return {"type": "boolean"}
     return {"type": "boolean", "trueValues": _list_spellings(found[0], true), "falseValues": _list_spellings(found[1], false)}
+
+
+def _are_codes(found: Sequence[set[str]], words: set[str]) -> bool:
+    """Whether the words are rather codes, such as those of countries (`NO`, `SE`), provinces (`ON`, `QC`) or directions (`N`, `S`, `E`)."""
+    rest = words - found[0] - found[1]
+    if not rest or not all(len(text) <= _CODE_LETTERS and text.isascii() and text.isalpha() for text in rest):
+        return False
+    letters = {text.lower() for side in found for text in side}
+    is_one_sided = not all(found) and all(len(text) <= _CODE_LETTERS for text in letters)
+    return is_one_sided or (all(len(text) == 1 for text in letters) and letters not in _USUAL_LETTERS)
 
 
 def _list_spellings(found: set[str], words: Sequence[str]) -> list[str]:

@@ -14,7 +14,8 @@ from shared.descriptors.table_schema import Field
 _SHORT = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONG = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
 _NAME = r"[A-Za-z]{3,9}"
-_NUMERIC_DATE = re.compile(r"(?P<a>9{1,4})(?P<s>\. |[./-])(?P<b>99?)(?P=s)(?P<c>9{1,4})")
+_NUMERIC_DATE = re.compile(r"(?P<a>9{1,4})(?P<s>\. |[./-])(?P<b>99?)(?P=s)(?P<c>9{1,4})(?P<e>\.?)")
+"""With a point at the end as well where points stand between the parts: in Hungarian and Korean."""
 _NAMED_DATES = (
     re.compile(rf"(?P<d>99?)(?P<s>\. | |[-/.])(?P<n>{_NAME})(?P<t>,? |[-/.])(?P<y>9999|99)"),
     re.compile(rf"(?P<n>{_NAME})(?P<s>[ -])(?P<d>99?)(?P<t>,? |-)(?P<y>9999)"),
@@ -29,7 +30,7 @@ _DEFAULTS = (
     ("time", re.compile(r"99:99:99")),
     ("datetime", re.compile(r"9999-99-99T99:99:99(?:\.9+)?(?:Z|[+-]99:99)?")),
 )
-_SEPARATOR = re.compile(r"(?<=[9A-Za-z])(?:, |T| )(?=99?[:.]99)")
+_SEPARATOR = re.compile(r"(?<=[9A-Za-z.])(?:, |T| )(?=99?[:.]99)")
 _UNSAYABLE = re.compile(rf"(?:{_NAME}\.? )?99?(?:st|nd|rd|th),? |\bSept\b", re.IGNORECASE)
 DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "day", "month", "year"
 
@@ -147,15 +148,17 @@ def _date_formats(shape: str) -> Iterator[str]:
     shape = shape[weekday.end() :] if weekday else shape
     match = _NUMERIC_DATE.fullmatch(shape)
     if match:
-        separator, first, last = match["s"], len(match["a"]), len(match["c"])
+        separator, first, last, end = match["s"], len(match["a"]), len(match["c"]), match["e"]
+        if end and "." not in separator:
+            return
         if first == 4 and last <= 2:  # noqa: PLR2004
-            yield f"{prefix}%Y{separator}%m{separator}%d"
+            yield f"{prefix}%Y{separator}%m{separator}%d{end}"
         elif first <= 2 and last in (2, 4):  # noqa: PLR2004
             year = "%Y" if last == 4 else "%y"  # noqa: PLR2004
-            yield f"{prefix}%d{separator}%m{separator}{year}"
-            yield f"{prefix}%m{separator}%d{separator}{year}"
+            yield f"{prefix}%d{separator}%m{separator}{year}{end}"
+            yield f"{prefix}%m{separator}%d{separator}{year}{end}"
             if first == last:
-                yield f"{prefix}%y{separator}%m{separator}%d"
+                yield f"{prefix}%y{separator}%m{separator}%d{end}"
         return
     for pattern in _NAMED_DATES:
         match = pattern.fullmatch(shape)

@@ -24,6 +24,8 @@ _NUMBER = re.compile(
     rf"(?P<minus>-?)(?P<behind>{_BLANK}?(?:[%‰]|{_CURRENCY}))?(?P<close>\))?(?P<end>\s*)"
 )
 _ZERO_WHOLE = r"\A[^0-9]*0[.,][0-9]{3}(?:[^0-9]|\z)"
+_ZERO_GROUP = r"\A0[0-9]{1,2}[ .'][0-9]{3}"
+_GROUPED = re.compile(r"9[ .'\u2019\u00a0\u2009\u202f]999")
 _GROUP_DIGITS, _INDIAN_DIGITS = 3, 2
 _A_FEW = 3
 
@@ -87,8 +89,16 @@ def find_number_forms(sample: Sample) -> list[NumberForm]:
         else:
             known.append((read, count))
     forms = [form for separators in _list_separators(known) if (form := _judge(sample, known, separators)) is not None]
+    if _are_telephone_numbers(sample):
+        forms = [form for form in forms if form.separators.group is None]
     least = min((form.wrong for form in forms), default=0)
     return list(dict.fromkeys(form for form in forms if form.wrong == least))
+
+
+def _are_telephone_numbers(sample: Sample) -> bool:
+    """Whether the groups of digits are those of telephone numbers: a zero or a plus sign before them."""
+    grouped = [shape for shape, _ in sample.shapes if _GROUPED.search(shape)]
+    return bool(grouped) and (all(shape.startswith("+") for shape in grouped) or sample.count_matching(_ZERO_GROUP) > 0)
 
 
 def choose_number_form(forms: Sequence[NumberForm], sample: Sample, decimal_of_file: str | None) -> NumberForm:

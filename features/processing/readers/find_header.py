@@ -24,6 +24,7 @@ _MOST = 0.8
 _FEW = 2
 _JUDGED_COLUMNS, _JUDGED_ROWS = 100, 100
 _NARROW = 3
+_FEW_WIDE = 4
 _YEARS = range(1800, 2200)
 
 
@@ -111,7 +112,15 @@ class _Shape:
             return True
         # One label short: only right above the table, since a note may be as wide.
         below = index + 1
-        return end == width - 1 and filled == end and (below >= len(self._rows) or self._ends[below] >= width)
+        is_above = below >= len(self._rows) or self._ends[below] >= width
+        return end == width - 1 and filled == end and is_above and not self._is_note(index)
+
+    def _is_note(self, index: int) -> bool:
+        """Whether a row has values among its cells, or was cut at a comma of a sentence, as the rows below it are not."""
+        row, below = self._rows[index], self._rows[min(index + 1, len(self._rows) - 1)]
+        if any(kind >= CellKind.NUMBER for kind in self._cache.kinds(row)):
+            return True
+        return any(cell.startswith(" ") for cell in row[1:]) and not any(cell.startswith(" ") for cell in below[1:])
 
     def _is_sparse_record(self, index: int) -> bool:
         """Whether a row with few filled cells has a value in a column of values, which no title has."""
@@ -150,7 +159,9 @@ class _Shape:
 
     def _judge_columns(self) -> tuple[list[CellKind | None], list[bool]]:
         """Return the kind of values in each of the first columns, and whether they may be years; None for a column of text, one that is empty or mixed."""
-        wide = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width - 1]
+        wide = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width]
+        if len(wide) < _FEW_WIDE:
+            wide = [row for row, end in zip(self._rows, self._ends, strict=True) if end >= self._width - 1]
         # What stands above the records of a short table is in its first third.
         table = wide[min(max(1, len(wide) // 3), HEADER_ROWS) :] or self._rows
         kinds: list[CellKind | None] = []
@@ -175,7 +186,9 @@ def _find_end(row: Sequence[str]) -> int:
 
 def _find_width(ends: Sequence[int], lengths: Sequence[int]) -> int:
     """Return the width of most rows: up to the last cell that is not empty in at least a tenth of the rows of the most frequent length."""
-    length = Counter(lengths).most_common(1)[0][0]
+    counts = Counter(lengths)
+    # Of equally frequent lengths the greater one: what stands above a table is narrower.
+    length = max(counts, key=lambda each: (counts[each], each))
     inside = sorted(end for end, each in zip(ends, lengths, strict=True) if each == length)
     return max(1, inside[-1 - len(inside) // 10])
 

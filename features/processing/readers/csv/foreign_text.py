@@ -11,9 +11,14 @@ import json
 import re
 
 _HTML = re.compile(r"<!doctype\s+html[\s>]|<(?:html|head|body)(?:\s+[\w:-]+\s*=[^<>]*)?>(?![ \t]*[,;|\t])", re.IGNORECASE)
+_HTML_PART = re.compile(r"<(?:table|div|h1|title|meta|script|center|style|form)\b[^<>]*>(?![ \t]*[,;|\t])", re.IGNORECASE)
+_HTML_END = re.compile(r"</(?:table|div|h1|title|script|center|style|form|tr|td)>|<meta\b", re.IGNORECASE)
+"""A page that a server made by hand begins with any element; only one that ends somewhere counts."""
 _XML = re.compile(r"<\?xml\s|<!doctype\s+\w+|<[A-Za-z_][\w.:-]*\s+xmlns(?::\w+)?\s*=", re.IGNORECASE)
 _XML_TREE = re.compile(r"<[A-Za-z_][\w.:-]*(?:\s[^<>]*)?>[ \t]*\r?\n[ \t]*<[A-Za-z_][^<>]*>")
 """Two tags, one after the other on lines of their own, as in a document without a declaration; see `_is_xml_tree`."""
+_XML_ROOT = re.compile(r"<([A-Za-z_][\w.:-]*)(?:\s[^<>]*)?>\s*<[A-Za-z_][^<>]*>")
+"""Two tags, one after the other; the first is a document's if there is no other of its name."""
 _JSON = re.compile(r'\{\s*(?:"|\})|\[\s*(?:\{\s*(?:"|\})|\[\s*(?:["\[{\d-]|null|true|false))')
 _SQL = re.compile(
     r"(?:create\s+(?:temporary\s+)?(?:table|database|schema)|insert\s+into|drop\s+table)\s+(?:if\s+(?:not\s+)?exists\s+)?[`\"\w.\[\]]+\s*[\s(;]|set\s+names\s+\w|pragma\s+foreign_keys\s*=",
@@ -31,7 +36,8 @@ _BEGINNINGS = (
 )
 _PROGRAM = re.compile(
     r"#include\s*[<\"]|import\s+[\w.]+(?:\s+as\s+\w+)?;?[ \t]*\r?\n\s*(?:import|from)\s|from\s+[\w.]+\s+import\s+\w|package\s+[\w.]+;|using\s+[A-Z][\w.]+;"
-    r"|\"use strict\";"
+    r"|\"use strict\";|def \w+\([^()\n]*\)[^:\n]*:[ \t]*\r?\n|(?:async )?function \w*\s*\([^()\n]*\)\s*\{|(?:const|let|var) \w+ = [^\n]*\n"
+    r"|(?:public |abstract |final )*class \w+[^,;{\n]*\{[ \t]*\r?\n"
 )
 _COMMENTS = (("<!--", "-->"), ("/*", "*/"), ("--", "\n"), ("//", "\n"), ("# ", "\n"))
 _MOST_COMMENTS = 50
@@ -66,6 +72,8 @@ def describe_foreign(head: bytes) -> str | None:
     code = _skip_comments(text)
     if _HTML.match(code.removeprefix(text[: text.find("?>") + 2]).lstrip() if text.startswith("<?xml") else code):
         return _WEB_PAGE
+    if _HTML_PART.match(code) and _HTML_END.search(code):
+        return _WEB_PAGE
     found = _name_text(text, code) or ("a program or another binary file" if _is_binary(head) else None)
     return None if found is None else _refuse(found)
 
@@ -75,7 +83,9 @@ def _name_text(text: str, code: str) -> str | None:
     found = next((what for beginning, what in _BEGINNINGS if text.startswith(beginning)), None)
     if found is not None:
         return found
-    if _XML.match(code) or _is_xml_tree(code):
+    root = _XML_ROOT.match(code)
+    is_root = root is not None and ("</" in code or "/>" in code) and len(re.findall(rf"<{re.escape(root[1])}[\s>]", code)) == 1
+    if is_root or _XML.match(code) or _is_xml_tree(code):
         return "an XML document"
     if _is_json(text):
         return "JSON"
@@ -117,7 +127,7 @@ def _is_xml_tree(text: str) -> bool:
 def _is_json(text: str) -> bool:
     """Whether a text is JSON: objects or arrays, and neither text nor a delimiter behind the first one that ends."""
     if not _JSON.match(text):
-        return False
+        return _is_json_list(text)
     try:
         _, end = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
@@ -128,6 +138,16 @@ def _is_json(text: str) -> bool:
     rest = text[end:].lstrip(" \t\r")
     # An object in each line is JSON too.
     return not rest or (rest.startswith("\n") and (not rest.strip() or rest.lstrip().startswith(("{", "["))))
+
+
+def _is_json_list(text: str) -> bool:
+    """Whether the whole text is one list; a header in brackets, `[id],[qty]`, is none."""
+    if not text.startswith("["):
+        return False
+    try:
+        return isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_binary(head: bytes) -> bool:

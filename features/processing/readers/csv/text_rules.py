@@ -29,6 +29,7 @@ _BEGIN_WORDS = frozenset("“‘«„‚¿¡§№€£•”·–—»°µ±")
 _INSIDE_WORD, _BESIDE_WORD, _RARELY_BESIDE_WORD, _JOINS_WORD, _APOSTROPHE, _APOSTROPHE_BETWEEN_WORDS = -12.0, -8.0, -6.0, -2.0, -1.0, -5.0
 _SMALL_THEN_CAPITAL, _CAPITAL_IN_WORD, _ALONE = -6.0, -4.0, -3.0
 _MIXED_SCRIPTS, _MIXED_WIDE_SCRIPTS = -9.0, -6.0
+_VOWELS = "aeiouy"
 _WIDE_SCRIPTS = frozenset({"han", "kana", "hangul"})
 
 
@@ -79,6 +80,9 @@ def _small(letter: str) -> str:
 def _cost_of_neighbours(before: str, letter: str) -> float:
     cost = _SMALL_THEN_CAPITAL if before.islower() and letter.isupper() else 0.0
     first, second = script_of(before), script_of(letter)
+    if second == "mark" and before.isascii() and before.lower() not in _VOWELS:
+        # Only cp1258 has marks as characters of their own, and in Vietnamese they stand on vowels.
+        return cost + _MIXED_SCRIPTS
     if may_stand_together(first, second):
         return cost
     return cost + (_MIXED_WIDE_SCRIPTS if first in _WIDE_SCRIPTS or second in _WIDE_SCRIPTS else _MIXED_SCRIPTS)

@@ -214,10 +214,16 @@ def find_left_out(labels: list[str], rows: list[list[str]]) -> set[int]:
     lengths = [len(row) for row in rows]
     usual = max(lengths, key=lengths.count) if lengths else 0
     beyond = range(len(labels), usual)
-    if any(cell.strip() for row in rows if len(row) == usual for cell in row[len(labels) :]):
+    if any(not is_empty([row for row in rows if len(row) == usual], column) for column in beyond):
         beyond = range(0)
     unlabelled = [column for column, label in enumerate(labels) if not label.strip()] + list(beyond)
-    return {column for column in unlabelled if not any(cell.strip() for row in rows for cell in row[column : column + 1])}
+    return {column for column in unlabelled if is_empty(rows, column)}
+
+
+def is_empty(rows: list[list[str]], column: int) -> bool:
+    """Whether a column has no cell, or only one by mistake: one in three rows or more, or one in a hundred."""
+    filled = sum(bool(cell.strip()) for row in rows for cell in row[column : column + 1])
+    return filled == 0 or (filled == 1 and len(rows) >= 3) or filled * 100 <= len(rows)
 
 
 def decode(data: bytes) -> str:
