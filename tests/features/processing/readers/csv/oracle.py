@@ -187,6 +187,8 @@ def read(data: bytes, *, header: bool = True, comment_rows: Sequence[int] = (), 
         row: list[str | None] = []
         for column in range(max(width, len(cells))):
             if column in left_out:
+                if column < len(cells) and cells[column].strip():
+                    result.errors.append((number, column + 1, "extra-cell", show(cells[column])))
                 continue
             place = column - sum(other < column for other in left_out) if column < width else column
             if column >= len(cells):
