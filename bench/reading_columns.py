@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -95,7 +96,9 @@ def _find_by_pandas(columns: Mapping[str, tuple[Path, EverydayColumn]]) -> dict[
 
 def _convert(convert: Callable[..., pd.Series], texts: pd.Series) -> pd.Series:
     try:
-        return convert(texts, errors="coerce")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that a date's form could not be told
+            return convert(texts, errors="coerce")
     except (ValueError, TypeError, OverflowError):
         return pd.Series([None] * len(texts))
 
