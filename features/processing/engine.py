@@ -79,7 +79,7 @@ class Inspection:
         self._chunks = chain(waiting, self._chunks)
         self.table_schema = table_schema
         used = _with_missing_value(table_schema, null_sequence)
-        self._checker = Checker(used, labels=table.labels, header_row=table.source.header_row, limits=limits)
+        self._checker = Checker(used, labels=table.labels, header_row=table.source.header_row, limits=limits, column_numbers=table.column_numbers)
 
     def reports(self) -> Iterator[ChunkReport]:
         """Check the rows chunk by chunk, and yield the reports; can be called only once. Raises `FileUnreadable` if the file breaks off."""

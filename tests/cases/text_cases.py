@@ -540,6 +540,7 @@ case("inches", "N", "id,size,qty", '1,5" pipe,3', '2,6" pipe,4', "3,rod,x", "4,b
 
 # O: text after a closing quote
 case("text-after-a-quote", "O", "id,title", '1,"a" b', '2,"c"', "3,d", errors=[(2, 2, "stray-quote")])
+case("text-right-behind-a-quote", "O", "id,title,qty", '1,"a"b,5', '2,"c",x', "3,d,7", "4,e,8", errors=[(2, 2, "stray-quote"), (3, 3, "type-error")])
 case("two-quoted-parts", "O", "id,title,qty", '1,"a" and "b",5', '2,"c",6', "3,d,7", errors=[(2, 2, "stray-quote")])
 case("quotes-in-the-middle-are-text", "O", "id,title", '1,a "b" c', '2,d"e', errors=[])
 case("quoted-line-break", "O", "id,title,qty", '1,"a', 'b",5', "2,c,x", "3,d,4", "4,e,5", errors=[(3, 3, "type-error")])

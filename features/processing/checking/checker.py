@@ -53,8 +53,16 @@ class CheckResult:
 class Checker:
     """Checks the rows of one file against a schema, chunk by chunk, in row order."""
 
-    def __init__(self, table_schema: TableSchema, *, labels: Sequence[str] | None, header_row: int | None, limits: ReadLimits) -> None:
-        self._match = match_columns(table_schema, labels, header_row)
+    def __init__(
+        self,
+        table_schema: TableSchema,
+        *,
+        labels: Sequence[str] | None,
+        header_row: int | None,
+        limits: ReadLimits,
+        column_numbers: Sequence[int] | None = None,
+    ) -> None:
+        self._match = match_columns(table_schema, labels, header_row, column_numbers)
         self._labels = labels
         self._table_schema = table_schema
         self._context = CheckContext(limits=limits, keys=KeySpace(limits))

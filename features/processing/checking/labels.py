@@ -38,11 +38,11 @@ def printable_label(label: str) -> str:
     return escape_unstorable(label)
 
 
-def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None) -> ColumnMatch:
-    """Match columns with fields as `fieldsMatch` says, or by position if there is no header."""
+def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, header_row: int | None, column_numbers: Sequence[int] | None = None) -> ColumnMatch:
+    """Match columns with fields as `fieldsMatch` says, or by position if there is no header. `column_numbers` are those of `Table`, for sentences."""
     if labels is None:
         return ColumnMatch(fields=dict(enumerate(table_schema.fields)), names={index: each.name for index, each in enumerate(table_schema.fields)})
-    header = _Header(labels, header_row or 1)
+    header = _Header(labels, header_row or 1, column_numbers or range(1, len(labels) + 1))
     match = _match_in_order if table_schema.fields_match == "exact" else _match_by_name
     fields = match(table_schema, header)
     names = {index: header.name_of(index, fields.get(index)) for index in range(len(labels))}
@@ -52,7 +52,7 @@ def match_columns(table_schema: TableSchema, labels: Sequence[str] | None, heade
 class _Header:
     """The labels of the header, and the problems found in them."""
 
-    def __init__(self, labels: Sequence[str], row_number: int) -> None:
+    def __init__(self, labels: Sequence[str], row_number: int, column_numbers: Sequence[int]) -> None:
         self.labels = [printable_label(label) for label in labels]
         most = self._most = longest_name(self.labels)
         names = usable_names(labels) if any(len(label) > most for label in self.labels) else self.labels
@@ -70,7 +70,7 @@ class _Header:
                 self.add(
                     "duplicate-label",
                     index,
-                    f"The column name {quote_briefly(label)} is used more than once; it is first used in column {self.first[label] + 1}.",
+                    f"The column name {quote_briefly(label)} is used more than once; it is first used in column {column_numbers[self.first[label]]}.",
                 )
             else:
                 self.first[label] = index

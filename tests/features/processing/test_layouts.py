@@ -249,3 +249,13 @@ class TestBlanksBehindDelimiters:
 def test_table_of_one_column_has_no_delimiter_where_its_cells_hold_commas(folder: Path, cell: str) -> None:
     read = inspect(folder, f"price\n{cell}\n{cell}\n{cell}\nfree, today\n", fields={"price": "string"})
     assert (read.source.delimiter, read.errors, read.rows_processed) == (None, [], 4)
+
+
+def test_sentence_on_a_repeated_label_names_the_column_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",a,b,a\n,1,2,3\n,4,5,6\n,7,8,9\n")
+    inspection = inspect_file(path)
+    [finding] = next(iter(inspection.reports())).findings
+    inspection.close()
+    assert (finding.error_type, finding.column_number) == ("duplicate-label", 4)
+    assert str(finding.message).endswith("it is first used in column 2.")

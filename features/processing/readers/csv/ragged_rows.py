@@ -14,7 +14,7 @@ from features.processing.readers.csv.raw_blocks import RawBlock
 from features.processing.readers.csv.scan import Positions
 
 MANY_RAGGED_SHARE = 0.05
-"""Share of the rows of a block from which on the next one is sorted; sorting a million rows takes as long as splitting 20,000 of them one by one."""
+"""Share of the rows of a block from which on the next one is sorted: for a few ragged rows, sorting all takes longer than splitting those one by one."""
 _MOST_CELLS = 256
 _MOST_GROUPS = 16
 """Rows with other numbers of cells are split one by one: each group takes as much time as a small block."""
