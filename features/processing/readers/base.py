@@ -19,10 +19,23 @@ from shared.descriptors.table_dialect import TableDialect
 from shared.texts import make_storable
 
 RowNumbers: TypeAlias = npt.NDArray[np.int64]
+NativeTypes: TypeAlias = npt.NDArray[np.uint8]
+"""A `NativeType` for each cell."""
 
 
 class FileUnreadable(Exception):
     """The file cannot be read to its end; the message is one or two plain sentences for the person who uploaded it."""
+
+
+class ContainedFile(Exception):  # noqa: N818 - not an error
+    """An opener found that the file is a wrapper, such as an encrypted workbook whose password is known: the file in it, at `path`, is to be read instead.
+
+    Whoever catches it removes the file at `path` when the table has been read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +132,8 @@ class Chunk:
 
     columns: Sequence[pa.StringArray]
     """One array for each column of the header (of the first row, if there is no header), each of length `len(row_numbers)`."""
+    native_types: Sequence[NativeTypes | None] | None = None
+    """For each column the `NativeType` of each cell, or None if all of them are text; None: all cells of the chunk are text."""
     row_numbers: RowNumbers
     """Row numbers in the file or sheet, from 1, ascending, with gaps where rows were blank, comments or too long."""
     findings: Sequence[Finding] = field(default_factory=tuple)
@@ -140,7 +155,9 @@ class Table(Protocol):
     bytes_total: int
     """The total that `Chunk.bytes_read` counts towards."""
     notes: Sequence[Note]
-    """How the file was read, known when it is opened."""
+    """How the file was read; more may be known when `chunks` has been read to its end."""
+    header_findings: Sequence[Finding]
+    """Errors that the reader found in the cells of the header, with the row number of the header."""
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows in file order; can be called only once.
