@@ -48,7 +48,7 @@ class ChosenSheet:
 
 
 def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_names: Sequence[str] | None) -> ChosenSheet:
-    """Return the sheet that the dialect names; else the first visible one with a table, or, with the names of a schema's fields, the first that has most of them.
+    """Return the sheet that the dialect names; else the first visible one with a table, or that which has most of the names of the schema's fields.
 
     Raises `FileUnreadable`, listing the sheets, if there is none.
     """
@@ -71,15 +71,19 @@ def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_n
 def _find_named(sheets: Sequence[SheetName], dialect: TableDialect, listed: str) -> int:
     if dialect.sheet_name is not None:
         wanted = dialect.sheet_name
-        for matches in (lambda name: name == wanted, lambda name: name.strip().casefold() == wanted.strip().casefold()):
-            index = next((index for index, sheet in enumerate(sheets) if matches(sheet.name)), None)
-            if index is not None:
-                return index
+        found = [index for index, sheet in enumerate(sheets) if _fold(sheet.name) == _fold(wanted)]
+        if found:
+            return next((index for index in found if sheets[index].name == wanted), found[0])
         raise FileUnreadable(f"The workbook has no sheet named {quote_briefly(wanted)}. Its sheets are: {listed}.")
     assert dialect.sheet_number is not None
     if dialect.sheet_number > len(sheets):
         raise FileUnreadable(f"The workbook has no sheet number {dialect.sheet_number}. Its sheets are, from 1: {listed}.")
     return dialect.sheet_number - 1
+
+
+def _fold(name: str) -> str:
+    """Return the name of a sheet for comparison: Excel tells no two sheets apart by case."""
+    return name.strip().casefold()
 
 
 class _Looks:
@@ -88,51 +92,65 @@ class _Looks:
     def __init__(self, workbook: SheetPeeker) -> None:
         self._workbook = workbook
         self._grids: dict[int, tuple[Grid, list[bool]]] = {}
+        self._damaged: set[int] = set()
 
     def has_cells(self, index: int) -> bool:
         """Whether a sheet has a cell; one that is damaged, or too far down the list to be looked at, counts as if it had."""
         if index not in self._grids and len(self._grids) >= _MOST_LOOKED_AT:
             return True
-        try:
-            return bool(self.grid(index)[0])
-        except FileUnreadable:
-            return True
+        return self.is_damaged(index) or bool(self.grid(index)[0])
+
+    def is_damaged(self, index: int) -> bool:
+        """Whether a sheet cannot be read."""
+        self.grid(index)
+        return index in self._damaged
 
     def grid(self, index: int) -> tuple[Grid, list[bool]]:
-        """Return the first rows that are not blank, and which of them have blank rows above them. Raises `FileUnreadable` if the sheet is damaged."""
+        """Return the first rows that are not blank, and which of them have blank rows above them; none of a damaged sheet."""
         if index not in self._grids:
-            rows = sorted((row for row in self._workbook.peek(index) if not is_blank(row)), key=lambda row: row.number)
+            rows: list[SheetRow] = []
+            try:
+                rows = sorted((row for row in self._workbook.peek(index) if not is_blank(row)), key=lambda row: row.number)
+            except FileUnreadable:
+                self._damaged.add(index)
             starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
             self._grids[index] = make_grid(rows), starts
         return self._grids[index]
 
 
 def _find_table_sheet(visible: Sequence[int], looks: _Looks, field_names: Sequence[str] | None) -> int:
-    """Return the sheet with the table; the first one if none has any. A damaged sheet is chosen, so that it is reported, if no sheet before it is."""
+    """Return the sheet with the table; the first one if none has any. A damaged sheet is chosen, so that it is reported, if no table stands before it."""
     if len(visible) == 1:
         return visible[0]
     looked_at = visible[:_MOST_LOOKED_AT]
-    if field_names:
-        best, most = visible[0], 0.0
-        for index in looked_at:
-            count = count_names(looks.grid(index)[0], field_names)
-            if count > most:
-                best, most = index, count
-            if most == len(set(field_names)):
-                break
-        if most:
-            return best
+    named = _find_best_names(looked_at, looks, field_names) if field_names else None
+    if named is not None:
+        return named
     narrow: int | None = None
     for index in looked_at:
+        if looks.is_damaged(index):
+            return index
         grid, starts = looks.grid(index)
         layout = find_table(grid, starts_section=starts, field_names=None)
-        if layout is None:
+        if layout is None or layout.header is None:
             continue
-        if len(layout.columns) >= _TABLE_COLUMNS and layout.header is not None and layout.header + 1 < len(grid):
+        if len(layout.columns) >= _TABLE_COLUMNS and layout.header + 1 < len(grid):
             return index
         # Prose, or a header without rows; a table of one column looks the same.
         narrow = index if narrow is None else narrow
     return visible[0] if narrow is None else narrow
+
+
+def _find_best_names(indices: Sequence[int], looks: _Looks, field_names: Sequence[str]) -> int | None:
+    """Return the first sheet whose header has the most of the names; None if no sheet has any."""
+    best, most = None, 0.0
+    for index in indices:
+        count = count_names(looks.grid(index)[0], field_names)
+        if count > most:
+            best, most = index, count
+        if most == len(set(field_names)):
+            break
+    return best
 
 
 def _note_others(sheets: Sequence[SheetName], index: int, others: Sequence[int]) -> Note:
@@ -140,6 +158,6 @@ def _note_others(sheets: Sequence[SheetName], index: int, others: Sequence[int])
     sentence = "the other sheet with cells was not" if len(others) == 1 else f"the {len(others):,} other sheets with cells were not"
     return Note(
         code="other-sheets",
-        message=f'The sheet {quote_briefly(sheets[index].name)} was read, and {sentence}: {named}. To read another one, send its name in the dialect, '
+        message=f"The sheet {quote_briefly(sheets[index].name)} was read, and {sentence}: {named}. To read another one, send its name in the dialect, "
         'such as {"sheetName": "Sheet2"}.',
     )

@@ -37,7 +37,6 @@ class BlockMaker:
         self._far = {column: place for place, column in enumerate(self._columns) if column >= self._dense}
         """The columns of the table whose cells are kept by their place."""
         self._places = {column: place for place, column in enumerate(self._columns)}
-        self._left_out = layout.left_out
         self._left_out_dense = sorted(column for column in layout.left_out if column < self._dense)
         self._ignored = layout.others
         self._is_comment, self._comment_rows, self._last_row = is_comment, comment_rows, last_row
@@ -95,8 +94,8 @@ class BlockMaker:
         everything = pa.array(list(chain.from_iterable(zip(*table, strict=True))), type=pa.string())
         empty = pa.array([""] * count, type=pa.string())
         columns = [everything.slice(column * count, count) if column < longest else empty for column in self._columns]
-        joined = np.frombuffer(b"".join(types), dtype=np.uint8).reshape(count, longest) if count else np.empty((0, longest), np.uint8)
-        is_native = joined.any(axis=0)
+        joined = np.frombuffer(b"".join(types), dtype=np.uint8).reshape(count, longest)
+        is_native = np.logical_or.reduce(joined, axis=0, dtype=np.bool_).tolist()
         native_types = [np.ascontiguousarray(joined[:, column]) if column < longest and is_native[column] else None for column in self._columns]
         if self._far:
             self._read_far(rows, columns, native_types)
@@ -148,24 +147,9 @@ class BlockMaker:
         inside: _Places = {}
         beyond: _Places = {}
         end = self._columns[-1] + 1 if self._columns else 0
-
-        def add(column: int, number: int, text: str) -> None:
-            if column not in self._places and not self._is_ignored(column):
-                (beyond if column >= end else inside).setdefault(column, []).append((number, text))
-
         for row in rows:
-            if self._left_out_dense:
-                for column in self._left_out_dense:
-                    if column < len(row.cells) and row.cells[column].strip():
-                        add(column, row.number, row.cells[column])
-            for column in range(self._dense, len(row.cells)):
-                if row.cells[column].strip():
-                    add(column, row.number, row.cells[column])
-            for far in row.beyond or ():
-                if far.text.strip():
-                    add(far.column, row.number, far.text)
-            for bad in row.bad or ():
-                add(bad.column, row.number, bad.text)
+            for column, text in self._list_outside(row):
+                (beyond if column >= end else inside).setdefault(column, []).append((row.number, text))
         findings = self._structure.of_cells_outside(inside)
         return findings + [
             Finding(
@@ -177,6 +161,19 @@ class BlockMaker:
             )
             for column in sorted(beyond)
         ]
+
+    def _list_outside(self, row: SheetRow) -> list[tuple[int, str]]:
+        """Return the cells of a row that stand in no column of the table, nor of another table."""
+        cells = row.cells
+        found = [(column, cells[column]) for column in self._left_out_dense if column < len(cells)]
+        if len(cells) > self._dense:
+            found += list(enumerate(cells[self._dense :], self._dense))
+        if row.beyond:
+            found += [(cell.column, cell.text) for cell in row.beyond]
+        outside = [(column, text) for column, text in found if text and not text.isspace()]
+        if row.bad:
+            outside += [(cell.column, cell.text) for cell in row.bad]
+        return [each for each in outside if each[0] not in self._places and not self._is_ignored(each[0])] if outside else []
 
     def _is_ignored(self, column: int) -> bool:
         return any(first <= column <= last for first, last in self._ignored)

@@ -26,9 +26,10 @@ class RowBatch:
 
 
 def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
-    """Yield the rows of `batches` in ascending order, each once. The last 5,000 rows, or those with the last 50,000 cells, wait for rows that belong before them.
+    """Yield the rows of `batches` in ascending order, each once.
 
-    Raises `FileUnreadable`, after the rows before that place, if a row comes later than that, and whatever `batches` raises.
+    The last 5,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
+    place, if a row comes later than that, and whatever `batches` raises.
     """
     waiting: list[SheetRow] = []
     cells = last_row = bytes_read = 0
@@ -113,5 +114,5 @@ def _join(first: list | None, second: Sequence | None) -> list | None:  # type: 
 
 def _describe_disorder(number: int, last_row: int) -> FileUnreadable:
     return FileUnreadable(
-        f"The workbook is damaged: its row {number} comes after row {last_row}, too far from its place. Open it in Excel, save it again and upload the new file."
+        f"The workbook is damaged: its row {number} comes far from its place, after row {last_row}. Open it in Excel, save it again and upload the new file."
     )

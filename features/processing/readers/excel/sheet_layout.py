@@ -67,7 +67,7 @@ def find_table(grid: Grid, *, starts_section: Sequence[bool], field_names: Seque
     blocks = _find_blocks(grid)
     if not blocks:
         return None
-    main = blocks[0] if len(blocks) == 1 else _choose_block(grid, blocks, starts_section, field_names)
+    main = blocks[0] if len(blocks) == 1 else _choose_block(grid, blocks, field_names)
     found = _find_header(grid, main, starts_section, field_names)
     others: list[tuple[int, int]] = []
     columns = list(main)
@@ -91,9 +91,7 @@ def lay_out(
     kept = [columns[place] for place in layout.kept]
     taken = {column for first, last in others for column in range(first, last + 1)}
     left_out = frozenset(range(kept[-1] if kept else 0)) - frozenset(kept) - taken
-    return SheetLayout(
-        header=header, is_record=is_record, columns=kept, labels=[labels.get(column, "") for column in kept], left_out=left_out, others=others
-    )
+    return SheetLayout(header=header, is_record=is_record, columns=kept, labels=[labels.get(column, "") for column in kept], left_out=left_out, others=others)
 
 
 def count_names(grid: Grid, field_names: Sequence[str]) -> float:
@@ -113,7 +111,7 @@ def _find_blocks(grid: Grid) -> list[list[int]]:
     return blocks
 
 
-def _choose_block(grid: Grid, blocks: Sequence[list[int]], starts_section: Sequence[bool], field_names: Sequence[str] | None) -> list[int]:
+def _choose_block(grid: Grid, blocks: Sequence[list[int]], field_names: Sequence[str] | None) -> list[int]:
     """Return the columns of the table, or of a part of it; all columns if no block alone is a table."""
     everything = [column for block in blocks for column in block]
     if field_names:

@@ -78,8 +78,8 @@ def _describe_merged(merged: Sequence[MergedRange], *, is_cut: bool) -> Note:
 def _describe_long_numbers(column: int, row: int, name: str | None) -> Note:
     return Note(
         code="digits-lost",
-        message=f"Cell {column_letters(column)}{row} and perhaps others of its column hold numbers of more than 15 digits, of which Excel keeps only the first 15; "
-        "format the column as text in Excel and enter them again.",
+        message=f"Cell {column_letters(column)}{row} and perhaps others of its column hold numbers of more than 15 digits, of which Excel keeps only the "
+        "first 15; format the column as text in Excel and enter them again.",
         row_number=row,
         column_name=name,
     )
