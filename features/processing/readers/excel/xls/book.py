@@ -77,6 +77,7 @@ class Book(RecordReader, book.Book):  # type: ignore[misc] # xlrd has no types
             place = len(self._sheet_names)
             self._sheet_names.append(name)
             self._sh_abs_posn.append(offset + self.base)
+            self._sheet_visibility.append(state & 3)
         self.listed.append(ListedSheet(join_surrogates(name), is_visible=not state & 3, place=place))
 
     def list_sheets(self) -> list[ListedSheet]:

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from queue import SimpleQueue
 from typing import IO, Any
 
+from features.processing.readers.excel.refusals import DAMAGED, PRESENTATION, RIGHTS_MANAGED, TOO_LARGE, WORD_DOCUMENT
 from features.processing.readers.excel.xls.book import Book, Encrypted, open_book
 from features.processing.readers.excel.xls.sheet_cells import PEEKED_BYTES, PEEKED_ROWS, LoadedSheet, RowWriter, install_cells, load_sheet
 from features.processing.readers.excel.xls.workbook_stream import open_parts
@@ -32,19 +33,13 @@ from shared.texts import make_storable
 MEMORY_BYTES = 2**30
 """Address space in addition to the size of the file; the largest sheet, 65,536 rows of 256 numbers, takes about half of it."""
 CPU_S = 120
-DAMAGED = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
-RIGHTS_MANAGED = "The workbook is protected by rights management. Save a copy without it in Excel and upload that."
-TOO_LARGE = "The workbook cannot be read: it needs more memory than any real workbook of its kind."
 
 _KEPT_SHEETS = 16
 _CPU_GRACE_S = 5
 """Time between SIGXCPU, which tells the parent the reason, and SIGKILL, which cannot be ignored."""
 _RIGHTS_MANAGEMENT = ("\tDRM", "DRMEncrypted")
 """How streams are named that hold a workbook under rights management. The older kind has a workbook beside it that only says so."""
-_FOREIGN_STREAMS = {
-    "WordDocument": "The file is a Word document. Save the table from Excel as .xlsx or .xls and upload that.",
-    "PowerPoint Document": "The file is a PowerPoint presentation. Save the table from Excel as .xlsx or .xls and upload that.",
-}
+_FOREIGN_STREAMS = {"WordDocument": WORD_DOCUMENT, "PowerPoint Document": PRESENTATION}
 
 
 class _Unreadable(Exception):
@@ -98,7 +93,7 @@ def _read_workbook(descriptor: int, commands: SimpleQueue[dict[str, int]]) -> It
             place = sheets[index].place
             assert place is not None
             if command == "peek":
-                yield _peek(book, place, known)
+                yield _peek_or_tell(book, place, known)
             else:
                 yield from _read(book, known.pop(place, None) or load_sheet(book, place))
                 return
@@ -123,6 +118,16 @@ def _open(descriptor: int) -> Book | str:
         return open_book(parts.stream)
     except Encrypted:
         return "records"
+
+
+def _peek_or_tell(book: Book, place: int, known: dict[int, LoadedSheet]) -> object:
+    """Return what `_peek` does, or that the sheet is damaged, which need not matter to the others."""
+    try:
+        return _peek(book, place, known)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - see _read_workbook
+        return {"unreadable": DAMAGED}
 
 
 def _peek(book: Book, place: int, known: dict[int, LoadedSheet]) -> list[Any]:
