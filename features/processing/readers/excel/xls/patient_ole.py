@@ -68,9 +68,11 @@ class PatientOleFile(olefile.OleFileIO):  # type: ignore[misc] # olefile has no 
         entry = next((entry for entry in entries if entry.sid in top), entries[0] if entries else None)
         if entry is None:
             return None
-        if entry.size > self._filesize:
-            raise olefile.olefile.OleFileError("a stream that is larger than the file")
-        stream: IO[bytes] = self._open(entry.isectStart, entry.size)
+        if entry.size < self.mini_stream_cutoff_size:
+            stream: IO[bytes] = self._open(entry.isectStart, entry.size)
+        else:
+            # To the end of its chain of sectors, since the size may be wrong; that is at most the size of the file.
+            stream = self._open(entry.isectStart)
         return stream.read()
 
     def _list_top(self) -> frozenset[int]:
