@@ -9,6 +9,11 @@ from features.processing.readers.foreign_files import BINARY_FILE, WEB_ARCHIVE, 
 _EXCEL_OPENS = "Open it in Excel, save it as .xlsx and upload that."
 _RENAME = "Give it the ending .csv, or open it in Excel and save it as .xlsx."
 _EXPORT = "Export the table as .xlsx or .csv and upload that."
+_WAYS_OUT = {
+    WEB_PAGE: f"{_EXCEL_OPENS} If it shows no table there, perhaps the session had expired when it was downloaded.",
+    WEB_ARCHIVE: _EXCEL_OPENS,
+    XML_SPREADSHEET: _EXCEL_OPENS,
+}
 _SYLK = re.compile(r"ID;P")
 _MARKUP = re.compile(r"<[A-Za-z!?/]")
 _SEPARATORS = (("\t", "tab-separated text"), (";", "text separated by semicolons"), (",", "comma-separated text"), ("|", "text separated by vertical bars"))
@@ -17,23 +22,21 @@ _ALLOWED_CONTROLS = frozenset("\t\n\r\f\v\x1a")
 
 def describe_foreign(head: bytes) -> str | None:
     """Return a sentence that says what a file with these first bytes is, which no workbook begins with; None if that cannot be told."""
-    text = decode_beginning(head)
-    what = name_foreign(head)
-    if what == WEB_PAGE:
-        return f"This is {what} and not an Excel workbook. {_EXCEL_OPENS} If it shows no table there, perhaps the session had expired when it was downloaded."
-    if what in (WEB_ARCHIVE, XML_SPREADSHEET):
-        return f"This is {what} and not an Excel workbook. {_EXCEL_OPENS}"
-    if what is None and _SYLK.match(text):
-        return f"This is a table in the exchange format SYLK and not an Excel workbook. {_EXCEL_OPENS}"
-    if what is None and _MARKUP.match(text):
-        return f"This is a web page or an XML document and not an Excel workbook. {_EXCEL_OPENS}"
-    if what == BINARY_FILE:
+    named = name_foreign(head)
+    if named == BINARY_FILE:
         # It may be a workbook whose beginning is damaged.
         return None
-    if what is not None:
-        return f"This is {what} and not an Excel workbook. {_EXPORT}"
-    name = _name_table(text)
-    return None if name is None else f"This is {name} and not an Excel workbook. {_RENAME}"
+    what, way_out = (named, _WAYS_OUT.get(named, _EXPORT)) if named is not None else _name_text(decode_beginning(head))
+    return None if what is None else f"This is {what} and not an Excel workbook. {way_out}"
+
+
+def _name_text(text: str) -> tuple[str | None, str]:
+    """Name what a text is that other programs may read as a table, and the way out."""
+    if _SYLK.match(text):
+        return "a table in the exchange format SYLK", _EXCEL_OPENS
+    if _MARKUP.match(text):
+        return "a web page or an XML document", _EXCEL_OPENS
+    return _name_table(text), _RENAME
 
 
 def _name_table(text: str) -> str | None:

@@ -14,13 +14,12 @@ import io
 import json
 import os
 import resource
-import struct
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
-from xml.parsers.expat import ExpatError
 
 import msoffcrypto
 import olefile
@@ -40,7 +39,7 @@ MAX_SPINS = 1_000_000
 _CPU_GRACE_S = 5
 _MEMORY_TIMES_SIZE = 16
 """The library holds a workbook in memory several times, and of an XLS workbook a list of its bytes."""
-_MAX_DESCRIPTION_BYTES = 2**16
+_MAX_DESCRIPTION_BYTES = 2**15
 _ZIP = b"PK"
 
 
@@ -53,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     prepare_child()
     tempfile.tempdir = arguments[2]
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with open(int(arguments[0]), "rb", closefd=False) as file, open(int(arguments[1]), "wb", closefd=False) as output:  # noqa: PTH123 - descriptors
+    with open(int(arguments[0]), "rb", closefd=False) as file, open(int(arguments[1]), "wb", closefd=False) as output:
         _limit(os.fstat(file.fileno()).st_size)
         try:
             _decrypt(file, output)
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         except MemoryError:
             answer = {"failed": errno.ENOMEM}
         except Exception as error:  # noqa: BLE001 - the library raises any exception that a damaged file causes inside it
-            answer = {"failed": error.errno} if isinstance(error, OSError) and error.errno is not None else {"unreadable": DAMAGED}
+            answer = {"failed": error.errno} if isinstance(error, OSError) and _is_fault_of_machine(error) else {"unreadable": DAMAGED}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     os._exit(0)
@@ -110,10 +109,8 @@ def _require_bounds(container: olefile.OleFileIO) -> None:
 
 
 def _decrypt_package(file: BinaryIO, output: BinaryIO) -> None:
-    try:
+    with _refusing_unknown():
         package = OOXMLFile(file)
-    except (LookupError, ValueError, struct.error, ExpatError) as error:
-        raise _Unreadable(UNKNOWN_ENCRYPTION) from error
     if package.type == "agile" and package.info["spinValue"] > MAX_SPINS:
         raise _Unreadable(SLOW_ENCRYPTION)
     package.load_key(password=DEFAULT_PASSWORD, verify_password=True)
@@ -130,9 +127,29 @@ def _decrypt_package(file: BinaryIO, output: BinaryIO) -> None:
 
 
 def _decrypt_records(file: BinaryIO, output: BinaryIO) -> None:
-    workbook = Xls97File(file)
-    workbook.load_key(password=DEFAULT_PASSWORD)
+    with _refusing_unknown():
+        workbook = Xls97File(file)
+        workbook.load_key(password=DEFAULT_PASSWORD)
+        # It is only set if the kind of encryption is known.
+        assert workbook.type
     workbook.decrypt(output)
+
+
+@contextmanager
+def _refusing_unknown() -> Iterator[None]:
+    """Call encryption unknown whose description cannot be parsed: the library raises any exception then."""
+    try:
+        yield
+    except (MemoryError, msoffcrypto.exceptions.InvalidKeyError):
+        raise
+    except Exception as error:
+        if _is_fault_of_machine(error):
+            raise
+        raise _Unreadable(UNKNOWN_ENCRYPTION) from error
+
+
+def _is_fault_of_machine(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno is not None
 
 
 if __name__ == "__main__":

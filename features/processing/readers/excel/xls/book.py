@@ -29,7 +29,7 @@ _ENCODING = "cp1252"
 _MALFORMED = (StructError, LookupError, UnicodeError)
 
 
-class Encrypted(Exception):  # noqa: N818 - no error: the password may be known
+class Encrypted(Exception):
     """The records of the workbook are encrypted."""
 
 
@@ -130,7 +130,7 @@ class Book(RecordReader, book.Book):  # type: ignore[misc] # xlrd has no types
             self.encoding = _ENCODING
             return _ENCODING
 
-    def handle_filepass(self, data: bytes) -> None:
+    def handle_filepass(self, _data: bytes) -> None:
         """Stop at the record that says so."""
         raise Encrypted
 
@@ -155,7 +155,9 @@ def open_book(stream: WorkbookStream) -> Book:
     for module in (biffh, book, sheet):
         module.unicode = _decode
     formatting.initialise_book = _initialise
-    opened: Book = book.open_workbook_xls(file_contents=stream, logfile=Path(os.devnull).open("w", encoding="utf-8"), on_demand=True, ragged_rows=True)
+    # It stays open as long as the process: sheets are read later.
+    log = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    opened: Book = book.open_workbook_xls(file_contents=stream, logfile=log, on_demand=True, ragged_rows=True)
     return opened
 
 

@@ -96,7 +96,7 @@ OLD_RECORDS = _AllBut(_NO_CELL)
 """Records of workbooks of Excel 4 and earlier, whose sheets contain everything."""
 
 
-class Enough(Exception):  # noqa: N818 - not an error
+class Enough(Exception):
     """As many records have been read as were asked for."""
 
 

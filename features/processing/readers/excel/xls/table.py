@@ -12,7 +12,8 @@ from features.processing.readers.excel.choose_sheet import SheetName, choose_she
 from features.processing.readers.excel.encrypted.decrypt import decrypt_package, decrypt_records
 from features.processing.readers.excel.reading_child import ReadingChild
 from features.processing.readers.excel.refusals import PROTECTED
-from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_reader import SheetReader
 from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, FarCell, MergedRange, SheetFacts, SheetRow
 from shared.descriptors.table_dialect import TableDialect
 

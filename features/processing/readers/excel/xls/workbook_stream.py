@@ -77,4 +77,3 @@ def _open_patiently(contents: mmap.mmap) -> FileParts:
         if data:
             return FileParts(WorkbookStream(data, 0, len(data)), document.list_names())
     return FileParts(None, document.list_names())
-
