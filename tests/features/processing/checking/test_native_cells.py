@@ -168,3 +168,12 @@ def test_workbook_and_csv_give_the_same_verdicts(data: st.DataObject) -> None:
     field = {"type": name, "format": pattern, "constraints": {"minimum": show(limit, pattern), "unique": True}}
     native: list[Cell] = [(show(moment, "default"), _NATIVE_OF[name]) if data.draw(st.booleans()) else show(moment, pattern) for moment in moments]
     assert _bad_rows(field, native) == _bad_rows(field, [show(moment, pattern) for moment in moments])
+
+
+def test_reasons_of_both_kinds_stand_side_by_side() -> None:
+    (finding,) = _check({"type": "integer", "groupChar": "."}, ["x", "1,5", ("1.5", NUMBER), ("true", BOOLEAN), "1.000", ("7", NUMBER)])
+    assert finding.row_numbers.tolist() == [2, 3, 4, 5]
+    said = finding.message
+    assert not isinstance(said, str)
+    assert [message.removeprefix("This value must be a whole number").strip(": .") for message in said.to_pylist()][0::2] == ["", "it has decimals"]
+    assert said[3].as_py().endswith("the cell holds TRUE or FALSE.")
