@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from features.processing.readers.excel.reading_child import ReadingChild
 
@@ -36,7 +36,7 @@ def decrypt_records(file: BinaryIO, *, folder: Path | None) -> Iterator[BinaryIO
         yield output
 
 
-def _decrypt(file: BinaryIO, output: BinaryIO, folder: Path | None) -> None:
+def _decrypt(file: BinaryIO, output: IO[bytes], folder: Path | None) -> None:
     child = ReadingChild(_CHILD, str(folder or tempfile.gettempdir()), descriptors=[file.fileno(), output.fileno()])
     try:
         child.read_line()

@@ -95,7 +95,7 @@ def _read_workbook(descriptor: int, commands: SimpleQueue[dict[str, int]]) -> It
             if command == "peek":
                 yield _peek_or_tell(book, place, known)
             else:
-                yield from _read(book, known.pop(place, None) or load_sheet(book, place))
+                yield from _read(book, known.get(place) or load_sheet(book, place))
                 return
     except (_Unreadable, MemoryError, BrokenPipeError):
         raise

@@ -19,6 +19,11 @@ _MAX_ENTRIES = 10_000
 class PatientOleFile(olefile.OleFileIO):  # type: ignore[misc] # olefile has no types
     """A compound file whose entries are listed one by one, because the tree that orders them is broken more often than they are."""
 
+    num_difat_sectors: int
+    num_fat_sectors: int
+    direntries: list[Any]
+    root: Any
+
     def loadfat(self, header: bytes) -> None:
         """Load the allocation table; the counts in the header that it does not agree with are corrected before."""
         if self.sector_size not in _SECTOR_SIZES:

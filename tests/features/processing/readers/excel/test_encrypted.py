@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import md5, sha1
 from pathlib import Path
+from typing import Any
 
 import olefile
 import pytest
@@ -30,7 +31,7 @@ from tests.paths import ROOT
 PASSWORD = "VelvetSweatshop"
 SALT = bytes(range(16))
 VERIFIER = bytes(range(100, 116))
-ROWS = [["id", "name"], *([number, f"name {number}"] for number in range(1, 100))]
+ROWS: list[list[Any]] = [["id", "name"], *([number, f"name {number}"] for number in range(1, 100))]
 
 
 def read(path: Path, spill_dir: Path | None = None) -> Reading:

@@ -94,7 +94,7 @@ def test_cells_have_the_text_and_the_type_that_excel_shows(tmp_path: Path) -> No
 
 
 def test_numbers_with_too_many_digits_are_noted(tmp_path: Path) -> None:
-    rows = [["id", "card", "n"], [1, 1234567890123456.0, 5], [2, 4, 999999999999999.0], [3, 9999567890123456.0, 1e25]]
+    rows: list[list[Any]] = [["id", "card", "n"], [1, 1234567890123456.0, 5], [2, 4, 999999999999999.0], [3, 9999567890123456.0, 1e25]]
     notes = read(write_book(tmp_path / "a.xls", fill_rows(rows)))[1]
     assert "B2" in notes["digits-lost"]
 
@@ -184,7 +184,7 @@ def test_merged_cells_of_the_body_are_noted(tmp_path: Path) -> None:
 
 
 def test_merged_label_is_that_of_every_column(tmp_path: Path) -> None:
-    rows = [["id", "sold", None], [None, "2025", "2026"], [1, 2, 3], [2, 3, 4]]
+    rows: list[list[Any]] = [["id", "sold", None], [None, "2025", "2026"], [1, 2, 3], [2, 3, 4]]
     path = write_book(tmp_path / "a.xls", fill_rows(rows), insert_in_sheet(merged((0, 0, 1, 2))))
     assert read(path, dialect={"headerRows": [1, 2]})[0].labels == ["id", "sold 2025", "sold 2026"]
 
@@ -225,7 +225,7 @@ def test_sheet_that_fits_the_schema_is_read(tmp_path: Path) -> None:
 
 
 def test_sheet_after_a_large_one_is_found_without_reading_all_of_that(tmp_path: Path) -> None:
-    large = [["just one column"], *([number] for number in range(60_000))]
+    large: list[list[Any]] = [["just one column"], *([number] for number in range(60_000))]
     path = save_sheets(tmp_path / "a.xls", {"Large": large, "Right": TABLE})
     table = open_table(path, field_names=["id", "name", "amount"])
     assert read_table(table).rows == {2: ["1", "Ann", "5"], 3: ["2", "Bob", "6"], 4: ["3", "Cleo", "7"]}

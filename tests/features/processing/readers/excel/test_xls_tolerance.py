@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from tests.features.processing.readers.excel.biff import (
 )
 from tests.features.processing.readers.excel.workbooks import Reading, read_table
 
-ROWS = [["id", "name"], [1, "Ann"], [2, "Bob"], [3, "Cleo"]]
+ROWS: list[list[Any]] = [["id", "name"], [1, "Ann"], [2, "Bob"], [3, "Cleo"]]
 EXPECTED = {2: ["1", "Ann"], 3: ["2", "Bob"], 4: ["3", "Cleo"]}
 GARBAGE = b"\x07\xff\x00\x81garbage" * 3
 
