@@ -41,7 +41,7 @@ class XlsTable:
             self._workbook = workbook = _open_workbook(path, limits)
             opened.callback(workbook.close)
             self._chosen = choose_sheet(workbook, dialect=dialect, field_names=field_names)
-            self.bytes_total = workbook.begin(self._chosen.index)
+            self.bytes_total = workbook.read_sheet(self._chosen.index)
             self._reader = SheetReader(workbook.read_batches(), facts=workbook.facts, dialect=dialect, limits=limits, field_names=field_names)
             opened.pop_all()
         workbook.width = self._reader.width
@@ -78,7 +78,7 @@ class Workbook:
         """Return the first rows of a sheet. Raises `FileUnreadable` if it is damaged."""
         return [self._make_row(*row) for row in self.child.ask({"peek": index})]
 
-    def begin(self, index: int) -> int:
+    def read_sheet(self, index: int) -> int:
         """Begin to read a sheet, and return how many rows it has. Raises `FileUnreadable` if it is damaged."""
         opened = self.child.ask({"read": index})
         self.facts.merged += [MergedRange(*bounds) for bounds in opened["merged"]]
