@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import md5, sha1
@@ -111,6 +113,12 @@ def cryptoapi_workbook(path: Path, password: str = PASSWORD) -> bytes:
     verifier = struct.pack("<I", 16) + SALT + checked[:16] + struct.pack("<I", 20) + checked[16:]
     file_pass = struct.pack("<HHHII", 1, 2, 2, 4, len(header)) + header + verifier
     return ole2({"Workbook": encrypt_records(records, file_pass, lambda block: rc4_cryptoapi._makekey(password, SALT, 128, block))})
+
+
+def test_worker_imports_nothing_that_decrypts_or_reads_records() -> None:
+    """Each of its children would carry it."""
+    code = "import features.processing.readers.excel.xls.table, sys; print(sorted({'msoffcrypto', 'olefile', 'xlrd', 'cryptography'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @pytest.fixture
