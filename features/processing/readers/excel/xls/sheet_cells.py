@@ -24,6 +24,8 @@ Row: TypeAlias = list[Any]
 """`[number, [text, …], types]`, or with a fourth member `[[column, text, trouble], …]` if there are cells without a value. `types` has a digit, a
 `NativeType`, for each text; it is empty if all are text."""
 
+_FIRST_LONG = float(LONG_NUMBERS.start)
+_KNOWN_VALUES = 10_000
 _BATCH_CHARS = 2**18
 _CELL_CHARS = 8
 _NOT_COMPUTED = 8
@@ -66,6 +68,13 @@ class _CellSheet(sheet.Sheet):  # type: ignore[misc] # xlrd has no types
             cell_type = self._types_by_index.get(xf_index)
             if cell_type is None:
                 cell_type = self._types_by_index[xf_index] = self._find_type(xf_index)
+        if row + 1 == self.nrows:
+            types = self._cell_types[row]
+            if column == len(types) and column < self.ncols:
+                # Nearly all cells come after one another.
+                types.append(cell_type)
+                self._cell_values[row].append(value)
+                return
         super().put_cell_ragged(row, column, cell_type, value, xf_index)
 
     def _find_type(self, xf_index: int) -> int:
@@ -187,9 +196,13 @@ class RowWriter:
             yield row
 
     def _show_number(self, value: float) -> str:
-        if -LONG_NUMBERS.start < value < LONG_NUMBERS.start:
+        if -_FIRST_LONG < value < _FIRST_LONG:
             whole = int(value)
-            return str(whole) if whole == value else number_text(value)
+            if whole == value:
+                return str(whole)
+            # As `number_text` does it, which takes twice as long.
+            text = f"{value:.15g}"
+            return number_text(value) if "e" in text else text
         if value - value != 0:
             return ""
         self._is_unusual = True
@@ -199,12 +212,20 @@ class RowWriter:
         usual = _SHOWN_TYPES[shown_as.kind]
         is_1904 = self._is_1904
 
+        known: dict[float, str] = {}
+
         def show(value: float) -> str:
+            # Dates are repeated more than other values.
+            text = known.get(value)
+            if text is not None:
+                return text
             if value - value != 0:
                 return ""
             text, native_type = show_value(value, shown_as, is_1904=is_1904)
-            if native_type != usual or value >= LONG_NUMBERS.start:
+            if native_type != usual or value >= _FIRST_LONG:
                 self._is_unusual = True
+            elif len(known) < _KNOWN_VALUES:
+                known[value] = text
             return text
 
         return show
