@@ -50,14 +50,11 @@ class _Pieces:
 
     def find_string(self) -> bool:
         """Go to the next string, which no record cuts within its first three bytes; false at the end."""
-        if self.at + _STRING_HEAD_BYTES <= len(self.data):
-            return True
-        self._index += 1
-        self.at = 0
-        if self._index >= len(self._pieces):
-            return False
-        self.data = self._pieces[self._index]
-        return self.find_string()
+        while self.at + _STRING_HEAD_BYTES > len(self.data):
+            if self._index + 1 >= len(self._pieces):
+                return False
+            self._next()
+        return True
 
     def take_string(self) -> str:
         """Take a string that goes on in other records or has more than text. Raises `IndexError` if it is cut off."""

@@ -69,6 +69,10 @@ def test_strings_go_on_in_the_next_record_in_either_width() -> None:
     assert read_shared_strings([head + wide, b"\x00cde" + rich, bytes(10) + struct.pack("<HB", 2, 0) + b"ok"]) == ["añbcde", "xyz", "ok"]
 
 
+def test_string_table_in_very_small_pieces_ends() -> None:
+    assert read_shared_strings([bytes(8), *[b"\1"] * 100_000, struct.pack("<HB", 2, 0) + b"ok"]) == ["ok"]
+
+
 IN_GLOBALS: dict[str, Records] = {
     "a name of garbage": [(0x18, GARBAGE)],
     "a name with a formula that no name may have": [
