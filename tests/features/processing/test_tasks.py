@@ -339,7 +339,7 @@ async def test_notes_that_only_the_end_of_a_file_tells_are_kept_with_the_others(
     await process(context, job)
     done = await get(factory, job)
     assert done.status == JobStatus.COMPLETED
-    assert [note["code"] for note in done.notes] == ["other-sheets", "rows-above-header", "merged-cells", "digits-lost"]
+    assert [note["code"] for note in done.notes or ()] == ["other-sheets", "rows-above-header", "merged-cells", "digits-lost"]
     assert done.source is not None
     assert (done.source["sheet"], done.source["header_row"]) == ("Sheet", 3)
 
