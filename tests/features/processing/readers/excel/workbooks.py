@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from features.processing.readers.base import ReadLimits, Table
+from features.processing.readers.excel.xlsx.table import open_xlsx
 from shared.descriptors.table_dialect import parse_table_dialect
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -97,6 +98,4 @@ def read_table(table: Table) -> Reading:
 
 def read_xlsx(path: Path, *, dialect: Mapping[str, Any] | None = None, **limits: Any) -> Reading:
     given = None if dialect is None else parse_table_dialect(dict(dialect))
-    from features.processing.readers.excel.xlsx.table import open_xlsx
-
     return read_table(open_xlsx(path, dialect=given, limits=ReadLimits(**limits)))
