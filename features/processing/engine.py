@@ -16,7 +16,7 @@ import features.processing.formats  # noqa: F401  # the import registers them
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
-from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source, Table, TableOpener
+from features.processing.readers.base import Chunk, ContainedFile, Finding, Note, ReadLimits, Source, Table, TableOpener
 from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
@@ -62,28 +62,32 @@ class Inspection:
     source: Source
     table_schema: TableSchema
     """The schema in use: the given one, or the one inferred from the first 10,000 rows."""
-    notes: Sequence[Note]
-    """How the file was read, at most 50 notes."""
 
-    def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits) -> None:
-        self._table = table
+    def __init__(self, table: Table, *, table_schema: TableSchema | None, null_sequence: str | None, limits: ReadLimits, contained: Path | None = None) -> None:
+        """`contained` is a temporary file that `table` reads, and that is removed at the end."""
+        self._table, self._contained = table, contained
         self._chunks = read_guarded(table)
         self.source = table.source
-        self.notes = list(table.notes)[:MAX_NOTES]
+        self._inferred_notes: Sequence[Note] = ()
         waiting: list[Chunk] = []
         if table_schema is None:
             waiting = _read_sample(self._chunks)
             inferred = infer_table_schema(table.labels, _without(null_sequence, waiting))
             table_schema = inferred.table_schema
-            self.notes = [*self.notes, *inferred.notes][:MAX_NOTES]
+            self._inferred_notes = inferred.notes
         self._chunks = chain(waiting, self._chunks)
         self.table_schema = table_schema
         used = _with_missing_value(table_schema, null_sequence)
         self._checker = Checker(used, labels=table.labels, header_row=table.source.header_row, limits=limits, column_numbers=table.column_numbers)
 
+    @property
+    def notes(self) -> Sequence[Note]:
+        """How the file was read, at most 50 notes; some are only known after the last report."""
+        return [*self._table.notes, *self._inferred_notes][:MAX_NOTES]
+
     def reports(self) -> Iterator[ChunkReport]:
         """Check the rows chunk by chunk, and yield the reports; can be called only once. Raises `FileUnreadable` if the file breaks off."""
-        header_findings = self._place(self._checker.check_header())
+        header_findings = self._place(self._check_header())
         fraction = 0.0
         asked_at = time.perf_counter()
         for chunk in self._chunks:
@@ -111,6 +115,12 @@ class Inspection:
             yield ChunkReport(rows_processed=0, rows_failed=result.rows_failed, findings=self._place(result.findings), fraction_read=1.0, checking_s=checking_s)
             asked_at = time.perf_counter()
 
+    def _check_header(self) -> Sequence[Finding]:
+        """Return the errors of the header: of a label those that the reader found in its cell, if there are any."""
+        found = self._table.header_findings
+        taken = {finding.column_number for finding in found}
+        return [*found, *(finding for finding in self._checker.check_header() if finding.column_number is None or finding.column_number not in taken)]
+
     def _place(self, findings: Sequence[Finding]) -> Sequence[Finding]:
         """Return the findings with the number that their column has in the file."""
         numbers = self._table.column_numbers
@@ -127,6 +137,8 @@ class Inspection:
         """Release files, threads and processes; may be called twice, and before `reports` has been read to its end."""
         self._checker.close()
         self._table.close()
+        if self._contained is not None:
+            self._contained.unlink(missing_ok=True)
 
 
 def inspect_file(
@@ -144,11 +156,21 @@ def inspect_file(
     tune_process()
     limits = limits or ReadLimits()
     field_names = [field.name for field in table_schema.fields] if table_schema is not None else None
-    table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
+    contained: Path | None = None
+    table: Table | None = None
     try:
-        return Inspection(table, table_schema=table_schema, null_sequence=dialect.null_sequence if dialect else None, limits=limits)
+        try:
+            table = _open_table(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
+        except ContainedFile as wrapper:
+            contained = wrapper.path
+            table = _open_table(contained, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
+        null_sequence = dialect.null_sequence if dialect else None
+        return Inspection(table, table_schema=table_schema, null_sequence=null_sequence, limits=limits, contained=contained)
     except BaseException:
-        table.close()
+        if table is not None:
+            table.close()
+        if contained is not None:
+            contained.unlink(missing_ok=True)
         raise
 
 

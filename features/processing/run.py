@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
 from functools import partial
@@ -16,7 +16,7 @@ import structlog
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.metrics import Outcome, count_attempt, count_claim, measured
-from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.readers.base import FileUnreadable, Note, ReadLimits
 from features.processing.readers.prefetch import Prefetch
 from features.processing.recording.packer import Batch, Packer
 from features.processing.recording.recorder import JobLost, Recorder
@@ -108,7 +108,7 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
     packer = Packer(hold, interval_s=settings.progress_interval_s, max_stored=settings.max_stored_errors_per_job)
     try:
         async with _open(job, settings) as inspection:
-            await _describe(context, job, hold, inspection)
+            described = await _describe(context, job, hold, inspection)
             await recorder.require_hold()
             async with aclosing(_run_ahead(packer.pack(inspection.reports()))) as batches:
                 async for batch in batches:
@@ -116,6 +116,9 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
                         await recorder.record(batch)
                     if shutdown.must_stop():
                         raise StopRequested
+            if inspection.notes != described:
+                # Some of them concern cells that are read last.
+                await _describe(context, job, hold, inspection)
     except (FileUnreadable, FileUncheckable) as unreadable:
         # The reason is in the job only, since it may name the file's sheets.
         log.info("file cannot be read to its end", exception=describe_frames(unreadable.__cause__) if unreadable.__cause__ is not None else None)
@@ -180,8 +183,9 @@ async def _run_ahead(batches: Iterator[Batch]) -> AsyncGenerator[Batch]:
         await asyncio.to_thread(ahead.close)
 
 
-async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Inspection) -> None:
-    """Store what was found when the file was opened, so that clients see it before the rows are read. Raises `JobLost`."""
+async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Inspection) -> Sequence[Note]:
+    """Store what was found in the file so far, so that clients see it before the rows are read, and return the notes. Raises `JobLost`."""
+    notes = inspection.notes
     inferred = dict(inspection.table_schema.descriptor) if job.schema_given is None else None
     async with context.database.unit_of_work() as session:
         held = await job_state.describe(
@@ -189,11 +193,12 @@ async def _describe(context: TaskContext, job: Job, hold: Hold, inspection: Insp
             job_id=hold.job_id,
             attempt=hold.attempt,
             source=asdict(inspection.source),
-            notes=[note.to_json() for note in inspection.notes],
+            notes=[note.to_json() for note in notes],
             schema_inferred=inferred,
         )
     if not held:
         raise JobLost
+    return notes
 
 
 @asynccontextmanager

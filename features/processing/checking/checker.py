@@ -24,14 +24,14 @@ from features.processing.checking.declarations import (
     make_messages,
     row_checks,
 )
-from features.processing.checking.fast_result import FastResult
 from features.processing.checking.labels import find_misfits, match_columns
+from features.processing.checking.native_cells import NativeRule
 from features.processing.checking.padding import find_bad_without_padding, name_padding
 from features.processing.checking.reasons import Reasons
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.keys.key_set import KeySpace
-from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from features.processing.readers.base import Chunk, Finding, NativeTypes, ReadLimits, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
 
 _TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
@@ -86,7 +86,8 @@ class Checker:
         judged_columns: dict[str, _Judged] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
-                judged = plan.check(chunk.columns[index], chunk.row_numbers, index + 1, self._match.names.get(index))
+                types = chunk.native_types[index] if chunk.native_types is not None else None
+                judged = plan.check(chunk.columns[index], types, chunk.row_numbers, index + 1, self._match.names.get(index))
                 findings += judged.findings
                 failed |= judged.failed
                 typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
@@ -202,6 +203,7 @@ class _ColumnPlan:
     def __init__(self, table_schema: TableSchema, field: Field, context: CheckContext) -> None:
         self.field = field
         self._type_rule = TypeRule(field)
+        self._native_rule = NativeRule(field, self._type_rule)
         given = table_schema.missing_values if field.missing_values is None else field.missing_values
         # A cell that has only white space counts as "", and so does a missing value that has only white space.
         texts = {text if text.strip() else "" for text in given}
@@ -225,7 +227,7 @@ class _ColumnPlan:
         bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else ~typed.ok
         return bad | ~typed.ok
 
-    def check(self, text: pa.StringArray, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
+    def check(self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
         raw = Column(text)
         if text.null_count == len(text):
             # No row of the chunk has this column.
@@ -236,10 +238,17 @@ class _ColumnPlan:
         if too_long is not None:
             too_long &= ~raw.blank
             column = column.without(too_long)
-        fast = self._type_rule.parse_fast(column)
-        missing = self._find_missing(raw, fast)
-        candidates = column.present & ~missing
-        typed = self._type_rule.judge(column, candidates, fast)
+        natives = self._native_rule.find(column, types)
+        if natives is None:
+            fast = self._type_rule.parse_fast(column)
+            missing = self._find_missing(raw, fast.accepted)
+            candidates = column.present & ~missing
+            typed = self._native_rule.explain(self._type_rule.judge(column, candidates, fast), candidates, types)
+        else:
+            assert types is not None
+            missing = self._find_missing(raw, natives.mask)
+            candidates = column.present & ~missing
+            typed = self._native_rule.judge(column, natives, candidates, types)
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
@@ -261,15 +270,15 @@ class _ColumnPlan:
                 report(check.error_type, bad & typed.ok & ~failed, rule)
         return _Judged(raw, column_number, column_name, findings, failed, typed, missing)
 
-    def _find_missing(self, raw: Column, fast: FastResult) -> Mask:
-        """Mark the cells that count as empty."""
+    def _find_missing(self, raw: Column, accepted: Mask) -> Mask:
+        """Mark the cells that count as empty; those in `accepted` are values of their type."""
         if not self._empty_is_missing:
             missing = np.zeros(len(raw), np.bool_)
         elif self.field.type in _TYPES_WITH_BLANK_VALUES:
             missing = raw.blank
         else:
             # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
-            missing = raw.blank_among(np.flatnonzero(~fast.accepted))
+            missing = raw.blank_among(np.flatnonzero(~accepted))
         return missing | self._missing_texts.find_in(raw) if len(self._missing_texts) else missing
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ The exact parser (`shared.descriptors.table_schema.value_parser`) is authoritati
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -96,6 +96,8 @@ class Typed:
         self.ok = ok
         self.reasons = reasons
         """Why cells are no values, if the message of their type does not say it of all."""
+        self.as_written: Mask | None = None
+        """Cells whose text is written as the schema prescribes; None: all of them."""
         self._fast = fast
         self._parse = parse
         self._numbers: npt.NDArray[np.int64] | None = None
@@ -146,10 +148,11 @@ class Typed:
 class TypeRule:
     """Checks the type of the columns of one field."""
 
-    def __init__(self, field: Field) -> None:
+    def __init__(self, field: Field, fast_parse: Callable[[Column], FastResult] | None = None) -> None:
+        """Cells that `fast_parse` accepts are values; without it the fast parser of the field is taken."""
         self.field = field
         self.message = describe_type_error(field)
-        self._fast_parse = fast_parser_for(field)
+        self._fast_parse = fast_parse or fast_parser_for(field)
         parser = value_parser(field)
 
         def parse(text: str) -> Any:  # noqa: ANN401 - a logical value of any type

@@ -28,7 +28,8 @@ def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule 
     value_set = TextSet(known)
 
     def find_bad(typed: Typed) -> Mask:
-        bad = ~value_set.find_in(typed.column)
+        found = value_set.find_in(typed.column)
+        bad = ~found if typed.as_written is None else ~(found & typed.as_written)
         if not is_text:
             doubtful = np.flatnonzero(bad & typed.ok)
             bad[doubtful] = [identity_of(value) not in allowed for value in typed.values(doubtful)]

@@ -20,10 +20,11 @@ from features.processing.inference.booleans import find_booleans
 from features.processing.inference.codes import find_code_pattern
 from features.processing.inference.dates import DAY_FIRST, DateForm, choose_date_form, find_date_forms
 from features.processing.inference.marks import find_marks, spell_marks
+from features.processing.inference.natives import NativeSample
 from features.processing.inference.numbers import NumberForm, choose_number_form, find_number_forms
 from features.processing.inference.sample import Sample, is_most
 from features.processing.inference.text_formats import find_text_format
-from features.processing.readers.base import Chunk, FileUnreadable, Note
+from features.processing.readers.base import Chunk, FileUnreadable, NativeTypes, Note
 from shared.descriptors.table_schema import MAX_FIELDS, TableSchema, parse_table_schema
 from shared.texts import quote_briefly
 
@@ -70,7 +71,7 @@ def infer_table_schema(labels: Sequence[str] | None, chunks: Sequence[Chunk]) ->
         raise FileUnreadable(f"The table has {width} columns; at most {MAX_FIELDS} can be checked.")
     names = usable_names(labels) if labels is not None else []
     names += usable_names([""] * width)[len(names) :]
-    columns = [_look_at(_first_rows(chunks, index)) for index in range(width)]
+    columns = [_look_at(_first_rows(chunks, index), _first_types(chunks, index)) for index in range(width)]
     notes: list[Note] = []
     fields = _describe_all(names, columns, notes)
     return Inferred(table_schema=parse_table_schema({"$schema": _SCHEMA_URL, "fields": fields, "missingValues": [""]}), notes=notes)
@@ -82,7 +83,15 @@ def _first_rows(chunks: Sequence[Chunk], index: int) -> Column:
     return Column(joined.slice(0, MAX_ROWS))
 
 
-def _look_at(column: Column) -> _Findings:
+def _first_types(chunks: Sequence[Chunk], index: int) -> NativeTypes | None:
+    parts = [None if chunk.native_types is None or index >= len(chunk.columns) else chunk.native_types[index] for chunk in chunks]
+    if all(part is None for part in parts):
+        return None
+    sizes = [len(chunk.row_numbers) if index < len(chunk.columns) else 0 for chunk in chunks]
+    return np.concatenate([np.zeros(size, np.uint8) if part is None else part for part, size in zip(parts, sizes, strict=True)])[:MAX_ROWS]
+
+
+def _look_at(column: Column, types: NativeTypes | None) -> _Findings:
     present = column.present
     filled = present & ~column.blank
     counts = int(np.count_nonzero(present)), int(np.count_nonzero(filled))
@@ -94,15 +103,32 @@ def _look_at(column: Column) -> _Findings:
     if not len(sample):
         return found
     found.pattern = find_code_pattern(sample)
-    if found.pattern is None:
-        found.numbers = find_number_forms(sample)
-        if not found.numbers:
-            found.properties = find_booleans(sample)
-            if found.properties is None:
-                found.dates = find_date_forms(sample)
-                if not found.dates and (name := find_text_format(sample)) is not None:
-                    found.properties = {"type": "string", "format": name}
+    if found.pattern is None and not (types is not None and _find_native_form(found, NativeSample(sample.column, types[filled][~marks]))):
+        _find_text_form(found)
     return found
+
+
+def _find_native_form(found: _Findings, sample: NativeSample) -> bool:
+    """Find the form of a column by the cells that have a type of their own; return whether there is one."""
+    found.dates = sample.find_moments()
+    if found.dates:
+        return True
+    found.properties = sample.find_booleans()
+    if found.properties is not None:
+        return True
+    found.numbers = sample.find_numbers()
+    found.sample = sample.texts if found.numbers else found.sample
+    return bool(found.numbers)
+
+
+def _find_text_form(found: _Findings) -> None:
+    found.numbers = find_number_forms(found.sample)
+    if not found.numbers:
+        found.properties = find_booleans(found.sample)
+        if found.properties is None:
+            found.dates = find_date_forms(found.sample)
+            if not found.dates and (name := find_text_format(found.sample)) is not None:
+                found.properties = {"type": "string", "format": name}
 
 
 def _describe_all(names: Sequence[str], columns: Sequence[_Findings], notes: list[Note]) -> list[dict[str, object]]:

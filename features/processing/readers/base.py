@@ -27,7 +27,7 @@ class FileUnreadable(Exception):
     """The file cannot be read to its end; the message is one or two plain sentences for the person who uploaded it."""
 
 
-class ContainedFile(Exception):  # noqa: N818 - not an error
+class ContainedFile(Exception):
     """An opener found that the file is a wrapper, such as an encrypted workbook whose password is known: the file in it, at `path`, is to be read instead.
 
     Whoever catches it removes the file at `path` when the table has been read.

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.processing.readers.base import Finding, RowNumbers
+from features.processing.readers.base import Finding, NativeTypes, RowNumbers
 
 MAX_COLUMNS = 16_384
 """The most columns that a sheet can have; a row with more cells is too long, a header with more labels is refused."""
@@ -43,3 +43,5 @@ class CellBlock:
     """A `RowKind` for every row of the block."""
     first_row: int
     bytes_read: int
+    native_types: Sequence[NativeTypes | None] | None = None
+    """Like `Chunk.native_types`."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from features.processing.readers.base import Chunk, Finding, NativeTypes, ReadLimits, RowNumbers
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind, RowKinds
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
@@ -25,6 +25,7 @@ class ChunkBuilder:
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
         self._columns: list[list[pa.StringArray]] = []
+        self._native_types: list[Sequence[NativeTypes | None] | None] = []
         self._row_numbers: list[RowNumbers] = []
         self._findings: list[Finding] = []
         self._rows = self._bytes = self._found = self._rows_lost = 0
@@ -73,6 +74,8 @@ class ChunkBuilder:
         if first == last:
             return
         self._columns.append([column.slice(first, last - first) for column in block.columns])
+        types = block.native_types
+        self._native_types.append(None if types is None else [None if each is None else each[first:last] for each in types])
         self._row_numbers.append(block.row_numbers[first:last])
         self._rows += last - first
         self._bytes += size_bytes
@@ -158,14 +161,29 @@ class ChunkBuilder:
             columns = [pa.concat_arrays([part.pop() for part in parts]) for _ in range(self._width)][::-1]
         chunk = Chunk(
             columns=columns,
+            native_types=self._join_types(),
             row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,
             findings=tuple(self._findings),
             rows_lost=self._rows_lost,
             bytes_read=self._bytes_read,
         )
-        self._columns, self._row_numbers, self._findings = [], [], []
+        self._columns, self._native_types, self._row_numbers, self._findings = [], [], [], []
         self._rows = self._bytes = self._found = self._rows_lost = 0
         return chunk
+
+    def _join_types(self) -> list[NativeTypes | None] | None:
+        """Return the native types of the columns, in which the parts that are all text have none."""
+        if all(part is None for part in self._native_types):
+            return None
+        joined: list[NativeTypes | None] = []
+        for column in range(self._width):
+            parts = [None if part is None else part[column] for part in self._native_types]
+            if all(part is None for part in parts):
+                joined.append(None)
+                continue
+            texts = [np.zeros(len(rows), np.uint8) if part is None else part for part, rows in zip(parts, self._row_numbers, strict=True)]
+            joined.append(texts[0] if len(texts) == 1 else np.concatenate(texts))
+        return joined
 
 
 def _describe_bytes(size_bytes: int) -> str:

@@ -30,15 +30,17 @@ class ColumnLayout:
 
     def make_notes(self) -> list[Note]:
         """Return the note that names the columns left out, or none."""
-        if not self.left_out:
-            return []
-        numbers = [index + 1 for index in sorted(self.left_out)]
-        named = ", ".join(map(str, numbers[:_MOST_NAMED])) + (" …" if len(numbers) > _MOST_NAMED else "")
-        if len(numbers) == 1:
-            message = f"Column {named} has no name in the header and no cells and is left out; give it a name in the header to have it checked."
-        else:
-            message = f"Columns {named} have no names in the header and no cells and are left out; give them names in the header to have them checked."
-        return [Note(code="empty-columns", message=message)]
+        return [note_empty_columns([str(index + 1) for index in sorted(self.left_out)])] if self.left_out else []
+
+
+def note_empty_columns(names: Sequence[str]) -> Note:
+    """Return the note that some columns are left out, which are called by their numbers or letters."""
+    named = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+    if len(names) == 1:
+        message = f"Column {named} has no name in the header and no cells and is left out; give it a name in the header to have it checked."
+    else:
+        message = f"Columns {named} have no names in the header and no cells and are left out; give them names in the header to have them checked."
+    return Note(code="empty-columns", message=message)
 
 
 def find_layout(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> ColumnLayout:

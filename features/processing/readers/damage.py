@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from features.processing.readers.base import Chunk, FileUnreadable, Table
+from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Table
 from shared.observing.frames import describe_frames
 
 _DAMAGE_ERRNOS = (None, errno.EINVAL, errno.EOVERFLOW)
@@ -18,11 +18,11 @@ log = structlog.get_logger(__name__)
 
 
 def open_guarded(open_table: Callable[[], Table]) -> Table:
-    """Return what `open_table` does. Raises `FileUnreadable` in place of any exception that the file is at fault for."""
+    """Return what `open_table` does. Raises `ContainedFile` if it does, and `FileUnreadable` in place of any exception that the file is at fault for."""
     try:
         return open_table()
     except Exception as error:
-        if is_fault_of_machine(error) or isinstance(error, FileUnreadable):
+        if is_fault_of_machine(error) or isinstance(error, FileUnreadable | ContainedFile):
             raise
         raise _blame(error, None) from error
 

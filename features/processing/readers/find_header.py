@@ -45,19 +45,22 @@ def find_header(rows: Sequence[Sequence[str]], *, starts_section: Sequence[bool]
     if not rows:
         return None
     if field_names:
-        index = _find_by_names(rows[:HEADER_ROWS], field_names)
-        if index is not None:
-            return FoundHeader(index=index, is_record=False)
+        named = find_names(rows[:HEADER_ROWS], field_names)
+        if named is not None:
+            return FoundHeader(index=named[0], is_record=False)
     return _Shape(rows).find(starts_section)
 
 
-def _find_by_names(rows: Sequence[Sequence[str]], field_names: Sequence[str]) -> int | None:
-    """Return the index of the row with most of the names, the first of several; None if no row has enough of them."""
+def find_names(rows: Sequence[Sequence[str]], field_names: Sequence[str]) -> tuple[int, float] | None:
+    """Return the index of the row with most of the names, the first of several, and how many it has: one that only resembles its name counts as a bit less.
+
+    None if no row has enough of them.
+    """
     exact, folded = frozenset(field_names), frozenset(map(fold_label, field_names))
     scores = [sum(_EXACT if cell in exact else _FOLDED if fold_label(cell) in folded else 0 for cell in dict.fromkeys(row) if cell.strip()) for row in rows]
-    best = max(scores)
+    best = max(scores, default=0)
     # One name among many may be a value of some record.
-    return scores.index(best) if best >= _FOLDED * min(_NAMES_NEEDED, len(folded)) else None
+    return (scores.index(best), best) if folded and best >= _FOLDED * min(_NAMES_NEEDED, len(folded)) else None
 
 
 def fold_label(label: str) -> str:
@@ -107,6 +110,9 @@ class _Shape:
         end, filled, width = self._ends[index], self._filled[index], self._width
         is_title = filled <= max(1, width // 2) and (end < width or width > _NARROW)
         if width > 1 and is_title and not self._is_sparse_record(index):
+            return False
+        if not any(cell.strip() for cell in self._rows[index][:width]):
+            # Something beside the table, such as the date on which it was printed.
             return False
         if end >= width or len(self._rows[index]) >= width:
             return True

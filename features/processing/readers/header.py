@@ -1,10 +1,10 @@
-"""Labels of a header that spans one row or several."""
+"""Labels of a header that spans one row or several, and what is said about where it was found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from features.processing.readers.base import FileUnreadable
+from features.processing.readers.base import FileUnreadable, Note
 
 
 def join_labels(rows: Sequence[Sequence[str]], separator: str, *, max_chars: int) -> list[str]:
@@ -38,3 +38,24 @@ def check_header_size(rows: Sequence[Sequence[str]], *, max_chars: int) -> None:
 
 def _too_long(max_chars: int) -> FileUnreadable:
     return FileUnreadable(f"The header cannot be read: its labels have more than {max_chars:,} characters in all.")
+
+
+def note_rows_above(row: int, count: int) -> Note:
+    """Return the note that `count` rows above the header in `row` are no records."""
+    above = "the row above it is" if count == 1 else f"the {count} rows above it are"
+    return Note(
+        code="rows-above-header",
+        message=f"Row {row} is taken as the header, and {above} not checked; "
+        'if the column names stand in another row, send its number in the dialect, such as {"headerRows": [1]}.',
+        row_number=row,
+    )
+
+
+def note_no_header(row: int) -> Note:
+    """Return the note that the header in `row` looks like a record."""
+    return Note(
+        code="no-header",
+        message=f"Row {row} looks like a record and is taken as the column names all the same; "
+        'if the file has no row with column names, send {"header": false} as the dialect.',
+        row_number=row,
+    )

@@ -12,7 +12,7 @@ from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_
 from features.processing.readers.csv.parser import find_comments
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.find_header import SAMPLE_ROWS, find_header
-from features.processing.readers.header import check_header_size, join_labels
+from features.processing.readers.header import check_header_size, join_labels, note_no_header, note_rows_above
 from features.processing.readers.structure_findings import show_undecodable
 
 _SAMPLE_CELLS = 200_000
@@ -88,9 +88,9 @@ class FirstRows:
         assert header.cells is not None
         notes = []
         if found.index:
-            notes.append(_describe_rows_above(header.number, found.index))
+            notes.append(note_rows_above(header.number, found.index))
         if found.is_record:
-            notes.append(_describe_record(header.number))
+            notes.append(note_no_header(header.number))
         block = passed[header.block]
         self.blocks = chain([block.part(header.index + 1, len(block))], passed[header.block + 1 :], self.blocks)
         labels = [show_undecodable(cell) for cell in header.cells]
@@ -160,22 +160,3 @@ class FirstRows:
 
 
 _NO_HEADER = "The file has no header: there is no row with column names in it."
-
-
-def _describe_rows_above(row: int, count: int) -> Note:
-    above = "the row above it is" if count == 1 else f"the {count} rows above it are"
-    return Note(
-        code="rows-above-header",
-        message=f"Row {row} is taken as the header, and {above} not checked; "
-        'if the column names stand in another row, send its number in the dialect, such as {"headerRows": [1]}.',
-        row_number=row,
-    )
-
-
-def _describe_record(row: int) -> Note:
-    return Note(
-        code="no-header",
-        message=f"Row {row} looks like a record and is taken as the column names all the same; "
-        'if the file has no row with column names, send {"header": false} as the dialect.',
-        row_number=row,
-    )

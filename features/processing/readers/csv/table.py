@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from features.processing.readers.base import Chunk, Note, ReadLimits, Source
+from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source
 from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import ColumnLayout, find_layout
 from features.processing.readers.csv.cells import CellReader
@@ -90,6 +90,7 @@ class CsvTable:
             self._source.close()
             raise
         self.column_numbers = layout.column_numbers
+        self.header_findings: Sequence[Finding] = ()
         self.notes: Sequence[Note] = [*encoding_notes, *(header.notes if header else ()), *layout.make_notes()]
         is_unsplit = self._grammar.delimiter == NO_DELIMITER and not (dialect and dialect.delimiter)
         self.source = Source(

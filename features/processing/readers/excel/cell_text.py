@@ -63,28 +63,30 @@ def parse_number(text: str) -> int | float | None:
 
 def show_value(value: float, shown_as: NumberFormat, *, is_1904: bool) -> tuple[str, NativeType]:
     """Show a number as its format asks for, and return what it is then; one that is not valid as a date, such as a negative one, is a number."""
-    kind = shown_as.kind
-    if kind == FormatKind.NUMBER:
+    if shown_as.kind == FormatKind.NUMBER:
         return number_text(value), NativeType.NUMBER
-    if kind == FormatKind.ZEROS:
+    if shown_as.kind == FormatKind.ZEROS:
         return _pad(number_text(value), shown_as.digits), NativeType.NUMBER
-    if not abs(value) < _LAST_SERIAL[is_1904] or (value < 0 and kind != FormatKind.DURATION):
-        return number_text(value), NativeType.NUMBER
     # Rounded as Excel does, because sums of fractions of a day are slightly inexact.
     per_second = 10**shown_as.decimals
-    units = math.floor(abs(value) * _DAY_S * per_second + 0.5)
-    if kind == FormatKind.DURATION:
+    is_possible = abs(value) < _LAST_SERIAL[is_1904] and (value >= 0 or shown_as.kind == FormatKind.DURATION)
+    units = math.floor(abs(value) * _DAY_S * per_second + 0.5) if is_possible else 0
+    if is_possible and shown_as.kind == FormatKind.DURATION:
         return _duration_text(units, per_second, is_negative=value < 0), NativeType.DURATION
     day, time_units = divmod(units, _DAY_S * per_second)
-    if kind == FormatKind.MOMENT:
-        kind = FormatKind.TIME if value < 1 else FormatKind.DATETIME if time_units else FormatKind.DATE
-    if kind == FormatKind.TIME:
-        return _time_text(time_units, per_second), NativeType.TIME
-    if day >= _LAST_SERIAL[is_1904]:
+    if not is_possible or (day >= _LAST_SERIAL[is_1904] and shown_as.kind != FormatKind.TIME):
         return number_text(value), NativeType.NUMBER
-    if kind == FormatKind.DATE:
-        return _day_text(day, is_1904=is_1904), NativeType.DATE
-    return f"{_day_text(day, is_1904=is_1904)}T{_time_text(time_units, per_second)}", NativeType.DATETIME
+    native_type = _native_type_of(shown_as.kind, is_first_day=value < 1, is_midnight=not time_units)
+    if native_type == NativeType.TIME:
+        return _time_text(time_units, per_second), native_type
+    day_text = _day_text(day, is_1904=is_1904)
+    return (day_text if native_type == NativeType.DATE else f"{day_text}T{_time_text(time_units, per_second)}"), native_type
+
+
+def _native_type_of(kind: FormatKind, *, is_first_day: bool, is_midnight: bool) -> NativeType:
+    if kind == FormatKind.MOMENT:
+        return NativeType.TIME if is_first_day else NativeType.DATE if is_midnight else NativeType.DATETIME
+    return {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}.get(kind, NativeType.DATETIME)
 
 
 def show_iso_value(value: object, shown_as: NumberFormat) -> tuple[str, NativeType]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from features.processing.readers.excel.sheet_rows import SheetRow
+from features.processing.readers.base import FileUnreadable, Note
+from features.processing.readers.excel.sheet_layout import Grid, count_names, find_table, make_grid
+from features.processing.readers.excel.sheet_rows import SheetRow, is_blank
+from shared.descriptors.table_dialect import TableDialect
+from shared.texts import list_briefly, quote_briefly
+
+_NAMES_SHOWN = 20
+_MOST_LOOKED_AT = 100
+"""So many sheets are looked at; a workbook may have thousands."""
+_TABLE_COLUMNS = 2
 
 
 class SheetName(NamedTuple):
@@ -26,3 +36,128 @@ class SheetPeeker(Protocol):
     def peek(self, index: int) -> Sequence[SheetRow]:
         """Return the first rows of a sheet that have content, at most 200, out of a bounded piece of it. Raises `FileUnreadable` if that is damaged."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSheet:
+    """The sheet that is read."""
+
+    index: int
+    notes: Sequence[Note] = ()
+    """The note that names the sheets that are not read."""
+
+
+def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_names: Sequence[str] | None) -> ChosenSheet:
+    """Return the sheet that the dialect names; else the first visible one with a table, or that which has most of the names of the schema's fields.
+
+    Raises `FileUnreadable`, listing the sheets, if there is none.
+    """
+    sheets = workbook.sheets
+    listed = list_briefly([sheet.name for sheet in sheets], _NAMES_SHOWN)
+    if dialect is not None and (dialect.sheet_name is not None or dialect.sheet_number is not None):
+        index = _find_named(sheets, dialect, listed)
+        if not sheets[index].has_rows:
+            raise FileUnreadable(f"The sheet {quote_briefly(sheets[index].name)} holds no rows: it is a chart or a macro. The workbook's sheets are: {listed}.")
+        return ChosenSheet(index)
+    visible = [index for index, sheet in enumerate(sheets) if sheet.is_visible and sheet.has_rows]
+    if not visible:
+        raise FileUnreadable(f"The workbook has no visible sheet with rows. Its sheets are: {listed}.")
+    looks = _Looks(workbook)
+    index = _find_table_sheet(visible, looks, field_names)
+    others = [other for other, sheet in enumerate(sheets) if other != index and sheet.has_rows and looks.has_cells(other)]
+    return ChosenSheet(index, [_note_others(sheets, index, others)] if others else [])
+
+
+def _find_named(sheets: Sequence[SheetName], dialect: TableDialect, listed: str) -> int:
+    if dialect.sheet_name is not None:
+        wanted = dialect.sheet_name
+        found = [index for index, sheet in enumerate(sheets) if _fold(sheet.name) == _fold(wanted)]
+        if found:
+            return next((index for index in found if sheets[index].name == wanted), found[0])
+        raise FileUnreadable(f"The workbook has no sheet named {quote_briefly(wanted)}. Its sheets are: {listed}.")
+    assert dialect.sheet_number is not None
+    if dialect.sheet_number > len(sheets):
+        raise FileUnreadable(f"The workbook has no sheet number {dialect.sheet_number}. Its sheets are, from 1: {listed}.")
+    return dialect.sheet_number - 1
+
+
+def _fold(name: str) -> str:
+    """Return the name of a sheet for comparison: Excel tells no two sheets apart by case."""
+    return name.strip().casefold()
+
+
+class _Looks:
+    """The first rows of the sheets of one workbook, each read when it is asked for and then kept."""
+
+    def __init__(self, workbook: SheetPeeker) -> None:
+        self._workbook = workbook
+        self._grids: dict[int, tuple[Grid, list[bool]]] = {}
+        self._damaged: set[int] = set()
+
+    def has_cells(self, index: int) -> bool:
+        """Whether a sheet has a cell; one that is damaged, or too far down the list to be looked at, counts as if it had."""
+        if index not in self._grids and len(self._grids) >= _MOST_LOOKED_AT:
+            return True
+        return self.is_damaged(index) or bool(self.grid(index)[0])
+
+    def is_damaged(self, index: int) -> bool:
+        """Whether a sheet cannot be read."""
+        self.grid(index)
+        return index in self._damaged
+
+    def grid(self, index: int) -> tuple[Grid, list[bool]]:
+        """Return the first rows that are not blank, and which of them have blank rows above them; none of a damaged sheet."""
+        if index not in self._grids:
+            rows: list[SheetRow] = []
+            try:
+                rows = sorted((row for row in self._workbook.peek(index) if not is_blank(row)), key=lambda row: row.number)
+            except FileUnreadable:
+                self._damaged.add(index)
+            starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
+            self._grids[index] = make_grid(rows), starts
+        return self._grids[index]
+
+
+def _find_table_sheet(visible: Sequence[int], looks: _Looks, field_names: Sequence[str] | None) -> int:
+    """Return the sheet with the table; the first one if none has any. A damaged sheet is chosen, so that it is reported, if no table stands before it."""
+    if len(visible) == 1:
+        return visible[0]
+    looked_at = visible[:_MOST_LOOKED_AT]
+    named = _find_best_names(looked_at, looks, field_names) if field_names else None
+    if named is not None:
+        return named
+    narrow: int | None = None
+    for index in looked_at:
+        if looks.is_damaged(index):
+            return index
+        grid, starts = looks.grid(index)
+        layout = find_table(grid, starts_section=starts, field_names=None)
+        if layout is None or layout.header is None:
+            continue
+        if len(layout.columns) >= _TABLE_COLUMNS and layout.header + 1 < len(grid):
+            return index
+        # Prose, or a header without rows; a table of one column looks the same.
+        narrow = index if narrow is None else narrow
+    return visible[0] if narrow is None else narrow
+
+
+def _find_best_names(indices: Sequence[int], looks: _Looks, field_names: Sequence[str]) -> int | None:
+    """Return the first sheet whose header has the most of the names; None if no sheet has any."""
+    best, most = None, 0.0
+    for index in indices:
+        count = count_names(looks.grid(index)[0], field_names)
+        if count > most:
+            best, most = index, count
+        if most == len(set(field_names)):
+            break
+    return best
+
+
+def _note_others(sheets: Sequence[SheetName], index: int, others: Sequence[int]) -> Note:
+    named = list_briefly([sheets[other].name + ("" if sheets[other].is_visible else " (hidden)") for other in others], _NAMES_SHOWN)
+    sentence = "the other sheet with cells was not" if len(others) == 1 else f"the {len(others):,} other sheets with cells were not"
+    return Note(
+        code="other-sheets",
+        message=f"The sheet {quote_briefly(sheets[index].name)} was read, and {sentence}: {named}. To read another one, send its name in the dialect, "
+        'such as {"sheetName": "Sheet2"}.',
+    )

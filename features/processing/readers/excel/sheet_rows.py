@@ -80,3 +80,21 @@ class SheetFacts:
     """Columns (from 0) with whole numbers of more than 15 digits, each with the first row that has one."""
     doubtful_zeros: dict[int, int] = field(default_factory=dict)
     """Columns (from 0) with formulas whose value 0 was probably never computed, each with the first row that has one."""
+
+
+def is_blank(row: SheetRow) -> bool:
+    """Whether a row holds nothing but white space."""
+    for text in row.cells:
+        if text and not text.isspace():
+            return False
+    return not (row.is_too_long or row.bad or any(cell.text.strip() for cell in row.beyond or ()))
+
+
+def column_letters(column: int) -> str:
+    """Return the name of a column (from 0) as a spreadsheet shows it: `A` to `XFD`."""
+    letters = ""
+    column += 1
+    while column:
+        column, place = divmod(column - 1, 26)
+        letters = chr(ord("A") + place) + letters
+    return letters

@@ -1,0 +1,187 @@
+"""Turn rows of a sheet into a block of columns, with the errors of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.readers.base import Finding, NativeTypes
+from features.processing.readers.cell_block import CellBlock, RowKind
+from features.processing.readers.excel.sheet_layout import SheetLayout
+from features.processing.readers.excel.sheet_notes import describe_trouble
+from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank
+from features.processing.readers.native_types import NativeType
+from features.processing.readers.structure_findings import ExactRow, StructureFindings
+
+_Places = dict[int, list[tuple[int, str]]]
+"""For each column of the sheet (from 0) row numbers and texts."""
+
+
+class BlockMaker:
+    """Makes the blocks of one sheet, in row order."""
+
+    def __init__(
+        self,
+        layout: SheetLayout,
+        *,
+        labels: Sequence[str] | None,
+        is_comment: Callable[[SheetRow], bool],
+        comment_rows: frozenset[int],
+        last_row: int,
+    ) -> None:
+        self._columns, self._labels = list(layout.columns), labels
+        self._dense = layout.width
+        self._far = {column: place for place, column in enumerate(self._columns) if column >= self._dense}
+        """The columns of the table whose cells are kept by their place."""
+        self._places = {column: place for place, column in enumerate(self._columns)}
+        self._left_out_dense = sorted(column for column in layout.left_out if column < self._dense)
+        self._ignored = layout.others
+        self._is_comment, self._comment_rows, self._last_row = is_comment, comment_rows, last_row
+        self._structure = StructureFindings(width=len(self._columns), labels=labels, encoding="")
+        self._extra_message = self._structure.of_extra_cells([ExactRow(0, [None] * len(self._columns) + [""])], 0)[0].message
+
+    def make(self, rows: Sequence[SheetRow], bytes_read: int) -> CellBlock:
+        """Return the block of `rows`; all other rows of the sheet since the previous block count as blank."""
+        first_row = self._last_row + 1
+        kinds = np.full(rows[-1].number - self._last_row, RowKind.BLANK, dtype=np.uint8)
+        self._last_row = rows[-1].number
+        for number in self._comment_rows:
+            if first_row <= number <= self._last_row:
+                kinds[number - first_row] = RowKind.COMMENT
+        kept: list[SheetRow] = []
+        for row in rows:
+            if self._is_comment(row):
+                kinds[row.number - first_row] = RowKind.COMMENT
+            elif row.is_too_long:
+                kinds[row.number - first_row] = RowKind.TOO_LONG
+            elif not is_blank(row) and not (self._ignored and self._is_beside(row)):
+                kept.append(row)
+        row_numbers = np.array([row.number for row in kept], dtype=np.int64)
+        kinds[row_numbers - first_row] = RowKind.ROW
+        columns, native_types = self._read_columns(kept)
+        return CellBlock(
+            columns=columns,
+            native_types=native_types,
+            row_numbers=row_numbers,
+            findings=[*self._find_bad(kept), *self._find_outside(kept)],
+            kinds=kinds,
+            first_row=first_row,
+            bytes_read=bytes_read,
+        )
+
+    def _read_columns(self, rows: Sequence[SheetRow]) -> tuple[list[pa.StringArray], list[NativeTypes | None] | None]:
+        count = len(rows)
+        longest = min(self._dense, max((self._count_places(row) for row in rows), default=0))
+        table: list[Sequence[str | None]] = []
+        types: list[bytes | bytearray] = []
+        for row in rows:
+            if len(row.cells) == longest and not row.bad:
+                table.append(row.cells)
+                types.append(row.types)
+                continue
+            missing = longest - len(row.cells)
+            cells: list[str | None] = [*row.cells[:longest], *[""] * missing]
+            for bad in row.bad or ():
+                if bad.column < longest:
+                    cells[bad.column] = None
+            table.append(cells)
+            types.append(bytes(row.types[:longest]).ljust(longest, b"\0"))
+        # One array for all cells, column by column, and one for all columns that no row reaches: in a table of thousands of columns, creating an array
+        # for each takes longer than its cells do.
+        everything = pa.array(list(chain.from_iterable(zip(*table, strict=True))), type=pa.string())
+        empty = pa.array([""] * count, type=pa.string())
+        columns = [everything.slice(column * count, count) if column < longest else empty for column in self._columns]
+        joined = np.frombuffer(b"".join(types), dtype=np.uint8).reshape(count, longest)
+        is_native = np.logical_or.reduce(joined, axis=0, dtype=np.bool_).tolist()
+        native_types = [np.ascontiguousarray(joined[:, column]) if column < longest and is_native[column] else None for column in self._columns]
+        if self._far:
+            self._read_far(rows, columns, native_types)
+        return columns, native_types if any(each is not None for each in native_types) else None
+
+    def _read_far(self, rows: Sequence[SheetRow], columns: list[pa.StringArray], native_types: list[NativeTypes | None]) -> None:
+        """Put the cells of far columns that are kept by their place into `columns`."""
+        found: dict[int, dict[int, tuple[str | None, int]]] = {}
+        for index, row in enumerate(rows):
+            for cell in row.beyond or ():
+                if cell.column in self._far:
+                    found.setdefault(cell.column, {})[index] = (cell.text, cell.native_type)
+            for bad in row.bad or ():
+                if bad.column in self._far:
+                    found.setdefault(bad.column, {})[index] = (None, NativeType.TEXT)
+        for column, cells in found.items():
+            texts: list[str | None] = [""] * len(rows)
+            types = np.zeros(len(rows), np.uint8)
+            for index, (text, native_type) in cells.items():
+                texts[index], types[index] = text, native_type
+            columns[self._far[column]] = pa.array(texts, type=pa.string())
+            native_types[self._far[column]] = types if types.any() else None
+
+    def _count_places(self, row: SheetRow) -> int:
+        """Count the columns up to the last one in which the row has anything."""
+        return max(len(row.cells), 1 + max(cell.column for cell in row.bad)) if row.bad else len(row.cells)
+
+    def _find_bad(self, rows: Sequence[SheetRow]) -> list[Finding]:
+        """Return one finding for each column of the table with cells that have no value."""
+        found: dict[int, list[tuple[int, BadCell]]] = {}
+        for row in rows:
+            for cell in row.bad or ():
+                if cell.column in self._places:
+                    found.setdefault(self._places[cell.column], []).append((row.number, cell))
+        return [
+            Finding(
+                error_type="formula-error",
+                row_numbers=np.array([number for number, _ in found[place]], dtype=np.int64),
+                message=pa.array([describe_trouble(cell) for _, cell in found[place]], type=pa.string()),
+                raw_values=pa.array([cell.text for _, cell in found[place]], type=pa.string()),
+                column_number=place + 1,
+                column_name=self._labels[place] if self._labels is not None else None,
+            )
+            for place in sorted(found)
+        ]
+
+    def _find_outside(self, rows: Sequence[SheetRow]) -> list[Finding]:
+        """Return one finding for each column of the sheet that is none of the table and has cells, except those of other tables."""
+        inside: _Places = {}
+        beyond: _Places = {}
+        end = self._columns[-1] + 1 if self._columns else 0
+        for row in rows:
+            for column, text in self._list_outside(row):
+                (beyond if column >= end else inside).setdefault(column, []).append((row.number, text))
+        findings = self._structure.of_cells_outside(inside)
+        return findings + [
+            Finding(
+                error_type="extra-cell",
+                row_numbers=np.array([number for number, _ in beyond[column]], dtype=np.int64),
+                message=self._extra_message,
+                raw_values=pa.array([text for _, text in beyond[column]], type=pa.string()),
+                column_number=column + 1,
+            )
+            for column in sorted(beyond)
+        ]
+
+    def _list_outside(self, row: SheetRow) -> list[tuple[int, str]]:
+        """Return the cells of a row that stand in no column of the table, nor of another table."""
+        cells = row.cells
+        found = [(column, cells[column]) for column in self._left_out_dense if column < len(cells)]
+        if len(cells) > self._dense:
+            found += list(enumerate(cells[self._dense :], self._dense))
+        if row.beyond:
+            found += [(cell.column, cell.text) for cell in row.beyond]
+        outside = [(column, text) for column, text in found if text and not text.isspace()]
+        if row.bad:
+            outside += [(cell.column, cell.text) for cell in row.bad]
+        return [each for each in outside if each[0] not in self._places and not self._is_ignored(each[0])] if outside else []
+
+    def _is_ignored(self, column: int) -> bool:
+        return any(first <= column <= last for first, last in self._ignored)
+
+    def _is_beside(self, row: SheetRow) -> bool:
+        """Whether all cells of a row are those of other tables."""
+        return (
+            all(self._is_ignored(column) for column, text in enumerate(row.cells) if text and not text.isspace())
+            and all(self._is_ignored(cell.column) for cell in row.beyond or () if cell.text.strip())
+            and all(self._is_ignored(cell.column) for cell in row.bad or ())
+        )

@@ -1,0 +1,118 @@
+"""Put the rows of a sheet in order, and the parts of a row together: some programs write a row element for each cell, or rows as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from features.processing.readers.base import FileUnreadable
+from features.processing.readers.excel.sheet_rows import SheetRow
+
+WINDOW_ROWS = 5_000
+_WINDOW_CELLS = 50_000
+_FAR_CELL_CELLS = 8
+"""A cell that is kept by its place takes the memory of so many others."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatch:
+    """Rows that were read together."""
+
+    rows: list[SheetRow]
+    """Empty rows may be left out."""
+    bytes_read: int
+    """Position of the reader in its input."""
+
+
+def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+    """Yield the rows of `batches` in ascending order, each once.
+
+    The last 5,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
+    place, if a row comes later than that, and whatever `batches` raises.
+    """
+    waiting: list[SheetRow] = []
+    cells = last_row = bytes_read = 0
+    broken: FileUnreadable | None = None
+    source = iter(batches)
+    while True:
+        try:
+            batch = next(source, None)
+        except FileUnreadable as error:
+            broken, batch = error, None
+        if batch is None:
+            break
+        bytes_read = batch.bytes_read
+        waiting += batch.rows
+        cells += sum(map(_weigh, batch.rows))
+        if len(waiting) < 2 * WINDOW_ROWS and cells < 2 * _WINDOW_CELLS:
+            continue
+        ready = _arrange(waiting)
+        if ready[0].number <= last_row:
+            broken, waiting = _describe_disorder(ready[0].number, last_row), []
+            break
+        ready, waiting = _cut(ready)
+        cells = sum(map(_weigh, waiting))
+        if ready:
+            last_row = ready[-1].number
+            yield RowBatch(ready, bytes_read)
+    if waiting:
+        ready = _arrange(waiting)
+        if ready[0].number > last_row:
+            yield RowBatch(ready, bytes_read)
+        else:
+            broken = _describe_disorder(ready[0].number, last_row)
+    if broken is not None:
+        raise broken
+
+
+def _weigh(row: SheetRow) -> int:
+    return 1 + len(row.cells) + _FAR_CELL_CELLS * len(row.beyond or ())
+
+
+def _cut(rows: list[SheetRow]) -> tuple[list[SheetRow], list[SheetRow]]:
+    """Return the rows that need not wait any longer, and those that must."""
+    cells = 0
+    for index in range(len(rows) - 1, -1, -1):
+        if cells >= _WINDOW_CELLS or len(rows) - index > WINDOW_ROWS:
+            return rows[: index + 1], rows[index + 1 :]
+        cells += _weigh(rows[index])
+    return [], rows
+
+
+def _arrange(rows: list[SheetRow]) -> list[SheetRow]:
+    """Return the rows in ascending order, with the parts of each row put together."""
+    if all(row.number < following.number for row, following in pairwise(rows)):
+        return rows
+    arranged: list[SheetRow] = []
+    for row in sorted(rows, key=lambda each: each.number):
+        if arranged and arranged[-1].number == row.number:
+            _add_part(arranged[-1], row)
+        else:
+            arranged.append(row)
+    return arranged
+
+
+def _add_part(row: SheetRow, part: SheetRow) -> None:
+    """Add the cells of `part` to those of the same row; a cell that was there before is replaced."""
+    for column, text in enumerate(part.cells):
+        if not text:
+            continue
+        if column >= len(row.cells):
+            missing = column + 1 - len(row.cells)
+            row.cells += [""] * missing
+            row.types += bytes(missing)
+        row.cells[column], row.types[column] = text, part.types[column]
+    row.beyond = _join(row.beyond, part.beyond)
+    row.bad = _join(row.bad, part.bad)
+    row.is_too_long |= part.is_too_long
+
+
+def _join(first: list | None, second: Sequence | None) -> list | None:  # type: ignore[type-arg] # lists of one kind of cell or of the other
+    return [*(first or ()), *(second or ())] or None
+
+
+def _describe_disorder(number: int, last_row: int) -> FileUnreadable:
+    return FileUnreadable(
+        f"The workbook is damaged: its row {number} comes far from its place, after row {last_row}. Open it in Excel, save it again and upload the new file."
+    )

@@ -1,0 +1,95 @@
+"""What is said about cells without a value, and about how a sheet was read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+
+from features.processing.readers.base import Note
+from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, MergedRange, SheetFacts, column_letters
+from shared.texts import list_briefly
+
+_NAMED_PLACES = 5
+_NAMED_COLUMNS = 10
+_ERRORS = {
+    "#DIV/0!": "it divides by zero",
+    "#N/A": "a value that it looks for is missing",
+    "#NAME?": "it uses a name that Excel does not know",
+    "#NULL!": "it uses two ranges that do not meet",
+    "#NUM!": "its result is not a number that Excel can hold",
+    "#REF!": "it refers to a cell that no longer exists",
+    "#VALUE!": "it was given a value of the wrong kind",
+}
+
+
+def describe_trouble(cell: BadCell) -> str:
+    """Return one plain sentence that says why a cell has no value."""
+    if cell.trouble is CellTrouble.PICTURE:
+        return "This cell holds a picture and no value; write the value into the cell."
+    if cell.trouble is CellTrouble.NOT_COMPUTED:
+        return "The formula in this cell was never computed, so the file has no value for it. Open the file in Excel, save it and upload it again."
+    reason = _ERRORS.get(cell.text)
+    if reason:
+        return f"The formula in this cell has no result: {reason} ({cell.text})."
+    return f"The formula in this cell has no result, only the error {cell.text[:40]}."
+
+
+def make_notes(facts: SheetFacts, *, column_name: Callable[[int], str | None], kept: frozenset[int], first_row: int) -> list[Note]:
+    """Return the notes on what was learnt of a sheet while its rows were read.
+
+    `kept` are the columns of the table (from 0), `first_row` is the row number of its first record, and `column_name` gives the name of a column.
+    """
+    notes = []
+    merged = [each for each in facts.merged if each.last_row >= first_row and any(column in kept for column in range(each.first_column, each.last_column + 1))]
+    if merged:
+        notes.append(_describe_merged(merged, is_cut=facts.merged_count > len(facts.merged)))
+    for column, row in islice(_in_table(facts.long_numbers, kept, first_row), _NAMED_COLUMNS):
+        notes.append(_describe_long_numbers(column, row, column_name(column)))
+    for column, row in islice(_in_table(facts.doubtful_zeros, kept, first_row), _NAMED_COLUMNS):
+        notes.append(_describe_zeros(column, row, column_name(column)))
+    return notes
+
+
+def describe_other_tables(ranges: Sequence[tuple[int, int]]) -> Note:
+    """Return the note on other tables beside the one that is read; `ranges` are their first and last columns, from 0."""
+    named = list_briefly([f"{column_letters(first)} to {column_letters(last)}" for first, last in ranges], _NAMED_PLACES)
+    return Note(
+        code="other-tables",
+        message=f"Beside the table, behind an empty column, the sheet has other cells that were not checked, in columns {named}; "
+        "put them on a sheet of their own to have them checked.",
+    )
+
+
+def _in_table(found: Mapping[int, int], kept: frozenset[int], first_row: int) -> list[tuple[int, int]]:
+    return sorted((column, row) for column, row in found.items() if column in kept and row >= first_row)
+
+
+def _describe_merged(merged: Sequence[MergedRange], *, is_cut: bool) -> Note:
+    places = [f"{column_letters(each.first_column)}{each.first_row}:{column_letters(each.last_column)}{each.last_row}" for each in sorted(merged)]
+    shown = list_briefly(places, _NAMED_PLACES) + (" at least" if is_cut else "")
+    return Note(
+        code="merged-cells",
+        message=f"Cells are merged in {shown}; only the first cell of each has the value, and the others count as empty. "
+        "Unmerge them in Excel and fill in every cell to have each row checked with its value.",
+        row_number=min(merged).first_row,
+    )
+
+
+def _describe_long_numbers(column: int, row: int, name: str | None) -> Note:
+    return Note(
+        code="digits-lost",
+        message=f"Cell {column_letters(column)}{row} and perhaps others of its column hold numbers of more than 15 digits, of which Excel keeps only the "
+        "first 15; format the column as text in Excel and enter them again.",
+        row_number=row,
+        column_name=name,
+    )
+
+
+def _describe_zeros(column: int, row: int, name: str | None) -> Note:
+    return Note(
+        code="formulas-not-computed",
+        message=f"The program that wrote the file computes no formulas and stored 0 for that in cell {column_letters(column)}{row} and others of its column, "
+        "so the value may be wrong; open the file in Excel, save it and upload it again.",
+        row_number=row,
+        column_name=name,
+    )
