@@ -82,10 +82,10 @@ class CellValues:
                 value = float(text)
             except ValueError:
                 return text, TEXT
-            if -_FIRST_LONG < value < _FIRST_LONG:
-                shown = f"{value:.15g}"
-                if "e" not in shown:
-                    return shown if shown != "-0" else "0", NUMBER
+            # Of so few characters at most 15 are digits, and then the shortest form, which is faster to make, has no more.
+            shown = repr(value) if len(text) <= EXACT_DIGITS + 1 else f"{value:.15g}" if -_FIRST_LONG < value < _FIRST_LONG else "e"
+            if "e" not in shown and "n" not in shown:
+                return shown.removesuffix(".0") if shown not in ("-0.0", "-0") else "0", NUMBER
         number = parse_number(text)
         if number is None:
             return text, TEXT

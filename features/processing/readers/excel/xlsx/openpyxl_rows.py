@@ -77,7 +77,7 @@ class _Parser(WorkSheetParser):
     """openpyxl's parser of a sheet, whose cells are what this project shows of them."""
 
     def __init__(self, stream: _CountedStream, values: CellValues) -> None:
-        super().__init__(stream, [], data_only=True)  # type: ignore[arg-type] # it only reads from the stream
+        super().__init__(stream, [], data_only=True)
         self._values = values
 
     def parse_cell(self, element: Element) -> Any:  # noqa: ANN401 - openpyxl passes on what this returns

@@ -21,7 +21,6 @@ from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_
 from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
-from features.processing.readers.excel.xlsx.uncomputed import MAX_FORMULA_CHARS
 from features.processing.readers.excel.xlsx.walker import HEADER_STEP_BYTES, SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
@@ -34,35 +33,45 @@ _UNUSUAL = (b"<!", b"<?", b"]]>", b"\r")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 
 # Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
-_TEXT = r"[^<\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*+"
+_FORBIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
 _PLAIN_NAME = re.compile(_NAME)
 _PRESERVE = ' xml:space="preserve"'
 
 
 class _Patterns(NamedTuple):
-    """The patterns for the rows of a sheet."""
+    """The patterns for one sheet."""
 
     row: re.Pattern[str]
+    """Its groups: number, cells."""
     cell: re.Pattern[str]
+    """Its groups: column, style, type, plain value, and whatever stands in the cell instead of a plain value."""
+    rest: re.Pattern[str]
+    """For the last group of a cell. Its groups: the element and the text of a formula, the start and the text of a value, the start and the text of an inline text."""
 
 
 @lru_cache(maxsize=32)
-def _make_patterns(prefixes: frozenset[str]) -> _Patterns:
-    """Return the patterns for sheets whose attributes may have the given prefixes."""
+def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Patterns:
+    """Return the patterns for a sheet whose attributes may have the given prefixes.
+
+    With `has_plain_formulas` a value is also plain if there is a formula for it.
+    """
     prefix = f"(?:(?:{'|'.join(map(re.escape, sorted(prefixes)))}):)?+" if prefixes else ""
-    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&\x00-\x1f\ufffe\uffff]*+")*+'
+    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{_FORBIDDEN}]*+")*+'
+    blanks = f"(?:{_PRESERVE})?+"
+    text = f"[^<{_FORBIDDEN}]"
 
-    def cell(letters: str, style: str, kind: str, formula: str, value_start: str, value: str, inline_start: str, inline: str) -> str:  # noqa: PLR0913, PLR0917 - one for each group
-        content = (
-            rf"(?:{value_start.format(rf'<v(?:{_PRESERVE})?+')}(?:>{value}</v>| ?/>)|<is><t{inline_start.format(rf'(?:{_PRESERVE})?+')}>{inline}</t></is>|)"
-        )
-        found = formula.format(rf"(?:<f{attributes}(?: ?/>|>{_TEXT}</f>))?+")
-        return rf'<c r="{letters}[1-9][0-9]{{0,6}}"(?: s="{style}")?+(?: t="{kind}")?+(?: ?/>|>{found}{content}</c>)'
+    def rest(group: str) -> str:
+        formula = rf"{group}<f{attributes}(?: ?/>|>{group}{text}*+)</f>))?+"
+        return rf"{formula}(?:{group}<v{blanks})(?: ?/>|>{group}{text}*+)</v>)|{group}<is><t{blanks})>{group}{text}*+)</t></is>)?+"
 
-    one_cell = cell("([A-Z]{1,3})", "([0-9]+)", "([A-Za-z]+)", "({})", "({})", f"({_TEXT})", "({})", f"({_TEXT})")
-    any_cell = cell("[A-Z]{1,3}", "[0-9]+", "[A-Za-z]+", "{}", "{}", _TEXT, "{}", _TEXT)
-    return _Patterns(re.compile(rf'<row r="([1-9][0-9]{{0,6}})"{attributes}(?: ?/>|>((?:{any_cell})*+)</row>)'), re.compile(one_cell))
+    def cell(group: str) -> str:
+        start = rf'<c r="{group}[A-Z]{{1,3}})[1-9][0-9]{{0,6}}"(?: s="{group}[0-9]+)")?+(?: t="{group}[A-Za-z]+)")?+'
+        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>))?+" if has_plain_formulas else ""
+        return rf"{start}(?: ?/>|>(?:{formula}<v>{group}{text}++)</v>|{group}{rest('(?:')}))</c>)"
+
+    row = rf'<row r="([1-9][0-9]{{0,6}})"{attributes}(?: ?/>|>((?:{cell("(?:")})*+)</row>)'
+    return _Patterns(re.compile(row), re.compile(cell("(")), re.compile(rest("(")))
 
 
 class _UnusualError(Exception):
@@ -74,12 +83,13 @@ class SheetScanner:
 
     def __init__(self, values: CellValues, *, max_row_bytes: int, reads_merges: bool = True) -> None:
         self._values = values
-        self._formats = {style or "": shown for style, shown in values.formats.items()}
+        formats = {style or "": shown for style, shown in values.formats.items()}
         self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
         self._reads_merges = reads_merges
-        self._patterns = _make_patterns(frozenset())
+        self._patterns = _make_patterns(frozenset(), has_plain_formulas=True)
         self._width: int | None = None
         self._last_row = 0
+        self._shared = (LETTERS, formats, values.strings, values.read, values.show_number)
 
     @property
     def width(self) -> int | None:
@@ -99,7 +109,7 @@ class SheetScanner:
         if prefixes is None:
             yield from self._walker.walk(chain([waiting], source))
             return
-        self._patterns = _make_patterns(prefixes)
+        self._patterns = _make_patterns(prefixes, has_plain_formulas=not self._values.is_recalculated)
         bytes_read = start + len(_DATA)
         head, waiting = waiting[:bytes_read], waiting[bytes_read:]
         while not waiting.startswith(_DATA_END):
@@ -176,58 +186,49 @@ class SheetScanner:
         return rows
 
     def _read_row(self, number: int, content: str, *, has_entities: bool) -> SheetRow | None:  # noqa: C901, PLR0912 - one loop over cells, for speed
-        formats, strings, read, show_number = self._formats, self._values.strings, self._values.read, self._values.show_number
-        is_recalculated = self._values.is_recalculated
+        letters_of, formats, strings, read, show_number = self._shared
         width = self._width or MAX_SHEET_COLUMNS
         cells: list[str] = []
         types = bytearray()
         beyond: list[FarCell] = []
         bad: list[BadCell] = []
         column = -1
-        for letters, style, cell_type, formula, value_start, text, inline_start, inline in self._patterns.cell.findall(content):
+        for letters, style, cell_type, value, rest in self._patterns.cell.findall(content):
             column += 1
-            if column >= MAX_SHEET_COLUMNS or letters != LETTERS[column]:
+            if column >= MAX_SHEET_COLUMNS or letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
                     raise _UnusualError
-            if not text:
-                if formula:
-                    if not inline and (not value_start or cell_type != "str"):
-                        bad.append(uncomputed(_read_formula(formula), column))
-                        continue
-                if not inline:
+            text = _replace_entities(value) if has_entities else value
+            # The most common kinds of cells are handled here.
+            if cell_type == "s" and text:
+                try:
+                    index = int(text)
+                    text = strings[index]
+                except (IndexError, ValueError) as error:
+                    raise _UnusualError from error
+                if index < 0:
+                    raise _UnusualError
+                kind = TEXT
+            elif not text or cell_type == "e":
+                found = self._read_unusual(cell_type, style, text, rest, column, number) if rest or text else None
+                if found is None:
                     continue
-                text, kind = unescape_text(_trim(_replace_entities(inline), inline_start)), TEXT
-                if not text:
-                    continue
-            else:
-                if has_entities and "&" in text:
-                    text = _replace_entities(text)
-                if cell_type == "s":
-                    if not text.isdigit():
-                        raise _UnusualError
-                    try:
-                        text = strings[int(text)]
-                    except (IndexError, ValueError) as error:
-                        raise _UnusualError from error
-                    kind = TEXT
-                elif formula and is_recalculated and text == "0" and cell_type in ("", "n") and (found := self._values.judge_zero(_read_formula(formula), column, number)):
+                if isinstance(found, BadCell):
                     bad.append(found)
                     continue
-                elif not cell_type and style not in formats:
-                    if text.isdigit() and text[0] != "0" and len(text) <= EXACT_DIGITS:
-                        kind = NUMBER
-                    else:
-                        text, kind = show_number(text, column, number)
-                elif cell_type == "e":
-                    bad.append(self._values.describe_error(text, column, None))
-                    continue
+                text, kind = found
+            elif not cell_type and style not in formats:
+                if text.isdigit() and text[0] != "0" and len(text) <= EXACT_DIGITS:
+                    kind = NUMBER
                 else:
-                    if cell_type not in ("", "n", "b", "d"):
-                        text = _trim(text, value_start)
-                        if not text:
-                            continue
-                    text, kind = read(text, cell_type or None, style or None, column, number)
+                    text, kind = show_number(text, column, number)
+            else:
+                if cell_type not in ("", "n", "b", "d"):
+                    text = text.strip(XML_BLANKS)
+                    if not text:
+                        continue
+                text, kind = read(text, cell_type or None, style or None, column, number)
             if column == len(cells) < width:
                 cells.append(text)
                 types.append(kind)
@@ -235,10 +236,30 @@ class SheetScanner:
                 place_cell(cells, types, beyond, column, text, kind, width)
         return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
 
-
-def _read_formula(element: str) -> str:
-    """Return the text of an element `f`."""
-    return _replace_entities(element[element.index(">") + 1 :].removesuffix("</f>"))[:MAX_FORMULA_CHARS]
+    def _read_unusual(self, cell_type: str, style: str, text: str, rest: str, column: int, number: int) -> tuple[str, int] | BadCell | None:
+        """Read a cell with an error, or one that holds `rest` instead of a plain value; None if it is empty."""
+        values = self._values
+        formula = source = opening = ""
+        if rest:
+            match = self._patterns.rest.fullmatch(rest)
+            assert match is not None, "it is a part of the pattern of a cell"
+            formula, source, opening, text, inline_opening, inline = (_replace_entities(group or "") for group in match.groups())
+            if inline_opening:
+                inline = inline if inline_opening.endswith(_PRESERVE) else inline.strip(XML_BLANKS)
+                return (unescape_text(inline), TEXT) if inline else None
+        if not opening.endswith(_PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
+            text = text.strip(XML_BLANKS)
+        if not text:
+            return uncomputed(source, column) if formula and (not opening or cell_type != "str") else None
+        if cell_type == "s":
+            raise _UnusualError
+        if cell_type == "e":
+            return values.describe_error(text, column, None)
+        if formula and values.is_recalculated and text == "0" and cell_type in ("", "n"):
+            found = values.judge_zero(source, column, number)
+            if found is not None:
+                return found
+        return values.read(text, cell_type or None, style or None, column, number)
 
 
 def _replace_entities(text: str) -> str:
@@ -246,11 +267,6 @@ def _replace_entities(text: str) -> str:
         for entity, character in _ENTITIES:
             text = text.replace(entity, character)
     return text
-
-
-def _trim(text: str, start: str) -> str:
-    """Drop the blanks at the ends of a text, unless the start of its element says that they count."""
-    return text if start.endswith(_PRESERVE) else text.strip(XML_BLANKS)
 
 
 def _read_head(source: Iterator[bytes]) -> bytes:
@@ -274,7 +290,7 @@ def _find_prefixes(head: bytes) -> frozenset[str] | None:
     def install(expat: XMLParserType, root: str, attributes: Attributes) -> None:
         nonlocal is_usual
         is_usual = local_name(root) == "worksheet" and SPACE_ATTRIBUTE not in attributes
-        expat.StartNamespaceDeclHandler = None
+        expat.StartElementHandler = expat.StartNamespaceDeclHandler = None
 
     parser = PartParser(install)
     parser.watch_prefixes(prefixes.append)

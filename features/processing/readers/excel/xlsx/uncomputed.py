@@ -45,21 +45,18 @@ def _can_be_zero(formula: str, nesting: int) -> bool:
     if "compare" in operations or "join" in operations:
         # These bind most loosely: the whole gives a truth value, or text.
         return False
-    if not formula or not nesting:
-        return True
-    if "count" in operations:
+    if "count" in operations or not nesting:
         return _NUMBER.fullmatch(formula) is None
-    if formula.startswith('"'):
-        return False
     if formula.startswith("(") and is_closed:
         return _can_be_zero(formula[1:-1], nesting - 1)
-    call = _CALL.match(formula)
+    call = _CALL.match(formula) if is_closed else None
     if call is None:
-        return _NUMBER.fullmatch(formula) is None and formula.upper() not in ("TRUE", "FALSE")
-    name = call[1].upper()
-    if not is_closed or name in _NOT_ZERO:
-        return not is_closed
-    if name == "HYPERLINK" and len(arguments) == 1:
+        return not formula.startswith('"') and _NUMBER.fullmatch(formula) is None and formula.upper() not in ("TRUE", "FALSE")
+    return _call_can_be_zero(call[1].upper(), arguments, nesting)
+
+
+def _call_can_be_zero(name: str, arguments: list[str], nesting: int) -> bool:
+    if name in _NOT_ZERO or (name == "HYPERLINK" and len(arguments) == 1):
         return False
     branches = arguments[_BRANCHES[name]] if name in _BRANCHES else []
     return not branches or any(_can_be_zero(branch, nesting - 1) for branch in branches)

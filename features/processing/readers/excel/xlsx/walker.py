@@ -179,7 +179,7 @@ class SheetWalker:
                     finish_cell()
             elif name == formula_tag:
                 in_text = False
-                formula = "".join(parts)[:MAX_FORMULA_CHARS]
+                formula = "".join(parts)[: MAX_FORMULA_CHARS + 1]
             elif name == row_tag:
                 in_row = False
                 if cells or beyond or bad or is_too_long:
@@ -257,7 +257,7 @@ class SheetWalker:
             if not in_text:
                 parts.clear()
             elif is_formula:
-                parts[:] = ["".join(parts)[:MAX_FORMULA_CHARS]]
+                parts[:] = ["".join(parts)[: MAX_FORMULA_CHARS + 1]]
             elif sum(map(len, parts)) > self._max_row_bytes:
                 is_too_long = True
                 parts.clear()

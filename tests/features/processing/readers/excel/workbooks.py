@@ -29,6 +29,10 @@ WORKBOOK_RELS = (
     f'<Relationship Id="rId2" Type="{RELATIONSHIPS}/styles" Target="styles.xml"/>'
     f'<Relationship Id="rId3" Type="{RELATIONSHIPS}/sharedStrings" Target="/xl/sharedStrings.xml"/></Relationships>'
 )
+PACKAGE_RELS = (
+    f'{_HEAD}<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    f'<Relationship Id="rId1" Type="{RELATIONSHIPS}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
+)
 HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" t="inlineStr"><is><t>b</t></is></c></row>'
 
 
@@ -54,9 +58,12 @@ def write_package(
     """Write a workbook with one sheet; `parts` replaces parts, or leaves out those that are None."""
     everything: dict[str, str | bytes | None] = {
         "[Content_Types].xml": CONTENT_TYPES,
+        "_rels/.rels": PACKAGE_RELS,
         "xl/workbook.xml": WORKBOOK,
         "xl/_rels/workbook.xml.rels": WORKBOOK_RELS,
         "xl/worksheets/sheet1.xml": sheet or sheet_xml(""),
+        "xl/styles.xml": styles_xml(),
+        "xl/sharedStrings.xml": strings_xml(),
         **(parts or {}),
     }
     with zipfile.ZipFile(path, "w", compression) as archive:
