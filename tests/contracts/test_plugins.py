@@ -65,7 +65,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
+from features.processing.readers.base import Chunk, FileUnreadable, Finding, Note, ReadLimits, Source
 from shared.descriptors.table_dialect import TableDialect
 
 
@@ -87,6 +87,7 @@ class TsvTable:
         self.bytes_total = path.stat().st_size
         self.source = Source(encoding=encoding, delimiter="\\t", header_row=1)
         self.notes: Sequence[Note] = ()
+        self.header_findings: Sequence[Finding] = ()
         self.column_numbers: Sequence[int] | None = None
 
     def chunks(self) -> Iterator[Chunk]:

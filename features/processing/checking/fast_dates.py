@@ -43,7 +43,7 @@ def _times_in(digits: Digits, start: int) -> tuple[Callable[[], Int64s], Mask]:
 
 def _parse_dates(column: Column) -> FastResult:
     rows = np.flatnonzero(column.sizes == _DATE_SIZE)
-    if len(rows) == len(column) and len(rows):
+    if len(rows) == len(column) and len(rows) and not column.text.null_count:
         try:
             # Strict about digits, dashes and the calendar, and faster; but one wrong cell makes the whole cast fail.
             days = np.asarray(column.text.cast(pa.date32()).cast(pa.int32()).to_numpy(zero_copy_only=False), np.int64) + EPOCH_DAY

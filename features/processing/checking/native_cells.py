@@ -72,7 +72,7 @@ class NativeRule:
             written = self._type_rule.judge_none(column)
         else:
             written = self._type_rule.judge(column.without(natives.mask), candidates & ~natives.mask)
-        typed = MixedTyped(natives, own=own, written=written)
+        typed = MixedTyped(natives, self._type_rule.message, own=own, written=written)
         return self._with_reasons(typed, candidates & ~typed.ok, types)
 
     def explain(self, typed: Typed, candidates: Mask, types: NativeTypes | None) -> Typed:
@@ -84,6 +84,11 @@ class NativeRule:
             return typed
         messages = [self._type_rule.message] if typed.reasons is None else list(typed.reasons.messages)
         codes = np.zeros(len(types), np.int32) if typed.reasons is None else typed.reasons.codes.copy()
+        if self._field.type == "integer":
+            # To the parser of texts a point could be one between groups.
+            broken = refused & (types == NativeType.NUMBER)
+            codes[broken] = len(messages)
+            messages.append(f"{self._message}: it has decimals.")
         for native_type, words in _WORDS.items():
             # What is said of the text already is more exact.
             cells = refused & (types == native_type) & (codes == 0)
@@ -117,12 +122,12 @@ def find_native_cells(column: Column, types: NativeTypes, field_type: str) -> Na
 class MixedTyped(Typed):
     """A column in which some cells are judged by the default form of their type, and the others by the form that the schema prescribes."""
 
-    def __init__(self, natives: NativeCells, *, own: Typed, written: Typed) -> None:
+    def __init__(self, natives: NativeCells, message: str, *, own: Typed, written: Typed) -> None:
         self._mask, self._own, self._written = natives.mask, own, written
         self.column = natives.column
         self.ok = own.ok | written.ok
         self.as_written = ~natives.mask
-        self.reasons = _join_reasons(natives.mask, own.reasons, written.reasons)
+        self.reasons = _join_reasons(natives.mask, message, own.reasons, written.reasons)
 
     @property
     def scale(self) -> int:
@@ -170,31 +175,28 @@ class MixedTyped(Typed):
             yield next(own if each else written)
 
 
-def _join_reasons(mask: Mask, own: Reasons | None, written: Reasons | None) -> Reasons | None:
+def _join_reasons(mask: Mask, message: str, own: Reasons | None, written: Reasons | None) -> Reasons | None:
+    """Return the reasons of both kinds of cells; `message`, that of the type, is number 0 of both."""
     if own is None and written is None:
         return None
-    # Number 0 is the message of the type, which is that of the field for both.
-    first = list(written.messages) if written is not None else [""]
-    codes = written.codes.copy() if written is not None else np.zeros(len(mask), np.int32)
+    messages = [message] if written is None else list(written.messages)
+    codes = np.zeros(len(mask), np.int32) if written is None else written.codes.copy()
     if own is not None:
-        first += own.messages[1:]
-        shifted = np.where(own.codes > 0, own.codes + len(first) - len(own.messages), 0)
-        codes[mask] = shifted[mask]
-    return Reasons(first, codes.astype(np.int32))
+        shift = len(messages) - 1
+        messages += own.messages[1:]
+        codes[mask] = np.where(own.codes > 0, own.codes + shift, 0)[mask]
+    return Reasons(messages, codes)
 
 
 def _default_form(field: Field) -> Field:
     """Return the field with the form in which native cells are written: ISO dates, numbers with a point, `true` and `false`."""
-    return replace(
-        field,
-        # The default form of a time has no fraction of a second, which a cell may have.
-        format="any" if field.type == "time" else "default",
-        decimal_char=".",
-        group_char="",
-        bare_number=True,
-        true_values=("true",),
-        false_values=("false",),
-    )
+    if field.type in ("integer", "number"):
+        return replace(field, decimal_char=".", group_char="", bare_number=True)
+    if field.type == "boolean":
+        is_known = "true" in field.true_values and "false" in field.false_values
+        return field if is_known else replace(field, true_values=("true",), false_values=("false",))
+    # The default form of a time has no fraction of a second, which a cell may have.
+    return replace(field, format="any" if field.type == "time" else "default")
 
 
 def _take_midnight(text: pa.StringArray) -> Texts:

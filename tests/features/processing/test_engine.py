@@ -14,7 +14,7 @@ import pytest
 import xlwt
 
 from features.processing.engine import Inspection, inspect_file
-from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
+from features.processing.readers.base import Chunk, FileUnreadable, Finding, Note, ReadLimits, Source
 from features.processing.recording.findings import findings_to_table
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
@@ -158,6 +158,7 @@ def test_chunk_is_not_held_while_the_next_one_is_read() -> None:
         column_numbers: Sequence[int] | None = None
         bytes_total = 3
         notes: Sequence[Note] = ()
+        header_findings: Sequence[Finding] = ()
 
         def chunks(self) -> Iterator[Chunk]:
             chunks: list[weakref.ref[Chunk]] = []

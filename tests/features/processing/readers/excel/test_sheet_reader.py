@@ -1,0 +1,182 @@
+"""Rows of a sheet become chunks: cells at their places, native types, errors, notes. The readers of both formats pass their rows through here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits
+from features.processing.readers.excel.sheet_reader import SheetReader
+from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, MergedRange, SheetFacts, SheetRow
+from features.processing.readers.native_types import NativeType
+from shared.descriptors.table_dialect import parse_table_dialect
+from tests.features.processing.readers.excel.sheet_rows import Cell, in_batches, make_row, make_rows
+
+HEADER = ["id", "name", "amount"]
+
+
+def _open(
+    rows: Sequence[SheetRow], *, dialect: Mapping[str, Any] | None = None, facts: SheetFacts | None = None, names: Sequence[str] | None = None, size: int = 3
+) -> SheetReader:
+    given = None if dialect is None else parse_table_dialect(dict(dialect))
+    return SheetReader(in_batches(rows, size), facts=facts or SheetFacts(), dialect=given, limits=ReadLimits(), field_names=names)
+
+
+def _cells(chunks: Sequence[Chunk]) -> dict[int, list[str | None]]:
+    read: dict[int, list[str | None]] = {}
+    for chunk in chunks:
+        columns = [column.to_pylist() for column in chunk.columns]
+        read.update((number, [column[place] for column in columns]) for place, number in enumerate(chunk.row_numbers.tolist()))
+    return read
+
+
+def _errors(chunks: Sequence[Chunk]) -> list[tuple[int, int | None, str]]:
+    found = [(number, finding.column_number, finding.error_type) for chunk in chunks for finding in chunk.findings for number in finding.row_numbers.tolist()]
+    return sorted(found, key=lambda error: (error[0], error[1] or 0))
+
+
+def test_cells_are_at_their_places_whatever_is_absent() -> None:
+    reader = _open([make_row(1, HEADER), make_row(2, ["1"]), make_row(3, {2: "5"}), make_row(5, ["2", "b", "7"])])
+    chunks = list(reader.chunks())
+    assert _cells(chunks) == {2: ["1", "", ""], 3: ["", "", "5"], 5: ["2", "b", "7"]}
+    assert _errors(chunks) == [(4, None, "blank-row")]
+
+
+def test_native_types_stay_with_their_cells() -> None:
+    number, date = NativeType.NUMBER, NativeType.DATE
+    rows = [make_row(1, HEADER), make_row(2, [("1", number), "x", ("2026-01-01", date)]), make_row(3, ["2", "y"]), make_row(4, {2: ("2026-01-02", date)})]
+    chunks = list(_open(rows).chunks())
+    assert chunks[0].native_types is not None
+    assert [None if types is None else types.tolist() for types in chunks[0].native_types] == [[number, 0, 0], None, [date, 0, date]]
+
+
+def test_chunk_of_texts_has_no_native_types() -> None:
+    assert next(iter(_open(make_rows(HEADER, ["1", "a", "2"])).chunks())).native_types is None
+
+
+def test_far_column_is_read_by_the_places_of_its_cells() -> None:
+    rows = [make_row(1, {0: "id", 1: "name", 16_383: "x"})]
+    rows += [make_row(number, {0: str(number), 1: "n", **({16_383: ("7", NativeType.NUMBER)} if number % 3 == 0 else {})}) for number in range(2, 30)]
+    reader = _open(rows)
+    assert (reader.labels, reader.column_numbers, reader.width) == (["id", "name", "x"], [1, 2, 16_384], 2)
+    chunks = list(reader.chunks())
+    assert _cells(chunks)[3] == ["3", "n", "7"]
+    assert _cells(chunks)[4] == ["4", "n", ""]
+    assert chunks[0].native_types is not None
+    assert chunks[0].native_types[0] is None
+    assert chunks[0].native_types[2] is not None
+
+
+def test_stray_cell_far_away_is_one_extra_cell() -> None:
+    rows = [make_row(1, HEADER), *(make_row(number, [str(number), "a", "1"]) for number in range(2, 300))]
+    rows[150] = make_row(151, {0: "151", 1: "a", 2: "1", 9_000: "stray"})
+    reader = _open(rows)
+    assert reader.labels == HEADER
+    assert _errors(list(reader.chunks())) == [(151, 9_001, "extra-cell")]
+
+
+def test_cell_in_a_column_that_is_left_out_is_an_extra_cell() -> None:
+    rows = make_rows(["", *HEADER], *(["", str(number), "a", "1"] for number in range(2, 300)))
+    rows[250].cells[0] = "stray"
+    reader = _open(rows)
+    assert reader.column_numbers == [2, 3, 4]
+    assert [note.code for note in reader.notes] == ["empty-columns"]
+    assert "Column A " in reader.notes[0].message
+    assert _errors(list(reader.chunks())) == [(251, 1, "extra-cell")]
+
+
+def test_other_table_is_not_read_and_its_rows_alone_are_blank() -> None:
+    records = [[*([str(number), "a"] if number < 20 else ["", ""]), "", "c", "m"] for number in range(25)]
+    rows = make_rows(["id", "name", "", "code", "meaning"], *records)
+    reader = _open(rows)
+    chunks = list(reader.chunks())
+    assert reader.labels == ["id", "name"]
+    assert [note.code for note in reader.notes] == ["other-tables"]
+    assert "columns D to E" in reader.notes[0].message
+    assert (_errors(chunks), sum(len(chunk.row_numbers) for chunk in chunks)) == ([], 20)
+
+
+def test_cells_without_a_value_are_errors_with_a_sentence() -> None:
+    bad = [
+        BadCell(0, "#N/A", CellTrouble.ERROR_VALUE),
+        BadCell(1, "=A2*2", CellTrouble.NOT_COMPUTED),
+        BadCell(2, "#VALUE!", CellTrouble.PICTURE),
+    ]
+    chunks = list(_open([make_row(1, HEADER), make_row(2, bad), make_row(3, ["1", "a", "2"])]).chunks())
+    assert _errors(chunks) == [(2, 1, "formula-error"), (2, 2, "formula-error"), (2, 3, "formula-error")]
+    said = [finding.message[0].as_py() for finding in chunks[0].findings]
+    assert "a value that it looks for is missing" in said[0]
+    assert "Open the file in Excel, save it" in said[1]
+    assert "picture" in said[2]
+    assert _cells(chunks)[2] == [None, None, None]
+
+
+def test_label_without_a_value_is_an_error_of_the_header() -> None:
+    header: list[Cell] = ["id", BadCell(1, '="na"&"me"', CellTrouble.NOT_COMPUTED), "amount"]
+    reader = _open([make_row(1, header), make_row(2, ["1", "a", "2"])])
+    assert reader.labels == ["id", "", "amount"]
+    assert [(finding.error_type, finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [("formula-error", 2, [1])]
+
+
+def test_header_after_titles_is_found_and_noted() -> None:
+    reader = _open(make_rows(["Sales"], ["May 2026"], [], HEADER, ["1", "a", "2"], ["2", "b", "3"]))
+    assert (reader.header_row, [note.code for note in reader.notes]) == (4, ["rows-above-header"])
+    assert list(_cells(list(reader.chunks()))) == [5, 6]
+
+
+def test_merged_labels_are_those_of_every_column_they_span() -> None:
+    facts = SheetFacts(merged=[MergedRange(1, 2, 0, 0), MergedRange(1, 1, 1, 2), MergedRange(1, 1, 3, 4)], merged_count=3)
+    rows = make_rows(["id", "north", "", "south", ""], ["", "sales", "cost", "sales", "cost"], ["1", "2", "3", "4", "5"])
+    reader = _open(rows, dialect={"headerRows": [1, 2]}, facts=facts)
+    assert reader.labels == ["id", "north sales", "north cost", "south sales", "south cost"]
+    assert reader.notes == []
+
+
+def test_merged_cells_of_the_body_are_noted_when_they_are_known() -> None:
+    facts = SheetFacts()
+    reader = _open(make_rows(HEADER, ["1", "a", "2"], ["2", "", "3"], ["3", "c", "4"]), facts=facts)
+    list(reader.chunks())
+    facts.merged += [MergedRange(1, 1, 0, 1), MergedRange(2, 3, 1, 1), MergedRange(2, 3, 7, 8)]
+    facts.merged_count = 3
+    notes = reader.notes
+    assert [(note.code, note.row_number) for note in notes] == [("merged-cells", 2)]
+    assert "B2:B3;" in notes[0].message
+
+
+def test_long_numbers_are_noted_with_their_column() -> None:
+    facts = SheetFacts(long_numbers={0: 3, 5: 2})
+    reader = _open(make_rows(HEADER, ["1", "a", "2"]), facts=facts)
+    assert [(note.code, note.row_number, note.column_name) for note in reader.notes] == [("digits-lost", 3, "id")]
+
+
+def test_rows_before_a_damaged_place_are_read() -> None:
+    def break_off() -> Any:
+        yield from in_batches(make_rows(HEADER, ["1", "a", "2"]))
+        raise FileUnreadable("broken here")
+
+    reader = SheetReader(break_off(), facts=SheetFacts(), dialect=None, limits=ReadLimits(), field_names=None)
+    read = []
+    with pytest.raises(FileUnreadable, match="broken here"):
+        read += list(reader.chunks()) or []
+    assert reader.labels == HEADER
+
+
+def test_sheet_without_a_row_has_no_header() -> None:
+    with pytest.raises(FileUnreadable, match="no header"):
+        _open([])
+
+
+def test_table_without_a_header_is_as_wide_as_its_first_row() -> None:
+    reader = _open([make_row(1, {0: "1", 2: "x", 9_000: "far"}), make_row(2, ["2", "b"])], dialect={"header": False})
+    chunks = list(reader.chunks())
+    assert (reader.labels, reader.header_row) == (None, None)
+    assert _cells(chunks) == {1: ["1", "", "x"], 2: ["2", "b", ""]}
+    assert _errors(chunks) == [(1, 9_001, "extra-cell")]
+
+
+def test_comment_rows_are_passed() -> None:
+    reader = _open(make_rows(["# made by hand"], HEADER, ["# old"], ["1", "a", "2"]), dialect={"commentChar": "#"})
+    assert reader.header_row == 2
+    assert list(_cells(list(reader.chunks()))) == [4]
