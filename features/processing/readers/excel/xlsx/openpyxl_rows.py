@@ -91,6 +91,12 @@ class _Parser(WorkSheetParser):
             raise ValueError(column)
         return self._read(element, column, row_number)
 
+    def _pass_over(self, _: Element) -> None:
+        """Leave out what is not asked for; openpyxl would refuse some of it."""
+
+    parse_column_dimensions = parse_sheet_protection = parse_extensions = parse_formatting = _pass_over
+    parse_legacy = parse_row_breaks = parse_col_breaks = parse_custom_views = _pass_over
+
     def _read(self, element: Element, column: int, row_number: int) -> _Cell | None:
         values, cell_type = self._values, element.get("t")
         value, inline, formula = (element.find(tag) for tag in (VALUE_TAG, INLINE_STRING, FORMULA_TAG))
