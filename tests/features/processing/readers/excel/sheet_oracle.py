@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 MAINS = ("http://schemas.openxmlformats.org/spreadsheetml/2006/main", "http://purl.oclc.org/ooxml/spreadsheetml/main")
 SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 BLANKS = " \t\n\r"
-DATES = {"date": (False, True), "time": (True, False), "datetime": (True, True)}
+DATES = ("date", "time", "datetime")
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,13 @@ class Oracle:
 
 def moment(seconds: int, shown_as: str) -> str:
     days, rest = divmod(seconds, 86400)
+    time = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
+    if shown_as == "time":
+        return time
     # Day 60 is 29 February 1900 in Excel, a day that never was; days before it are one less.
     start = datetime(1899, 12, 30) if days > 60 else datetime(1899, 12, 31)  # noqa: DTZ001 - workbooks have no time zones
-    day = {0: "1900-01-00", 60: "1900-02-29"}.get(days) or (start + timedelta(days=days)).strftime("%Y-%m-%d")
-    time = f"{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}"
-    has_time, has_date = DATES[shown_as]
-    return f"{day}T{time}" if has_time and has_date else time if has_time else day
+    day = {0: "1900-01-00", 60: "1900-02-29"}.get(days) or f"{start + timedelta(days=days):%Y-%m-%d}"
+    return f"{day}T{time}" if shown_as == "datetime" else day
 
 
 def rich_text(item: Element, main: str, around: list[Element]) -> str:
