@@ -31,6 +31,7 @@ _WORDS = {
 }
 _TIME_TYPES = ("date", "time", "datetime")
 _DURATION = re.compile(r"PT(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)(\.[0-9]+)?S)?")
+_TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2}(?:\.[0-9]+)?)")
 _HOURS_OF_DAY = 24
 _MIDNIGHT = "T00:00:00"
 
@@ -228,8 +229,8 @@ def _duration_as_time(text: str) -> str | None:
 
 
 def _time_as_duration(text: str) -> str | None:
-    hours, minutes, seconds = text.split(":") if text.count(":") == 2 else ("", "", "")  # noqa: PLR2004
-    return f"PT{int(hours)}H{int(minutes)}M{seconds}S" if hours else None
+    match = _TIME.fullmatch(text)
+    return f"PT{int(match[1])}H{int(match[2])}M{match[3]}S" if match else None
 
 
 _Converter = Callable[[pa.StringArray], Texts] | None

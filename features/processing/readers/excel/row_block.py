@@ -147,9 +147,11 @@ class BlockMaker:
         inside: _Places = {}
         beyond: _Places = {}
         end = self._columns[-1] + 1 if self._columns else 0
+        dense = self._dense if not self._left_out_dense else 0
         for row in rows:
-            for column, text in self._list_outside(row):
-                (beyond if column >= end else inside).setdefault(column, []).append((row.number, text))
+            if len(row.cells) > dense or row.beyond or row.bad:
+                for column, text in self._list_outside(row):
+                    (beyond if column >= end else inside).setdefault(column, []).append((row.number, text))
         findings = self._structure.of_cells_outside(inside)
         return findings + [
             Finding(

@@ -76,7 +76,7 @@ def find_table(grid: Grid, *, starts_section: Sequence[bool], field_names: Seque
             continue
         if _belongs_to(grid, block, main, found.index, field_names):
             columns += block
-        elif _is_table(grid, block):
+        elif _is_table(grid[found.index + 1 :], block):
             others.append((block[0], block[-1]))
     return lay_out(grid, header=found.index, columns=sorted(columns), labels=grid[found.index], is_record=found.is_record, others=others)
 

@@ -102,3 +102,9 @@ def test_few_cells_to_the_right_are_no_table() -> None:
     rows[4] = [*rows[4], "", "", "check this"]
     layout = _find(rows)
     assert (layout.columns, layout.others) == ([0, 1, 2], [])
+
+
+def test_lines_above_the_header_are_no_other_table() -> None:
+    head = [["Sales", "", "", "", "", "Date", "2026-05-01"], ["of May", "", "", "", "", "Page", "1"], []]
+    layout = _find([*head, ["id", "name", "amount"], *RECORDS])
+    assert (layout.header, layout.columns, layout.others) == (2, [0, 1, 2], [])
