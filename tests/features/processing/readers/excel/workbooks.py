@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from features.processing.readers.base import ReadLimits, Table
+from features.processing.readers.excel.sheet_rows import SheetFacts, SheetRow
+from features.processing.readers.excel.xlsx.open_sheets import XlsxWorkbook
 from features.processing.readers.excel.xlsx.table import open_xlsx
 from shared.descriptors.table_dialect import parse_table_dialect
 
@@ -106,3 +108,14 @@ def read_table(table: Table) -> Reading:
 def read_xlsx(path: Path, *, dialect: Mapping[str, Any] | None = None, **limits: Any) -> Reading:
     given = None if dialect is None else parse_table_dialect(dict(dialect))
     return read_table(open_xlsx(path, dialect=given, limits=ReadLimits(**limits)))
+
+
+def read_rows(path: Path, *, sheet: int = 0, **limits: Any) -> tuple[list[SheetRow], SheetFacts]:
+    """Return the rows of a sheet as they come, and what is learned of it."""
+    workbook = XlsxWorkbook(path, ReadLimits(**limits))
+    facts = SheetFacts()
+    try:
+        batches = list(workbook.open_rows(facts, reads_merges=True).scan(workbook.blocks(sheet)))
+    finally:
+        workbook.close()
+    return [row for batch in batches for row in batch.rows], facts
