@@ -47,7 +47,7 @@ class _Patterns(NamedTuple):
     cell: re.Pattern[str]
     """Its groups: column, style, type, plain value, and whatever stands in the cell instead of a plain value."""
     rest: re.Pattern[str]
-    """For the last group of a cell. Its groups: the element and the text of a formula, the start and the text of a value, the start and the text of an inline text."""
+    """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
 
 @lru_cache(maxsize=32)

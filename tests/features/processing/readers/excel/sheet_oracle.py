@@ -44,7 +44,7 @@ class Oracle:
                     found[row_number, column] = shown
         return found
 
-    def cell(self, cell: Element, main: str, around: list[Element]) -> tuple[str, str] | None:
+    def cell(self, cell: Element, main: str, around: list[Element]) -> tuple[str, str] | None:  # noqa: PLR0911 - one for each kind of cell
         kind = cell.get("t", "n")
         value, formula, inline = (cell.find(named(main, name)) for name in ("v", "f", "is"))
         text = "" if value is None else value.text or ""

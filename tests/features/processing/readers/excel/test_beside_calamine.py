@@ -30,7 +30,7 @@ ERRORS = ["#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"]
 def make_table(chooser: random.Random) -> list[list[Any]]:
     start = datetime(1901, 1, 1)  # noqa: DTZ001 - workbooks have no time zones
 
-    def value() -> Any:
+    def value() -> Any:  # noqa: PLR0911 - one for each kind of value
         kind = chooser.randrange(12)
         moment = start + timedelta(seconds=chooser.randrange(10**10 // 2))
         if kind == 0:

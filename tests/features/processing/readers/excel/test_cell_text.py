@@ -105,7 +105,9 @@ def test_value_has_the_type_that_its_format_shows(serial: float, shown_as: Numbe
     assert show_value(serial, shown_as, is_1904=False) == (text, native_type)
 
 
-@pytest.mark.parametrize(("value", "is_long"), [(10**15 - 1, False), (10**15, True), (-(10**18), True), (1.5, False), (1e19, True), (1e20, False), (1e300, False)])
+@pytest.mark.parametrize(
+    ("value", "is_long"), [(10**15 - 1, False), (10**15, True), (-(10**18), True), (1.5, False), (1e19, True), (1e20, False), (1e300, False)]
+)
 def test_long_whole_numbers_may_have_lost_digits(value: float, is_long: bool) -> None:
     assert is_long_number(value) == is_long
 

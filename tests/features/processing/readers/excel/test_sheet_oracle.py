@@ -36,7 +36,9 @@ def gather(batches: Iterable[RowBatch]) -> Cells:
     for batch in batches:
         for row in batch.rows:
             assert len(row.cells) == len(row.types)
-            found.update({(row.number, column): (text, NativeType(kind).name) for column, (text, kind) in enumerate(zip(row.cells, row.types, strict=True)) if text})
+            found.update(
+                {(row.number, column): (text, NativeType(kind).name) for column, (text, kind) in enumerate(zip(row.cells, row.types, strict=True)) if text}
+            )
             found.update({(row.number, cell.column): (cell.text, NativeType(cell.native_type).name) for cell in row.beyond or () if cell.text})
             found.update({(row.number, cell.column): (cell.text, CellTrouble(cell.trouble).name) for cell in row.bad or ()})
     return found
@@ -64,7 +66,24 @@ NUMBERS = st.one_of(
     st.floats(-1e18, 1e18).map(repr),
     st.floats(0, 60_000).map(lambda value: f"{value:.17g}"),
     st.integers(0, 2_958_470).map(lambda day: f"{day}.999999999999"),
-    st.sampled_from(["0", "-0", "0.0", "1E3", "1e-7", "1.50", "007", "5e-324", "434.99999999999994", "41551.9999999998", "1.7976931348623157E308", " 5 ", "abc", "2958465.9999999"]),
+    st.sampled_from(
+        [
+            "0",
+            "-0",
+            "0.0",
+            "1E3",
+            "1e-7",
+            "1.50",
+            "007",
+            "5e-324",
+            "434.99999999999994",
+            "41551.9999999998",
+            "1.7976931348623157E308",
+            " 5 ",
+            "abc",
+            "2958465.9999999",
+        ]
+    ),
 )
 
 
@@ -96,11 +115,13 @@ def string_items(draw: st.DrawFn, *, is_odd: bool) -> str:
     else:
         runs = draw(st.lists(st.tuples(SPACES, SPACES, xml_texts(is_odd=True)), min_size=1, max_size=3))
         item = "".join(f"<~r{outer}><~rPr><~b/></~rPr><~t{inner}>{text}</~t></~r>" for outer, inner, text in runs)
-    return item + draw(st.sampled_from(["", "", '<~rPh sb="0" eb="1"><~t>reading</~t></~rPh><~phoneticPr fontId="1"/>', "<o:t>other</o:t><o:r><~t>x</~t></o:r>"]))
+    return item + draw(
+        st.sampled_from(["", "", '<~rPh sb="0" eb="1"><~t>reading</~t></~rPh><~phoneticPr fontId="1"/>', "<o:t>other</o:t><o:r><~t>x</~t></o:r>"])
+    )
 
 
 @st.composite
-def contents(draw: st.DrawFn, *, is_odd: bool) -> tuple[dict[str, str], str]:
+def contents(draw: st.DrawFn, *, is_odd: bool) -> tuple[dict[str, str], str]:  # noqa: PLR0911 - one for each kind of cell
     """Draw the attributes and the content of a cell, without its reference."""
     kind = draw(st.sampled_from(["number", "number", "shared", "shared", "text", "inline", "boolean", "error", "empty"]))
     style = draw(st.sampled_from([None, None, "0", "1", "2", "3", "4"]))
@@ -164,21 +185,19 @@ def with_names(template: str, main: str, prefixes: list[str], choose: Callable[[
     is_open: list[str] = []
     is_root = True
     for piece in pieces[1:]:
-        name = piece.partition(">")[0]
         if piece.startswith("/~"):
             written.append(f"/{is_open.pop()}{piece[2:]}")
-            continue
-        if piece.startswith("~"):
+        elif piece.startswith("~"):
             prefix = choose()
-            if not name.endswith("/"):
+            tag, _, rest = piece[1:].partition(">")
+            if not tag.endswith("/"):
                 is_open.append(prefix)
-            piece = prefix + piece[1:]
             if is_root:
-                declared = "".join(f' xmlns{":" + each[:-1] if each else ""}="{main}"' for each in dict.fromkeys(prefixes)) + ' xmlns:o="urn:other"'
-                head, separator, rest = piece.partition(">")
-                piece = f"{head.removesuffix('/')}{declared}{'/' if head.endswith('/') else ''}{separator}{rest}"
+                tag += "".join(f' xmlns{":" + each[:-1] if each else ""}="{main}"' for each in dict.fromkeys(prefixes)) + ' xmlns:o="urn:other"'
                 is_root = False
-        written.append(piece)
+            written.append(f"{prefix}{tag}>{rest}")
+        else:
+            written.append(piece)
     return "<".join(written)
 
 

@@ -283,7 +283,8 @@ def test_cells_out_of_order_stand_where_they_say(tmp_path: Path) -> None:
 def test_prefixed_names_and_pretty_printing_change_nothing(tmp_path: Path, reader: str) -> None:
     sheet = f'<x:worksheet xmlns:x="{MAIN}">\n <x:sheetData>\n'
     sheet += '  <x:row r="1">\n <x:c r="A1" t="s">\n <x:v>0</x:v>\n </x:c>\n </x:row>\n'
-    sheet += '  <x:row r="2">\n <x:c r="A2" t="inlineStr">\n <x:is>\n <x:t xml:space="preserve"> y </x:t>\n </x:is>\n </x:c>\n </x:row>\n </x:sheetData>\n</x:worksheet>'
+    sheet += '  <x:row r="2">\n <x:c r="A2" t="inlineStr">\n <x:is>\n <x:t xml:space="preserve"> y </x:t>\n </x:is>\n </x:c>\n </x:row>\n'
+    sheet += " </x:sheetData>\n</x:worksheet>"
     strings = f'<x:sst xmlns:x="{MAIN}">\n <x:si>\n <x:t>x</x:t>\n </x:si>\n</x:sst>'
     path = write_package(tmp_path / "a.xlsx", {"xl/sharedStrings.xml": strings}, sheet=sheet)
     reading = read_xlsx(path, excel_reader=reader)

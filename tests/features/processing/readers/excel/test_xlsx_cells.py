@@ -90,13 +90,17 @@ def test_formula_whose_value_is_no_text_is_computed(tmp_path: Path, reader: str)
 METADATA = (
     f'<metadata xmlns="{MAIN}" xmlns:xlrd="urn:rich"><metadataTypes count="2"><metadataType name="XLDAPR"/><metadataType name="XLRICHVALUE"/></metadataTypes>'
     '<futureMetadata name="XLDAPR"><bk><extLst><ext uri="x"><xda:dynamicArrayProperties xmlns:xda="urn:xda" fDynamic="1"/></ext></extLst></bk></futureMetadata>'
-    '<futureMetadata name="XLRICHVALUE"><bk><extLst><ext uri="y"><xlrd:rvb i="1"/></ext></extLst></bk><bk><extLst><ext uri="y"><xlrd:rvb i="0"/></ext></extLst></bk>'
+    '<futureMetadata name="XLRICHVALUE"><bk><extLst><ext uri="y"><xlrd:rvb i="1"/></ext></extLst></bk>'
+    '<bk><extLst><ext uri="y"><xlrd:rvb i="0"/></ext></extLst></bk>'
     '<bk><extLst><ext uri="y"><xlrd:rvb i="2"/></ext></extLst></bk></futureMetadata>'
     '<cellMetadata count="1"><bk><rc t="1" v="0"/></bk></cellMetadata>'
     '<valueMetadata count="3"><bk><rc t="2" v="0"/></bk><bk><rc t="2" v="1"/></bk><bk><rc t="2" v="2"/></bk></valueMetadata></metadata>'
 )
 RICH_VALUES = '<rvData xmlns="urn:rich"><rv s="0"><v>4</v></rv><rv s="1"><v>0</v><v>5</v></rv><rv s="2"><v>0</v></rv></rvData>'
-STRUCTURES = '<rvStructures xmlns="urn:rich"><s t="_error"><k n="errorType" t="i"/></s><s t="_localImage"><k n="x" t="i"/></s><s t="_webimage"><k n="x"/></s></rvStructures>'
+STRUCTURES = (
+    '<rvStructures xmlns="urn:rich"><s t="_error"><k n="errorType" t="i"/></s><s t="_localImage"><k n="x" t="i"/></s>'
+    '<s t="_webimage"><k n="x"/></s></rvStructures>'
+)
 KINDS = {"sheetMetadata": "metadata.xml", "rdRichValue": "richData/rdrichvalue.xml", "rdRichValueStructure": "richData/rdrichvaluestructure.xml"}
 PICTURE_PARTS: dict[str, str | bytes | None] = {
     "xl/metadata.xml": METADATA,
@@ -199,7 +203,9 @@ def test_merged_ranges_are_found_behind_the_rows(tmp_path: Path, reader: str) ->
     assert facts.merged_count == 2
 
 
-@pytest.mark.parametrize(("reference", "count"), [("$B$2:$A$1", 1), ("A1", 0), ("A1:A1", 0), ("x:y", 0), ("A0:B1", 0), ("A1:XFE2", 0), ("A1:B1048577", 0), ("", 0)])
+@pytest.mark.parametrize(
+    ("reference", "count"), [("$B$2:$A$1", 1), ("A1", 0), ("A1:A1", 0), ("x:y", 0), ("A0:B1", 0), ("A1:XFE2", 0), ("A1:B1048577", 0), ("", 0)]
+)
 def test_merged_range_that_no_sheet_has_is_left_out(tmp_path: Path, reference: str, count: int) -> None:
     _, facts = rows_of(tmp_path, '<row r="1"><c r="A1"><v>1</v></c></row>', "fast", after=f'<mergeCells><mergeCell ref="{reference}"/></mergeCells>')
     assert facts.merged == [MergedRange(1, 2, 0, 1)] * count

@@ -18,7 +18,6 @@ from features.processing.readers.excel.xlsx import scanner as xlsx_scanner
 from features.processing.readers.excel.xlsx.table import open_xlsx
 from tests.features.processing.readers.excel.workbooks import (
     CONTENT_TYPES,
-    HEADER,
     MAIN,
     PACKAGE_RELS,
     WORKBOOK,

@@ -122,7 +122,9 @@ def prefixed(xml: str, prefix: str) -> str:
     return f"{head}?>\n{body.replace(' xmlns=', f' xmlns:{prefix}=')}"
 
 
-@pytest.mark.parametrize("names", [["xl/workbook.xml"], ["xl/styles.xml"], ["xl/sharedStrings.xml"], ["xl/worksheets/sheet1.xml"], ["xl/_rels/workbook.xml.rels"], list(PARTS)])
+@pytest.mark.parametrize(
+    "names", [["xl/workbook.xml"], ["xl/styles.xml"], ["xl/sharedStrings.xml"], ["xl/worksheets/sheet1.xml"], ["xl/_rels/workbook.xml.rels"], list(PARTS)]
+)
 def test_prefixes_of_any_name_change_nothing(tmp_path: Path, names: list[str]) -> None:
     parts = PARTS | {name: prefixed(PARTS[name], "any") for name in names}
     assert read_xlsx(write(tmp_path / "a.xlsx", parts)).rows == READ
