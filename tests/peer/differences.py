@@ -309,7 +309,6 @@ DIFFERENCES: Mapping[str, tuple[Listed, ...]] = {
         ("xls-numbers-as-names", 3, 2, "", "type-error"),
         ("xls-numbers-as-names", 4, 2, "", "type-error"),
         ("xls-numbers-as-names", 5, 2, "", "type-error"),
-        ("xlsx-dates", 3, 2, "type-error", ""),
         ("xlsx-dates", 5, 4, "type-error", ""),
         ("xlsx-kinds", 3, 3, "", "type-error"),
         ("xlsx-kinds", 4, 3, "", "type-error"),

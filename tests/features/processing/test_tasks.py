@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from features.processing import run, tasks
@@ -322,6 +324,24 @@ async def test_lease_is_renewed_during_a_long_chunk(context: TaskContext, factor
 def slow_down(monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
     """Make every chunk take `pause_s` longer."""
     wrap_reports(monkeypatch, lambda reports: _paused(reports, pause_s))
+
+
+async def test_notes_that_only_the_end_of_a_file_tells_are_kept_with_the_others(context: TaskContext, factory: Factory) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in (["Sales of May"], [], ["id", "name", "amount"], [1, "north", 2], [2, None, 3], [4111111111111111, "south", 4]):
+        sheet.append(row)
+    sheet.merge_cells("B4:B5")
+    book.create_sheet("Prices").append(["a", "b"])
+    data = BytesIO()
+    book.save(data)
+    job = await factory.job(filename="sales.xlsx", file_type="xlsx", content=data.getvalue())
+    await process(context, job)
+    done = await get(factory, job)
+    assert done.status == JobStatus.COMPLETED
+    assert [note["code"] for note in done.notes or ()] == ["other-sheets", "rows-above-header", "merged-cells", "digits-lost"]
+    assert done.source is not None
+    assert (done.source["sheet"], done.source["header_row"]) == ("Sheet", 3)
 
 
 def _paused(reports: Iterator[ChunkReport], pause_s: float) -> Iterator[ChunkReport]:

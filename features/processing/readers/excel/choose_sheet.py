@@ -30,8 +30,10 @@ class SheetName(NamedTuple):
 class SheetPeeker(Protocol):
     """A workbook whose sheets can be looked at before one of them is read."""
 
-    sheets: Sequence[SheetName]
-    """In the order of the workbook."""
+    @property
+    def sheets(self) -> Sequence[SheetName]:
+        """Return the sheets in the order of the workbook."""
+        ...
 
     def peek(self, index: int) -> Sequence[SheetRow]:
         """Return the first rows of a sheet that have content, at most 200, out of a bounded piece of it. Raises `FileUnreadable` if that is damaged."""

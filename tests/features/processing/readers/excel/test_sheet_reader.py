@@ -58,7 +58,9 @@ def test_chunk_of_texts_has_no_native_types() -> None:
 
 def test_far_column_is_read_by_the_places_of_its_cells() -> None:
     rows = [make_row(1, {0: "id", 1: "name", 16_383: "x"})]
-    rows += [make_row(number, {0: str(number), 1: "n", **({16_383: ("7", NativeType.NUMBER)} if number % 3 == 0 else {})}) for number in range(2, 30)]
+    for number in range(2, 30):
+        cells: dict[int, Cell] = {0: str(number), 1: "n"}
+        rows.append(make_row(number, cells | {16_383: ("7", NativeType.NUMBER)} if number % 3 == 0 else cells))
     reader = _open(rows)
     assert (reader.labels, reader.column_numbers, reader.width) == (["id", "name", "x"], [1, 2, 16_384], 2)
     chunks = list(reader.chunks())
@@ -106,7 +108,7 @@ def test_cells_without_a_value_are_errors_with_a_sentence() -> None:
     ]
     chunks = list(_open([make_row(1, HEADER), make_row(2, bad), make_row(3, ["1", "a", "2"])]).chunks())
     assert _errors(chunks) == [(2, 1, "formula-error"), (2, 2, "formula-error"), (2, 3, "formula-error")]
-    said = [finding.message[0].as_py() for finding in chunks[0].findings]
+    said = [message for finding in chunks[0].findings if not isinstance(finding.message, str) for message in finding.message.to_pylist()]
     assert "a value that it looks for is missing" in said[0]
     assert "Open the file in Excel, save it" in said[1]
     assert "picture" in said[2]
