@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -114,6 +115,9 @@ class SheetReader:
         starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
         layout = find_table(make_grid(rows), starts_section=starts, field_names=field_names)
         if layout is None:
+            if not rows:
+                # Damage before the first row is what is wrong with the sheet.
+                deque(self._batches, maxlen=0)
             raise FileUnreadable("The sheet has no header: there is no row with column names in it.")
         assert layout.header is not None
         header = rows[layout.header]

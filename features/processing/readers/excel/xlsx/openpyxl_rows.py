@@ -1,143 +1,170 @@
-"""Read the rows of a sheet with openpyxl's read-only row iterator: slower than `walker`, which must give the same cells."""
+"""Read the rows of a sheet with openpyxl's parser: slower than `scanner` and `walker`, which must give the same cells.
+
+openpyxl finds the rows, the cells and their places. Values, formulas and blanks are taken from the elements that it parsed, since it drops what is asked for
+here: whether a formula has a value, which blanks count, which error is a picture.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import date, time, timedelta
-from typing import IO, Any, Literal, Self
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
 
-from openpyxl import Workbook as OpenpyxlWorkbook
-from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+from openpyxl.worksheet._reader import CELL_TAG, FORMULA_TAG, INLINE_STRING, VALUE_TAG, WorkSheetParser
+from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.cell_text import MAX_SHEET_ROWS, FormatKind, SheetRow, iso_value_text, number_text, serial_text, unescape_text
-from features.processing.readers.excel.sheet_reader import RowBatch
-from features.processing.readers.excel.xlsx.package import Package, raise_damaged, unpacking
-from features.processing.readers.excel.xlsx.strings import StringTable
-from features.processing.readers.excel.xlsx.workbook import Sheet, Workbook
+from features.processing.readers.excel.cell_text import unescape_text
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.xlsx.cells import TEXT, CellValues, place_cell, uncomputed
+from features.processing.readers.excel.xlsx.merges import add_merge
+from features.processing.readers.excel.xlsx.package import raise_damaged
+from features.processing.readers.excel.xlsx.part_parser import XML_BLANKS
 
 _BATCH_ROWS = 200
+_TEXT_TAG, _RUN_TAG = f"{{{SHEET_MAIN_NS}}}t", f"{{{SHEET_MAIN_NS}}}r"
+_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
+_STRICT = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
 
 
-def walk_with_openpyxl(package: Package, workbook: Workbook, sheet: Sheet, *, strings: StringTable) -> Iterator[RowBatch]:
-    """Yield the rows that have cells with content, as `SheetWalker.walk` does.
+class OpenpyxlRows:
+    """Reads one sheet, once, as `SheetScanner` does."""
 
-    openpyxl is given no styles, so dates arrive as numbers and are shown by the same rules as everywhere else.
-    """
-    archive = _CountedPackage(package)
-    rows: list[SheetRow] = []
-    try:
-        for number, cells in enumerate(_Worksheet(archive, sheet, strings).rows_of_sheet(), 1):
-            if number > MAX_SHEET_ROWS:
-                raise ValueError(number)  # noqa: TRY301
-            row = _read_row(number, cells, workbook)
-            if row.cells or row.errors:
-                rows.append(row)
-            if len(rows) >= _BATCH_ROWS:
-                yield RowBatch(rows, archive.bytes_read)
-                rows = []
-    except FileUnreadable:
-        yield RowBatch(rows, archive.bytes_read)
-        raise
-    except (SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
-        # openpyxl raises any of these for a damaged sheet.
-        yield RowBatch(rows, archive.bytes_read)
-        raise_damaged(error)
-    yield RowBatch(rows, archive.bytes_read)
+    def __init__(self, values: CellValues, *, reads_merges: bool = True) -> None:
+        self._values, self._reads_merges = values, reads_merges
+        self.width: int | None = None
+        """Number of columns that are kept dense; None until it is known. Cells to the right of them are kept by their place."""
 
-
-def _read_row(number: int, cells: Sequence[Any], workbook: Workbook) -> SheetRow:
-    texts: list[str] = []
-    errors: list[tuple[int, str]] = []
-    for column, cell in enumerate(cells):
-        if cell.value is None:
-            continue
-        if cell.data_type == "e":
-            errors.append((column, str(cell.value)))
-            continue
-        texts += [""] * (column - len(texts))
-        texts.append(_read_value(cell.value, workbook.kinds.get(str(cell._style_id)), is_1904=workbook.is_1904))  # noqa: SLF001 - the public attributes need styles
-    return SheetRow(number, texts, None, errors or None)
+    def scan(self, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
+        """Yield the rows as `SheetWalker.walk` does."""
+        stream = _CountedStream(blocks)
+        parser = _Parser(stream, self._values)
+        rows: list[SheetRow] = []
+        try:
+            for number, cells in parser.parse():
+                if not 1 <= number <= MAX_SHEET_ROWS:
+                    raise ValueError(number)  # noqa: TRY301 - one handler for whatever is damaged
+                row = _make_row(number, [cell for cell in cells if cell is not None], self.width or MAX_SHEET_COLUMNS)
+                if row is not None:
+                    rows.append(row)
+                if len(rows) >= _BATCH_ROWS:
+                    yield RowBatch(rows, stream.bytes_read)
+                    rows = []
+        except FileUnreadable:
+            yield RowBatch(rows, stream.bytes_read)
+            raise
+        except (SyntaxError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+            # openpyxl raises any of these for a damaged sheet.
+            yield RowBatch(rows, stream.bytes_read)
+            raise_damaged(error)
+        if self._reads_merges and parser.merged_cells is not None:
+            for merge in parser.merged_cells.mergeCell:
+                add_merge(self._values.facts, str(merge.ref))
+        yield RowBatch(rows, stream.bytes_read)
 
 
-def _read_value(value: object, kind: FormatKind | None, *, is_1904: bool) -> str:
-    if isinstance(value, _SharedText):
-        return str(value)
-    if isinstance(value, str):
-        return unescape_text(value)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return number_text(value) if kind is None else serial_text(value, kind, is_1904=is_1904)
-    assert isinstance(value, date | time | timedelta)
-    return iso_value_text(value, kind or FormatKind.NUMBER)
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    column: int
+    text: str
+    native_type: int
+    bad: BadCell | None = None
 
 
-class _Worksheet(ReadOnlyWorksheet):
-    """openpyxl's worksheet, which ignores the dimensions that the sheet claims to have."""
+class _Parser(WorkSheetParser):
+    """openpyxl's parser of a sheet, whose cells are what this project shows of them."""
 
-    def __init__(self, archive: _CountedPackage, sheet: Sheet, strings: StringTable) -> None:
-        owner = OpenpyxlWorkbook()
-        owner._read_only = owner._data_only = True  # type: ignore[attr-defined]  # noqa: SLF001 - load_workbook sets them too
-        owner._archive = archive  # type: ignore[attr-defined]  # noqa: SLF001
-        super().__init__(owner, sheet.name, sheet.part, _SharedStrings(strings))
+    def __init__(self, stream: _CountedStream, values: CellValues) -> None:
+        super().__init__(stream, [], data_only=True)
+        self._values = values
 
-    def rows_of_sheet(self) -> Iterator[Sequence[Any]]:
-        """Yield the cells of every row from row 1 on, up to the last cell of the row."""
-        rows: Iterator[Sequence[Any]] = self.iter_rows()  # type: ignore[misc] # the stubs do not know that the method is shared
-        return rows
+    def parse_cell(self, element: Element) -> Any:  # noqa: ANN401 - openpyxl passes on what this returns
+        """Return a cell, or None if it is empty."""
+        if element.tag != CELL_TAG:
+            return None
+        # openpyxl finds the place alone: it would refuse some values, and convert others.
+        place = super().parse_cell(Element(CELL_TAG, {name: text for name, text in element.attrib.items() if name == "r"}))
+        column, row_number = place["column"] - 1, self.row_counter
+        if not 0 <= column < MAX_SHEET_COLUMNS:
+            raise ValueError(column)
+        return self._read(element, column, row_number)
 
-    def _get_size(self) -> None:
-        # The dimensions may be wrong, and if they are missing openpyxl reads the whole sheet to find them.
-        self.reset_dimensions()
+    def _pass_over(self, _: Element) -> None:
+        """Leave out what is not asked for; openpyxl would refuse some of it."""
+
+    parse_column_dimensions = parse_sheet_protection = parse_extensions = parse_formatting = _pass_over
+    parse_legacy = parse_row_breaks = parse_col_breaks = parse_custom_views = _pass_over
+
+    def _read(self, element: Element, column: int, row_number: int) -> _Cell | None:
+        values, cell_type = self._values, element.get("t")
+        value, inline, formula = (element.find(tag) for tag in (VALUE_TAG, INLINE_STRING, FORMULA_TAG))
+        text = (value.text or "") if value is not None else ""
+        source = (formula.text or "") if formula is not None else ""
+        if not text and inline is not None:
+            text = unescape_text(_read_inline(element, inline))
+            return _Cell(column, text, TEXT) if text else None
+        if not text:
+            is_uncomputed = formula is not None and (value is None or cell_type != "str")
+            return _Cell(column, "", TEXT, uncomputed(source, column)) if is_uncomputed else None
+        if formula is not None and values.is_recalculated and text == "0" and cell_type in (None, "n"):
+            found = values.judge_zero(source, column, row_number)
+            if found is not None:
+                return _Cell(column, "", TEXT, found)
+        if cell_type == "s":
+            return _Cell(column, values.find_string(text, column, row_number), TEXT)
+        if cell_type == "e":
+            return _Cell(column, "", TEXT, values.describe_error(text, column, element.get("vm")))
+        if cell_type not in (None, "n", "b", "d"):
+            text = _trim(text, value, element)
+        return _Cell(column, *values.read(text, cell_type, element.get("s"), column, row_number)) if text else None
 
 
-class _SharedText(str):
-    """A text whose escapes are already replaced."""
-
-    __slots__ = ()
-
-
-class _SharedStrings:
-    def __init__(self, strings: StringTable) -> None:
-        self._texts = strings.texts
-
-    def __getitem__(self, index: int) -> _SharedText:
-        if index < 0:
-            raise IndexError(index)
-        return _SharedText(self._texts[index])
+def _make_row(number: int, given: list[_Cell], width: int) -> SheetRow | None:
+    cells: list[str] = []
+    types = bytearray()
+    beyond: list[FarCell] = []
+    bad: list[BadCell] = []
+    for cell in given:
+        if cell.bad is not None:
+            bad.append(cell.bad)
+        else:
+            place_cell(cells, types, beyond, cell.column, cell.text, cell.native_type, width)
+    return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
 
 
-class _CountedPackage:
-    """The package as openpyxl's worksheet uses it; counts the bytes that are read."""
+def _read_inline(cell: Element, inline: Element) -> str:
+    pieces: list[str] = []
+    for child in inline:
+        if child.tag == _TEXT_TAG:
+            pieces.append(_trim(child.text or "", child, inline, cell))
+        elif child.tag == _RUN_TAG:
+            pieces += [_trim(text.text or "", text, child, inline, cell) for text in child.findall(_TEXT_TAG)]
+    return "".join(pieces)
 
-    def __init__(self, package: Package) -> None:
-        self._package = package
-        self.bytes_read = 0
 
-    def open(self, name: str) -> _CountedStream:
-        """Open the part of the sheet, `name`."""
-        return _CountedStream(self, self._package.open(name))
+def _trim(text: str, *around: Element | None) -> str:
+    """Drop the blanks at the ends of a text, unless an element around it, the nearest first, says that they count."""
+    for element in around:
+        space = None if element is None else element.get(_SPACE)
+        if space is not None:
+            return text if space == "preserve" else text.strip(XML_BLANKS)
+    return text.strip(XML_BLANKS)
 
 
 class _CountedStream:
-    def __init__(self, owner: _CountedPackage, stream: IO[bytes]) -> None:
-        self._owner, self._stream = owner, stream
+    """The blocks of a part as a file; counts the bytes that are read."""
 
-    def read(self, size_bytes: int = -1) -> bytes:
-        """Return the next bytes, and count them."""
-        with unpacking():
-            data = self._stream.read(size_bytes)
-        self._owner.bytes_read += len(data)
-        return data
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        self.bytes_read = 0
 
-    def close(self) -> None:
-        """Close the part."""
-        self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> Literal[False]:
-        self.close()
-        return False
+    def read(self, _: int = -1) -> bytes:
+        """Return the next block."""
+        block = next(self._blocks, b"")
+        if not self.bytes_read:
+            # openpyxl knows the names of the usual variant of the format only.
+            block = block.replace(_STRICT, SHEET_MAIN_NS.encode())
+        self.bytes_read += len(block)
+        return block

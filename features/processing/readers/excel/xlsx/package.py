@@ -1,7 +1,8 @@
 """Open the ZIP package of a workbook so that nothing in it can cost more memory or time than a real workbook does.
 
 The directory is checked before anything is unpacked, sizes are counted while unpacking, and no part may declare a document type, because that is
-where entities are defined. Sources: ECMA-376 part 2 for the format, APPNOTE.TXT 4.3 for the ZIP structures.
+where entities are defined. Parts are found as Excel finds them (`part_names.py`). Sources: ECMA-376 part 2 for the format, APPNOTE.TXT 4.3 for the
+ZIP structures.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from xml.parsers.expat import ExpatError, ParserCreate, errors
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.damage import is_fault_of_machine
+from features.processing.readers.excel.xlsx.part_names import decode_name, normalize_name
 from shared.texts import quote_briefly
 
 MAX_DIRECTORY_BYTES = 2**21
@@ -25,7 +27,7 @@ MAX_PARTS = 20_000
 MAX_PART_BYTES = 4 * 2**30
 """A sheet of 1,048,576 rows with 50 filled columns takes about half of it."""
 MAX_SMALL_PART_BYTES = 8 * 2**20
-"""Limit for the parts that are read as a whole: the lists of contents, sheets and relationships."""
+"""Limit for the parts that are only lists: of contents, of relationships, of properties of cells."""
 MAX_RATIO, RATIO_FREE_BYTES = 400, 32 * 2**20
 """A part that unpacks to more than 32 MiB may unpack to 400 times its size. Sheets reach 5 to 20 times, with the same long text in every row 300;
 nothing but zeros reaches 1,030."""
@@ -48,6 +50,7 @@ class Package:
     """The ZIP file of a workbook. All methods raise `FileUnreadable` if the file is damaged or larger than any real workbook."""
 
     def __init__(self, path: Path) -> None:
+        self._decoded: dict[str, zipfile.ZipInfo] | None = None
         self._file = path.open("rb")
         try:
             _check_directory_size(self._file)
@@ -58,31 +61,31 @@ class Package:
             self._file.close()
             raise
 
-    def namelist(self) -> list[str]:
-        """Return the names of all parts."""
-        return list(self._entries)
+    def find(self, name: str) -> str | None:
+        """Return the name of a part as the directory has it, or None if there is no such part. Case, kind of slash and a leading slash do not matter."""
+        entry = self._find(name)
+        return None if entry is None else entry.filename
+
+    def has_folder(self, name: str) -> bool:
+        """Whether there are parts in a folder of the package, given by its name in lower case without slashes."""
+        return any(key.startswith(f"{name}/") for key in self._entries)
 
     def size_of(self, name: str) -> int:
         """Return how many bytes a part unpacks to."""
-        return self._entry(name).file_size
-
-    def read(self, name: str) -> bytes:
-        """Return a small part as a whole."""
-        if self.size_of(name) > MAX_SMALL_PART_BYTES:
-            raise FileUnreadable(f"The workbook cannot be read: its part {quote_briefly(name)} is larger than {MAX_SMALL_PART_BYTES // 2**20} MiB.")
-        with self.open(name) as stream, unpacking():
-            return stream.read(MAX_SMALL_PART_BYTES + 1)
+        return self._require(name).file_size
 
     def open(self, name: str) -> IO[bytes]:
         """Open a part as a stream that ends where the directory says; read it inside `unpacking()`."""
-        entry = self._entry(name)
+        entry = self._require(name)
         with unpacking():
             with self._archive.open(entry) as stream:
                 _refuse_document_type(stream)
             return self._archive.open(entry)
 
-    def blocks(self, name: str, *, size_bytes: int = _BLOCK_BYTES) -> Iterator[bytes]:
-        """Yield the bytes of a part, block by block."""
+    def blocks(self, name: str, *, size_bytes: int = _BLOCK_BYTES, most_bytes: int = MAX_PART_BYTES) -> Iterator[bytes]:
+        """Yield the bytes of a part, block by block. Raises `FileUnreadable` also if it unpacks to more than `most_bytes`."""
+        if self.size_of(name) > most_bytes:
+            raise FileUnreadable(f"The workbook cannot be read: its part {quote_briefly(name)} is larger than {most_bytes // 2**20} MiB.")
         with self.open(name) as stream:
             while True:
                 with unpacking():
@@ -96,8 +99,15 @@ class Package:
         self._archive.close()
         self._file.close()
 
-    def _entry(self, name: str) -> zipfile.ZipInfo:
-        entry = self._entries.get(name)
+    def _find(self, name: str) -> zipfile.ZipInfo | None:
+        key = normalize_name(name)
+        entry = self._entries.get(key) or self._entries.get(decode_name(key))
+        if entry is None and self._decoded is None:
+            self._decoded = {decode_name(key): entry for key, entry in self._entries.items() if "%" in key}
+        return entry or (self._decoded or {}).get(decode_name(key))
+
+    def _require(self, name: str) -> zipfile.ZipInfo:
+        entry = self._find(name)
         if entry is None:
             raise FileUnreadable(
                 f"The workbook is damaged: its part {quote_briefly(name)} is missing. Open it in Excel, save it again and upload the new file."
@@ -155,7 +165,8 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
         raise FileUnreadable(f"The workbook cannot be read: it has more than {MAX_PARTS} parts.")
     entries: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        if info.filename in entries:
+        name = normalize_name(info.filename)
+        if name in entries:
             raise FileUnreadable(f"The workbook is damaged: it has two parts named {info.filename[:100]!a}.")
         if info.flag_bits & _ENCRYPTED_FLAG:
             raise FileUnreadable(PROTECTED)
@@ -166,7 +177,9 @@ def _check_entries(infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
                 f"The workbook cannot be read: it would unpack to {info.file_size // 2**20:,} MiB from {info.compress_size // 2**10:,} KiB, "
                 "which no real workbook does."
             )
-        entries[info.filename] = info
+        if not (info.filename.endswith(("/", "\\")) and not info.file_size):
+            # A folder is no part.
+            entries[name] = info
     return entries
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
+from xml.parsers.expat import XMLParserType
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.cell_text import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, SheetRow
-from features.processing.readers.excel.sheet_reader import RowBatch
-from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, MAX_EXACT_DIGITS, CellValues, show_number
-from features.processing.readers.excel.xlsx.part_parser import PartParser
+from features.processing.readers.excel.cell_text import EXACT_DIGITS, unescape_text
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
+from features.processing.readers.excel.xlsx.merges import install_merge_handlers
+from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
 from features.processing.readers.excel.xlsx.walker import HEADER_STEP_BYTES, SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
@@ -22,22 +28,50 @@ _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
 _ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
+_ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
 _UNUSUAL = (b"<!", b"<?", b"]]>", b"\r")
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 
 # Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
-_TEXT = r"[^<\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]*+"
-_ATTRIBUTES = r'(?: [A-Za-z0-9_.:]+="[^"<&\x00-\x1f\ufffe\uffff]*+")*+'
+_FORBIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
+_NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
+_PLAIN_NAME = re.compile(_NAME)
+_PRESERVE = ' xml:space="preserve"'
 
 
-def _cell_pattern(letters: str, style: str, kind: str, value: str, inline: str) -> str:
-    formula = rf"(?:<f{_ATTRIBUTES}(?: ?/>|>{_TEXT}</f>))?+"
-    content = rf'(?:<v>{value}</v>|<v ?/>|<is><t(?: xml:space="preserve")?+>{inline}</t></is>|)'
-    return rf'<c r="{letters}[1-9][0-9]{{0,6}}"(?: s="{style}")?+(?: t="{kind}")?+(?: ?/>|>{formula}{content}</c>)'
+class _Patterns(NamedTuple):
+    """The patterns for one sheet."""
+
+    row: re.Pattern[str]
+    """Its groups: number, cells."""
+    cell: re.Pattern[str]
+    """Its groups: column, style, type, plain value, and whatever stands in the cell instead of a plain value."""
+    rest: re.Pattern[str]
+    """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
 
-_CELL = re.compile(_cell_pattern("([A-Z]{1,3})", "([0-9]+)", "([A-Za-z]+)", f"({_TEXT})", f"({_TEXT})"))
-_ROW = re.compile(rf'<row r="([1-9][0-9]{{0,6}})"{_ATTRIBUTES}(?: ?/>|>((?:{_cell_pattern("[A-Z]{1,3}", "[0-9]+", "[A-Za-z]+", _TEXT, _TEXT)})*+)</row>)')
+@lru_cache(maxsize=32)
+def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Patterns:
+    """Return the patterns for a sheet whose attributes may have the given prefixes.
+
+    With `has_plain_formulas` a value is also plain if there is a formula for it.
+    """
+    prefix = f"(?:(?:{'|'.join(map(re.escape, sorted(prefixes)))}):)?+" if prefixes else ""
+    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{_FORBIDDEN}]*+")*+'
+    blanks = f"(?:{_PRESERVE})?+"
+    text = f"[^<{_FORBIDDEN}]"
+
+    def rest(group: str) -> str:
+        formula = rf"{group}<f{attributes}(?: ?/>|>{group}{text}*+)</f>))?+"
+        return rf"{formula}(?:{group}<v{blanks})(?: ?/>|>{group}{text}*+)</v>)|{group}<is><t{blanks})>{group}{text}*+)</t></is>)?+"
+
+    def cell(group: str) -> str:
+        start = rf'<c r="{group}[A-Z]{{1,3}})[1-9][0-9]{{0,6}}"(?: s="{group}[0-9]+)")?+(?: t="{group}[A-Za-z]+)")?+'
+        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>))?+" if has_plain_formulas else ""
+        return rf"{start}(?: ?/>|>(?:{formula}<v>{group}{text}++)</v>|{group}{rest('(?:')}))</c>)"
+
+    row = rf'<row r="([1-9][0-9]{{0,6}})"{attributes}(?: ?/>|>((?:{cell("(?:")})*+)</row>)'
+    return _Patterns(re.compile(row), re.compile(cell("(")), re.compile(rest("(")))
 
 
 class _UnusualError(Exception):
@@ -47,16 +81,19 @@ class _UnusualError(Exception):
 class SheetScanner:
     """Scans one sheet, once; a `SheetWalker` takes over at the first row that it cannot read."""
 
-    def __init__(self, values: CellValues, *, max_row_bytes: int) -> None:
+    def __init__(self, values: CellValues, *, max_row_bytes: int, reads_merges: bool = True) -> None:
         self._values = values
-        self._kinds = {style or "": kind for style, kind in values.kinds.items()}
-        self._walker = SheetWalker(values, max_row_bytes=max_row_bytes)
+        formats = {style or "": shown for style, shown in values.formats.items()}
+        self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
+        self._reads_merges = reads_merges
+        self._patterns = _make_patterns(frozenset(), has_plain_formulas=True)
         self._width: int | None = None
         self._last_row = 0
+        self._shared = (LETTERS, formats, values.strings, values.read, values.show_number)
 
     @property
     def width(self) -> int | None:
-        """Number of columns of the table; None until it is known. Cells to the right of it are kept separately."""
+        """Number of columns that are kept dense; None until it is known. Cells to the right of them are kept by their place."""
         return self._width
 
     @width.setter
@@ -68,11 +105,13 @@ class SheetScanner:
         source = iter(blocks)
         waiting = _read_head(source)
         start = waiting.find(_DATA)
-        if start < 0 or not _is_usual_head(waiting[:start]):
-            yield from self._walker.walk(_rejoin(waiting, source))
+        prefixes = _find_prefixes(waiting[:start]) if start >= 0 else None
+        if prefixes is None:
+            yield from self._walker.walk(chain([waiting], source))
             return
+        self._patterns = _make_patterns(prefixes, has_plain_formulas=not self._values.is_recalculated)
         bytes_read = start + len(_DATA)
-        waiting = waiting[bytes_read:]
+        head, waiting = waiting[:bytes_read], waiting[bytes_read:]
         while not waiting.startswith(_DATA_END):
             end = self._find_end(waiting)
             try:
@@ -87,8 +126,27 @@ class SheetScanner:
                 else:
                     waiting += block
             except _UnusualError:
-                yield from self._walker.walk_on(_rejoin(waiting, source), last_row=self._last_row, bytes_read=bytes_read)
+                yield from self._walker.walk_on(head, chain([waiting], source), last_row=self._last_row, bytes_read=bytes_read)
                 return
+        if self._reads_merges:
+            self._read_merges(chain([head, waiting], source))
+
+    def _read_merges(self, blocks: Iterable[bytes]) -> None:
+        """Read what stands behind the rows; damage there ends the reading without an error."""
+        is_done = False
+
+        def finish() -> None:
+            nonlocal is_done
+            is_done = True
+
+        parser = PartParser(lambda expat, root, _: install_merge_handlers(expat, prefix_of(root), self._values.facts, finish))
+        try:
+            for block in blocks:
+                parser.feed(block)
+                if is_done:
+                    return
+        except FileUnreadable:
+            return
 
     def _find_end(self, waiting: bytes) -> int:
         """Find the end of the last complete row; until the width is known, of a few rows only, since each may be as wide as a sheet."""
@@ -112,65 +170,103 @@ class SheetScanner:
         if has_entities and text.count("&") != sum(text.count(entity) for entity, _ in _ENTITIES):
             raise _UnusualError
         rows: list[SheetRow] = []
-        end, last_row = 0, self._last_row
-        for match in _ROW.finditer(text):
+        end, number = 0, self._last_row
+        for match in self._patterns.row.finditer(text):
             number = int(match[1])
-            if match.start() != end or not last_row < number <= MAX_SHEET_ROWS:
+            if match.start() != end or number > MAX_SHEET_ROWS:
                 raise _UnusualError
-            end, last_row = match.end(), number
+            end = match.end()
             if match[2]:
                 row = self._read_row(number, match[2], has_entities=has_entities)
                 if row is not None:
                     rows.append(row)
         if end != len(text):
             raise _UnusualError
-        self._last_row = last_row
+        self._last_row = number
         return rows
 
     def _read_row(self, number: int, content: str, *, has_entities: bool) -> SheetRow | None:  # noqa: C901, PLR0912 - one loop over cells, for speed
-        kinds, strings, read = self._kinds, self._values.strings, self._values.read
+        letters_of, formats, strings, read, show_number = self._shared
         width = self._width or MAX_SHEET_COLUMNS
         cells: list[str] = []
-        beyond: list[tuple[int, str]] = []
-        errors: list[tuple[int, str]] = []
+        types = bytearray()
+        beyond: list[FarCell] = []
+        bad: list[BadCell] = []
         column = -1
-        for letters, style, cell_type, value, inline in _CELL.findall(content):
+        for letters, style, cell_type, value, rest in self._patterns.cell.findall(content):
             column += 1
-            if column >= MAX_SHEET_COLUMNS or letters != LETTERS[column]:
+            if column >= MAX_SHEET_COLUMNS or letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
                     raise _UnusualError
-            text = value or inline
-            if not text:
-                continue
-            if has_entities and "&" in text:
-                for entity, character in _ENTITIES:
-                    text = text.replace(entity, character)
-            if cell_type == "s":
-                if not text.isdigit():
-                    raise _UnusualError
+            text = _replace_entities(value) if has_entities else value
+            # The most common kinds of cells are handled here.
+            if cell_type == "s" and text:
                 try:
-                    text = strings[int(text)]
+                    index = int(text)
+                    text = strings[index]
                 except (IndexError, ValueError) as error:
                     raise _UnusualError from error
-            elif not cell_type and style not in kinds:
-                if not text.isdigit() or text[0] == "0" or len(text) > MAX_EXACT_DIGITS:
-                    text = show_number(text)
-            elif cell_type == "e":
-                errors.append((column, text))
-                continue
+                if index < 0:
+                    raise _UnusualError
+                kind = TEXT
+            elif not text or cell_type == "e":
+                found = self._read_unusual(cell_type, style, text, rest, column, number) if rest or text else None
+                if found is None:
+                    continue
+                if isinstance(found, BadCell):
+                    bad.append(found)
+                    continue
+                text, kind = found
+            elif not cell_type and style not in formats:
+                if text.isdigit() and text[0] != "0" and len(text) <= EXACT_DIGITS:
+                    kind = NUMBER
+                else:
+                    text, kind = show_number(text, column, number)
             else:
-                text = read(text, cell_type or None, style or None)
+                if cell_type not in ("", "n", "b", "d"):
+                    text = text.strip(XML_BLANKS)
+                    if not text:
+                        continue
+                text, kind = read(text, cell_type or None, style or None, column, number)
             if column == len(cells) < width:
                 cells.append(text)
-            elif column >= width:
-                beyond.append((column, text))
-            elif column < len(cells):
-                cells[column] = text
+                types.append(kind)
             else:
-                cells += [""] * (column - len(cells))
-                cells.append(text)
-        return SheetRow(number, cells, beyond or None, errors or None) if cells or beyond or errors else None
+                place_cell(cells, types, beyond, column, text, kind, width)
+        return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
+
+    def _read_unusual(self, cell_type: str, style: str, text: str, rest: str, column: int, number: int) -> tuple[str, int] | BadCell | None:
+        """Read a cell with an error, or one that holds `rest` instead of a plain value; None if it is empty."""
+        values = self._values
+        formula = source = opening = ""
+        if rest:
+            match = self._patterns.rest.fullmatch(rest)
+            assert match is not None, "it is a part of the pattern of a cell"
+            formula, source, opening, text, inline_opening, inline = (_replace_entities(group or "") for group in match.groups())
+            if inline_opening:
+                inline = inline if inline_opening.endswith(_PRESERVE) else inline.strip(XML_BLANKS)
+                return (unescape_text(inline), TEXT) if inline else None
+        if not opening.endswith(_PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
+            text = text.strip(XML_BLANKS)
+        if not text:
+            return uncomputed(source, column) if formula and (not opening or cell_type != "str") else None
+        if cell_type == "s":
+            raise _UnusualError
+        if cell_type == "e":
+            return values.describe_error(text, column, None)
+        if formula and values.is_recalculated and text == "0" and cell_type in ("", "n"):
+            found = values.judge_zero(source, column, number)
+            if found is not None:
+                return found
+        return values.read(text, cell_type or None, style or None, column, number)
+
+
+def _replace_entities(text: str) -> str:
+    if "&" in text:
+        for entity, character in _ENTITIES:
+            text = text.replace(entity, character)
+    return text
 
 
 def _read_head(source: Iterator[bytes]) -> bytes:
@@ -183,21 +279,24 @@ def _read_head(source: Iterator[bytes]) -> bytes:
     return head
 
 
-def _is_usual_head(head: bytes) -> bool:
-    """Whether the XML up to the rows is UTF-8 and well-formed, with names without prefixes."""
+def _find_prefixes(head: bytes) -> frozenset[str] | None:
+    """Return the prefixes that the root declares, if the XML up to the rows is UTF-8 and well-formed, with elements without prefixes, else None."""
     encoding = _ENCODING.search(head)
-    if (encoding is not None and encoding[1].lower() != b"utf-8") or b"<!" in head:
-        return False
-    roots: list[str] = []
-    parser = PartParser(lambda _, root: roots.append(root))
+    if (encoding is not None and encoding[1].lower() != b"utf-8") or b"<!" in head or _ROOT.search(head) is None:
+        return None
+    prefixes: list[str] = []
+    is_usual = False
+
+    def install(expat: XMLParserType, root: str, attributes: Attributes) -> None:
+        nonlocal is_usual
+        is_usual = local_name(root) == "worksheet" and SPACE_ATTRIBUTE not in attributes
+        expat.StartElementHandler = expat.StartNamespaceDeclHandler = None
+
+    parser = PartParser(install)
+    parser.watch_prefixes(prefixes.append)
     try:
         parser.feed(head + b"<sheetData></sheetData></worksheet>")
         parser.finish()
     except FileUnreadable:
-        return False
-    return roots[:1] == ["worksheet"]
-
-
-def _rejoin(waiting: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
-    yield waiting
-    yield from source
+        return None
+    return frozenset(filter(_PLAIN_NAME.fullmatch, prefixes)) if is_usual else None

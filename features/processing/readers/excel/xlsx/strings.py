@@ -13,7 +13,16 @@ from xml.parsers.expat import XMLParserType
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import unescape_text
 from features.processing.readers.excel.xlsx.package import DAMAGED
-from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
+from features.processing.readers.excel.xlsx.part_parser import (
+    MAX_DEPTH,
+    SPACE_ATTRIBUTE,
+    XML_BLANKS,
+    Attributes,
+    PartParser,
+    local_name,
+    prefix_of,
+    skip_element,
+)
 
 MAX_TEXT_CHARS = 2**18
 """Eight times the most characters that an Excel cell can hold."""
@@ -141,6 +150,8 @@ class _TableBuilder:
 def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, threshold_bytes: int) -> StringTable:
     """Read the texts of the part `sharedStrings.xml` in order: plain or rich, without phonetic readings, with escapes replaced.
 
+    Blanks at the ends of a text, or of a piece of a rich one, are dropped unless it is marked with `xml:space="preserve"`, as in Excel.
+
     Raises `FileUnreadable` if the part is damaged, or if it holds a text that is longer than a cell can be.
     """
     builder = _TableBuilder(spill_dir=spill_dir, threshold_bytes=threshold_bytes)
@@ -174,37 +185,37 @@ class _Handlers:
         self._texts.clear()
         return taken
 
-    def install(self, expat: XMLParserType, root: str) -> None:
+    def install(self, expat: XMLParserType, root: str, root_attributes: Attributes) -> None:
         """Set the handlers of `expat`. Raises `FileUnreadable` if the root is not that of a shared strings part."""
         if local_name(root) != "sst":
             raise FileUnreadable(DAMAGED)
         prefix = prefix_of(root)
-        item_tag, text_tag, phonetic_tag = (prefix + name for name in ("si", "t", "rPh"))
+        item_tag, text_tag, run_tag = (prefix + name for name in ("si", "t", "r"))
         texts, runs, parts = self._texts, self._runs, self._parts
         depth = 0
-        is_phonetic = False
+        # Whether blanks count, by depth: the nearest element that says so decides.
+        kept = [root_attributes.get(SPACE_ATTRIBUTE) == "preserve", *[False] * MAX_DEPTH]
 
-        def start(name: str, _: object) -> None:
-            nonlocal depth, is_phonetic
+        def start(name: str, attributes: Attributes) -> None:
+            nonlocal depth
             depth += 1
             # Characters between other tags are not part of a text.
             parts.clear()
-            if name == phonetic_tag:
-                is_phonetic = True
-            elif depth > MAX_DEPTH:
-                raise FileUnreadable(DAMAGED)
+            kept[depth] = attributes[SPACE_ATTRIBUTE] == "preserve" if SPACE_ATTRIBUTE in attributes else kept[depth - 1]
+            # A text stands in an item, or in one of the runs of an item; all else, such as phonetic readings, is passed over.
+            if not (name == item_tag if depth == 1 else depth < 4 and (name == text_tag or (name == run_tag and depth == 2))):  # noqa: PLR2004
+                depth -= 1
+                skip_element(expat)
 
         def end(name: str) -> None:
-            nonlocal depth, is_phonetic
-            depth -= 1
+            nonlocal depth
             if name == text_tag:
-                if not is_phonetic:
-                    runs.extend(parts)
+                text = parts[0] if len(parts) == 1 else "".join(parts)
+                runs.append(text if kept[depth] else text.strip(XML_BLANKS))
             elif name == item_tag:
                 texts.append(runs[0] if len(runs) == 1 else "".join(runs))
                 runs.clear()
-            elif name == phonetic_tag:
-                is_phonetic = False
+            depth -= 1
             parts.clear()
 
         expat.StartElementHandler = start

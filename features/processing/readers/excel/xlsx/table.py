@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from features.processing.readers.base import Chunk, Note, ReadLimits, Source
-from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
-from features.processing.readers.excel.xlsx.cells import CellValues
-from features.processing.readers.excel.xlsx.openpyxl_rows import walk_with_openpyxl
-from features.processing.readers.excel.xlsx.package import Package
-from features.processing.readers.excel.xlsx.scanner import SheetScanner
-from features.processing.readers.excel.xlsx.strings import StringTable, read_shared_strings
-from features.processing.readers.excel.xlsx.workbook import Sheet, Workbook, choose_sheet, open_workbook
+from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source
+from features.processing.readers.excel.choose_sheet import choose_sheet
+from features.processing.readers.excel.sheet_reader import SheetReader, needs_merges
+from features.processing.readers.excel.sheet_rows import SheetFacts
+from features.processing.readers.excel.xlsx.merges import read_merges
+from features.processing.readers.excel.xlsx.open_sheets import XlsxWorkbook
 from shared.descriptors.table_dialect import TableDialect
 
 
@@ -21,35 +19,37 @@ def open_xlsx(
 ) -> XlsxTable:
     """Open the table in a sheet of an XLSX workbook. Raises `FileUnreadable` if there is none, or if Excel would never write such a workbook."""
     del encoding  # a workbook states its own encoding
-    del field_names  # the first row that is not blank is the header
-    return XlsxTable(path, dialect=dialect, limits=limits)
+    return XlsxTable(path, dialect=dialect, limits=limits, field_names=field_names)
 
 
 class XlsxTable:
     """An XLSX workbook, opened at one sheet; see `base.Table`."""
 
-    def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
-        self._limits = limits
-        self._strings = StringTable()
-        self._package = Package(path)
+    def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits, field_names: Sequence[str] | None) -> None:
+        self._workbook = XlsxWorkbook(path, limits)
         try:
-            workbook = open_workbook(self._package)
-            sheet = choose_sheet(workbook.sheets, dialect)
-            self.bytes_total = self._package.size_of(sheet.part)
-            if workbook.shared_strings_part is not None:
-                self._strings = read_shared_strings(
-                    self._package.blocks(workbook.shared_strings_part), spill_dir=limits.spill_dir, threshold_bytes=limits.spill_threshold_bytes
-                )
-            self._scanner = SheetScanner(CellValues(strings=self._strings, kinds=workbook.kinds, is_1904=workbook.is_1904), max_row_bytes=limits.max_row_bytes)
-            self._reader = SheetReader(self._walk(workbook, sheet), dialect=dialect, limits=limits)
+            self._chosen = choose_sheet(self._workbook, dialect=dialect, field_names=field_names)
+            index = self._chosen.index
+            self.bytes_total = self._workbook.size_of(index)
+            facts = SheetFacts()
+            merges_first = needs_merges(dialect)
+            if merges_first:
+                read_merges(lambda: self._workbook.blocks(index), facts)
+            rows = self._workbook.open_rows(facts, reads_merges=not merges_first)
+            self._reader = SheetReader(rows.scan(self._workbook.blocks(index)), facts=facts, dialect=dialect, limits=limits, field_names=field_names)
+            rows.width = self._reader.width
         except BaseException:
             self.close()
             raise
-        self._scanner.width = self._reader.width
         self.labels: Sequence[str] | None = self._reader.labels
-        self.notes: Sequence[Note] = ()
-        self.column_numbers: Sequence[int] | None = None
-        self.source = Source(sheet=sheet.name, header_row=self._reader.header_row)
+        self.column_numbers: Sequence[int] | None = self._reader.column_numbers
+        self.header_findings: Sequence[Finding] = self._reader.header_findings
+        self.source = Source(sheet=self._workbook.sheets[index].name, header_row=self._reader.header_row)
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """See `base.Table`."""
+        return [*self._chosen.notes, *self._reader.notes]
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
@@ -57,10 +57,4 @@ class XlsxTable:
 
     def close(self) -> None:
         """See `base.Table`."""
-        self._strings.close()
-        self._package.close()
-
-    def _walk(self, workbook: Workbook, sheet: Sheet) -> Iterator[RowBatch]:
-        if self._limits.excel_reader == "openpyxl":
-            return walk_with_openpyxl(self._package, workbook, sheet, strings=self._strings)
-        return self._scanner.scan(self._package.blocks(sheet.part))
+        self._workbook.close()

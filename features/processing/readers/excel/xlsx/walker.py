@@ -11,90 +11,93 @@ from itertools import chain
 from xml.parsers.expat import XMLParserType
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.cell_text import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, SheetRow
-from features.processing.readers.excel.sheet_reader import RowBatch
-from features.processing.readers.excel.xlsx.cells import LETTERS, MAX_EXACT_DIGITS, CellValues, find_column, find_row, show_number
+from features.processing.readers.excel.cell_text import EXACT_DIGITS, unescape_text
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.xlsx.cells import LETTERS, NUMBER, TEXT, CellValues, find_column, find_row, place_cell, uncomputed
+from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.package import DAMAGED
-from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
+from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of, skip_element
+from features.processing.readers.excel.xlsx.uncomputed import MAX_FORMULA_CHARS
 
 HEADER_STEP_BYTES = 2**12
 """Until the width of the table is known, rows may be as wide as a sheet, so fewer of them are read at once."""
 _LONG_TEXT_CHARS = 2**10
-_BETWEEN_ROWS = b"<worksheet><sheetData>"
+_NONE: Attributes = {}
 
 
 class SheetWalker:
     """Reads one sheet, once."""
 
-    def __init__(self, values: CellValues, *, max_row_bytes: int) -> None:
+    def __init__(self, values: CellValues, *, max_row_bytes: int, reads_merges: bool = True) -> None:
         self._values = values
         self._max_row_bytes = max_row_bytes
+        self._reads_merges = reads_merges
         self.width: int | None = None
-        """Number of columns of the table; None until it is known. Cells to the right of it are kept separately."""
+        """Number of columns that are kept dense; None until it is known. Cells to the right of them are kept by their place."""
         self._rows: list[SheetRow] = []
         self._bound_text: Callable[[], None] = lambda: None
-        self._is_done = False
+        self._has_all_rows = self._is_done = False
         self._last_row = 0
 
-    def walk_on(self, blocks: Iterable[bytes], *, last_row: int, bytes_read: int) -> Iterator[RowBatch]:
-        """Do the same as `walk` for blocks that begin between two rows: `last_row` and the one after it."""
+    def walk_on(self, head: bytes, blocks: Iterable[bytes], *, last_row: int, bytes_read: int) -> Iterator[RowBatch]:
+        """Do the same as `walk` for blocks that begin between two rows: `last_row` and the one after it. `head` is the sheet up to its first row."""
         self._last_row = last_row
-        return self.walk(chain([_BETWEEN_ROWS], blocks), bytes_read=bytes_read - len(_BETWEEN_ROWS))
+        return self.walk(chain([head], blocks), bytes_read=bytes_read - len(head))
 
     def walk(self, blocks: Iterable[bytes], *, bytes_read: int = 0) -> Iterator[RowBatch]:
-        """Yield the rows that have cells with content, in sheet order.
+        """Yield the rows that have cells with content, as they come: a row may come in parts, and rows may be out of order.
 
         Raises `FileUnreadable`, after the rows before that place, if the XML breaks off or contains something that no sheet can hold.
+        Damage behind the rows ends the reading without an error.
         """
         parser = PartParser(self._install_handlers)
         try:
             for block in blocks:
                 at = 0
-                while at < len(block):
+                while at < len(block) and not self._is_done:
                     step = len(block) if self.width is not None else HEADER_STEP_BYTES
                     parser.feed(block[at : at + step])
                     at += step
-                    if self._is_done:
-                        break
                     self._bound_text()
                     if self._rows:
                         rows, self._rows[:] = self._rows.copy(), []
                         yield RowBatch(rows, bytes_read + min(at, len(block)))
                 bytes_read += len(block)
                 if self._is_done:
-                    # Nothing after the sheet data is a row.
-                    break
-            else:
-                parser.finish()
+                    return
+            parser.finish()
         except FileUnreadable:
             if self._rows:
                 yield RowBatch(self._rows.copy(), bytes_read)
-            if not self._is_done:
+            if not self._has_all_rows:
                 raise
-            return
-        if self._rows:
-            yield RowBatch(self._rows.copy(), bytes_read)
 
-    def _install_handlers(self, expat: XMLParserType, root: str) -> None:  # noqa: C901, PLR0915 - one closure over the variables that the handlers share, for speed
+    def _install_handlers(self, expat: XMLParserType, root: str, root_attributes: Attributes) -> None:  # noqa: C901, PLR0915 - one closure over the variables that the handlers share, for speed
         if local_name(root) != "worksheet":
             raise FileUnreadable("The sheet holds no table: it is a chart or a dialog.")
         prefix = prefix_of(root)
-        data_tag, row_tag, cell_tag, value_tag = (prefix + name for name in ("sheetData", "row", "c", "v"))
-        text_tag, inline_tag, phonetic_tag = (prefix + name for name in ("t", "is", "rPh"))
-        kinds, read, find_string = self._values.kinds, self._values.read, self._values.find_string
+        data_tag, row_tag, cell_tag, value_tag, formula_tag = (prefix + name for name in ("sheetData", "row", "c", "v", "f"))
+        text_tag, inline_tag, run_tag = (prefix + name for name in ("t", "is", "r"))
+        values = self._values
+        formats, read, show_number, find_string, is_recalculated = values.formats, values.read, values.show_number, values.find_string, values.is_recalculated
         letters, emit, last_row_text = LETTERS, self._rows.append, str(MAX_SHEET_ROWS + 1)
-        row_number, row_text, width, column, depth, row_chars = self._last_row, "", MAX_SHEET_COLUMNS, -1, 0, 0
+        row_number, row_text, width, column, row_chars = self._last_row, "", MAX_SHEET_COLUMNS, -1, 0
         parts: list[str] = []
         cells: list[str] = []
-        beyond: list[tuple[int, str]] = []
-        errors: list[tuple[int, str]] = []
-        inline: list[str] = []
-        cell_type: str | None = None
-        style: str | None = None
-        in_row = in_cell = in_text = is_phonetic = is_too_long = False
+        types = bytearray()
+        beyond: list[FarCell] = []
+        bad: list[BadCell] = []
+        inline: list[str] | None = None
+        value: str | None = None
+        formula: str | None = None
+        # The attributes of the elements that are open, from the root on.
+        data = row = cell = in_cell_text = run = text_attributes = value_attributes = _NONE
+        in_data = in_row = in_cell = in_inline = in_run = in_text = is_formula = is_too_long = False
 
-        def start(name: str, attributes: dict[str, str]) -> None:  # noqa: C901, PLR0912
-            nonlocal row_number, row_text, width, column, depth, row_chars, cell_type, style, in_row, in_cell, in_text, is_phonetic
+        def start(name: str, attributes: Attributes) -> None:  # noqa: C901, PLR0912, PLR0915
+            nonlocal row_number, row_text, width, column, row_chars, inline, value, formula, data, row, cell, in_cell_text, run, text_attributes
+            nonlocal value_attributes, in_data, in_row, in_cell, in_inline, in_run, in_text, is_formula
             if name == cell_tag:
                 if in_cell or not in_row:
                     raise FileUnreadable(DAMAGED)
@@ -105,17 +108,21 @@ class SheetWalker:
                     column = find_column(reference)
                 if column >= MAX_SHEET_COLUMNS:
                     raise FileUnreadable(f"The workbook is damaged: row {row_number} has more than {MAX_SHEET_COLUMNS:,} cells.")
-                cell_type = attributes.get("t")
-                style = attributes.get("s")
-            elif name == value_tag or name == text_tag:  # noqa: PLR1714, SIM109 - a tuple would be made for every tag
-                if in_text or not in_cell:
+                cell = attributes
+                value = formula = inline = None
+            elif name == value_tag or name == formula_tag:  # noqa: PLR1714, SIM109 - a tuple would be made for every tag
+                if in_text or in_inline or not in_cell:
                     raise FileUnreadable(DAMAGED)
                 in_text = True
+                is_formula = name == formula_tag
+                if not is_formula:
+                    value_attributes = attributes
                 parts.clear()
-            elif name == row_tag:
+            elif name == row_tag and in_data:
                 if in_row:
                     raise FileUnreadable(DAMAGED)
                 in_row = True
+                row = attributes
                 row_text = str(row_number + 1)
                 if attributes.get("r") == row_text != last_row_text:
                     row_number += 1
@@ -124,92 +131,142 @@ class SheetWalker:
                     row_text = str(row_number)
                 width = self.width or MAX_SHEET_COLUMNS
                 column, row_chars = -1, 0
+            elif name == text_tag and in_inline and not in_text:
+                in_text = True
+                is_formula = False
+                text_attributes = attributes
+                parts.clear()
+            elif name == inline_tag and in_cell and not in_inline and not in_text:
+                in_inline = True
+                in_cell_text = attributes
+                inline = []
+            elif name == run_tag and in_inline and not in_run and not in_text:
+                in_run = True
+                run = attributes
+            elif name == data_tag and not in_data:
+                in_data = True
+                data = attributes
             else:
-                depth += 1
-                if depth > MAX_DEPTH:
-                    raise FileUnreadable(DAMAGED)
-                if name == phonetic_tag:
-                    is_phonetic = True
-                elif name == inline_tag:
-                    inline.clear()
+                skip_element(expat)
 
-        def end(name: str) -> None:  # noqa: C901, PLR0912
-            nonlocal depth, in_row, in_cell, in_text, is_phonetic, is_too_long, cells
+        def end(name: str) -> None:  # noqa: C901, PLR0912, PLR0915
+            nonlocal in_row, in_cell, in_inline, in_run, in_text, is_too_long, cells, types, beyond, bad, value, formula, in_cell_text, run
             if name == value_tag:
                 in_text = False
-                text = parts[0] if len(parts) == 1 else "".join(parts)
-                # The most common kinds of cells are handled here; all others are left to `store`.
-                if cell_type == "s" and text:
-                    text = find_string(text, column, row_number)
-                elif cell_type is None and style not in kinds and 0 < len(text) < _LONG_TEXT_CHARS:
-                    if not text.isdigit() or text[0] == "0" or len(text) > MAX_EXACT_DIGITS:
-                        text = show_number(text)
-                else:
-                    store(text)
-                    return
-                if column == len(cells) < width:
-                    cells.append(text)
-                else:
-                    place(text)
+                if value is None:
+                    value = parts[0] if len(parts) == 1 else "".join(parts)
             elif name == cell_tag:
                 in_cell = False
+                if value and (formula is None or not is_recalculated):
+                    # The most common kinds of cells are handled here; all others are left to the functions below.
+                    cell_type = cell.get("t")
+                    if cell_type == "s":
+                        text, kind = find_string(value, column, row_number), TEXT
+                    elif cell_type is None and cell.get("s") not in formats and len(value) < _LONG_TEXT_CHARS:
+                        if value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+                            text, kind = value, NUMBER
+                        else:
+                            text, kind = show_number(value, column, row_number)
+                    else:
+                        store(value, cell_type)
+                        return
+                    if column == len(cells) < width:
+                        cells.append(text)
+                        types.append(kind)
+                    else:
+                        place(text, kind)
+                elif value or formula is not None or inline:
+                    finish_cell()
+            elif name == formula_tag:
+                in_text = False
+                formula = "".join(parts)[: MAX_FORMULA_CHARS + 1]
             elif name == row_tag:
                 in_row = False
-                if cells or beyond or errors or is_too_long:
-                    emit(SheetRow(row_number, cells, beyond.copy() or None, errors.copy() or None, is_too_long))
-                    cells = []
-                    beyond.clear()
-                    errors.clear()
+                if cells or beyond or bad or is_too_long:
+                    emit(SheetRow(row_number, cells, types, beyond or None, bad or None, is_too_long))
+                    cells, types, beyond, bad = [], bytearray(), [], []
                     is_too_long = False
             elif name == text_tag:
                 in_text = False
-                if not is_phonetic and fits():
-                    inline.extend(parts)
-            else:
-                depth -= 1
-                if name == data_tag:
-                    self._is_done = True
+                if fits(sum(map(len, parts))) and inline is not None:
+                    inline.append(trim("".join(parts), text_attributes))
+            elif name == inline_tag:
+                in_inline = False
+                in_cell_text = _NONE
+            elif name == run_tag:
+                in_run = False
+                run = _NONE
+            elif name == data_tag:
+                self._has_all_rows = True
+                if self._reads_merges:
+                    install_merge_handlers(expat, prefix, values.facts, finish)
+                else:
                     expat.StartElementHandler = expat.EndElementHandler = expat.CharacterDataHandler = None
-                elif name == phonetic_tag:
-                    is_phonetic = False
-                elif name == inline_tag and in_cell:
-                    store("".join(inline))
+                    finish()
 
-        def store(text: str) -> None:
-            if not text:
-                return
-            if cell_type != "inlineStr" and not fits():
+        def finish_cell() -> None:
+            """Store a cell with inline text, or with a formula that needs a closer look."""
+            cell_type = cell.get("t")
+            if inline is not None and not value:
+                text = unescape_text("".join(inline))
+                if text:
+                    place(text, TEXT)
+                    return
+            if value:
+                found = values.judge_zero(formula or "", column, row_number) if value == "0" and formula is not None and cell_type in (None, "n") else None
+                if found is None:
+                    store(value, cell_type)
+                else:
+                    bad.append(found)
+            elif formula is not None and inline is None and (value is None or cell_type != "str"):
+                bad.append(uncomputed(formula, column))
+
+        def store(text: str, cell_type: str | None) -> None:
+            if not fits(len(text)):
                 return
             if cell_type == "e":
-                errors.append((column, text))
-            else:
-                place(read(text, cell_type, style))
+                bad.append(values.describe_error(text, column, cell.get("vm")))
+                return
+            if cell_type is not None and cell_type not in ("n", "b", "d", "s"):
+                text = trim(text, value_attributes)
+            if cell_type == "s":
+                place(find_string(text, column, row_number), TEXT)
+            elif text:
+                place(*read(text, cell_type, cell.get("s"), column, row_number))
 
-        def fits() -> bool:
-            """Count the text in `parts`, and return whether its row is still short enough to be read."""
+        def trim(text: str, attributes: Attributes) -> str:
+            """Drop the blanks at the ends of a text, unless its element or one around it says that they count."""
+            if not text or (text[0] not in XML_BLANKS and text[-1] not in XML_BLANKS):
+                return text
+            for around in (attributes, run, in_cell_text, cell, row, data, root_attributes):
+                if SPACE_ATTRIBUTE in around:
+                    return text if around[SPACE_ATTRIBUTE] == "preserve" else text.strip(XML_BLANKS)
+            return text.strip(XML_BLANKS)
+
+        def fits(chars: int) -> bool:
+            """Count a text, and return whether its row is still short enough to be read."""
             nonlocal row_chars, is_too_long
-            row_chars += sum(map(len, parts))
+            row_chars += chars
             if row_chars > self._max_row_bytes:
                 is_too_long = True
             return not is_too_long
 
         def bound_text() -> None:
-            """Drop text between tags, and text that is longer than a row may be."""
+            """Drop text between tags, and text that is longer than a formula or a row may be."""
             nonlocal is_too_long
             if not in_text:
                 parts.clear()
+            elif is_formula:
+                parts[:] = ["".join(parts)[: MAX_FORMULA_CHARS + 1]]
             elif sum(map(len, parts)) > self._max_row_bytes:
                 is_too_long = True
                 parts.clear()
 
-        def place(text: str) -> None:
-            if column >= width:
-                beyond.append((column, text))
-            elif column < len(cells):
-                cells[column] = text
-            else:
-                cells.extend([""] * (column - len(cells)))
-                cells.append(text)
+        def place(text: str, kind: int) -> None:
+            place_cell(cells, types, beyond, column, text, kind, width)
+
+        def finish() -> None:
+            self._is_done = True
 
         self._bound_text = bound_text
         expat.StartElementHandler = start

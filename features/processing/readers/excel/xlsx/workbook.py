@@ -1,44 +1,28 @@
-"""Read the metadata of a workbook: its sheets, their order and visibility, its epoch, and which cell styles show dates.
+"""Read what a workbook says of itself: its sheets, their order and visibility, its epoch, whether it is to be computed anew, and where its parts are.
 
-openpyxl reads the package and the list of sheets. The cell styles are read here: openpyxl would build all their fonts, fills and borders, and refuse
-a workbook for an invalid colour. Only the number format of each style is needed.
+Only these are looked at; whatever else is in the workbook's own part (names, views, protection) may be odd, or very long. Source: ECMA-376 part 1, 18.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
-from xml.etree import ElementTree as ET
-from xml.parsers.expat import XMLParserType
-
-from openpyxl.packaging.relationship import Relationship
-from openpyxl.reader.excel import ExcelReader
-from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, parse_number
-from features.processing.readers.excel.xlsx.package import DAMAGED, Package, raise_damaged
-from features.processing.readers.excel.xlsx.part_parser import MAX_DEPTH, PartParser, local_name, prefix_of
-from shared.descriptors.table_dialect import TableDialect
-from shared.texts import list_briefly, quote_briefly
+from features.processing.readers.excel.xlsx.package import DAMAGED, MAX_SMALL_PART_BYTES, Package
+from features.processing.readers.excel.xlsx.package_kind import refuse_package
+from features.processing.readers.excel.xlsx.part_names import resolve_target
+from features.processing.readers.excel.xlsx.part_parser import local_name, visit_elements
+from features.processing.readers.excel.xlsx.relationships import Relationship, find_related, read_relationships
+from shared.texts import quote_briefly
 
+MAX_WORKBOOK_BYTES = 64 * 2**20
+"""Most of it are names of ranges: 80,000 of them take 20 MiB."""
+_MAX_SHEETS = 2**15
+_MAX_TEXT_CHARS = 1_000
+_USUAL_PART = "xl/workbook.xml"
 _CONTENT_TYPES = "[Content_Types].xml"
-_BINARY_WORKBOOK = b"application/vnd.ms-excel.sheet.binary"
-_NO_WORKBOOK = "The file is not an Excel workbook. Save the table from Excel as .xlsx and upload that."
-_BINARY = "The workbook is in Excel's binary format (.xlsb). Save it as .xlsx and upload that."
-_MAX_NAMES_SHOWN = 20
-_MAX_STYLES = 2**17
-"""Twice what Excel allows."""
-_MAX_FORMAT_CHARS = 1_000
-
-# Excel can save in the "strict" variant of the format, which has other names for the same things.
-_STRICT_NAMES = (
-    (b"http://purl.oclc.org/ooxml/spreadsheetml/main", b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"),
-    (b"http://purl.oclc.org/ooxml/officeDocument/relationships", b"http://schemas.openxmlformats.org/officeDocument/2006/relationships"),
-)
-# Nothing else in workbook.xml is needed here, and openpyxl refuses a workbook for some of it.
-_NEEDED = frozenset({"workbookPr", "sheets"})
+_WITHOUT_ROWS = frozenset({"chartsheet", "dialogsheet", "xlmacrosheet", "xlintlmacrosheet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,171 +30,115 @@ class Sheet:
     """One sheet of a workbook."""
 
     name: str
-    part: str
-    """The name of its part in the package."""
+    part: str | None
+    """The name of its part in the package, which need not be there; None if the workbook does not tell it."""
     is_visible: bool
     has_rows: bool
-    """False for charts and dialogs, which count as sheets."""
+    """False for charts, dialogs and macros, which count as sheets."""
+
+    def require_part(self) -> str:
+        """Return the name of its part. Raises `FileUnreadable` if the workbook does not tell it."""
+        if self.part is None:
+            raise FileUnreadable(
+                f"The workbook is damaged: the part with its sheet {quote_briefly(self.name)} is missing. "
+                "Open it in Excel, save it again and upload the new file."
+            )
+        return self.part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workbook:
-    """A workbook whose sheets have not been read yet."""
+    """A workbook of which no part but its own has been read yet."""
 
     sheets: tuple[Sheet, ...]
     """In the order of the workbook."""
     is_1904: bool
     """Whether days are counted from 1904."""
-    kinds: Mapping[str | None, FormatKind]
-    """The cell styles that do not show plain numbers, by style number as in the XML; None stands for cells without a style."""
-    shared_strings_part: str | None
+    is_recalculated: bool
+    """Whether Excel is asked to compute all formulas when it opens the workbook, so that the values in it need not be right."""
+    relationships: Mapping[str, Relationship]
+
+    @property
+    def styles_part(self) -> str | None:
+        """The name of the part with the styles, or None if there are none."""
+        return find_related(self.relationships, "styles")
+
+    @property
+    def strings_part(self) -> str | None:
+        """The name of the part with the shared strings, or None if there are none."""
+        return find_related(self.relationships, "sharedstrings")
 
 
 def open_workbook(package: Package) -> Workbook:
-    """Read everything that is needed before the rows. Raises `FileUnreadable` if the file is damaged or not an XLSX workbook."""
-    content_types = _read_content_types(package)
-    reader = _Reader(_TrimmedPackage(package))
-    try:
-        reader.read_manifest()
-        reader.read_workbook()
-        related = {relationship.Type.rpartition("/")[2]: relationship.Target for relationship in reader.relationships()}
-        sheets = tuple(
-            Sheet(sheet.name or "", target.Target, sheet.state == "visible", target.Type.endswith("/worksheet"))
-            for sheet, target in reader.parser.find_sheets()
-        )
-    except (FileUnreadable, MemoryError):
-        raise
-    except OSError as error:
-        if error.errno is not None:
-            # Not openpyxl's own, which says that a part is missing.
-            raise
-        raise FileUnreadable(_BINARY if _BINARY_WORKBOOK in content_types else _NO_WORKBOOK) from error
-    except Exception as error:  # noqa: BLE001  # openpyxl raises any exception that a damaged file causes inside it
-        raise_damaged(error)
-    if not sheets:
+    """Read everything that is needed before a sheet is chosen. Raises `FileUnreadable` if the file is damaged or not an XLSX workbook."""
+    part = _find_workbook(package)
+    listed: list[Mapping[str, str]] = []
+    is_1904 = is_recalculated = False
+
+    def check_root(root: str) -> None:
+        if local_name(root) != "workbook":
+            refuse_package(package, root=root)
+
+    def visit(path: str, attributes: Mapping[str, str]) -> None:
+        nonlocal is_1904, is_recalculated
+        if path == "sheets/sheet":
+            if len(listed) >= _MAX_SHEETS:
+                raise FileUnreadable(DAMAGED)
+            listed.append({local_name(name): text[:_MAX_TEXT_CHARS] for name, text in attributes.items() if local_name(name) in ("name", "state", "id")})
+        elif path == "workbookPr":
+            is_1904 = _is_true(attributes.get("date1904", ""))
+        elif path == "calcPr":
+            is_recalculated = _is_true(attributes.get("fullCalcOnLoad", ""))
+
+    visit_elements(package.blocks(part, most_bytes=MAX_WORKBOOK_BYTES), check_root, visit)
+    if not listed:
         raise FileUnreadable("The workbook has no sheets.")
-    names = set(package.namelist())
-    styles_part, strings_part = related.get("styles"), related.get("sharedStrings")
+    relationships = read_relationships(package, part)
     return Workbook(
-        sheets=sheets,
-        is_1904=reader.wb.epoch == CALENDAR_MAC_1904,
-        kinds=_read_kinds(package, styles_part) if styles_part in names else {},
-        shared_strings_part=strings_part if strings_part in names else None,
+        sheets=tuple(_make_sheet(attributes, relationships.get(attributes.get("id", ""))) for attributes in listed),
+        is_1904=is_1904,
+        is_recalculated=is_recalculated,
+        relationships=relationships,
     )
 
 
-def choose_sheet(sheets: Sequence[Sheet], dialect: TableDialect | None) -> Sheet:
-    """Return the sheet that the dialect names, else the first visible one with rows. Raises `FileUnreadable`, listing the sheets, if there is none."""
-    names = list_briefly([sheet.name for sheet in sheets], _MAX_NAMES_SHOWN)
-    chosen: Sheet | None
-    if dialect is not None and dialect.sheet_name is not None:
-        chosen = next((sheet for sheet in sheets if sheet.name == dialect.sheet_name), None)
-        if chosen is None:
-            raise FileUnreadable(f"The workbook has no sheet named {quote_briefly(dialect.sheet_name)}. Its sheets are: {names}.")
-    elif dialect is not None and dialect.sheet_number is not None:
-        if dialect.sheet_number > len(sheets):
-            raise FileUnreadable(f"The workbook has no sheet number {dialect.sheet_number}. Its sheets are, from 1: {names}.")
-        chosen = sheets[dialect.sheet_number - 1]
-    else:
-        chosen = next((sheet for sheet in sheets if sheet.is_visible and sheet.has_rows), None)
-        if chosen is None:
-            raise FileUnreadable(f"The workbook has no visible sheet with rows. Its sheets are: {names}.")
-    if not chosen.has_rows:
-        raise FileUnreadable(f"The sheet {quote_briefly(chosen.name)} holds no rows: it is a chart or a dialog. The workbook's sheets are: {names}.")
-    return chosen
+def _make_sheet(attributes: Mapping[str, str], relationship: Relationship | None) -> Sheet:
+    return Sheet(
+        attributes.get("name", ""),
+        None if relationship is None else relationship.part,
+        attributes.get("state", "visible") == "visible",
+        relationship is None or relationship.kind not in _WITHOUT_ROWS,
+    )
 
 
-class _Reader(ExcelReader):
-    """openpyxl's reader for a package that is already open."""
-
-    def __init__(self, package: _TrimmedPackage) -> None:
-        # Replaces openpyxl's own constructor, which opens the file without limits.
-        self.archive = package  # type: ignore[assignment] # openpyxl uses only its `read`
-        self.read_only = self.data_only = True
-        self.keep_vba = self.keep_links = self.rich_text = False
-
-    def relationships(self) -> list[Relationship]:
-        """Return the relationships of the workbook's own part."""
-        return list(cast("dict[str, Relationship]", self.parser.rels).values())
+def _find_workbook(package: Package) -> str:
+    """Return the name of the workbook's own part: the one that the package's relationships name, or its content types, or the usual one."""
+    named = find_related(read_relationships(package, ""), "officedocument")
+    if named is None:
+        named = _find_by_content_type(package)
+    if named is not None and named.lower().endswith(".bin"):
+        refuse_package(package)
+    if named is None and package.find(_USUAL_PART) is None:
+        refuse_package(package)
+    return named or _USUAL_PART
 
 
-class _TrimmedPackage:
-    """The package as openpyxl sees it: small parts, and only the needed elements of the workbook's own part."""
+def _find_by_content_type(package: Package) -> str | None:
+    found: list[str] = []
 
-    def __init__(self, package: Package) -> None:
-        self._package = package
+    def visit(path: str, attributes: Mapping[str, str]) -> None:
+        kind = attributes.get("ContentType", "").lower()
+        if path == "Override" and kind.endswith(".main+xml") and ("spreadsheetml" in kind or "ms-excel" in kind):
+            found.append(resolve_target(attributes.get("PartName", ""), base=""))
 
-    def read(self, name: str) -> bytes:
-        """Return a part as a whole, reduced to the needed elements."""
-        data = self._package.read(name)
-        for strict, usual in _STRICT_NAMES:
-            data = data.replace(strict, usual)
-        if name.endswith(".rels") or name == _CONTENT_TYPES:
-            return data
-        root = ET.fromstring(data)  # noqa: S314 - the package refuses document types, so there are no entities
-        for child in list(root):
-            name = child.tag.rpartition("}")[2]
-            if name not in _NEEDED:
-                root.remove(child)
-            elif name == "workbookPr":
-                child.attrib = {key: value for key, value in child.attrib.items() if key == "date1904"}
-        return ET.tostring(root)
+    try:
+        if package.find(_CONTENT_TYPES) is not None:
+            visit_elements(package.blocks(_CONTENT_TYPES, most_bytes=MAX_SMALL_PART_BYTES), lambda _: None, visit)
+    except FileUnreadable:
+        # They are one way of several to find the workbook, and Excel's own programs are not the only ones that write them.
+        return None
+    return next((name for name in found if package.find(name) is not None), None)
 
 
-def _read_content_types(package: Package) -> bytes:
-    names = package.namelist()
-    if _CONTENT_TYPES in names:
-        return package.read(_CONTENT_TYPES)
-    if "mimetype" in names:
-        raise FileUnreadable("The file is an OpenDocument file. Save the table as .xlsx and upload that.")
-    raise FileUnreadable(_NO_WORKBOOK)
-
-
-def _read_kinds(package: Package, part: str) -> dict[str | None, FormatKind]:
-    """Read the kinds of the cell styles that do not show plain numbers."""
-    codes: dict[int, str] = {}
-    format_numbers: list[int] = []
-    parser = PartParser(lambda expat, root: _install_style_handlers(expat, root, codes, format_numbers))
-    for block in package.blocks(part):
-        parser.feed(block)
-    parser.finish()
-    by_number = {number: format_kind(codes[number]) if number in codes else built_in_kind(number) for number in set(format_numbers)}
-    kinds: dict[str | None, FormatKind] = {str(style): kind for style, number in enumerate(format_numbers) if (kind := by_number[number]) != FormatKind.NUMBER}
-    if "0" in kinds:
-        kinds[None] = kinds["0"]
-    return kinds
-
-
-def _install_style_handlers(expat: XMLParserType, root: str, codes: dict[int, str], format_numbers: list[int]) -> None:
-    if local_name(root) != "styleSheet":
-        raise FileUnreadable(DAMAGED)
-    prefix = prefix_of(root)
-    code_tag, styles_tag, style_tag = (prefix + name for name in ("numFmt", "cellXfs", "xf"))
-    depth = 0
-    is_in_styles = False
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, is_in_styles
-        depth += 1
-        if depth > MAX_DEPTH or len(format_numbers) > _MAX_STYLES or len(codes) > _MAX_STYLES:
-            raise FileUnreadable(DAMAGED)
-        if name == styles_tag:
-            is_in_styles = True
-        elif name == style_tag and is_in_styles:
-            format_numbers.append(_read_number(attributes.get("numFmtId", "0")))
-        elif name == code_tag:
-            codes.setdefault(_read_number(attributes.get("numFmtId", "0")), attributes.get("formatCode", "")[:_MAX_FORMAT_CHARS])
-
-    def end(name: str) -> None:
-        nonlocal depth, is_in_styles
-        depth -= 1
-        if name == styles_tag:
-            is_in_styles = False
-
-    expat.StartElementHandler = start
-    expat.EndElementHandler = end
-
-
-def _read_number(text: str) -> int:
-    value = parse_number(text)
-    return value if isinstance(value, int) else 0
+def _is_true(text: str) -> bool:
+    return text.strip().lower() in ("1", "true", "on")

@@ -7,50 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 from openpyxl.utils.datetime import from_excel
 
-from features.processing.readers.excel.cell_text import FormatKind, built_in_kind, format_kind, number_text, parse_number, serial_text, unescape_text
-
-
-@pytest.mark.parametrize(
-    ("code", "kind"),
-    [
-        ("General", FormatKind.NUMBER),
-        ("Standard", FormatKind.NUMBER),
-        ("@", FormatKind.NUMBER),
-        ("0.00E+00", FormatKind.NUMBER),
-        ('#,##0.00 "days"', FormatKind.NUMBER),
-        (r"0.0\ \h", FormatKind.NUMBER),
-        ("[$USD-409]#,##0.00", FormatKind.NUMBER),
-        ("[Red]-0;[Blue]0", FormatKind.NUMBER),
-        ("0_s", FormatKind.NUMBER),
-        ("yyyy-mm-dd", FormatKind.DATE),
-        ("[$-407]d. mmmm yyyy;@", FormatKind.DATE),
-        ("DD/MM/YYYY", FormatKind.DATE),
-        ("mmm-yy", FormatKind.DATE),
-        ("mmmm", FormatKind.DATE),
-        ("h:mm", FormatKind.TIME),
-        ("hh:mm:ss.000", FormatKind.TIME),
-        ("mm:ss", FormatKind.TIME),
-        ("h:mm AM/PM", FormatKind.TIME),
-        ('h"h"mm"m"', FormatKind.TIME),
-        ("m/d/yyyy h:mm", FormatKind.DATETIME),
-        ('yyyy-mm-dd"T"hh:mm:ss', FormatKind.DATETIME),
-        ("dd.mm. hh:mm", FormatKind.DATETIME),
-        ("[h]:mm:ss", FormatKind.DURATION),
-        ("[mm]:ss", FormatKind.DURATION),
-        ("[ss].00", FormatKind.DURATION),
-    ],
-)
-def test_format_code_gives_its_kind(code: str, kind: FormatKind) -> None:
-    assert format_kind(code) == kind
-
-
-def test_built_in_formats_are_dates_where_openpyxl_says_so() -> None:
-    for number, code in BUILTIN_FORMATS.items():
-        assert (built_in_kind(number) != FormatKind.NUMBER) == is_date_format(code), code
-        assert built_in_kind(number) == format_kind(code), code
+from features.processing.readers.excel.cell_text import is_long_number, number_text, parse_number, show_value, unescape_text
+from features.processing.readers.excel.number_formats import FormatKind, NumberFormat
+from features.processing.readers.native_types import NativeType
 
 
 @pytest.mark.parametrize(
@@ -59,11 +20,16 @@ def test_built_in_formats_are_dates_where_openpyxl_says_so() -> None:
         (1.0, "1"),
         (-0.0, "0"),
         (0.1, "0.1"),
-        (0.1 + 0.2, "0.30000000000000004"),
+        (0.1 + 0.2, "0.3"),
+        (434.99999999999994, "435"),
+        (57.699999999999996, "57.7"),
+        (999999999999999, "999999999999999"),
+        (123456789012345.6, "123456789012346"),
         (1e-7, "0.0000001"),
         (-2.5e-10, "-0.00000000025"),
         (1e22, "10000000000000000000000"),
-        (12345678901234567890, "12345678901234567890"),
+        (12345678901234567890, "12345678901234600000"),
+        (1234567890123456, "1234567890123460"),
         (1.5e300, "15" + "0" * 299),
     ],
 )
@@ -72,9 +38,9 @@ def test_number_is_written_out(value: float, text: str) -> None:
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_number_text_is_the_same_number_without_exponent(value: float) -> None:
+def test_number_text_is_the_number_to_15_digits_without_exponent(value: float) -> None:
     text = number_text(value)
-    assert float(text) == value
+    assert float(text) == float(f"{value:.15g}")
     assert set(text) <= set("-.0123456789")
 
 
@@ -88,6 +54,7 @@ def test_text_that_no_cell_holds_is_no_number(text: str) -> None:
     [
         (45000, FormatKind.DATE, False, "2023-03-15"),
         (45000.75, FormatKind.DATE, False, "2023-03-15"),
+        (41551.9999999998, FormatKind.DATE, False, "2013-10-05"),
         (1, FormatKind.DATE, False, "1900-01-01"),
         (59, FormatKind.DATE, False, "1900-02-28"),
         (60, FormatKind.DATE, False, "1900-02-29"),
@@ -101,20 +68,48 @@ def test_text_that_no_cell_holds_is_no_number(text: str) -> None:
         (45000, FormatKind.DATETIME, False, "2023-03-15T00:00:00"),
         (45000.99999999999, FormatKind.DATETIME, False, "2023-03-16T00:00:00"),
         (2958465.9999999999, FormatKind.DATETIME, False, "2958466"),
+        (45000.9999999, FormatKind.MOMENT, False, "2023-03-16"),
+        (45000.5, FormatKind.MOMENT, False, "2023-03-15T12:00:00"),
         (0.4166666666666667, FormatKind.TIME, False, "10:00:00"),
         (45000.5, FormatKind.TIME, False, "12:00:00"),
-        (0.50000578703, FormatKind.TIME, False, "12:00:00.500"),
+        (0.50000578703, FormatKind.TIME, False, "12:00:00"),
         (0.5, FormatKind.MOMENT, False, "12:00:00"),
         (45000, FormatKind.MOMENT, False, "2023-03-15"),
         (1.260416666666667, FormatKind.DURATION, False, "PT30H15M"),
         (-0.5, FormatKind.DURATION, False, "-PT12H"),
         (0, FormatKind.DURATION, False, "PT0S"),
-        (0.0000173611, FormatKind.DURATION, False, "PT1.500S"),
+        (0.0000173611, FormatKind.DURATION, False, "PT1S"),
         (1e300, FormatKind.DURATION, False, "1" + "0" * 300),
     ],
 )
 def test_serial_number_is_shown_by_its_format(serial: float, kind: FormatKind, is_1904: bool, text: str) -> None:
-    assert serial_text(serial, kind, is_1904=is_1904) == text
+    assert show_value(serial, NumberFormat(kind), is_1904=is_1904)[0] == text
+
+
+@pytest.mark.parametrize(
+    ("serial", "shown_as", "text", "native_type"),
+    [
+        (501, NumberFormat(FormatKind.ZEROS, digits=5), "00501", NativeType.NUMBER),
+        (-7, NumberFormat(FormatKind.ZEROS, digits=3), "-007", NativeType.NUMBER),
+        (1.5, NumberFormat(FormatKind.ZEROS, digits=5), "1.5", NativeType.NUMBER),
+        (123456, NumberFormat(FormatKind.ZEROS, digits=5), "123456", NativeType.NUMBER),
+        (0.50000578703, NumberFormat(FormatKind.TIME, decimals=1), "12:00:00.500", NativeType.TIME),
+        (0.0000173611, NumberFormat(FormatKind.DURATION, decimals=3), "PT1.500S", NativeType.DURATION),
+        (45000, NumberFormat(FormatKind.DATE), "2023-03-15", NativeType.DATE),
+        (45000, NumberFormat(FormatKind.DATETIME), "2023-03-15T00:00:00", NativeType.DATETIME),
+        (-1, NumberFormat(FormatKind.DATE), "-1", NativeType.NUMBER),
+        (7, NumberFormat(), "7", NativeType.NUMBER),
+    ],
+)
+def test_value_has_the_type_that_its_format_shows(serial: float, shown_as: NumberFormat, text: str, native_type: NativeType) -> None:
+    assert show_value(serial, shown_as, is_1904=False) == (text, native_type)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_long"), [(10**15 - 1, False), (10**15, True), (-(10**18), True), (1.5, False), (1e19, True), (1e20, False), (1e300, False)]
+)
+def test_long_whole_numbers_may_have_lost_digits(value: float, is_long: bool) -> None:
+    assert is_long_number(value) == is_long
 
 
 @given(st.integers(61, 2958465), st.integers(0, 86_399_999))
@@ -122,7 +117,7 @@ def test_date_time_is_the_one_that_openpyxl_gives(day: int, time_ms: int) -> Non
     serial = day + time_ms / 86_400_000
     expected = from_excel(serial)
     assert isinstance(expected, datetime)
-    shown = datetime.fromisoformat(serial_text(serial, FormatKind.DATETIME, is_1904=False))
+    shown = datetime.fromisoformat(show_value(serial, NumberFormat(FormatKind.DATETIME, decimals=3), is_1904=False)[0])
     assert abs(shown - expected) <= timedelta(milliseconds=1)
 
 

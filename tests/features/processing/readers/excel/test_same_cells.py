@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 
 from features.processing.engine import inspect_file
 from features.processing.readers.base import ReadLimits
+from features.processing.readers.excel.sheet_rows import CellTrouble, MergedRange
 from features.processing.recording.findings import findings_to_table
 from shared.descriptors.table_schema import parse_table_schema
-from tests.features.processing.readers.excel.workbooks import read_xlsx
+from tests.features.processing.readers.excel.workbooks import read_rows, read_xlsx
 
 
 def at(*parts: int) -> datetime:
@@ -43,7 +44,7 @@ SCHEMA: dict[str, Any] = {
 BAD: list[list[Any]] = [
     ["", "x", 1.5, date(2026, 1, 1), at(2026, 1, 1, 10), time(9, 30), True, "AB123"],
     [1.5, "x" * 30, -0.001, "soon", "2026-13-01T00:00:00", "25:00", "maybe", "ab123"],
-    ["x", None, "n/a", date(1999, 12, 31), date(2026, 1, 1), 7, 1, 12345],
+    ["x", None, "n/a", date(1999, 12, 31), at(2026, 1, 1), 7, 1, 12345],
     [None] * 8,
     [None] * 8,
     [True, 'long\ntext, "quoted"', 1e-7, 45000, at(2026, 1, 1, 23, 59, 59), None, False, "AB123"],
@@ -134,9 +135,9 @@ def errors_of(path: Path, *, with_schema: bool = True, **limits: Any) -> tuple[i
         processed += report.rows_processed
         failed += report.rows_failed
         records = findings_to_table(report.findings).to_pylist()
-        errors += [
-            (record["row_number"], record["column_number"] or 0, *(record[key] for key in ("error_type", "raw_value", "error_message"))) for record in records
-        ]
+        for record in records:
+            raw_value = None if record["raw_value"] is None else record["raw_value"].strip()
+            errors.append((record["row_number"], record["column_number"] or 0, record["error_type"], raw_value, record["error_message"]))
     inspection.close()
     return processed, failed, sorted(errors)
 
@@ -150,7 +151,11 @@ def test_same_table_gives_the_same_errors_in_every_format(tmp_path: Path, with_s
     expected = found["a.csv"]
     assert len(expected[2]) > 15
     for name, errors in found.items():
-        assert errors == expected, name
+        assert errors[:2] == expected[:2], name
+        # A workbook tells more of a cell than text does: why it is of another type. Cells of blanks only are empty there, unless they say that these count.
+        assert [error[:4] for error in errors[2]] == [error[:4] for error in expected[2]], name
+        for mine, of_text in zip(errors[2], expected[2], strict=True):
+            assert mine[4].partition(":")[0].rstrip(".") == of_text[4].partition(":")[0].rstrip("."), name
 
 
 @pytest.mark.parametrize("name", [name for name in WRITERS if name.endswith(".xlsx")])
@@ -176,6 +181,8 @@ def test_cells_are_those_that_openpyxl_alone_gives(tmp_path: Path) -> None:
             if isinstance(value, datetime | time)
             else f"{value:.10f}".rstrip("0")
             if isinstance(value, float) and abs(value) < 1e-4
+            else f"{value:.15g}"
+            if isinstance(value, float)
             else str(value)
             for column, value in enumerate(row)
         ]
@@ -184,8 +191,7 @@ def test_cells_are_those_that_openpyxl_alone_gives(tmp_path: Path) -> None:
     read = list(read_xlsx(tmp_path / "a.xlsx").rows.values())
     assert len(read) == len(shown)
     different = [(mine, theirs) for mine, theirs in zip(read, shown, strict=True) if mine != [*theirs, *[""] * (8 - len(theirs))]]
-    # openpyxl turns every date into a datetime; this shows only in the row that has a date in the column of datetimes.
-    assert [mine[4] for mine, _ in different] == ["2026-01-01"]
+    assert different == []
     book.close()
 
 
@@ -217,3 +223,22 @@ def test_both_readers_give_the_same_for_any_table(tmp_path: Path, rows: list[lis
     fast = read_xlsx(path, chunk_rows=chunk_rows)
     slow = read_xlsx(path, excel_reader="openpyxl")
     assert (fast.labels, fast.rows, fast.errors, fast.rows_lost) == (slow.labels, slow.rows, slow.errors, slow.rows_lost)
+    assert read_rows(path) == read_rows(path, excel_reader="openpyxl")
+
+
+@pytest.mark.parametrize("reader", ["fast", "openpyxl"])
+def test_formulas_dates_and_merges_of_a_writer_are_the_same_with_both_readers(tmp_path: Path, reader: str) -> None:
+    with xlsxwriter.Workbook(tmp_path / "a.xlsx") as book:
+        sheet = book.add_worksheet()
+        sheet.merge_range("A1:B1", "title")
+        sheet.write_row("A2", ["id", "total", "when", "text", "none"])
+        for row in range(2, 300):
+            sheet.write_number(row, 0, row)
+            sheet.write_formula(row, 1, f"=A{row}*2", None, row * 2)
+            sheet.write_datetime(row, 2, at(2024, 1, 1) + timedelta(hours=row), book.add_format({"num_format": "dd.mm.yyyy hh:mm"}))
+            sheet.write_formula(row, 3, f'="n"&A{row}', None, f" n{row} ")
+            sheet.write_formula(row, 4, f'="n"&A{row}')
+    rows, facts = read_rows(tmp_path / "a.xlsx", excel_reader=reader)
+    assert rows[2].cells[:4] == ["2", "4", "2024-01-01T02:00:00", "n2"]
+    assert [cell.trouble for row in rows[2:] for cell in row.bad or ()] == [CellTrouble.NOT_COMPUTED] * 298
+    assert (facts.merged, facts.doubtful_zeros) == ([MergedRange(1, 1, 0, 1)], {})

@@ -18,8 +18,8 @@ from features.processing.readers.excel.xlsx import scanner as xlsx_scanner
 from features.processing.readers.excel.xlsx.table import open_xlsx
 from tests.features.processing.readers.excel.workbooks import (
     CONTENT_TYPES,
-    HEADER,
     MAIN,
+    PACKAGE_RELS,
     WORKBOOK,
     WORKBOOK_RELS,
     Reading,
@@ -58,6 +58,7 @@ def parts(**changed: str | bytes | None) -> Callable[[Path], None]:
         "styles": "xl/styles.xml",
         "strings": "xl/sharedStrings.xml",
         "sheet": "xl/worksheets/sheet1.xml",
+        "package": "_rels/.rels",
     }
     return lambda path: (write_package(path, {"xl/worksheets/sheet1.xml": GOOD} | {names[key]: value for key, value in changed.items()}), None)[1]
 
@@ -101,23 +102,30 @@ def other_archive(**files: str) -> Callable[[Path], None]:
     return make
 
 
-DOCX_TYPES = CONTENT_TYPES.replace("spreadsheetml.sheet.main", "wordprocessingml.document.main")
-XLSB_TYPES = CONTENT_TYPES.replace(
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main+xml", "application/vnd.ms-excel.sheet.binary.macroEnabled.main"
-)
+def office(part: str, xml: str) -> Callable[[Path], None]:
+    """Make a package of another program of Office, whose main part is `part`."""
+    return other_archive(**{"_rels/.rels": PACKAGE_RELS.replace("xl/workbook.xml", part), "[Content_Types].xml": CONTENT_TYPES, part: xml})
+
+
+DOCUMENT = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"/>'
+SLIDES = '<p:presentation xmlns:p="http://purl.oclc.org/ooxml/presentationml/main"/>'
 BOMB = b"<!--" + b" " * (64 * 2**20) + b"-->"
 
 REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "an empty archive": (other_archive(), "not an Excel workbook"),
     "some archive": (other_archive(a="b"), "not an Excel workbook"),
     "an OpenDocument sheet": (other_archive(mimetype="application/vnd.oasis.opendocument.spreadsheet", content="x"), "OpenDocument"),
-    "a Word document": (parts(types=DOCX_TYPES), "not an Excel workbook"),
-    "a binary workbook": (parts(types=XLSB_TYPES), "xlsb"),
-    "no content types": (parts(types=None), "not an Excel workbook"),
-    "broken content types": (parts(types="<Types"), "damaged"),
+    "a Word document": (office("word/document.xml", DOCUMENT), "a Word document, not an Excel workbook"),
+    "a Word document without relationships": (other_archive(**{"word/document.xml": DOCUMENT}), "a Word document, not an Excel workbook"),
+    "a presentation": (office("ppt/presentation.xml", SLIDES), "a PowerPoint presentation, not an Excel workbook"),
+    "a binary workbook": (office("xl/workbook.bin", "x"), "xlsb"),
+    "a binary workbook without relationships": (other_archive(**{"xl/workbook.bin": "x"}), "xlsb"),
+    "a document of Numbers": (other_archive(**{"Index/Document.iwa": "x"}), "Apple Numbers"),
+    "broken relationships of the package": (parts(package="<Relationships"), "damaged"),
+    "entities in the relationships of the package": (parts(package=with_doctype(PACKAGE_RELS)), "entities"),
     "no workbook part": (parts(workbook=None), "workbook.xml is missing"),
     "broken workbook part": (parts(workbook=WORKBOOK[:-20]), "damaged"),
-    "workbook part is another XML": (parts(workbook="<html/>"), "no sheets"),
+    "workbook part is another XML": (parts(workbook="<html/>"), "not an Excel workbook"),
     "no relationships": (parts(rels=None), "missing"),
     "relationship to nowhere": (parts(rels=WORKBOOK_RELS.replace("sheet1.xml", "sheet9.xml")), "sheet9.xml is missing"),
     "sheet without a relationship": (parts(rels=WORKBOOK_RELS.replace('"rId1"', '"rId9"')), "damaged"),
@@ -127,7 +135,6 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "sheet part is another XML": (parts(sheet="<html/>"), "no table"),
     "sheet part is no XML": (parts(sheet=b"\x00\x01\x02"), "damaged"),
     "entities in the workbook": (parts(workbook=with_doctype(WORKBOOK)), "entities"),
-    "entities in the content types": (parts(types=with_doctype(CONTENT_TYPES)), "entities"),
     "entities in the relationships": (parts(rels=with_doctype(WORKBOOK_RELS)), "entities"),
     "entities in the styles": (parts(styles=with_doctype(styles_xml())), "entities"),
     "entities in the strings": (parts(strings=with_doctype(strings_xml("<t>&b;</t>"))), "entities"),
@@ -157,8 +164,12 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "row zero": (sheets('<row r="0"/>'), "damaged"),
     "a row that is no number": (sheets('<row r="x"/>'), "damaged"),
     "a row number without end": (sheets(f'<row r="{"9" * 10_000}"/>'), "damaged"),
-    "rows out of order": (sheets(ROW_2.replace("2", "3") + '<row r="2"/>'), "row 2 comes after row 3"),
-    "the same row twice": (sheets(ROW_2 + ROW_2), "row 2 comes after row 2"),
+    "no styles part": (parts(styles=None), "styles.xml is missing"),
+    "no strings part": (parts(strings=None), "sharedStrings.xml is missing"),
+    "two parts of one name in another case": (zipped(lambda archive: archive.writestr("XL\\Workbook.xml", WORKBOOK)), "two parts"),
+    "a formula in a formula": (sheets('<row r="2"><c r="A2">' + "<f>" * 2), "damaged"),
+    "too many sheets": (parts(workbook=WORKBOOK.replace("</sheets>", '<sheet name="x" r:id="rId1"/>' * 40_000 + "</sheets>")), "damaged"),
+    "a prefix that is not declared": (sheets('<row r="2"><c r="A2"><v x:y="1">1</v></c></row>'), "damaged"),
     "a shared string that is not there": (sheets('<row r="2"><c r="A2" t="s"><v>7</v></c></row>'), "text of cell A2"),
     "a shared string before the first": (sheets('<row r="2"><c r="B2" t="s"><v>-1</v></c></row>'), "text of cell B2"),
     "a shared string without number": (sheets('<row r="2"><c r="A2" t="s"><v>x</v></c></row>'), "text of cell A2"),
@@ -169,7 +180,8 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "too many parts": (zipped(many_parts), "more than 20000 parts"),
     "a bomb in the sheet": (parts(sheet=GOOD.encode() + BOMB), "unpack to 64 MiB"),
     "a bomb in a part that is not read": (zipped(lambda archive: archive.writestr("x", BOMB, zipfile.ZIP_DEFLATED)), "unpack to 64 MiB"),
-    "a workbook part of many megabytes": (parts(workbook=WORKBOOK + random.Random(1).randbytes(5_000_000).hex()), "larger than 8 MiB"),
+    "a workbook part of many megabytes": (parts(workbook=WORKBOOK + random.Random(1).randbytes(33 * 2**20).hex()), "larger than 64 MiB"),
+    "relationships of many megabytes": (parts(rels=WORKBOOK_RELS + random.Random(1).randbytes(5_000_000).hex()), "larger than 8 MiB"),
     "a password on the parts": (patched(lambda data: set_directory(data, 8, "<H", 1)), "password"),
     "an unknown compression": (patched(lambda data: set_directory(data, 10, "<H", 99)), "damaged"),
     "LZMA": (zipped(lambda archive: archive.writestr("x", b"x", zipfile.ZIP_LZMA)), "damaged"),
@@ -259,7 +271,7 @@ ODD: dict[str, tuple[str, dict[int, list[str | None]]]] = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_cells_are_shown_and_left_to_the_checks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, use_patterns: bool) -> None:
     if not use_patterns:
-        monkeypatch.setattr(xlsx_scanner, "_is_usual_head", lambda _: False)
+        monkeypatch.setattr(xlsx_scanner, "_find_prefixes", lambda _: None)
     rows, expected = ODD[name]
     assert read_xlsx(write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows))).rows == expected
 
@@ -309,8 +321,9 @@ def test_text_without_end_is_never_held_as_a_whole(tmp_path: Path, cell: str) ->
 
 
 def test_chunks_of_all_columns_have_few_rows(tmp_path: Path) -> None:
-    rows = "".join(f'<row r="{number}"><c r="XFD{number}"><v>1</v></c></row>' for number in range(1, 151))
-    path = write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows, header=""))
+    cells = "".join(f'<c t="inlineStr"><is><t>c{column}</t></is></c>' for column in range(16_384))
+    rows = "".join(f'<row r="{number}"><c r="XFD{number}"><v>1</v></c></row>' for number in range(2, 151))
+    path = write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows, header=f'<row r="1">{cells}</row>'))
     table = open_xlsx(path, dialect=None, limits=ReadLimits())
     chunks = list(table.chunks())
     table.close()
@@ -319,8 +332,8 @@ def test_chunks_of_all_columns_have_few_rows(tmp_path: Path) -> None:
     assert max(sum(column.nbytes for column in chunk.columns) for chunk in chunks) < 2 * ReadLimits().chunk_bytes
 
 
-def test_header_of_one_label_is_as_wide_as_itself(tmp_path: Path) -> None:
-    assert HEADER.count("<c ") == 2
-    assert read_xlsx(
-        write_package(tmp_path / "a.xlsx", sheet=sheet_xml("", header='<row r="1"><c r="A1"/><c r="B1"><v>7</v></c><c r="C1"/></row>'))
-    ).labels == ["", "7"]
+@pytest.mark.parametrize("types", [None, "<Types", "", with_doctype(CONTENT_TYPES), CONTENT_TYPES.replace("sheet.main", "document.main")])
+def test_content_types_of_any_kind_change_nothing(tmp_path: Path, types: str | None) -> None:
+    for package in (PACKAGE_RELS, None):
+        path = write_package(tmp_path / "a.xlsx", {"[Content_Types].xml": types, "_rels/.rels": package}, sheet=GOOD)
+        assert list(read_xlsx(path).rows) == [2]

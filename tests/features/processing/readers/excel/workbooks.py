@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from features.processing.readers.base import ReadLimits, Table
+from features.processing.readers.excel.sheet_rows import SheetFacts, SheetRow
+from features.processing.readers.excel.xlsx.open_sheets import XlsxWorkbook
 from features.processing.readers.excel.xlsx.table import open_xlsx
 from shared.descriptors.table_dialect import parse_table_dialect
 
@@ -28,6 +30,10 @@ WORKBOOK_RELS = (
     f'<Relationship Id="rId1" Type="{RELATIONSHIPS}/worksheet" Target="worksheets/sheet1.xml"/>'
     f'<Relationship Id="rId2" Type="{RELATIONSHIPS}/styles" Target="styles.xml"/>'
     f'<Relationship Id="rId3" Type="{RELATIONSHIPS}/sharedStrings" Target="/xl/sharedStrings.xml"/></Relationships>'
+)
+PACKAGE_RELS = (
+    f'{_HEAD}<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+    f'<Relationship Id="rId1" Type="{RELATIONSHIPS}/officeDocument" Target="xl/workbook.xml"/></Relationships>'
 )
 HEADER = '<row r="1"><c r="A1" t="inlineStr"><is><t>a</t></is></c><c r="B1" t="inlineStr"><is><t>b</t></is></c></row>'
 
@@ -54,9 +60,12 @@ def write_package(
     """Write a workbook with one sheet; `parts` replaces parts, or leaves out those that are None."""
     everything: dict[str, str | bytes | None] = {
         "[Content_Types].xml": CONTENT_TYPES,
+        "_rels/.rels": PACKAGE_RELS,
         "xl/workbook.xml": WORKBOOK,
         "xl/_rels/workbook.xml.rels": WORKBOOK_RELS,
         "xl/worksheets/sheet1.xml": sheet or sheet_xml(""),
+        "xl/styles.xml": styles_xml(),
+        "xl/sharedStrings.xml": strings_xml(),
         **(parts or {}),
     }
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -99,3 +108,14 @@ def read_table(table: Table) -> Reading:
 def read_xlsx(path: Path, *, dialect: Mapping[str, Any] | None = None, **limits: Any) -> Reading:
     given = None if dialect is None else parse_table_dialect(dict(dialect))
     return read_table(open_xlsx(path, dialect=given, limits=ReadLimits(**limits)))
+
+
+def read_rows(path: Path, *, sheet: int = 0, **limits: Any) -> tuple[list[SheetRow], SheetFacts]:
+    """Return the rows of a sheet as they come, and what is learned of it."""
+    workbook = XlsxWorkbook(path, ReadLimits(**limits))
+    facts = SheetFacts()
+    try:
+        batches = list(workbook.open_rows(facts, reads_merges=True).scan(workbook.blocks(sheet)))
+    finally:
+        workbook.close()
+    return [row for batch in batches for row in batch.rows], facts
