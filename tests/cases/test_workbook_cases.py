@@ -131,7 +131,9 @@ def name_case(case: Case) -> str:
 
 @pytest.mark.parametrize("case", CASES, ids=name_case)
 def test_only_what_is_no_workbook_is_refused(case: Case) -> None:
-    assert (describe_mismatch(case.extension, case.content[:HEAD_BYTES]) is not None) == case.refused
+    mismatch = describe_mismatch(case.extension, case.content[:HEAD_BYTES])
+    assert (mismatch is not None) == case.refused
+    assert [word for word in case.says if case.refused and word not in (mismatch or "")] == [], mismatch
 
 
 @pytest.mark.parametrize("case", READ, ids=name_case)

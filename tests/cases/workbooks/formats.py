@@ -278,6 +278,16 @@ add(
     cells={"B2": "", "B3": "   "},
 )
 add(
+    "results-of-formulas",
+    "Excel writes xml:space at the value of a formula, too",
+    one_sheet(
+        ["a", "b"],
+        [Cell('<f>"x "</f><v>x </v>', 't="str"'), Cell('<f>"x "</f><v xml:space="preserve">x </v>', 't="str"')],
+        [Cell("<v> y</v>", 't="str"'), Cell('<f>" "</f><v xml:space="preserve"> </v>', 't="str"')],
+    ),
+    cells={"A2": "x", "B2": "x ", "A3": "y", "B3": " "},
+)
+add(
     "padded-codes-in-a-pattern",
     "what Excel shows without blanks passes",
     one_sheet(["code"], [raw_text("<t>A1 </t>")], [raw_text('<t xml:space="preserve">A2 </t>')]),

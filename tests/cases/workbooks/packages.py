@@ -183,14 +183,17 @@ add("string-count-is-too-low", "the same", with_unique_count(-2), **XLS_GOOD)
 
 add = collect(PACKAGE_CASES, "no-workbook")
 NO_WORKBOOKS = {
-    "web-page": b"<html><body><table><tr><td>id</td></tr></table></body></html>",
-    "web-page-after-blanks": b"\r\n  <!DOCTYPE html>\n<table><tr><td>1</td></tr></table>",
-    "tab-separated": b"id\tname\n1\tAnn\n2\tBob\n",
-    "tab-separated-utf-16": "id\tname\r\n1\tAnn\r\n".encode("utf-16"),
-    "spreadsheetml-2003": b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
-    "mht": b'MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\nContent-Type: multipart/related; boundary="x"\r\n\r\n--x\r\n',
+    "web-page": ("HTML", b"<html><body><table><tr><td>id</td></tr></table></body></html>"),
+    "web-page-after-blanks": ("HTML", b"\r\n  <!DOCTYPE html>\n<table><tr><td>1</td></tr></table>"),
+    "tab-separated": ("tab", b"id\tname\n1\tAnn\n2\tBob\n"),
+    "tab-separated-utf-16": ("tab", "id\tname\r\n1\tAnn\r\n".encode("utf-16")),
+    "spreadsheetml-2003": (
+        "XML",
+        b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>\n<Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>',
+    ),
+    "mht": ("web", b'MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\nContent-Type: multipart/related; boundary="x"\r\n\r\n--x\r\n'),
 }
-for name, content in NO_WORKBOOKS.items():
-    add(name, "called .xls, and something else", content, extension="xls", refused=True)
+for name, (word, content) in NO_WORKBOOKS.items():
+    add(name, "called .xls, and something else: the sentence says what", content, extension="xls", refused=True, says=[word])
 add("workbook-with-the-other-extension", "an .xlsx called .xls is read as what it is", package(), **{**GOOD, "extension": "xls"})
 add("xls-called-xlsx", "and the other way round", make_xls(TABLE), **{**XLS_GOOD, "extension": "xlsx"})
