@@ -56,6 +56,25 @@ add(
     notes=["rows-above-header"],
     no_notes=["merged-cells"],
 )
+add(
+    "merged-title-with-a-schema",
+    "the same with a schema, and titles in two rows",
+    placed(["Orders of May", None, None], ["Ulm", None, None], HEADER, *RECORDS, WRONG, merged=("A1:C1", "A2:C2")),
+    schema=ORDERS,
+    header_row=3,
+    errors=[(12, 3, "type-error")],
+    notes=["rows-above-header"],
+    no_notes=["merged-cells"],
+)
+add(
+    "merged-title-xls",
+    "the same in .xls",
+    make_xls({"S": [["Orders of May"], HEADER, *RECORDS, WRONG]}, merged=("A1:C1",)),
+    extension="xls",
+    header_row=2,
+    errors=[(11, 3, "type-error")],
+    no_notes=["merged-cells"],
+)
 add("header-first", "the plain case", placed(HEADER, *RECORDS), header_row=1, errors=[], no_notes=["rows-above-header", "empty-columns", "other-tables"])
 add(
     "title-xls",
