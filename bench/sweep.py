@@ -41,7 +41,9 @@ class Group:
     large: list[dict[str, Any]] = field(default_factory=list)
     broken: list[dict[str, Any]] = field(default_factory=list)
     refused_here: list[dict[str, Any]] = field(default_factory=list)
-    """Refused by Rowgate and read by calamine."""
+    """Refused by Rowgate, while calamine finds cells."""
+    nothing_there: list[dict[str, Any]] = field(default_factory=list)
+    """Refused by Rowgate, and calamine finds no cell in any sheet."""
     refused_there: list[dict[str, Any]] = field(default_factory=list)
     refused_by_both: list[dict[str, Any]] = field(default_factory=list)
     torn: list[dict[str, Any]] = field(default_factory=list)
@@ -182,7 +184,8 @@ def _note_refusals(group: Group, facts: dict[str, Any], theirs: Outcome) -> None
     is_read = theirs.status in ("read", "refused")
     entry = {**facts, "calamine": theirs.sentence or f"{len(theirs.value.cells)} cells"}
     if facts["status"] == "refused":
-        (group.refused_here if is_read else group.refused_by_both).append(entry)
+        has_cells = theirs.status == "read" and theirs.value.cells
+        (group.refused_here if has_cells else group.nothing_there if is_read else group.refused_by_both).append(entry)
     elif facts["status"] == "read" and not is_read:
         group.refused_there.append(entry)
 
@@ -191,7 +194,7 @@ def describe(name: str, group: Group) -> str:
     """Return some lines on a group."""
     counts = (
         f"{name}: {group.files} files ({group.duplicates} more are copies), {group.outcomes['Rowgate: read']} read in {group.wall_s:.0f} s; "
-        f"refused here alone {len(group.refused_here)}, by calamine alone {len(group.refused_there)}, by both {len(group.refused_by_both)}; "
+        f"nothing there {len(group.nothing_there)}, refused here alone {len(group.refused_here)}, by calamine alone {len(group.refused_there)}, by both {len(group.refused_by_both)}; "
         f"broken {len(group.broken)}, slow {len(group.slow)}, large {len(group.large)}, torn {len(group.torn)}"
     )
     lines = [counts]

@@ -24,7 +24,7 @@ def encrypt(content: bytes, password: str) -> bytes:
 
 def table(count: int) -> bytes:
     """Return a workbook with so many rows of numbers that do not compress well."""
-    numbers = random.Random(count)  # noqa: S311
+    numbers = random.Random(count)
     return one_sheet(["id", "share"], *([index, numbers.random()] for index in range(count)))
 
 
