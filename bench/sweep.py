@@ -192,9 +192,10 @@ def _note_refusals(group: Group, facts: dict[str, Any], theirs: Outcome) -> None
 
 def describe(name: str, group: Group) -> str:
     """Return some lines on a group."""
+    outcome = group.outcomes["Rowgate: read"]
     counts = (
-        f"{name}: {group.files} files ({group.duplicates} more are copies), {group.outcomes['Rowgate: read']} read in {group.wall_s:.0f} s; "
-        f"nothing there {len(group.nothing_there)}, refused here alone {len(group.refused_here)}, by calamine alone {len(group.refused_there)}, by both {len(group.refused_by_both)}; "
+        f"{name}: {group.files} files ({group.duplicates} more are copies), {outcome} read in {group.wall_s:.0f} s; nothing there {len(group.nothing_there)}, "
+        f"refused here alone {len(group.refused_here)}, by calamine alone {len(group.refused_there)}, by both {len(group.refused_by_both)}; "
         f"broken {len(group.broken)}, slow {len(group.slow)}, large {len(group.large)}, torn {len(group.torn)}"
     )
     lines = [counts]
