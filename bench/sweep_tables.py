@@ -23,7 +23,7 @@ KINDS = {
     "number-or-text": "A number in one, text in the other.",
     "boolean": "A boolean in one, the text or number in the other.",
     "error-value": "An error value (`#N/A`) is a `formula-error` with its text. calamine for Python gives an empty cell.",
-    "formula-not-computed": "A formula without a stored value is a `formula-error`. The other readers give an empty cell, or the 0 of a writer that computes nothing.",
+    "formula-not-computed": "A formula without a stored value is a `formula-error`. Others give an empty cell, or the 0 of a writer that computes nothing.",
     "picture": "A picture in a cell is stored as `#VALUE!`, and called a picture.",
     "blanks-at-ends": 'Text without `xml:space="preserve"` loses the blanks at its ends, as in Excel; others keep them, or strip those that are to stay.',
     "blanks-alone": "The same for cells of nothing but blanks.",
