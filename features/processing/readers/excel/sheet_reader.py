@@ -31,6 +31,9 @@ _PLACE_BYTES = 8
 _FAR_CELL_BYTES = 200
 """Assumed memory of a cell to the right of the table."""
 
+_NO_LABEL = "?"
+"""Stands for a label that is a formula without a value, or a picture, until the columns are known."""
+
 
 def needs_merges(dialect: TableDialect | None) -> bool:
     """Whether the merged ranges of the sheet must be known before its rows are read: they spread labels over the columns of a header of several rows."""
@@ -143,16 +146,20 @@ class SheetReader:
                 found[row.number] = row
         grid = make_grid([found[number] for number in sorted(found)])
         by_row = dict(zip(sorted(found), grid, strict=True))
+        bad = {cell.column for row in found.values() for cell in row.bad or ()}
+        for number, row in found.items():
+            for cell in row.bad or ():
+                del by_row[number][cell.column]
         if len(wanted) > 1:
             self._spread_merged(by_row, wanted)
         end = max((column + 1 for cells in by_row.values() for column in cells), default=0)
         check_header_size([list(cells.values()) for cells in by_row.values()], max_chars=self._limits.max_row_bytes)
         rows = [[by_row.get(number, {}).get(column, "") for column in range(end)] for number in wanted]
         labels = join_labels(rows, separator, max_chars=self._limits.max_row_bytes)
-        if not any(label.strip() for label in labels):
+        if not bad and not any(label.strip() for label in labels):
             raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
         below = make_grid(self._collect())
-        by_column = {column: label for column, label in enumerate(labels) if label.strip()}
+        by_column = dict.fromkeys(sorted(bad), _NO_LABEL) | {column: label for column, label in enumerate(labels) if label.strip()}
         columns = sorted(set(by_column).union(*below))
         layout = lay_out([by_column, *below], header=0, columns=columns, labels=by_column)
         self._take_labels(layout, list(found.values()), wanted[-1])
@@ -174,13 +181,13 @@ class SheetReader:
         """Keep the labels; one that is a formula without a value, or a picture, is reported and counts as blank."""
         labels = list(layout.labels)
         places = {column: place for place, column in enumerate(layout.columns)}
-        findings = []
+        findings: list[Finding] = []
         for row in rows:
             for cell in row.bad or ():
                 place = places.get(cell.column)
-                if place is None:
+                if place is None or any(finding.column_number == place + 1 for finding in findings):
                     continue
-                if len(rows) == 1:
+                if len(rows) == 1 or labels[place] == _NO_LABEL:
                     labels[place] = ""
                 findings.append(
                     Finding(

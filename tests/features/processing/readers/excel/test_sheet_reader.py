@@ -109,7 +109,7 @@ def test_cells_without_a_value_are_errors_with_a_sentence() -> None:
     chunks = list(_open([make_row(1, HEADER), make_row(2, bad), make_row(3, ["1", "a", "2"])]).chunks())
     assert _errors(chunks) == [(2, 1, "formula-error"), (2, 2, "formula-error"), (2, 3, "formula-error")]
     said = [message for finding in chunks[0].findings if not isinstance(finding.message, str) for message in finding.message.to_pylist()]
-    assert "a value that it looks for is missing" in said[0]
+    assert "This cell holds the error #N/A and no value: a value that was looked for was not found." in said[0]
     assert "Open the file in Excel, save it" in said[1]
     assert "picture" in said[2]
     assert _cells(chunks)[2] == [None, None, None]
@@ -120,6 +120,14 @@ def test_label_without_a_value_is_an_error_of_the_header() -> None:
     reader = _open([make_row(1, header), make_row(2, ["1", "a", "2"])])
     assert reader.labels == ["id", "", "amount"]
     assert [(finding.error_type, finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [("formula-error", 2, [1])]
+
+
+def test_label_of_several_rows_leaves_out_the_part_without_a_value() -> None:
+    bad = BadCell(1, '="x"', CellTrouble.NOT_COMPUTED)
+    rows = [make_row(1, ["a", bad, BadCell(2, "=B1", CellTrouble.NOT_COMPUTED)]), make_row(2, ["b", "v"]), make_row(3, ["1", "2", "3"])]
+    reader = _open(rows, dialect={"headerRows": [1, 2]})
+    assert reader.labels == ["a b", "v", ""]
+    assert [(finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [(2, [1]), (3, [1])]
 
 
 def test_header_after_titles_is_found_and_noted() -> None:
