@@ -14,7 +14,7 @@ from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import note_empty_columns
 from features.processing.readers.excel.row_block import BlockMaker
 from features.processing.readers.excel.row_order import RowBatch, put_in_order
-from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, lay_out, make_grid
+from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, is_nearly_empty, lay_out, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank
 from features.processing.readers.find_header import SAMPLE_ROWS
@@ -55,7 +55,7 @@ class SheetReader:
         self.header_findings: Sequence[Finding] = ()
         self._opening_notes: list[Note] = []
         if dialect is not None and not dialect.header:
-            layout = self._measure_first_row()
+            layout = self._measure(len(field_names or ()))
         elif dialect is not None and "headerRows" in dialect.descriptor:
             layout = self._take_named_header(dialect.header_rows, dialect.header_join)
         else:
@@ -120,7 +120,7 @@ class SheetReader:
             if not rows:
                 # Damage before the first row is what is wrong with the sheet.
                 deque(self._batches, maxlen=0)
-            raise FileUnreadable("The sheet has no header: there is no row with column names in it.")
+            raise FileUnreadable("The sheet has no header: there is no cell with content in it.")
         assert layout.header is not None
         header = rows[layout.header]
         too_long = next((row for row in collected if row.is_too_long and row.number < header.number), None)
@@ -200,16 +200,14 @@ class SheetReader:
                 )
         self.labels, self.header_row, self.header_findings = labels, header_row, findings
 
-    def _measure_first_row(self) -> SheetLayout:
-        """Return the columns of a table without a header: those of its first row."""
+    def _measure(self, fields: int) -> SheetLayout:
+        """Return the columns of a table without a header: those in which the first rows have cells, or as many as the schema has fields."""
         rows = [row for row in self._collect() if not row.is_too_long]
         if not rows:
             raise FileUnreadable("The sheet has no rows: there is nothing in it but empty cells and comments.")
-        first = rows[0]
-        near = len(first.cells) + MAX_GAP_CELLS
-        filled = [column for column, text in enumerate(first.cells) if text.strip()]
-        filled += [cell.column for cell in (*(first.beyond or ()), *(first.bad or ())) if cell.column < near]
-        width = 1 + max(filled, default=0)
+        grid = make_grid(rows)
+        near = max(len(row.cells) for row in rows) + MAX_GAP_CELLS
+        width = max([fields, 1, *(column + 1 for column in set().union(*grid) if column < near and not is_nearly_empty(column, grid))])
         return SheetLayout(header=None, is_record=False, columns=range(width), labels=[""] * width, left_out=frozenset())
 
     def _collect(self) -> list[SheetRow]:

@@ -178,12 +178,18 @@ def test_sheet_without_a_row_has_no_header() -> None:
         _open([])
 
 
-def test_table_without_a_header_is_as_wide_as_its_first_row() -> None:
-    reader = _open([make_row(1, {0: "1", 2: "x", 9_000: "far"}), make_row(2, ["2", "b"])], dialect={"header": False})
+def test_table_without_a_header_is_as_wide_as_its_first_rows() -> None:
+    rows = [make_row(1, {0: "1", 9_000: "far"}), make_row(2, ["2", "b", "x"]), make_row(3, ["3"]), make_row(4, ["3", "c", "y"])]
+    reader = _open(rows, dialect={"header": False})
     chunks = list(reader.chunks())
     assert (reader.labels, reader.header_row) == (None, None)
-    assert _cells(chunks) == {1: ["1", "", "x"], 2: ["2", "b", ""]}
+    assert _cells(chunks) == {1: ["1", "", ""], 2: ["2", "b", "x"], 3: ["3", "", ""], 4: ["3", "c", "y"]}
     assert _errors(chunks) == [(1, 9_001, "extra-cell")]
+
+
+def test_table_without_a_header_has_at_least_the_columns_of_the_schema() -> None:
+    chunks = list(_open(make_rows(["1", "a"], ["2", "b"]), dialect={"header": False}, names=["id", "name", "amount"]).chunks())
+    assert _cells(chunks) == {1: ["1", "a", ""], 2: ["2", "b", ""]}
 
 
 def test_comment_rows_are_passed() -> None:
