@@ -4,38 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import structlog
 
+from features.processing.checking.column_plan import ColumnPlan, EmptyColumns, JudgedColumn, make_finding
 from features.processing.checking.declarations import (
     CheckContext,
-    ColumnCheck,
-    ColumnRule,
     KeyRule,
     LateFinding,
     RowCheck,
     RowRule,
     TypedChunk,
-    column_checks,
     key_checks,
-    make_messages,
     row_checks,
 )
 from features.processing.checking.labels import find_misfits, match_columns
-from features.processing.checking.native_cells import NativeRule
-from features.processing.checking.padding import find_bad_without_padding, name_padding
-from features.processing.checking.reasons import Reasons
-from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
-from features.processing.column import Column, Indices, Mask, TextSet
+from features.processing.column import Indices, Mask
 from features.processing.keys.key_set import KeySpace
-from features.processing.readers.base import Chunk, Finding, NativeTypes, ReadLimits, RowNumbers
-from shared.descriptors.table_schema import Field, TableSchema
-
-_TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
-_REQUIRED_MESSAGE = "This cell must not be empty."
+from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
+from shared.descriptors.table_schema import TableSchema
 
 log = structlog.get_logger(__name__)
 
@@ -66,8 +55,9 @@ class Checker:
         self._labels = labels
         self._table_schema = table_schema
         self._context = CheckContext(limits=limits, keys=KeySpace(limits))
-        self._columns = {index: _ColumnPlan(table_schema, field, self._context) for index, field in self._match.fields.items()}
         self._row_rules = _RowRules(table_schema, self._context)
+        fields = self._match.fields.items()
+        self._columns = {index: ColumnPlan(table_schema, field, self._context, may_fail_later=self._row_rules.may_fail(field.name)) for index, field in fields}
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
 
     def check_header(self) -> Sequence[Finding]:
@@ -83,11 +73,12 @@ class Checker:
             findings += misfits
             failed |= _rows_with(misfits, chunk.row_numbers)
         typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
-        judged_columns: dict[str, _Judged] = {}
+        empty = EmptyColumns(len(chunk.row_numbers))
+        judged_columns: dict[str, JudgedColumn] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
                 types = chunk.native_types[index] if chunk.native_types is not None else None
-                judged = plan.check(chunk.columns[index], types, chunk.row_numbers, index + 1, self._match.names.get(index))
+                judged = plan.check(chunk.columns[index], types, chunk.row_numbers, index + 1, self._match.names.get(index), empty)
                 findings += judged.findings
                 failed |= judged.failed
                 typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
@@ -139,20 +130,6 @@ class Checker:
         return finding if name == finding.column_name else replace(finding, column_name=name)
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A column of a chunk after its checks."""
-
-    raw: Column
-    column_number: int
-    column_name: str | None
-    findings: list[Finding]
-    failed: Mask
-    """Cells that have an error."""
-    typed: Typed
-    missing: Mask
-
-
 class _RowRules:
     """The rules that span columns. pandas is only imported if there is at least one."""
 
@@ -160,7 +137,11 @@ class _RowRules:
         self._fields = {field.name: field for field in table_schema.fields}
         self._rules: list[tuple[RowCheck, RowRule]] = [(check, rule) for check in row_checks() for rule in check.build(table_schema, context)]
 
-    def check(self, chunk: TypedChunk, columns: Mapping[str, _Judged]) -> list[Finding]:
+    def may_fail(self, name: str) -> bool:
+        """Whether a rule may reject cells of a field."""
+        return any(rule.field == name for _, rule in self._rules)
+
+    def check(self, chunk: TypedChunk, columns: Mapping[str, JudgedColumn]) -> list[Finding]:
         """Check one chunk; rows and cells found bad are marked in `chunk.failed` and in the `failed` of their column."""
         if not self._rules:
             return []
@@ -182,7 +163,7 @@ class _RowRules:
         return findings
 
 
-def _report(error_type: str, rows: Indices, message: str | pa.StringArray, chunk: TypedChunk, column: _Judged | None) -> Finding | None:
+def _report(error_type: str, rows: Indices, message: str | pa.StringArray, chunk: TypedChunk, column: JudgedColumn | None) -> Finding | None:
     """Report rows, or those of their cells in `column` that have no error yet."""
     if column is not None:
         # A null is a cell that the reader has reported already, or that is not there.
@@ -194,122 +175,7 @@ def _report(error_type: str, rows: Indices, message: str | pa.StringArray, chunk
     if column is None:
         return Finding(error_type=error_type, row_numbers=chunk.row_numbers[rows], message=message)
     column.failed[rows] = True
-    return _finding(error_type, column.raw, rows, chunk.row_numbers, message, column.column_number, column.column_name)
-
-
-class _ColumnPlan:
-    """The rules of one field."""
-
-    def __init__(self, table_schema: TableSchema, field: Field, context: CheckContext) -> None:
-        self.field = field
-        self._type_rule = TypeRule(field)
-        self._native_rule = NativeRule(field, self._type_rule)
-        given = table_schema.missing_values if field.missing_values is None else field.missing_values
-        # A cell that has only white space counts as "", and so does a missing value that has only white space.
-        texts = {text if text.strip() else "" for text in given}
-        self._empty_is_missing = "" in texts
-        self._missing_texts = TextSet(sorted(texts - {""}))
-        self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
-        built = ((check, check.build(field, context)) for check in column_checks())
-        self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
-        judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
-        self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
-
-    def _say(self, error_type: str, message: str | ColumnRule, reasons: Reasons | None, column: Column, rows: Indices) -> str | pa.StringArray:
-        """Return the message of some bad cells, or a message for each."""
-        if isinstance(message, str):
-            return message if reasons is None else reasons.of_rows(rows)
-        said = make_messages(message.message if isinstance(message.message, str) else message.message(column, rows), len(rows))
-        judge = self._judges_without_padding.get(error_type)
-        return said if judge is None else name_padding(column, rows, said, judge)
-
-    def _find_bad(self, rule: ColumnRule, column: Column) -> Mask:
-        typed = self._type_rule.judge(column, column.present)
-        bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else ~typed.ok
-        return bad | ~typed.ok
-
-    def check(self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers, column_number: int, column_name: str | None) -> _Judged:
-        raw = Column(text)
-        if text.null_count == len(text):
-            # No row of the chunk has this column.
-            nothing = np.zeros(len(raw), np.bool_)
-            return _Judged(raw, column_number, column_name, [], nothing, self._type_rule.judge_none(raw), nothing)
-        column = raw if self._empty_is_missing else raw.blanks_emptied()
-        too_long = self._type_rule.find_too_long(column)
-        if too_long is not None:
-            too_long &= ~raw.blank
-            column = column.without(too_long)
-        natives = self._native_rule.find(column, types)
-        if natives is None:
-            fast = self._type_rule.parse_fast(column)
-            missing = self._find_missing(raw, fast.accepted)
-            candidates = column.present & ~missing
-            typed = self._native_rule.explain(self._type_rule.judge(column, candidates, fast), candidates, types)
-        else:
-            assert types is not None
-            missing = self._find_missing(raw, natives.mask)
-            candidates = column.present & ~missing
-            typed = self._native_rule.judge(column, natives, candidates, types)
-            missing |= self._find_missing_values(typed, natives.mask)
-            candidates &= ~missing
-        findings: list[Finding] = []
-        failed = np.zeros(len(raw), np.bool_)
-
-        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Reasons | None = None) -> None:
-            if bool(bad.any()):
-                rows = np.flatnonzero(bad)
-                said = self._say(error_type, message, reasons, column, rows)
-                findings.append(_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
-                np.logical_or(failed, bad, out=failed)
-
-        report("type-error", candidates & ~typed.ok, self._type_rule.message, typed.reasons)
-        if too_long is not None:
-            report("type-error", too_long, TOO_LONG)
-        if self.field.constraints.required:
-            report("required-error", missing, _REQUIRED_MESSAGE)
-        for check, rule in self._rules:
-            bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
-            if bool(bad.any()):
-                report(check.error_type, bad & typed.ok & ~failed, rule)
-        return _Judged(raw, column_number, column_name, findings, failed, typed, missing)
-
-    def _find_missing(self, raw: Column, accepted: Mask) -> Mask:
-        """Mark the cells that count as empty; those in `accepted` are values of their type."""
-        if not self._empty_is_missing:
-            missing = np.zeros(len(raw), np.bool_)
-        elif self.field.type in _TYPES_WITH_BLANK_VALUES:
-            missing = raw.blank
-        else:
-            # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
-            missing = raw.blank_among(np.flatnonzero(~accepted))
-        return missing | self._missing_texts.find_in(raw) if len(self._missing_texts) else missing
-
-    def _find_missing_values(self, typed: Typed, natives: Mask) -> Mask:
-        """Mark native cells that have the value of a missing value that is written as the schema prescribes; they are values no longer."""
-        missing = np.zeros(len(natives), np.bool_)
-        if self._missing_values:
-            rows = np.flatnonzero(natives & typed.ok)
-            missing[rows] = [identity in self._missing_values for identity in typed.identities(rows)]
-            np.logical_and(typed.ok, ~missing, out=typed.ok)
-        return missing
-
-    def close(self) -> None:
-        for _, rule in self._rules:
-            if rule.close is not None:
-                rule.close()
-
-
-def _finding(
-    error_type: str, column: Column, rows: Indices, row_numbers: RowNumbers, message: str | pa.StringArray, column_number: int, column_name: str | None
-) -> Finding:
-    return Finding(
-        error_type=error_type,
-        row_numbers=row_numbers[rows],
-        message=message,
-        raw_values=column.take_beginnings(rows),
-        column_number=column_number,
-        column_name=column_name,
-    )
+    return make_finding(error_type, column.raw, rows, chunk.row_numbers, message, column.column_number, column.column_name)
 
 
 def _rows_with(findings: Sequence[Finding], row_numbers: RowNumbers) -> Mask:

@@ -186,9 +186,9 @@ class TypeRule:
         """Run the fast parser, which knows nothing about missing values; without one, no cell is accepted."""
         return self._fast_parse(column) if self._fast_parse is not None else FastResult(np.zeros(len(column), np.bool_))
 
-    def judge_none(self, column: Column) -> Typed:
-        """Return the judgement of a column without any cell."""
-        nothing = np.zeros(len(column), np.bool_)
+    def judge_none(self, column: Column, nothing: Mask | None = None) -> Typed:
+        """Return the judgement of a column without any value; `nothing` marks no cell, and may be shared by several columns."""
+        nothing = np.zeros(len(column), np.bool_) if nothing is None else nothing
         return Typed(column, nothing, FastResult(nothing), self._parse)
 
     def judge(self, column: Column, candidates: Mask, fast: FastResult | None = None) -> Typed:

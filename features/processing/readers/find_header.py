@@ -22,6 +22,7 @@ _EXACT, _FOLDED = 1.0, 0.9
 _NAMES_NEEDED = 2
 _MOST = 0.8
 _FEW = 2
+_FEW_ROWS = 3
 _JUDGED_COLUMNS, _JUDGED_ROWS = 100, 100
 _NARROW = 3
 _FEW_WIDE = 4
@@ -91,7 +92,9 @@ class _Shape:
             # A header that is short by more than one cell is one all the same if it stands right above the records.
             if above >= 0 and self._is_short_header(above) and not starts_section[first]:
                 return FoundHeader(index=above, is_record=False)
-            return FoundHeader(index=first, is_record=True)
+            below = self._find_labels_below(first)
+            return FoundHeader(index=first, is_record=True) if below is None else FoundHeader(index=below, is_record=False)
+        first = self._pass_values(first)
         for index in range(first + 1, min(len(self._rows), HEADER_ROWS)):
             if self._is_record(index):
                 break
@@ -104,6 +107,27 @@ class _Shape:
             if is_next_section or (fits_better and is_right_above):
                 first = index
         return FoundHeader(index=first, is_record=False)
+
+    def _pass_values(self, first: int) -> int:
+        """Return the first row from `first` on that has labels only and stands above the records; `first` itself if there is none.
+
+        Above a header may stand what the table is about, as wide as it is: a period, a sum.
+        """
+        for index in range(first, min(len(self._rows), HEADER_ROWS)):
+            if self._is_record(index):
+                break
+            if self._has_labels(index) and self._may_be_header(index):
+                return index
+        return first
+
+    def _find_labels_below(self, record: int) -> int | None:
+        """Return a row that has labels in all columns and stands shortly below a row that looks like a record, such as one of sums; None if there is none."""
+        for index in range(record + 1, min(record + 1 + _FEW_ROWS, len(self._rows))):
+            if self._filled[index] >= self._width and self._has_labels(index) and not self._is_record(index) and self._may_be_header(index):
+                texts = self._cache.kinds(self._rows[index][: len(self._kinds)])
+                if any(kind is CellKind.TEXT and self._kinds[column] is not None for column, kind in enumerate(texts)):
+                    return index
+        return None
 
     def _may_be_header(self, index: int) -> bool:
         """Whether a row is as wide as the table: not a title, which fills few cells, nor a note, which has few cells."""

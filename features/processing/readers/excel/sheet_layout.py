@@ -103,7 +103,7 @@ def is_nearly_empty(column: int, grid: Grid) -> bool:
 class NameFit(NamedTuple):
     """How well some rows fit the names of a schema's fields; the greater the better."""
 
-    count: float = 0
+    names: float = 0
     """How many of the names the header has."""
     has_records: bool = False
     share: float = 0
@@ -134,9 +134,9 @@ def _choose_block(grid: Grid, blocks: Sequence[list[int]], field_names: Sequence
     """Return the columns of the table, or of a part of it; all columns if no block alone is a table."""
     everything = [column for block in blocks for column in block]
     if field_names:
-        scores = [fit_names([_only(row, block) for row in grid], field_names).count for block in blocks]
+        scores = [fit_names([_only(row, block) for row in grid], field_names).names for block in blocks]
         if max(scores):
-            return blocks[scores.index(max(scores))] if fit_names(grid, field_names).count <= max(scores) else everything
+            return blocks[scores.index(max(scores))] if fit_names(grid, field_names).names <= max(scores) else everything
     tables = [block for block in blocks if _is_table(grid, block)]
     if not tables:
         return everything

@@ -1,0 +1,187 @@
+"""The rules of one field, applied to one column of a chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.checking.declarations import CheckContext, ColumnCheck, ColumnRule, column_checks, make_messages
+from features.processing.checking.native_cells import NativeRule
+from features.processing.checking.padding import find_bad_without_padding, name_padding
+from features.processing.checking.reasons import Reasons
+from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
+from features.processing.column import Column, Indices, Mask, TextSet
+from features.processing.readers.base import Finding, NativeTypes, RowNumbers
+from shared.descriptors.table_schema import Field, TableSchema
+
+_TYPES_WITH_BLANK_VALUES = ("string", "any", "boolean")
+_REQUIRED_MESSAGE = "This cell must not be empty."
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedColumn:
+    """A column of a chunk after its checks."""
+
+    raw: Column
+    column_number: int
+    column_name: str | None
+    findings: list[Finding]
+    failed: Mask
+    """Cells that have an error."""
+    typed: Typed
+    missing: Mask
+
+
+class EmptyColumns:
+    """What all columns of a chunk have in common that have no cell with content."""
+
+    def __init__(self, count: int) -> None:
+        self.nothing = np.zeros(count, np.bool_)
+        self.everything = np.ones(count, np.bool_)
+        self._column: Column | None = None
+
+    def column(self, raw: Column) -> Column:
+        """Return one such column for all; `raw` is one."""
+        if self._column is None:
+            self._column = raw
+        return self._column
+
+
+class ColumnPlan:
+    """The rules of one field."""
+
+    def __init__(self, table_schema: TableSchema, field: Field, context: CheckContext, *, may_fail_later: bool) -> None:
+        self.field = field
+        self._may_fail_later = may_fail_later
+        self._type_rule = TypeRule(field)
+        self._native_rule = NativeRule(field, self._type_rule)
+        given = table_schema.missing_values if field.missing_values is None else field.missing_values
+        # A cell that has only white space counts as "", and so does a missing value that has only white space.
+        texts = {text if text.strip() else "" for text in given}
+        self._empty_is_missing = "" in texts
+        self._missing_texts = TextSet(sorted(texts - {""}))
+        self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
+        built = ((check, check.build(field, context)) for check in column_checks())
+        self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
+        judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
+        self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
+
+    def _say(self, error_type: str, message: str | ColumnRule, reasons: Reasons | None, column: Column, rows: Indices) -> str | pa.StringArray:
+        """Return the message of some bad cells, or a message for each."""
+        if isinstance(message, str):
+            return message if reasons is None else reasons.of_rows(rows)
+        said = make_messages(message.message if isinstance(message.message, str) else message.message(column, rows), len(rows))
+        judge = self._judges_without_padding.get(error_type)
+        return said if judge is None else name_padding(column, rows, said, judge)
+
+    def _find_bad(self, rule: ColumnRule, column: Column) -> Mask:
+        typed = self._type_rule.judge(column, column.present)
+        bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else ~typed.ok
+        return bad | ~typed.ok
+
+    def check(
+        self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers, column_number: int, column_name: str | None, empty: EmptyColumns
+    ) -> JudgedColumn:
+        """Check the column of this field in a chunk; `types` are the native types of its cells."""
+        raw = Column(text)
+        if text.null_count == len(text):
+            # No row of the chunk has this column.
+            nothing = np.zeros(len(raw), np.bool_)
+            return JudgedColumn(raw, column_number, column_name, [], nothing, self._type_rule.judge_none(raw), nothing)
+        if self._empty_is_missing and not text.null_count and not len(raw.data):
+            return self._judge_empty(raw, row_numbers, column_number, column_name, empty)
+        column = raw if self._empty_is_missing else raw.blanks_emptied()
+        too_long = self._type_rule.find_too_long(column)
+        if too_long is not None:
+            too_long &= ~raw.blank
+            column = column.without(too_long)
+        natives = self._native_rule.find(column, types)
+        if natives is None:
+            fast = self._type_rule.parse_fast(column)
+            missing = self._find_missing(raw, fast.accepted)
+            candidates = column.present & ~missing
+            typed = self._native_rule.explain(self._type_rule.judge(column, candidates, fast), candidates, types)
+        else:
+            assert types is not None
+            missing = self._find_missing(raw, natives.mask)
+            candidates = column.present & ~missing
+            typed = self._native_rule.judge(column, natives, candidates, types)
+            missing |= self._find_missing_values(typed, natives.mask)
+            candidates &= ~missing
+        findings: list[Finding] = []
+        failed = np.zeros(len(raw), np.bool_)
+
+        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Reasons | None = None) -> None:
+            if bool(bad.any()):
+                rows = np.flatnonzero(bad)
+                said = self._say(error_type, message, reasons, column, rows)
+                findings.append(make_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
+                np.logical_or(failed, bad, out=failed)
+
+        report("type-error", candidates & ~typed.ok, self._type_rule.message, typed.reasons)
+        if too_long is not None:
+            report("type-error", too_long, TOO_LONG)
+        if self.field.constraints.required:
+            report("required-error", missing, _REQUIRED_MESSAGE)
+        for check, rule in self._rules:
+            bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
+            if bool(bad.any()):
+                report(check.error_type, bad & typed.ok & ~failed, rule)
+        return JudgedColumn(raw, column_number, column_name, findings, failed, typed, missing)
+
+    def _judge_empty(self, raw: Column, row_numbers: RowNumbers, column_number: int, column_name: str | None, empty: EmptyColumns) -> JudgedColumn:
+        """Judge a column whose cells are all empty: what is known of it is the same for every such column, and kept in memory once."""
+        findings: list[Finding] = []
+        failed = empty.nothing
+        if self.field.constraints.required:
+            rows = np.flatnonzero(empty.everything)
+            findings.append(make_finding("required-error", raw, rows, row_numbers, _REQUIRED_MESSAGE, column_number, column_name))
+            failed = empty.everything
+        # A rule over rows may mark further cells.
+        failed = failed.copy() if self._may_fail_later else failed
+        return JudgedColumn(
+            empty.column(raw), column_number, column_name, findings, failed, self._type_rule.judge_none(empty.column(raw), empty.nothing), empty.everything
+        )
+
+    def _find_missing(self, raw: Column, accepted: Mask) -> Mask:
+        """Mark the cells that count as empty; those in `accepted` are values of their type."""
+        if not self._empty_is_missing:
+            missing = np.zeros(len(raw), np.bool_)
+        elif self.field.type in _TYPES_WITH_BLANK_VALUES:
+            missing = raw.blank
+        else:
+            # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
+            missing = raw.blank_among(np.flatnonzero(~accepted))
+        return missing | self._missing_texts.find_in(raw) if len(self._missing_texts) else missing
+
+    def _find_missing_values(self, typed: Typed, natives: Mask) -> Mask:
+        """Mark native cells that have the value of a missing value that is written as the schema prescribes; they are values no longer."""
+        missing = np.zeros(len(natives), np.bool_)
+        if self._missing_values:
+            rows = np.flatnonzero(natives & typed.ok)
+            missing[rows] = [identity in self._missing_values for identity in typed.identities(rows)]
+            np.logical_and(typed.ok, ~missing, out=typed.ok)
+        return missing
+
+    def close(self) -> None:
+        """Release files and processes; may be called twice."""
+        for _, rule in self._rules:
+            if rule.close is not None:
+                rule.close()
+
+
+def make_finding(
+    error_type: str, column: Column, rows: Indices, row_numbers: RowNumbers, message: str | pa.StringArray, column_number: int, column_name: str | None
+) -> Finding:
+    """Return the errors of some cells of a column; `row_numbers` are those of all its cells."""
+    return Finding(
+        error_type=error_type,
+        row_numbers=row_numbers[rows],
+        message=message,
+        raw_values=column.take_beginnings(rows),
+        column_number=column_number,
+        column_name=column_name,
+    )
