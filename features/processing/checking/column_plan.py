@@ -98,19 +98,7 @@ class ColumnPlan:
         if too_long is not None:
             too_long &= ~raw.blank
             column = column.without(too_long)
-        natives = self._native_rule.find(column, types)
-        if natives is None:
-            fast = self._type_rule.parse_fast(column)
-            missing = self._find_missing(raw, fast.accepted)
-            candidates = column.present & ~missing
-            typed = self._native_rule.explain(self._type_rule.judge(column, candidates, fast), candidates, types)
-        else:
-            assert types is not None
-            missing = self._find_missing(raw, natives.mask)
-            candidates = column.present & ~missing
-            typed = self._native_rule.judge(column, natives, candidates, types)
-            missing |= self._find_missing_values(typed, natives.mask)
-            candidates &= ~missing
+        typed, missing, candidates = self._judge(raw, column, types)
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
@@ -131,6 +119,19 @@ class ColumnPlan:
             if bool(bad.any()):
                 report(check.error_type, bad & typed.ok & ~failed, rule)
         return JudgedColumn(raw, column_number, column_name, findings, failed, typed, missing)
+
+    def _judge(self, raw: Column, column: Column, types: NativeTypes | None) -> tuple[Typed, Mask, Mask]:
+        """Return the values of a column, which cells are missing, and which should be values; `column` is `raw` as it is judged."""
+        natives = self._native_rule.find(column, types)
+        if natives is None or types is None:
+            fast = self._type_rule.parse_fast(column)
+            missing = self._find_missing(raw, fast.accepted)
+            candidates = column.present & ~missing
+            return self._native_rule.explain(self._type_rule.judge(column, candidates, fast), candidates, types), missing, candidates
+        missing = self._find_missing(raw, natives.mask)
+        typed = self._native_rule.judge(column, natives, column.present & ~missing, types)
+        missing |= self._find_missing_values(typed, natives.mask)
+        return typed, missing, column.present & ~missing
 
     def _judge_empty(self, raw: Column, row_numbers: RowNumbers, column_number: int, column_name: str | None, empty: EmptyColumns) -> JudgedColumn:
         """Judge a column whose cells are all empty: what is known of it is the same for every such column, and kept in memory once."""

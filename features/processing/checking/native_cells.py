@@ -243,6 +243,7 @@ _CONVERTERS: Mapping[str, Mapping[NativeType, _Converter]] = {
     "datetime": {NativeType.DATETIME: None, NativeType.DATE: _add_midnight},
     "time": {NativeType.TIME: None, NativeType.DURATION: _convert_each(_duration_as_time)},
     "duration": {NativeType.DURATION: None, NativeType.TIME: _convert_each(_time_as_duration)},
+    "year": {NativeType.NUMBER: None},
     "yearmonth": {NativeType.DATE: _take_month},
 }
 """For each type of field the native types that satisfy it, and how their text becomes that of the field's default form; None: it is that already."""

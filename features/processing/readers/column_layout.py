@@ -37,9 +37,11 @@ def note_empty_columns(names: Sequence[str]) -> Note:
     """Return the note that some columns are left out, which are called by their numbers or letters."""
     named = ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
     if len(names) == 1:
-        message = f"Column {named} has no name in the header and no cells and is left out; give it a name in the header to have it checked."
+        message = f"Column {named} has no name in the header and no cells, or hardly any, and is left out; give it a name in the header to have it checked."
     else:
-        message = f"Columns {named} have no names in the header and no cells and are left out; give them names in the header to have them checked."
+        message = (
+            f"Columns {named} have no names in the header and no cells, or hardly any, and are left out; give them names in the header to have them checked."
+        )
     return Note(code="empty-columns", message=message)
 
 

@@ -13,7 +13,7 @@ from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
 
 _NAMES_SHOWN = 20
-_MOST_LOOKED_AT = 100
+_MOST_LOOKED_AT = 300
 """So many sheets are looked at; a workbook may have thousands."""
 _TABLE_COLUMNS = 2
 

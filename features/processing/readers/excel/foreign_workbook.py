@@ -17,6 +17,7 @@ _WAYS_OUT = {
 _SYLK = re.compile(r"ID;P")
 _MARKUP = re.compile(r"<[A-Za-z!?/]")
 _SEPARATORS = (("\t", "tab-separated text"), (";", "text separated by semicolons"), (",", "comma-separated text"), ("|", "text separated by vertical bars"))
+_FEW_LINES = 10
 _ALLOWED_CONTROLS = frozenset("\t\n\r\f\v\x1a")
 
 
@@ -43,6 +44,7 @@ def _name_table(text: str) -> str | None:
     """Name the kind of a table as text; None if it is empty or no text at all."""
     if not text or any(character < " " and character not in _ALLOWED_CONTROLS for character in text):
         return None
-    line = text.split("\n", 1)[0]
-    separator, name = max(_SEPARATORS, key=lambda known: line.count(known[0]))
-    return name if separator in line else "plain text"
+    # A title may stand above the table.
+    lines = text.split("\n")[:_FEW_LINES]
+    separator, name = max(_SEPARATORS, key=lambda known: max(line.count(known[0]) for line in lines))
+    return name if separator in text else "plain text"

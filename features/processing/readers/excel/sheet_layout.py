@@ -169,11 +169,9 @@ def _belongs_to(grid: Grid, block: Sequence[int], main: Sequence[int], header: i
     labels = [grid[header][column] for column in block if column in grid[header]]
     if 2 * len(labels) < len(block):
         return False
-    if field_names and not frozenset(field_names).isdisjoint(labels):
-        return True
-    if len(block) < _TABLE_SIDE:
-        return True
     known = {grid[header][column] for column in main if column in grid[header]}
+    if len(block) < _TABLE_SIDE or (field_names and not (frozenset(field_names) - known).isdisjoint(labels)):
+        return True
     has_all = bool(field_names) and known.issuperset(field_names or ())
     return not has_all and known.isdisjoint(labels) and _end_together(grid[header + 1 :], block, main)
 

@@ -94,6 +94,7 @@ def test_native_cell_satisfies_its_type_in_any_form(field: dict[str, Any], cell:
         ({"type": "number", "decimalChar": ","}, ("true", BOOLEAN), "the cell holds TRUE or FALSE"),
         ({"type": "boolean", "trueValues": ["Yes"], "falseValues": ["No"]}, ("1", NUMBER), "one of Yes, No."),
         ({"type": "yearmonth"}, ("2026-01-15", DATE), "the cell holds a date"),
+        ({"type": "year"}, ("2026-01-15", DATE), "the cell holds a date"),
     ],
 )
 def test_native_cell_of_another_type_is_called_that(field: dict[str, Any], cell: Cell, words: str) -> None:

@@ -92,8 +92,9 @@ def test_names_of_a_schema_on_both_sides_of_a_gap_are_one_table() -> None:
     assert _find(rows, ["id", "name", "amount", "tax"]).columns == [0, 1, 3, 4]
 
 
-def test_repeated_labels_beside_a_gap_are_another_table() -> None:
-    layout = _find(_beside([["id", "name", "amount"], *RECORDS], [["id", "name", "amount"], *RECORDS]))
+@pytest.mark.parametrize("names", [None, ["id", "name", "amount"]])
+def test_repeated_labels_beside_a_gap_are_another_table(names: Sequence[str] | None) -> None:
+    layout = _find(_beside([["id", "name", "amount"], *RECORDS], [["id", "name", "amount"], *RECORDS]), names)
     assert (layout.columns, layout.others) == ([0, 1, 2], [(4, 6)])
 
 
