@@ -26,6 +26,7 @@ _DAY_S = 86_400
 _LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
 """The day after 9999-12-31 as a serial number, in the 1900 and in the 1904 date system."""
 _EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
+_NATIVE_TYPES = {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}
 _LEAP_BUG_DAY = 60
 """29 February 1900, which did not exist but which Excel counts."""
 _MAX_DIGITS = 4_000
@@ -86,7 +87,7 @@ def show_value(value: float, shown_as: NumberFormat, *, is_1904: bool) -> tuple[
 def _native_type_of(kind: FormatKind, *, is_first_day: bool, is_midnight: bool) -> NativeType:
     if kind == FormatKind.MOMENT:
         return NativeType.TIME if is_first_day else NativeType.DATE if is_midnight else NativeType.DATETIME
-    return {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}.get(kind, NativeType.DATETIME)
+    return _NATIVE_TYPES.get(kind, NativeType.DATETIME)
 
 
 def show_iso_value(value: object, shown_as: NumberFormat) -> tuple[str, NativeType]:

@@ -91,7 +91,7 @@ class _Parser(WorkSheetParser):
             raise ValueError(column)
         return self._read(element, column, row_number)
 
-    def _pass_over(self, _: Element) -> None:
+    def _pass_over(self, _: Any) -> None:  # noqa: ANN401 - the stubs name another type of element for each
         """Leave out what is not asked for; openpyxl would refuse some of it."""
 
     parse_column_dimensions = parse_sheet_protection = parse_extensions = parse_formatting = _pass_over

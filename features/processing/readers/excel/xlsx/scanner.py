@@ -42,10 +42,10 @@ _PRESERVE = ' xml:space="preserve"'
 class _Patterns(NamedTuple):
     """The patterns for one sheet."""
 
-    row: re.Pattern[str]
-    """Its groups: number, cells."""
-    cell: re.Pattern[str]
-    """Its groups: column, style, type, plain value, and whatever stands in the cell instead of a plain value."""
+    rows: re.Pattern[str]
+    """Any number of whole rows."""
+    token: re.Pattern[str]
+    """The start of a row, or a cell, in rows that match. Its groups: row number; column, style, type, plain value, what stands in place of a plain value."""
     rest: re.Pattern[str]
     """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
@@ -70,8 +70,11 @@ def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Pa
         formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>))?+" if has_plain_formulas else ""
         return rf"{start}(?: ?/>|>(?:{formula}<v>{group}{text}++)</v>|{group}{rest('(?:')}))</c>)"
 
-    row = rf'<row r="([1-9][0-9]{{0,6}})"{attributes}(?: ?/>|>((?:{cell("(?:")})*+)</row>)'
-    return _Patterns(re.compile(row), re.compile(cell("(")), re.compile(rest("(")))
+    def row(group: str) -> str:
+        return rf'<row r="{group}[1-9][0-9]{{0,6}})"{attributes}'
+
+    rows = rf"(?:{row('(?:')}(?: ?/>|>(?:{cell('(?:')})*+</row>))*+"
+    return _Patterns(re.compile(rows), re.compile(f"{row('(')}|{cell('(')}"), re.compile(rest("(")))
 
 
 class _UnusualError(Exception):
@@ -83,13 +86,12 @@ class SheetScanner:
 
     def __init__(self, values: CellValues, *, max_row_bytes: int, reads_merges: bool = True) -> None:
         self._values = values
-        formats = {style or "": shown for style, shown in values.formats.items()}
+        self._formats = {style or "": shown for style, shown in values.formats.items()}
         self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
         self._reads_merges = reads_merges
         self._patterns = _make_patterns(frozenset(), has_plain_formulas=True)
         self._width: int | None = None
         self._last_row = 0
-        self._shared = (LETTERS, formats, values.strings, values.read, values.show_number)
 
     @property
     def width(self) -> int | None:
@@ -169,49 +171,50 @@ class SheetScanner:
         has_entities = "&" in text
         if has_entities and text.count("&") != sum(text.count(entity) for entity, _ in _ENTITIES):
             raise _UnusualError
-        rows: list[SheetRow] = []
-        end, number = 0, self._last_row
-        for match in self._patterns.row.finditer(text):
-            number = int(match[1])
-            if match.start() != end or number > MAX_SHEET_ROWS:
-                raise _UnusualError
-            end = match.end()
-            if match[2]:
-                row = self._read_row(number, match[2], has_entities=has_entities)
-                if row is not None:
-                    rows.append(row)
-        if end != len(text):
+        if self._patterns.rows.fullmatch(text) is None:
             raise _UnusualError
-        self._last_row = number
-        return rows
+        tokens = self._patterns.token.findall(text)
+        if has_entities:
+            tokens = [(*token[:4], _replace_entities(token[4]), token[5]) for token in tokens]
+        return self._make_rows(tokens)
 
-    def _read_row(self, number: int, content: str, *, has_entities: bool) -> SheetRow | None:  # noqa: C901, PLR0912 - one loop over cells, for speed
-        letters_of, formats, strings, read, show_number = self._shared
+    def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
+        """Make rows of what the pattern `token` found. Raises `_UnusualError` if any of them must be left to expat."""
+        values, formats, letters_of = self._values, self._formats, LETTERS
+        strings, read, show_number = values.strings, values.read, values.show_number
         width = self._width or MAX_SHEET_COLUMNS
+        rows: list[SheetRow] = []
         cells: list[str] = []
         types = bytearray()
         beyond: list[FarCell] = []
         bad: list[BadCell] = []
-        column = -1
-        for letters, style, cell_type, value, rest in self._patterns.cell.findall(content):
+        number, column = self._last_row, -1
+        for row_number, letters, style, cell_type, value, rest in tokens:
+            if row_number:
+                if cells or beyond or bad:
+                    rows.append(SheetRow(number, cells, types, beyond or None, bad or None))
+                    cells, types, beyond, bad = [], bytearray(), [], []
+                number, column = int(row_number), -1
+                if number > MAX_SHEET_ROWS:
+                    raise _UnusualError
+                continue
             column += 1
             if column >= MAX_SHEET_COLUMNS or letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
                     raise _UnusualError
-            text = _replace_entities(value) if has_entities else value
             # The most common kinds of cells are handled here.
-            if cell_type == "s" and text:
+            if cell_type == "s" and value:
                 try:
-                    index = int(text)
+                    index = int(value)
                     text = strings[index]
                 except (IndexError, ValueError) as error:
                     raise _UnusualError from error
                 if index < 0:
                     raise _UnusualError
                 kind = TEXT
-            elif not text or cell_type == "e":
-                found = self._read_unusual(cell_type, style, text, rest, column, number) if rest or text else None
+            elif not value or cell_type == "e":
+                found = self._read_unusual(cell_type, style, value, rest, column, number) if rest or value else None
                 if found is None:
                     continue
                 if isinstance(found, BadCell):
@@ -219,22 +222,24 @@ class SheetScanner:
                     continue
                 text, kind = found
             elif not cell_type and style not in formats:
-                if text.isdigit() and text[0] != "0" and len(text) <= EXACT_DIGITS:
-                    kind = NUMBER
+                if value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+                    text, kind = value, NUMBER
                 else:
-                    text, kind = show_number(text, column, number)
+                    text, kind = show_number(value, column, number)
             else:
-                if cell_type not in ("", "n", "b", "d"):
-                    text = text.strip(XML_BLANKS)
-                    if not text:
-                        continue
+                text = value if cell_type in ("", "n", "b", "d") else value.strip(XML_BLANKS)
+                if not text:
+                    continue
                 text, kind = read(text, cell_type or None, style or None, column, number)
             if column == len(cells) < width:
                 cells.append(text)
                 types.append(kind)
             else:
                 place_cell(cells, types, beyond, column, text, kind, width)
-        return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
+        if cells or beyond or bad:
+            rows.append(SheetRow(number, cells, types, beyond or None, bad or None))
+        self._last_row = number
+        return rows
 
     def _read_unusual(self, cell_type: str, style: str, text: str, rest: str, column: int, number: int) -> tuple[str, int] | BadCell | None:
         """Read a cell with an error, or one that holds `rest` instead of a plain value; None if it is empty."""
