@@ -13,6 +13,7 @@ import math
 import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from features.processing.readers.excel.number_formats import FormatKind, NumberFormat
 from features.processing.readers.native_types import NativeType
@@ -27,6 +28,7 @@ _LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
 """The day after 9999-12-31 as a serial number, in the 1900 and in the 1904 date system."""
 _EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
 _NATIVE_TYPES = {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}
+_DAYS_KEPT = 2**12
 _LEAP_BUG_DAY = 60
 """29 February 1900, which did not exist but which Excel counts."""
 _MAX_DIGITS = 4_000
@@ -125,6 +127,7 @@ def _pad(text: str, digits: int) -> str:
     return f"-{text[1:].zfill(digits)}" if text.startswith("-") else text.zfill(digits)
 
 
+@lru_cache(maxsize=_DAYS_KEPT)
 def _day_text(day: int, *, is_1904: bool) -> str:
     if is_1904:
         return date.fromordinal(_EPOCH[True] + day).isoformat()

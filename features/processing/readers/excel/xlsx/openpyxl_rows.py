@@ -79,6 +79,9 @@ class _Parser(WorkSheetParser):
     def __init__(self, stream: _CountedStream, values: CellValues) -> None:
         super().__init__(stream, [], data_only=True)
         self._values = values
+        # Left out is what is not asked for; openpyxl would refuse some of it.
+        for name in ("column_dimensions", "sheet_protection", "extensions", "formatting", "legacy", "row_breaks", "col_breaks", "custom_views"):
+            setattr(self, f"parse_{name}", lambda _: None)
 
     def parse_cell(self, element: Element) -> Any:  # noqa: ANN401 - openpyxl passes on what this returns
         """Return a cell, or None if it is empty."""
@@ -90,12 +93,6 @@ class _Parser(WorkSheetParser):
         if not 0 <= column < MAX_SHEET_COLUMNS:
             raise ValueError(column)
         return self._read(element, column, row_number)
-
-    def _pass_over(self, _: Any) -> None:  # noqa: ANN401 - the stubs name another type of element for each
-        """Leave out what is not asked for; openpyxl would refuse some of it."""
-
-    parse_column_dimensions = parse_sheet_protection = parse_extensions = parse_formatting = _pass_over
-    parse_legacy = parse_row_breaks = parse_col_breaks = parse_custom_views = _pass_over
 
     def _read(self, element: Element, column: int, row_number: int) -> _Cell | None:
         values, cell_type = self._values, element.get("t")

@@ -181,7 +181,7 @@ class SheetScanner:
     def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
         """Make rows of what the pattern `token` found. Raises `_UnusualError` if any of them must be left to expat."""
         values, formats, letters_of = self._values, self._formats, LETTERS
-        strings, read, show_number = values.strings, values.read, values.show_number
+        strings, show_number, show_formatted = values.strings, values.show_number, values.show_formatted
         width = self._width or MAX_SHEET_COLUMNS
         rows: list[SheetRow] = []
         cells: list[str] = []
@@ -221,16 +221,18 @@ class SheetScanner:
                     bad.append(found)
                     continue
                 text, kind = found
-            elif not cell_type and style not in formats:
-                if value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+            elif not cell_type:
+                if style in formats:
+                    text, kind = show_formatted(value, style or None, column, number)
+                elif value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
                     text, kind = value, NUMBER
                 else:
                     text, kind = show_number(value, column, number)
             else:
-                text = value if cell_type in ("", "n", "b", "d") else value.strip(XML_BLANKS)
+                text = value if cell_type in ("n", "b", "d") else value.strip(XML_BLANKS)
                 if not text:
                     continue
-                text, kind = read(text, cell_type or None, style or None, column, number)
+                text, kind = values.read(text, cell_type, style or None, column, number)
             if column == len(cells) < width:
                 cells.append(text)
                 types.append(kind)
