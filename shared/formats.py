@@ -33,8 +33,14 @@ class FileFormat:
     foreign_judge: str | None = None
     """The function `(head: bytes) -> str | None`, as `package.module:function`, that recognises files of other kinds by their first bytes.
 
-    It returns a sentence that says what such a file is, or None. It is called for formats without signatures, in API processes too: its module must be light.
+    It returns a sentence that says what such a file is, or None. It is called for files that begin with no signature, in API processes too: its module must
+    be light.
     """
+
+    other_extensions: tuple[str, ...] = ()
+    """Extensions of files that are not read but hold what this format could: in lower case, without the dot."""
+    conversion: str = ""
+    """How to make a file of this format of one of those, as a sentence: `Save it as .xlsx in the program that it comes from.`"""
 
     def load_opener(self) -> Callable[..., Any]:
         """Import and return the function that opens a file."""
@@ -77,6 +83,12 @@ def get_extension(filename: str) -> str | None:
     return extension if extension in _formats else None
 
 
+def describe_conversion(filename: str) -> str | None:
+    """Return a sentence that says how to make a file with this name one that can be read; None if that is not known."""
+    extension = filename.rpartition(".")[2].lower() if "." in filename else ""
+    return next((file_format.conversion for file_format in list_formats() if extension in file_format.other_extensions), None)
+
+
 def find_by_extension(extension: str) -> FileFormat | None:
     """Return the format that has this extension; None if there is none."""
     return _formats.get(extension)
@@ -89,6 +101,12 @@ def find_by_contents(head: bytes, *, extension: str | None = None) -> FileFormat
     """
     found = [file_format for file_format in list_formats() if head.startswith(file_format.signatures)]
     return next((file_format for file_format in found if extension in file_format.extensions), found[0] if found else None)
+
+
+def describe_foreign(filename: str, head: bytes) -> str | None:
+    """Return a sentence that says what a file is that has the extension of a format with signatures, and none of any; None if it may be of a format."""
+    file_format = find_format(filename, head)
+    return file_format.describe_foreign(head) if file_format.signatures and not head.startswith(file_format.signatures) else None
 
 
 def find_format(filename: str, head: bytes) -> FileFormat:

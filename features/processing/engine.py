@@ -16,12 +16,12 @@ import features.processing.formats  # noqa: F401  # the import registers them
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import import_all, row_checks
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
-from features.processing.readers.base import Chunk, ContainedFile, Finding, Note, ReadLimits, Source, Table, TableOpener
+from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Finding, Note, ReadLimits, Source, Table, TableOpener
 from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import TableSchema
-from shared.formats import find_format, list_formats
+from shared.formats import describe_foreign, find_format, list_formats
 
 # Everything is imported here and not on demand: a worker imports this module before it forks, so that its children share the imported modules.
 import_all()
@@ -34,7 +34,7 @@ for file_format in list_formats():
 # Arrow's allocator reserves its GiB of address space now, so that it does not count towards the memory limit of a worker's child.
 pa.allocate_buffer(64)
 
-_HEAD_BYTES = 64
+_HEAD_BYTES = 512
 MAX_NOTES = 50
 MAX_SAMPLE_BYTES = 24 * 2**20
 """Size of the rows that wait while the schema is inferred; if the first 10,000 rows are larger, it is inferred from fewer rows."""
@@ -177,6 +177,9 @@ def inspect_file(
 def _open_table(path: Path, *, dialect: TableDialect | None, encoding: str | None, limits: ReadLimits, field_names: Sequence[str] | None) -> Table:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    foreign = describe_foreign(path.name, head)
+    if foreign is not None:
+        raise FileUnreadable(foreign)
     opener: TableOpener = find_format(path.name, head).load_opener()
     return open_guarded(lambda: opener(path, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names))
 

@@ -14,8 +14,9 @@ def describe_mismatch(extension: str, head: bytes) -> str | None:
     assert claimed is not None
     if found is not None:
         what = None if found.family == claimed.family else found.description
-    elif claimed.signatures:
-        what = f"no {claimed.family}"
     else:
-        return claimed.describe_foreign(head)
+        foreign = claimed.describe_foreign(head)
+        if foreign is not None or not claimed.signatures:
+            return foreign
+        what = f"no {claimed.family}"
     return None if what is None else f"The file is named .{extension} and its contents are {what}. {claimed.remedy}, or give it its real extension."

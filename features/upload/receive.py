@@ -21,7 +21,7 @@ from features.upload.problems import DiskFull, FileTooLarge, InvalidUpload, TooM
 from features.upload.schemas import UploadOptions
 from shared.concurrency.grouping import Grouping
 from shared.concurrency.pausing_timeout import PausingTimeout
-from shared.formats import get_extension, list_extensions
+from shared.formats import describe_conversion, get_extension, list_extensions
 from shared.jobs.storage import stored_path
 from shared.web.body_limit import parse_length
 from shared.web.problems import ClientTooSlow, InvalidPart
@@ -118,7 +118,9 @@ class _Upload:
         if self.file_type is None:
             accepted = ", ".join(f".{extension}" for extension in list_extensions())
             name = self.filename or "without a name"
-            raise _invalid(InvalidPart(field=FILE_FIELD, message=f"A file {name!r} is not accepted; the name must end in one of {accepted}."))
+            conversion = describe_conversion(self.filename)
+            message = f"A file {name!r} is not accepted; the name must end in one of {accepted}."
+            raise _invalid(InvalidPart(field=FILE_FIELD, message=message if conversion is None else f"{message} {conversion}"))
         self.writer = FileWriter(
             stored_path(self.settings.upload_dir, self.job_id, self.filename),
             chunk_size_bytes=self.settings.upload_chunk_size_bytes,

@@ -223,7 +223,7 @@ def test_folder_without_an_init_is_not_passed_over_in_silence(tree: Path, room: 
     assert "no __init__.py" in result.stderr
 
 
-HEAVY = ("pyarrow", "pandas", "openpyxl", "xlrd", "numpy", "features.processing.engine")
+HEAVY = ("pyarrow", "pandas", "openpyxl", "xlrd", "msoffcrypto", "olefile", "numpy", "features.processing.engine")
 SERVE = f"""
 import asyncio, sys, httpx, main
 

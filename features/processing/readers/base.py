@@ -154,10 +154,13 @@ class Table(Protocol):
     """The number in the file, from 1, of each column of the table, ascending; None if they are simply 1, 2, 3 …"""
     bytes_total: int
     """The total that `Chunk.bytes_read` counts towards."""
-    notes: Sequence[Note]
-    """How the file was read; more may be known when `chunks` has been read to its end."""
     header_findings: Sequence[Finding]
     """Errors that the reader found in the cells of the header, with the row number of the header."""
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """How the file was read; more may be known when `chunks` has been read to its end."""
+        ...
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows in file order; can be called only once.

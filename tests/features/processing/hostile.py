@@ -122,6 +122,9 @@ WORKBOOKS: dict[str, Hostile] = {
     "shared strings that are too many for memory": Hostile(".xlsx", _strings_workbook, rows=2500),
     "an XLSX workbook of garbage": Hostile(".xlsx", _bytes(b"PK\x03\x04" + _GARBAGE), "not complete"),
     "an XLS workbook of garbage": Hostile(".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + _GARBAGE), "damaged"),
+    "a web page called .xls": Hostile(".xls", _bytes(b"\xef\xbb\xbf\n<html><table><tr><td>a</td></tr></table></html>"), "web page (HTML)"),
+    "a web page in one file called .xls": Hostile(".xls", _bytes(b"From: <x>\r\nMIME-Version: 1.0\r\n"), "MHT"),
+    "a spreadsheet in XML called .xlsx": Hostile(".xlsx", _bytes(b'<?xml version="1.0"?>\n<?mso-application progid="Excel.Sheet"?>'), "SpreadsheetML"),
     "an XLS sector table that points everywhere": Hostile(
         ".xls", _bytes(bytes.fromhex("D0CF11E0A1B11AE1") + b"\0" * 16 + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + _GARBAGE), "damaged"
     ),
@@ -132,7 +135,9 @@ def corpus() -> dict[str, Hostile]:
     """Return every hostile file of the tests."""
     xlsx = {f"XLSX: {name}": Hostile(".xlsx", make, sentence) for name, (make, sentence) in test_xlsx_hostile.REFUSED.items()}
     xls = {f"XLS: {name}": Hostile(".xls", _written(make), sentence) for name, (make, sentence) in test_xls.REFUSED.items()}
-    return CSV | WORKBOOKS | xlsx | xls
+    # The readers do not know what a text is, but the engine does.
+    named = {f"{suffix[1:].upper()}: text": Hostile(suffix, _bytes(b"a,b\n1,2\n"), "comma-separated text") for suffix in (".xls", ".xlsx")}
+    return CSV | WORKBOOKS | xlsx | xls | named
 
 
 def _written(make: Callable[[], bytes]) -> Make:

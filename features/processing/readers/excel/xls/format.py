@@ -16,5 +16,6 @@ register_format(
         remedy="Save it from Excel again",
         signatures=(OLE2, *_BARE_BIFF),
         opener="features.processing.readers.excel.xls.table:open_xls",
+        foreign_judge="features.processing.readers.excel.foreign_workbook:describe_foreign",
     )
 )

@@ -1,53 +1,59 @@
-"""Read XLS workbooks: xlrd reads them in a separate process with limits on memory and time; here the rows become chunks."""
+"""Read XLS workbooks: xlrd reads them in a separate process with limits on memory and time; here the sheet is chosen and its rows become chunks."""
 
 from __future__ import annotations
 
-import errno
-import json
-import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from features.processing.readers.base import Chunk, FileUnreadable, Note, ReadLimits, Source
-from features.processing.readers.excel.cell_text import SheetRow
-from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
-from shared.child_process import start_child
+from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Finding, Note, ReadLimits, Source
+from features.processing.readers.excel.choose_sheet import SheetName, choose_sheet
+from features.processing.readers.excel.encrypted.decrypt import decrypt_package, decrypt_records
+from features.processing.readers.excel.reading_child import ReadingChild
+from features.processing.readers.excel.refusals import PROTECTED
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_reader import SheetReader
+from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, FarCell, MergedRange, SheetFacts, SheetRow
 from shared.descriptors.table_dialect import TableDialect
 
 _CHILD = "features.processing.readers.excel.xls.child"
-_TOO_SLOW = "The workbook cannot be read: it takes longer than any real workbook of its kind. It is probably damaged."
-_BROKEN = "The workbook is damaged and cannot be read. Open it in Excel, save it again and upload the new file."
-_BREAKING_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
-"""What ends a process that reads broken data; any other death, such as a kill by the kernel for want of memory, is the machine's fault or our own."""
+_TYPE_OF_DIGIT = bytes(max(0, code - ord("0")) for code in range(256))
 
 
 def open_xls(
     path: Path, *, dialect: TableDialect | None, limits: ReadLimits, encoding: str | None = None, field_names: Sequence[str] | None = None
 ) -> XlsTable:
-    """Open the table in a sheet of an XLS workbook. Raises `FileUnreadable` if there is none, or if the workbook breaks its reader."""
+    """Open the table in a sheet of an XLS workbook.
+
+    Raises `FileUnreadable` if there is none, or if the workbook breaks its reader, and `ContainedFile` if it is an encrypted XLSX workbook whose password is
+    Excel's own.
+    """
     del encoding  # a workbook states its own encoding
-    del field_names  # the first row that is not blank is the header
-    return XlsTable(path, dialect=dialect, limits=limits)
+    return XlsTable(path, dialect=dialect, limits=limits, field_names=field_names)
 
 
 class XlsTable:
     """An XLS workbook, opened at one sheet; see `base.Table`. Raises `ChildProcessError` if the process that reads it ends for another reason."""
 
-    def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits) -> None:
-        self._child = _start_child(path, dialect)
-        try:
-            opened = self._read_line()
-            self.bytes_total: int = opened["rows"]
-            self._reader = SheetReader(self._read_batches(), dialect=dialect, limits=limits)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits, field_names: Sequence[str] | None) -> None:
+        with ExitStack() as opened:
+            self._workbook = workbook = _open_workbook(path, limits)
+            opened.callback(workbook.close)
+            self._chosen = choose_sheet(workbook, dialect=dialect, field_names=field_names)
+            self.bytes_total = workbook.read_sheet(self._chosen.index)
+            self._reader = SheetReader(workbook.read_batches(), facts=workbook.facts, dialect=dialect, limits=limits, field_names=field_names)
+            opened.pop_all()
+        workbook.width = self._reader.width
         self.labels: Sequence[str] | None = self._reader.labels
-        self.notes: Sequence[Note] = ()
-        self.column_numbers: Sequence[int] | None = None
-        self.source = Source(sheet=opened["sheet"], header_row=self._reader.header_row)
+        self.column_numbers: Sequence[int] | None = self._reader.column_numbers
+        self.header_findings: Sequence[Finding] = self._reader.header_findings
+        self.source = Source(sheet=workbook.sheets[self._chosen.index].name, header_row=self._reader.header_row)
+
+    @property
+    def notes(self) -> Sequence[Note]:
+        """See `base.Table`."""
+        return [*self._chosen.notes, *self._reader.notes]
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
@@ -55,43 +61,77 @@ class XlsTable:
 
     def close(self) -> None:
         """See `base.Table`."""
-        self._child.kill()
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe is not None:
-                pipe.close()
-
-    def _read_batches(self) -> Iterator[RowBatch]:
-        while isinstance(rows := self._read_line(), list):
-            yield RowBatch([_read_row(number, cells) for number, cells in rows], rows[-1][0])
-
-    def _read_line(self) -> Any:  # noqa: ANN401 - JSON
-        assert self._child.stdout is not None
-        line = self._child.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise _describe_end(self._child.wait())
-        value = json.loads(line)
-        if isinstance(value, Mapping) and "unreadable" in value:
-            raise FileUnreadable(value["unreadable"])
-        return value
+        self._workbook.close()
 
 
-def _start_child(path: Path, dialect: TableDialect | None) -> subprocess.Popen[bytes]:
-    """Start a process that reads `path`; it ends when its standard input closes, so also when this process ends for any reason."""
-    wanted = {"name": dialect.sheet_name, "number": dialect.sheet_number} if dialect is not None else {}
+class Workbook:
+    """A workbook that a child process has opened; see `choose_sheet.SheetPeeker`."""
+
+    def __init__(self, child: ReadingChild, sheets: Sequence[SheetName]) -> None:
+        self.child = child
+        self.sheets = sheets
+        self.facts = SheetFacts()
+        self.width: int | None = None
+        """How many columns the table has, once that is known; see `SheetRow`."""
+
+    def peek(self, index: int) -> Sequence[SheetRow]:
+        """Return the first rows of a sheet. Raises `FileUnreadable` if it is damaged."""
+        return [self._make_row(*row) for row in self.child.ask({"peek": index})]
+
+    def read_sheet(self, index: int) -> int:
+        """Begin to read a sheet, and return how many rows it has. Raises `FileUnreadable` if it is damaged."""
+        opened = self.child.ask({"read": index})
+        self.facts.merged += [MergedRange(*bounds) for bounds in opened["merged"]]
+        self.facts.merged_count = opened["merged_count"]
+        rows: int = opened["rows"]
+        return rows
+
+    def read_batches(self) -> Iterator[RowBatch]:
+        """Yield the rows of the sheet; after the last ones the facts are complete."""
+        while isinstance(rows := self.child.read_line(), list):
+            yield RowBatch([self._make_row(*row) for row in rows], rows[-1][0])
+        for found, told in ((self.facts.long_numbers, "long_numbers"), (self.facts.doubtful_zeros, "doubtful_zeros")):
+            found.update({int(column): row for column, row in rows[told].items()})
+
+    def close(self) -> None:
+        """End the child; may be called twice."""
+        self.child.close()
+
+    def _make_row(self, number: int, cells: list[str], digits: str, bad: Sequence[tuple[int, str, int]] = ()) -> SheetRow:
+        types = bytearray(digits.encode().translate(_TYPE_OF_DIGIT)) if digits else bytearray(len(cells))
+        row = SheetRow(number, cells, types)
+        if self.width is not None and len(cells) > self.width:
+            row.beyond = [FarCell(column, cells[column], types[column]) for column in range(self.width, len(cells)) if cells[column]] or None
+            del cells[self.width :], types[self.width :]
+        if bad:
+            row.bad = [BadCell(column, text, CellTrouble(trouble)) for column, text, trouble in bad]
+        return row
+
+
+def _open_workbook(path: Path, limits: ReadLimits) -> Workbook:
+    """Open the workbook at `path`, or the one that is encrypted in it. Raises `ContainedFile` if that is an XLSX workbook."""
     with path.open("rb") as file:
-        return start_child(_CHILD, str(file.fileno()), json.dumps(wanted), streams=subprocess.PIPE, pass_fds=[file.fileno()])
+        opened = _open_with_child(file)
+        if opened == "package":
+            raise ContainedFile(decrypt_package(file, folder=limits.spill_dir))
+        if isinstance(opened, Workbook):
+            return opened
+        with decrypt_records(file, folder=limits.spill_dir) as plain:
+            opened = _open_with_child(plain)
+    if not isinstance(opened, Workbook):
+        raise FileUnreadable(PROTECTED)
+    return opened
 
 
-def _describe_end(status: int) -> Exception:
-    if status == -signal.SIGXCPU:
-        return FileUnreadable(_TOO_SLOW)
-    if -status in _BREAKING_SIGNALS:
-        return FileUnreadable(_BROKEN)
-    return ChildProcessError(errno.ECHILD, f"The process that reads the workbook ended with status {status}.")
-
-
-def _read_row(number: int, cells: list[str | list[str]]) -> SheetRow:
-    texts = [cell if isinstance(cell, str) else "" for cell in cells]
-    errors = [(column, cell[0]) for column, cell in enumerate(cells) if not isinstance(cell, str)]
-    return SheetRow(number, texts, None, errors or None)
+def _open_with_child(file: BinaryIO) -> Workbook | str:
+    """Open a workbook, or return what is encrypted in it."""
+    child = ReadingChild(_CHILD, descriptors=[file.fileno()])
+    try:
+        opened = child.read_line()
+    except BaseException:
+        child.close()
+        raise
+    if "encrypted" in opened:
+        child.close()
+        return str(opened["encrypted"])
+    return Workbook(child, [SheetName(*sheet) for sheet in opened["sheets"]])

@@ -17,10 +17,11 @@ import pytest
 import xlwt
 
 from features.processing.readers.base import FileUnreadable, ReadLimits
-from features.processing.readers.damage import read_guarded
+from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.readers.excel.xls import table as xls
 from features.processing.readers.excel.xls.table import XlsTable, open_xls
 from shared.descriptors.table_dialect import parse_table_dialect
+from tests.features.processing.readers.excel.biff import biff, ole2
 from tests.features.processing.readers.excel.workbooks import Reading, read_table
 from tests.paths import ROOT
 
@@ -51,28 +52,6 @@ def read_xls(path: Path, *, dialect: Mapping[str, Any] | None = None, **limits: 
     return read_table(open_xls(path, dialect=given, limits=ReadLimits(**limits)))
 
 
-def ole2(streams: Mapping[str, bytes]) -> bytes:
-    """Build the smallest OLE2 container: an allocation sector, a directory sector, then the streams, each padded beyond the limit for short streams."""
-    sectors: list[bytes] = []
-    entries = [b"R\0o\0o\0t\0".ljust(64, b"\0") + struct.pack("<HBBiii", 10, 5, 1, -1, -1, 1) + bytes(36) + struct.pack("<iii", -2, 0, 0)]
-    chain = [-3, -2]
-    for name, data in streams.items():
-        padded = data.ljust(-(-max(len(data), 4096) // 512) * 512, b"\0")
-        first = 2 + len(sectors)
-        sectors += [padded[at : at + 512] for at in range(0, len(padded), 512)]
-        chain += [*range(first + 1, 2 + len(sectors)), -2]
-        entry = (name + "\0").encode("utf-16-le")
-        entries.append(entry.ljust(64, b"\0") + struct.pack("<HBBiii", len(entry), 2, 1, -1, -1, -1) + bytes(36) + struct.pack("<iii", first, len(padded), 0))
-    header = bytes.fromhex("D0CF11E0A1B11AE1") + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(10)
-    header += struct.pack("<iiiiiiii", 1, 1, 0, 4096, -2, 0, -2, 0) + struct.pack("<i", 0) + struct.pack("<i", -1) * 108
-    return header + struct.pack("<128i", *chain, *[-1] * (128 - len(chain))) + b"".join(entries).ljust(512, b"\0") + b"".join(sectors)
-
-
-def biff(*records: tuple[int, bytes]) -> bytes:
-    bof = struct.pack("<HHHHHHII", 0x809, 16, 0x600, 5, 0, 0, 0, 6)
-    return bof + b"".join(struct.pack("<HH", code, len(data)) + data for code, data in records) + struct.pack("<HH", 0x0A, 0)
-
-
 @pytest.mark.parametrize("is_1904", [False, True])
 def test_values_become_text(tmp_path: Path, is_1904: bool) -> None:
     values = [7, -3, 1.5, 1e-7, True, False, date(2026, 11, 23), MOMENT, time(10), " x ", "007", "Ü😀", None, "last"]
@@ -91,11 +70,11 @@ def test_error_values_are_reported_and_not_checked(tmp_path: Path) -> None:
     book.save(str(tmp_path / "a.xls"))
     reading = read_xls(tmp_path / "a.xls")
     assert reading.rows == {2: ["1", None], 3: [None, "2"]}
-    assert reading.errors == [(2, 2, "formula-error", "#N/A"), (3, 1, "formula-error", "#DIV/0!"), (3, 4, "formula-error", "#REF!")]
+    assert reading.errors == [(2, 2, "formula-error", "#N/A"), (3, 1, "formula-error", "#DIV/0!"), (3, 4, "extra-cell", "#REF!")]
 
 
 def test_blank_rows_and_cells_outside_the_table_are_reported(tmp_path: Path) -> None:
-    reading = read_xls(save(tmp_path / "a.xls", [["a"], [], [], [1, None, "x"], [], [" "]]))
+    reading = read_xls(save(tmp_path / "a.xls", [["a"], [], [], [1, None, "x"], [], [" "]]), dialect={"headerRows": [1]})
     assert reading.rows == {4: ["1"]}
     assert reading.errors == [(2, None, "blank-row", None), (4, 3, "extra-cell", "x")]
     assert reading.rows_lost == 2
@@ -147,11 +126,14 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a container of nothing": (lambda: ole2({}), "damaged"),
     "an encrypted XLSX workbook": (lambda: ole2({"EncryptionInfo": b"", "EncryptedPackage": b"x"}), "password"),
     "an encrypted XLS workbook": (lambda: ole2({"Workbook": biff((0x2F, struct.pack("<HHH", 0, 1, 1)))}), "password"),
+    "a workbook encrypted in an unknown way": (lambda: ole2({"Workbook": biff((0x2F, b"\x07"))}), "password"),
+    "a workbook under rights management": (lambda: ole2({"Workbook": biff(), "\tDRMContent": b"x"}), "rights management"),
+    "a package under rights management": (lambda: ole2({"EncryptedPackage": b"x", "DRMEncryptedDataSpace": b"x"}), "rights management"),
     "a Word document": (lambda: ole2({"WordDocument": b"x"}), "Word"),
     "a workbook of garbage": (lambda: ole2({"Workbook": GARBAGE}), "damaged"),
     "a workbook without sheets": (lambda: ole2({"Workbook": biff()}), "no visible sheet"),
     "half a header": (lambda: ole2({})[:100], "damaged"),
-    "a container with a loop": (lambda: ole2({"Workbook": biff()}).replace(struct.pack("<ii", 3, 4), struct.pack("<ii", 3, 2), 1), "damaged"),
+    "a container with a loop": (lambda: ole2({"Workbook": GARBAGE}).replace(struct.pack("<ii", 3, 4), struct.pack("<ii", 3, 2), 1), "damaged"),
     "a bare old workbook of garbage": (lambda: b"\x09\x08\x10\x00" + GARBAGE, "damaged"),
 }
 
@@ -180,7 +162,8 @@ def use_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str) -> Pat
     (tmp_path / "stand_in.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from features.processing.readers.excel.xls import child as xls_child\nxls_child.CPU_S = 1\nxls_child.MEMORY_BYTES = 2**28\n"
-        f"def read(*_):\n    yield {{'sheet': 's', 'rows': 9}}\n    yield [[1, ['a']], [2, ['1']]]\n    {code}\n"
+        "def read(_, commands):\n    yield {'sheets': [['s', True, True]]}\n    commands.get()\n    yield {'rows': 9, 'merged': [], 'merged_count': 0}\n"
+        f"    yield [[1, ['a'], ''], [2, ['1'], '1']]\n    {code}\n"
         "xls_child._read_workbook = read\nxls_child.main(sys.argv[1:])\n"
     )
     monkeypatch.setattr("shared.child_process._ROOT", tmp_path)
@@ -209,16 +192,13 @@ def test_child_that_breaks_ends_the_reading_after_its_rows(tmp_path: Path, monke
 
 @pytest.mark.parametrize("code", ["import os; os.kill(os.getpid(), 9)", "import os; os.write(1, b'[[3, [' ); os._exit(1)"])
 def test_child_that_the_machine_ends_says_nothing_about_the_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
-    table = open_xls(use_child(monkeypatch, tmp_path, code + "\n    yield"), dialect=None, limits=ReadLimits())
-    try:
-        with pytest.raises(ChildProcessError):
-            list(read_guarded(table))
-    finally:
-        table.close()
+    path = use_child(monkeypatch, tmp_path, code + "\n    yield")
+    with pytest.raises(ChildProcessError):
+        list(read_guarded(open_guarded(lambda: open_xls(path, dialect=None, limits=ReadLimits()))))
 
 
 def test_child_goes_on_when_the_processes_of_its_service_are_told_to_stop(tmp_path: Path) -> None:
-    table = open_xls(save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
+    table = open_xls(save(tmp_path / "a.xls", [["a", "b"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             child_of(table).send_signal(number)
@@ -228,11 +208,11 @@ def test_child_goes_on_when_the_processes_of_its_service_are_told_to_stop(tmp_pa
 
 
 def child_of(table: XlsTable) -> subprocess.Popen[bytes]:
-    return table._child
+    return table._workbook.child.process
 
 
 def test_closing_half_way_and_twice_ends_the_child(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))])
+    path = save(tmp_path / "a.xls", [["a", "b"], *([number, "x" * 200] for number in range(12_000))])
     table = open_xls(path, dialect=None, limits=ReadLimits(chunk_rows=10))
     next(table.chunks())
     table.close()
@@ -241,11 +221,12 @@ def test_closing_half_way_and_twice_ends_the_child(tmp_path: Path) -> None:
 
 
 def test_child_ends_with_its_parent(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))])
+    path = save(tmp_path / "a.xls", [["a", "b"], *([number, "x" * 200] for number in range(12_000))])
     code = (
         "import os, sys; from pathlib import Path\n"
         "from features.processing.readers.base import ReadLimits; from features.processing.readers.excel.xls.table import open_xls\n"
-        f"table = open_xls(Path({str(path)!r}), dialect=None, limits=ReadLimits()); print(table._child.pid, flush=True); os.kill(os.getpid(), 9)"
+        f"table = open_xls(Path({str(path)!r}), dialect=None, limits=ReadLimits())\n"
+        "print(table._workbook.child.process.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     parent = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     child = int(parent.stdout)
@@ -265,7 +246,7 @@ def is_running(process: int) -> bool:
 
 def test_child_knows_nothing_of_the_parents_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "secret")
-    table = open_xls(save(tmp_path / "a.xls", [["a"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
+    table = open_xls(save(tmp_path / "a.xls", [["a", "b"], *([number, "x" * 200] for number in range(12_000))]), dialect=None, limits=ReadLimits())
     environment = Path(f"/proc/{child_of(table).pid}/environ").read_text()
     table.close()
     assert "MALLOC_ARENA_MAX" in environment

@@ -1,0 +1,1 @@
+"""Workbooks as people send them, by kind."""
