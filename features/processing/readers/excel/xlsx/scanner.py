@@ -21,7 +21,7 @@ from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_
 from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
-from features.processing.readers.excel.xlsx.walker import HEADER_STEP_BYTES, SheetWalker
+from features.processing.readers.excel.xlsx.walker import SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
@@ -115,7 +115,7 @@ class SheetScanner:
         bytes_read = start + len(_DATA)
         head, waiting = waiting[:bytes_read], waiting[bytes_read:]
         while not waiting.startswith(_DATA_END):
-            end = self._find_end(waiting)
+            end = _find_end(waiting)
             try:
                 if end:
                     rows = self._read_rows(waiting[:end])
@@ -149,16 +149,6 @@ class SheetScanner:
                     return
         except FileUnreadable:
             return
-
-    def _find_end(self, waiting: bytes) -> int:
-        """Find the end of the last complete row; until the width is known, of a few rows only, since each may be as wide as a sheet."""
-        if self._width is not None:
-            last = waiting.rfind(_ROW_END)
-            return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
-        last = waiting.rfind(_ROW_END, 0, HEADER_STEP_BYTES)
-        if last < 0:
-            last = waiting.find(_ROW_END)
-        return last + len(_ROW_END) if last >= 0 else 0
 
     def _read_rows(self, data: bytes) -> list[SheetRow]:
         """Return all rows of `data`. Raises `_UnusualError` if any of them must be left to expat."""
@@ -267,6 +257,12 @@ class SheetScanner:
             if found is not None:
                 return found
         return values.read(text, cell_type or None, style or None, column, number)
+
+
+def _find_end(waiting: bytes) -> int:
+    """Return where the last complete row ends, or 0."""
+    last = waiting.rfind(_ROW_END)
+    return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
 
 
 def _replace_entities(text: str) -> str:
