@@ -29,7 +29,9 @@ _MAX_ROW_BYTES = 2**20
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
 _ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
-_UNUSUAL = (b"<!", b"<?", b"]]>", b"\r")
+_UNUSUAL = (b"]]>", b"\r")
+_LETTERS = (*LETTERS, "")
+"""With a name that no column has after the last."""
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
 
 # Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
@@ -170,7 +172,7 @@ class SheetScanner:
 
     def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
         """Make rows of what the pattern `token` found. Raises `_UnusualError` if any of them must be left to expat."""
-        values, formats, letters_of = self._values, self._formats, LETTERS
+        values, formats, letters_of = self._values, self._formats, _LETTERS
         strings, show_number, show_formatted = values.strings, values.show_number, values.show_formatted
         width = self._width or MAX_SHEET_COLUMNS
         rows: list[SheetRow] = []
@@ -189,7 +191,7 @@ class SheetScanner:
                     raise _UnusualError
                 continue
             column += 1
-            if column >= MAX_SHEET_COLUMNS or letters != letters_of[column]:
+            if letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
                     raise _UnusualError
