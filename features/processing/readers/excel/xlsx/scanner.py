@@ -21,24 +21,18 @@ from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_
 from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
+from features.processing.readers.excel.xlsx.plain_xml import FORBIDDEN, PRESERVE, TEXT_CHARACTER, UnusualError, decode_plain, is_utf8, replace_entities
 from features.processing.readers.excel.xlsx.walker import SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
-_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
 _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
-_UNUSUAL = (b"]]>", b"\r")
 _LETTERS = (*LETTERS, "")
 """With a name that no column has after the last."""
-_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
-
-# Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
-_FORBIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
 _PLAIN_NAME = re.compile(_NAME)
-_PRESERVE = ' xml:space="preserve"'
 
 
 class _Patterns(NamedTuple):
@@ -59,9 +53,9 @@ def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Pa
     With `has_plain_formulas` a value is also plain if there is a formula for it.
     """
     prefix = f"(?:(?:{'|'.join(map(re.escape, sorted(prefixes)))}):)?+" if prefixes else ""
-    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{_FORBIDDEN}]*+")*+'
-    blanks = f"(?:{_PRESERVE})?+"
-    text = f"[^<{_FORBIDDEN}]"
+    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{FORBIDDEN}]*+")*+'
+    blanks = f"(?:{PRESERVE})?+"
+    text = TEXT_CHARACTER
 
     def rest(group: str) -> str:
         formula = rf"{group}<f{attributes}(?: ?/>|>{group}{text}*+)</f>))?+"
@@ -77,10 +71,6 @@ def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Pa
 
     rows = rf"(?:{row('(?:')}(?: ?/>|>(?:{cell('(?:')})*+</row>))*+"
     return _Patterns(re.compile(rows), re.compile(f"{row('(')}|{cell('(')}"), re.compile(rest("(")))
-
-
-class _UnusualError(Exception):
-    """These rows must be left to expat."""
 
 
 class SheetScanner:
@@ -126,10 +116,10 @@ class SheetScanner:
                     if rows:
                         yield RowBatch(rows, bytes_read)
                 elif len(waiting) > _MAX_ROW_BYTES or not (block := next(source, b"")):
-                    raise _UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
+                    raise UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
                 else:
                     waiting += block
-            except _UnusualError:
+            except UnusualError:
                 yield from self._walker.walk_on(head, chain([waiting], source), last_row=self._last_row, bytes_read=bytes_read)
                 return
         if self._reads_merges:
@@ -153,25 +143,17 @@ class SheetScanner:
             return
 
     def _read_rows(self, data: bytes) -> list[SheetRow]:
-        """Return all rows of `data`. Raises `_UnusualError` if any of them must be left to expat."""
-        if any(mark in data for mark in _UNUSUAL):
-            raise _UnusualError
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise _UnusualError from error
-        has_entities = "&" in text
-        if has_entities and text.count("&") != sum(text.count(entity) for entity, _ in _ENTITIES):
-            raise _UnusualError
+        """Return all rows of `data`. Raises `UnusualError` if any of them must be left to expat."""
+        text, has_entities = decode_plain(data)
         if self._patterns.rows.fullmatch(text) is None:
-            raise _UnusualError
+            raise UnusualError
         tokens = self._patterns.token.findall(text)
         if has_entities:
-            tokens = [(*token[:4], _replace_entities(token[4]), token[5]) for token in tokens]
+            tokens = [(*token[:4], replace_entities(token[4]), token[5]) for token in tokens]
         return self._make_rows(tokens)
 
     def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
-        """Make rows of what the pattern `token` found. Raises `_UnusualError` if any of them must be left to expat."""
+        """Make rows of what the pattern `token` found. Raises `UnusualError` if any of them must be left to expat."""
         values, formats, letters_of = self._values, self._formats, _LETTERS
         strings, show_number, show_formatted = values.strings, values.show_number, values.show_formatted
         width = self._width or MAX_SHEET_COLUMNS
@@ -188,22 +170,22 @@ class SheetScanner:
                     cells, types, beyond, bad = [], bytearray(), [], []
                 number, column = int(row_number), -1
                 if number > MAX_SHEET_ROWS:
-                    raise _UnusualError
+                    raise UnusualError
                 continue
             column += 1
             if letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
-                    raise _UnusualError
+                    raise UnusualError
             # The most common kinds of cells are handled here.
             if cell_type == "s" and value:
                 try:
                     index = int(value)
                     text = strings[index]
                 except (IndexError, ValueError) as error:
-                    raise _UnusualError from error
+                    raise UnusualError from error
                 if index < 0:
-                    raise _UnusualError
+                    raise UnusualError
                 kind = TEXT
             elif not value or cell_type == "e":
                 found = self._read_unusual(cell_type, style, value, rest, column, number) if rest or value else None
@@ -242,16 +224,16 @@ class SheetScanner:
         if rest:
             match = self._patterns.rest.fullmatch(rest)
             assert match is not None, "it is a part of the pattern of a cell"
-            formula, source, opening, text, inline_opening, inline = (_replace_entities(group or "") for group in match.groups())
+            formula, source, opening, text, inline_opening, inline = (replace_entities(group or "") for group in match.groups())
             if inline_opening:
-                inline = inline if inline_opening.endswith(_PRESERVE) else inline.strip(XML_BLANKS)
+                inline = inline if inline_opening.endswith(PRESERVE) else inline.strip(XML_BLANKS)
                 return (unescape_text(inline), TEXT) if inline else None
-        if not opening.endswith(_PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
+        if not opening.endswith(PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
             text = text.strip(XML_BLANKS)
         if not text:
             return uncomputed(source, column) if formula and (not opening or cell_type != "str") else None
         if cell_type == "s":
-            raise _UnusualError
+            raise UnusualError
         if cell_type == "e":
             return values.describe_error(text, column, None)
         if formula and values.is_recalculated and text == "0" and cell_type in ("", "n"):
@@ -267,13 +249,6 @@ def _find_end(waiting: bytes) -> int:
     return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
 
 
-def _replace_entities(text: str) -> str:
-    if "&" in text:
-        for entity, character in _ENTITIES:
-            text = text.replace(entity, character)
-    return text
-
-
 def _read_head(source: Iterator[bytes]) -> bytes:
     """Read the bytes up to and including the block in which the rows begin."""
     head = b""
@@ -286,8 +261,7 @@ def _read_head(source: Iterator[bytes]) -> bytes:
 
 def _find_prefixes(head: bytes) -> frozenset[str] | None:
     """Return the prefixes that the root declares, if the XML up to the rows is UTF-8 and well-formed, with elements without prefixes, else None."""
-    encoding = _ENCODING.search(head)
-    if (encoding is not None and encoding[1].lower() != b"utf-8") or b"<!" in head or _ROOT.search(head) is None:
+    if not is_utf8(head) or b"<!" in head or _ROOT.search(head) is None:
         return None
     prefixes: list[str] = []
     is_usual = False

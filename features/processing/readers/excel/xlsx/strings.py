@@ -22,6 +22,7 @@ from features.processing.readers.excel.xlsx.part_parser import (
     prefix_of,
     skip_element,
 )
+from features.processing.readers.excel.xlsx.plain_strings import take_plain_strings
 
 MAX_TEXT_CHARS = 2**18
 """Eight times the most characters that an Excel cell can hold."""
@@ -159,7 +160,7 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
     handlers = _Handlers()
     parser = PartParser(handlers.install)
     try:
-        for block in blocks:
+        for block in take_plain_strings(blocks, builder.extend):
             parser.feed(block)
             builder.extend(handlers.take())
         parser.finish()
