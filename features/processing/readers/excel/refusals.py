@@ -12,6 +12,7 @@ UNKNOWN_ENCRYPTION = (
 SLOW_ENCRYPTION = (
     "The workbook cannot be read: opening it takes more work than its password should need. Remove the password in Excel and upload the file again."
 )
+LARGE_ENCRYPTION = "The workbook is too large to be decrypted. Remove the password in Excel and upload the file again."
 RIGHTS_MANAGED = "The workbook is protected by rights management. Save a copy without it in Excel and upload that."
 WORD_DOCUMENT = "The file is a Word document. Save the table from Excel as .xlsx or .xls and upload that."
 PRESENTATION = "The file is a PowerPoint presentation. Save the table from Excel as .xlsx or .xls and upload that."

@@ -9,7 +9,7 @@ from itertools import pairwise
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.sheet_rows import SheetRow
 
-WINDOW_ROWS = 5_000
+WINDOW_ROWS = 2_000
 _WINDOW_CELLS = 50_000
 _FAR_CELL_CELLS = 8
 """A cell that is kept by its place takes the memory of so many others."""
@@ -28,7 +28,7 @@ class RowBatch:
 def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
     """Yield the rows of `batches` in ascending order, each once.
 
-    The last 5,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
+    The last 2,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
     place, if a row comes later than that, and whatever `batches` raises.
     """
     waiting: list[SheetRow] = []

@@ -89,9 +89,7 @@ class SheetReader:
             for batch in self._batches:
                 bytes_read = batch.bytes_read
                 for row in batch.rows:
-                    row_bytes = sum(map(len, row.cells))
-                    if row.beyond:
-                        row_bytes += sum(len(cell.text) + _FAR_CELL_BYTES for cell in row.beyond)
+                    row_bytes = _count_bytes(row)
                     if row_bytes > max_row_bytes:
                         row.is_too_long = True
                     waiting.append(row)
@@ -111,7 +109,8 @@ class SheetReader:
 
     def _take_found_header(self, field_names: Sequence[str] | None) -> SheetLayout:
         """Find the header among the first rows, and take it. Raises `FileUnreadable` if there is none."""
-        rows = self._collect()
+        collected = self._collect()
+        rows = [row for row in collected if not row.is_too_long]
         starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
         layout = find_table(make_grid(rows), starts_section=starts, field_names=field_names)
         if layout is None:
@@ -121,8 +120,10 @@ class SheetReader:
             raise FileUnreadable("The sheet has no header: there is no row with column names in it.")
         assert layout.header is not None
         header = rows[layout.header]
-        if any(row.is_too_long for row in rows[: layout.header + 1]):
-            raise self._too_long(header)
+        too_long = next((row for row in collected if row.is_too_long and row.number < header.number), None)
+        if too_long is not None and not field_names:
+            # It may have been the header, unless a schema says that it is another row.
+            raise self._too_long(too_long)
         check_header_size([layout.labels], max_chars=self._limits.max_row_bytes)
         if layout.header:
             self._opening_notes.append(note_rows_above(header.number, layout.header))
@@ -214,6 +215,7 @@ class SheetReader:
                 passed.append(batch)
                 for row in batch.rows:
                     if not self._is_comment(row) and not is_blank(row) and len(rows) < SAMPLE_ROWS and cells < _SAMPLE_CELLS:
+                        row.is_too_long |= _count_bytes(row) > self._limits.max_row_bytes
                         rows.append(row)
                         cells += len(row.cells) + len(row.beyond or ())
                 if len(rows) >= SAMPLE_ROWS or cells >= _SAMPLE_CELLS:
@@ -242,6 +244,12 @@ class SheetReader:
 
     def _too_long(self, row: SheetRow) -> FileUnreadable:
         return FileUnreadable(f"The header cannot be read: row {row.number} is longer than {self._limits.max_row_bytes} bytes.")
+
+
+def _count_bytes(row: SheetRow) -> int:
+    """Count the characters of a row, and for cells that are kept by their place what they take besides."""
+    count = sum(map(len, row.cells))
+    return count + sum(len(cell.text) + _FAR_CELL_BYTES for cell in row.beyond) if row.beyond else count
 
 
 def _raise(error: FileUnreadable) -> Iterator[RowBatch]:

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import resource
+import struct
 import sys
 import tempfile
 import threading
@@ -25,22 +26,33 @@ import msoffcrypto
 import olefile
 from msoffcrypto.format.ooxml import OOXMLFile
 from msoffcrypto.format.xls97 import Xls97File
+from msoffcrypto.method.rc4 import DocumentRC4
+from msoffcrypto.method.rc4_cryptoapi import DocumentRC4CryptoAPI
 
-from features.processing.readers.excel.refusals import DAMAGED, PROTECTED, SLOW_ENCRYPTION, UNKNOWN_ENCRYPTION
+from features.processing.readers.excel.refusals import DAMAGED, LARGE_ENCRYPTION, PROTECTED, SLOW_ENCRYPTION, UNKNOWN_ENCRYPTION
 from shared.child_process import prepare_child
 
 DEFAULT_PASSWORD = "VelvetSweatshop"  # noqa: S105 - it is no secret
 """What Excel encrypts with if no password is needed to open the workbook. Source: MS-OFFCRYPTO 2.4.2.3."""
-MEMORY_BYTES = 2**30
+MAX_BYTES = 200 * 2**20
+"""The largest file that is decrypted, since all of it is in memory for that."""
+MAX_XOR_BYTES = 16 * 2**20
+"""The same for what the oldest versions of Excel encrypt, of which the library makes a list of bytes."""
+MEMORY_BYTES = 2**29
 CPU_S = 60
 MAX_SPINS = 1_000_000
 """How often the password may have to be hashed, which takes up to 2 s; Excel asks for 100,000."""
 
 _CPU_GRACE_S = 5
-_MEMORY_TIMES_SIZE = 16
-"""The library holds a workbook in memory several times, and of an XLS workbook a list of its bytes."""
+_MEMORY_TIMES_SIZE = 4
+"""The library holds a workbook in memory up to so many times."""
 _MAX_DESCRIPTION_BYTES = 2**15
-_ZIP = b"PK"
+_BLOCK_BYTES = 1024
+"""After so many bytes of the stream another key is used."""
+_HEAD_BYTES, _PLACE_BYTES = 4, 4
+_BOUND_SHEET, _FILE_PASS = 0x85, 0x2F
+_PLAIN_RECORDS = frozenset([0x809, _FILE_PASS, 0x194, 0x195, 0xE1, 0x196, 0x138])
+"""BOF, FilePass, UsrExcl, FileLock, InterfaceHdr, RRDInfo and RRDHead, which are never encrypted. Source: MS-XLS 2.2.10."""
 
 
 class _Unreadable(Exception):
@@ -81,6 +93,7 @@ def _limit(size_bytes: int) -> None:
 
 
 def _decrypt(file: BinaryIO, output: BinaryIO) -> None:
+    _require_size(file, MAX_BYTES)
     with olefile.OleFileIO(file) as container:
         is_package = container.exists("EncryptedPackage")
         if is_package:
@@ -94,6 +107,11 @@ def _decrypt(file: BinaryIO, output: BinaryIO) -> None:
         raise _Unreadable(PROTECTED) from error
     except msoffcrypto.exceptions.DecryptionError as error:
         raise _Unreadable(UNKNOWN_ENCRYPTION) from error
+
+
+def _require_size(file: BinaryIO, most: int) -> None:
+    if os.fstat(file.fileno()).st_size > most:
+        raise _Unreadable(LARGE_ENCRYPTION)
 
 
 def _require_bounds(container: olefile.OleFileIO) -> None:
@@ -114,25 +132,45 @@ def _decrypt_package(file: BinaryIO, output: BinaryIO) -> None:
     if package.type == "agile" and package.info["spinValue"] > MAX_SPINS:
         raise _Unreadable(SLOW_ENCRYPTION)
     package.load_key(password=DEFAULT_PASSWORD, verify_password=True)
-    plain = io.BytesIO()
     try:
-        package.decrypt(plain)
+        package.decrypt(output)
     except msoffcrypto.exceptions.InvalidKeyError as error:
         # The password was right, but what it decrypts is no package.
         raise _Unreadable(DAMAGED) from error
-    contents = plain.getbuffer()
-    if bytes(contents[:2]) != _ZIP:
-        raise _Unreadable(DAMAGED)
-    output.write(contents)
 
 
 def _decrypt_records(file: BinaryIO, output: BinaryIO) -> None:
+    """Write the workbook's stream; of a workbook that is encrypted in the oldest way, a container with it."""
     with _refusing_unknown():
         workbook = Xls97File(file)
         workbook.load_key(password=DEFAULT_PASSWORD)
-        # It is only set if the kind of encryption is known.
-        assert workbook.type
-    workbook.decrypt(output)
+        kind = workbook.type
+    if kind == "xor":
+        _require_size(file, MAX_XOR_BYTES)
+        workbook.decrypt(output)
+        return
+    # The library makes a list of all bytes of the stream, which takes ten times its memory; its ciphers are used here.
+    stream = workbook.data.workbook.getvalue()
+    if kind == "rc4":
+        plain = DocumentRC4.decrypt(workbook.key, workbook.salt, io.BytesIO(stream), blocksize=_BLOCK_BYTES)
+    else:
+        plain = DocumentRC4CryptoAPI.decrypt(workbook.key, workbook.salt, workbook.keySize, io.BytesIO(stream), blocksize=_BLOCK_BYTES)
+    with plain.getbuffer() as records:
+        _restore_plain_parts(records, stream)
+        output.write(records)
+
+
+def _restore_plain_parts(records: memoryview, stream: bytes) -> None:
+    """Put back what is not encrypted among the records: their heads, some of them as a whole, and where sheets are."""
+    position = 0
+    while position + _HEAD_BYTES <= len(stream):
+        code, length = struct.unpack_from("<HH", stream, position)
+        end = position + _HEAD_BYTES + (length if code in _PLAIN_RECORDS else _PLACE_BYTES if code == _BOUND_SHEET else 0)
+        records[position : min(end, len(stream))] = stream[position:end]
+        if code == _FILE_PASS:
+            # A record of no kind, since nothing is encrypted any more.
+            records[position : position + 2] = bytes(2)
+        position += _HEAD_BYTES + length
 
 
 @contextmanager

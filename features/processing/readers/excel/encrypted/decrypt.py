@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.reading_child import ReadingChild
+from features.processing.readers.excel.refusals import DAMAGED
 
+_ZIP = b"PK"
 _CHILD = "features.processing.readers.excel.encrypted.child"
 
 
@@ -22,10 +25,18 @@ def decrypt_package(file: BinaryIO, *, folder: Path | None) -> Path:
         path = Path(output.name)
         try:
             _decrypt(file, output, folder)
+            _require_package(output)
         except BaseException:
             path.unlink()
             raise
     return path
+
+
+def _require_package(output: IO[bytes]) -> None:
+    """Raise `FileUnreadable` if what was decrypted is no package: another encrypted file in it would be decrypted in turn."""
+    output.seek(0)
+    if output.read(len(_ZIP)) != _ZIP:
+        raise FileUnreadable(DAMAGED)
 
 
 @contextmanager
