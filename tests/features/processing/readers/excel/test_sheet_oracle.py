@@ -243,11 +243,11 @@ def test_openpyxls_parser_gives_the_same(parts: tuple[str, str]) -> None:
 
 
 def without_outer_space(sheet: str) -> str:
-    """Remove `xml:space` from rows and from the sheet itself, since openpyxl shows each cell without what is around it, and rows that are in no sheet."""
+    """Remove `xml:space` from rows, since openpyxl shows each cell without its row, and rows that are in no sheet."""
     sheet = re.sub("<o:sheetData>.*?</o:sheetData>", "", sheet)
     pieces: list[Any] = sheet.split("<")
     for place, piece in enumerate(pieces):
         tag, separator, rest = piece.partition(">")
-        if tag.partition(" ")[0].rpartition(":")[2] in ("row", "worksheet", "sheetData"):
+        if tag.partition(" ")[0].rpartition(":")[2] in ("row", "sheetData"):
             pieces[place] = tag.replace(' xml:space="preserve"', "").replace(' xml:space="default"', "") + separator + rest
     return "<".join(pieces)
