@@ -28,6 +28,7 @@ _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
+_PRESERVE_END = f"{PRESERVE}>"
 _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
 _LETTERS = (*LETTERS, "")
 """With a name that no column has after the last."""
@@ -41,16 +42,19 @@ class _Patterns(NamedTuple):
     rows: re.Pattern[str]
     """Any number of whole rows."""
     token: re.Pattern[str]
-    """The start of a row, or a cell, in rows that match. Its groups: row number; column, style, type, plain value, what stands in place of a plain value."""
+    """The start of a row, or a cell, in rows that match.
+
+    Its groups: row number; column, style, type, start of an inline text, plain value or inline text, what stands in place of both.
+    """
     rest: re.Pattern[str]
     """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
 
 @lru_cache(maxsize=32)
-def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Patterns:
+def _make_patterns(prefixes: frozenset[str], *, judges_zeros: bool) -> _Patterns:
     """Return the patterns for a sheet whose attributes may have the given prefixes.
 
-    With `has_plain_formulas` a value is also plain if there is a formula for it.
+    With `judges_zeros` the value 0 is not plain if there is a formula for it.
     """
     prefix = f"(?:(?:{'|'.join(map(re.escape, sorted(prefixes)))}):)?+" if prefixes else ""
     attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{FORBIDDEN}]*+")*+'
@@ -63,8 +67,11 @@ def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Pa
 
     def cell(group: str) -> str:
         start = rf'<c r="{group}[A-Z]{{1,3}})[1-9][0-9]{{0,6}}"(?: s="{group}[0-9]+)")?+(?: t="{group}[A-Za-z]+)")?+'
-        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>))?+" if has_plain_formulas else ""
-        return rf"{start}(?: ?/>|>(?:{formula}<v>{group}{text}++)</v>|{group}{rest('(?:')}))</c>)"
+        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>){'(?!<v>0</v>)' if judges_zeros else ''})?+"
+        if group == "(":
+            # The rows are known to be well-formed.
+            return rf"{start}(?: ?/>|>(?:{formula}(?:<v>|(<is><t{blanks}>))({text}++)(?:</v>|</t></is>)|({rest('(?:')}))</c>)"
+        return rf"{start}(?: ?/>|>(?:{formula}(?:<v>{text}++</v>|<is><t{blanks}>{text}++</t></is>)|{rest('(?:')})</c>)"
 
     def row(group: str) -> str:
         return rf'<row r="{group}[1-9][0-9]{{0,6}})"{attributes}'
@@ -81,7 +88,7 @@ class SheetScanner:
         self._formats = {style or "": shown for style, shown in values.formats.items()}
         self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
         self._reads_merges = reads_merges
-        self._patterns = _make_patterns(frozenset(), has_plain_formulas=True)
+        self._patterns = _make_patterns(frozenset(), judges_zeros=False)
         self._width: int | None = None
         self._last_row = 0
 
@@ -103,7 +110,7 @@ class SheetScanner:
         if prefixes is None:
             yield from self._walker.walk(chain([waiting], source))
             return
-        self._patterns = _make_patterns(prefixes, has_plain_formulas=not self._values.is_recalculated)
+        self._patterns = _make_patterns(prefixes, judges_zeros=self._values.is_recalculated)
         bytes_read = start + len(_DATA)
         head, waiting = waiting[:bytes_read], waiting[bytes_read:]
         while not waiting.startswith(_DATA_END):
@@ -149,7 +156,7 @@ class SheetScanner:
             raise UnusualError
         tokens = self._patterns.token.findall(text)
         if has_entities:
-            tokens = [(*token[:4], replace_entities(token[4]), token[5]) for token in tokens]
+            tokens = [(*token[:5], replace_entities(token[5]), token[6]) for token in tokens]
         return self._make_rows(tokens)
 
     def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
@@ -163,7 +170,7 @@ class SheetScanner:
         beyond: list[FarCell] = []
         bad: list[BadCell] = []
         number, column = self._last_row, -1
-        for row_number, letters, style, cell_type, value, rest in tokens:
+        for row_number, letters, style, cell_type, inline_start, value, rest in tokens:
             if row_number:
                 if cells or beyond or bad:
                     rows.append(SheetRow(number, cells, types, beyond or None, bad or None))
@@ -178,7 +185,7 @@ class SheetScanner:
                 if column < 0:
                     raise UnusualError
             # The most common kinds of cells are handled here.
-            if cell_type == "s" and value:
+            if cell_type == "s" and value and not inline_start:
                 try:
                     index = int(value)
                     text = strings[index]
@@ -186,6 +193,11 @@ class SheetScanner:
                     raise UnusualError from error
                 if index < 0:
                     raise UnusualError
+                kind = TEXT
+            elif inline_start:
+                text = unescape_text(value if inline_start.endswith(_PRESERVE_END) else value.strip(XML_BLANKS))
+                if not text:
+                    continue
                 kind = TEXT
             elif not value or cell_type == "e":
                 found = self._read_unusual(cell_type, style, value, rest, column, number) if rest or value else None
