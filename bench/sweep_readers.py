@@ -93,7 +93,6 @@ def read_ours(path: Path) -> SheetCells:
         raise Refused(str(unreadable)) from unreadable
     found.sheet, found.header_row = inspection.source.sheet, inspection.source.header_row
     found.notes = [note.code for note in inspection.notes]
-    found.cells = {place: cell for place, cell in found.cells.items() if cell.text or cell.trouble is not None}
     found.outside_table = sum(1 for place in found.cells if place not in in_table)
     for place, text in in_table.items():
         cell = found.cells.get(place, OurCell(""))
@@ -116,7 +115,8 @@ def _record_rows(found: SheetCells) -> None:
     def listen(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
         for batch in batches:
             for row in batch.rows:
-                found.cells.update(((row.number, column), cell) for column, cell in _list_cells(row))
+                # A row may come in several parts, in each of which the cells of the others are empty.
+                found.cells.update(((row.number, column), cell) for column, cell in _list_cells(row) if cell.text or cell.trouble is not None)
             yield batch
 
     def start(self: SheetReader, batches: Iterator[RowBatch], **options: Any) -> None:  # noqa: ANN401  # those of `SheetReader`

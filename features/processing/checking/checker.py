@@ -209,6 +209,7 @@ class _ColumnPlan:
         texts = {text if text.strip() else "" for text in given}
         self._empty_is_missing = "" in texts
         self._missing_texts = TextSet(sorted(texts - {""}))
+        self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
         built = ((check, check.build(field, context)) for check in column_checks())
         self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
         judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
@@ -249,6 +250,8 @@ class _ColumnPlan:
             missing = self._find_missing(raw, natives.mask)
             candidates = column.present & ~missing
             typed = self._native_rule.judge(column, natives, candidates, types)
+            missing |= self._find_missing_values(typed, natives.mask)
+            candidates &= ~missing
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
@@ -280,6 +283,15 @@ class _ColumnPlan:
             # For other types the parser accepts no blank cell, so only cells that it did not accept can be blank.
             missing = raw.blank_among(np.flatnonzero(~accepted))
         return missing | self._missing_texts.find_in(raw) if len(self._missing_texts) else missing
+
+    def _find_missing_values(self, typed: Typed, natives: Mask) -> Mask:
+        """Mark native cells that have the value of a missing value that is written as the schema prescribes; they are values no longer."""
+        missing = np.zeros(len(natives), np.bool_)
+        if self._missing_values:
+            rows = np.flatnonzero(natives & typed.ok)
+            missing[rows] = [identity in self._missing_values for identity in typed.identities(rows)]
+            np.logical_and(typed.ok, ~missing, out=typed.ok)
+        return missing
 
     def close(self) -> None:
         for _, rule in self._rules:

@@ -29,6 +29,7 @@ _WORDS = {
     NativeType.DATETIME: "the cell holds a date with a time",
     NativeType.DURATION: "the cell holds a duration",
 }
+_FORMAT_IT = "; if it is meant as one, format the cell as such in Excel"
 _TIME_TYPES = ("date", "time", "datetime")
 _DURATION = re.compile(r"PT(?:([0-9]+)H)?(?:([0-9]+)M)?(?:([0-9]+)(\.[0-9]+)?S)?")
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2}(?:\.[0-9]+)?)")
@@ -94,9 +95,9 @@ class NativeRule:
             # What is said of the text already is more exact.
             cells = refused & (types == native_type) & (codes == 0)
             if bool(cells.any()) and native_type not in _OWN[self._field.type]:
-                codes[cells] = len(messages)
                 is_serial = native_type is NativeType.NUMBER and self._field.type in _TIME_TYPES
-                messages.append(f"{self._message}: {words}{' that is not formatted as one' if is_serial else ''}.")
+                codes[cells] = len(messages)
+                messages.append(f"{self._message}: {words}{_FORMAT_IT if is_serial else ''}.")
         typed.reasons = Reasons(messages, codes)
         return typed
 
@@ -246,3 +247,5 @@ _CONVERTERS: Mapping[str, Mapping[NativeType, _Converter]] = {
 }
 """For each type of field the native types that satisfy it, and how their text becomes that of the field's default form; None: it is that already."""
 _OWN = {name: frozenset(native_type for native_type, convert in converters.items() if convert is None) for name, converters in _CONVERTERS.items()}
+# Where 1 and 0 are true and false, a number is told nothing by being called one.
+_OWN["boolean"] |= {NativeType.NUMBER}

@@ -170,6 +170,11 @@ class TypeRule:
         self._is_bounded = not is_plain_text(field)
         self._is_number = field.type in ("integer", "number")
 
+    def identify(self, text: str) -> Hashable | None:
+        """Return the identity of the value that a text is; None if it is none."""
+        (value,) = self._parse.of_texts([text])
+        return identity_of(value) if _is_value(value) else None
+
     def find_too_long(self, column: Column) -> Mask | None:
         """Mark the cells that are too long for a value of this type, which are not to be parsed; None if there are none."""
         if not self._is_bounded or len(column.data) <= MAX_CELL_BYTES:

@@ -48,10 +48,10 @@ def find_layout(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> ColumnL
     row_width = Counter(map(len, rows)).most_common(1)[0][0] if rows else 0
     # Beyond the labels cells must be empty: rows that end with delimiters, and not rows that are too long.
     alike = [row for row in rows if len(row) == row_width]
-    ends_empty = all(_is_empty(index, alike) for index in range(len(labels), row_width))
+    ends_empty = all(is_empty_column(index, alike) for index in range(len(labels), row_width))
     unlabelled = [index for index, label in enumerate(labels) if not label.strip()] + (list(range(len(labels), row_width)) if ends_empty else [])
     # Cells that are absent are as empty as others.
-    left_out = frozenset(index for index in unlabelled if _is_empty(index, rows))
+    left_out = frozenset(index for index in unlabelled if is_empty_column(index, rows))
     kept = [index for index in range(len(labels)) if index not in left_out]
     if not kept:
         return ColumnLayout(kept=range(len(labels)), row_width=len(labels))
@@ -60,7 +60,7 @@ def find_layout(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> ColumnL
     return ColumnLayout(kept=kept, left_out=left_out, row_width=row_width if ends_left_out else least)
 
 
-def _is_empty(index: int, rows: Sequence[Sequence[str]]) -> bool:
+def is_empty_column(index: int, rows: Sequence[Sequence[str]]) -> bool:
     """Whether a column has no cell in these rows, or so few that they are there by mistake."""
     filled = sum(1 for row in rows if index < len(row) and row[index].strip())
     return not filled or filled * 100 <= len(rows) or (filled == 1 and len(rows) >= _FEW_ROWS)

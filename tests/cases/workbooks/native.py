@@ -1,41 +1,14 @@
-"""Cells with a type of their own, judged by schemas and by inference."""
+"""Cells with a type of their own, judged by schemas."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.cases.workbook_case import Case, collect, field, schema
-from tests.cases.workbook_packages import Shown, Value, make_xls, number, one_sheet
+from tests.cases.workbook_packages import Shown, make_xls, one_sheet
+from tests.cases.workbooks.native_cells import DAY, STYLES, clock, code, column, date, hours, moment
 
 NATIVE_CASES: list[Case] = []
-STYLES = ["dd/mm/yyyy", "dd/mm/yyyy hh:mm", "hh:mm", "[h]:mm", "00000"]
-DAY = 45306
-"""2024-01-15."""
-
-
-def date(offset: float = 0) -> Value:
-    return number(repr(DAY + offset), 1)
-
-
-def moment(offset: float) -> Value:
-    return number(repr(DAY + offset), 2)
-
-
-def clock(hours: float) -> Value:
-    return number(repr(hours / 24), 3)
-
-
-def hours(count: float) -> Value:
-    return number(repr(count / 24), 4)
-
-
-def code(value: int) -> Value:
-    return number(value, 5)
-
-
-def column(*values: Value, label: str = "v", more: Any = None) -> bytes:
-    """Return a workbook with an id and one column."""
-    return one_sheet(["id", label], *([index, value] for index, value in enumerate(values, 1)), styles=STYLES, **(more or {}))
 
 
 def judged(type_name: str, **members: Any) -> dict[str, Any]:
@@ -218,81 +191,63 @@ add(
     errors=[(3, 2, "unique-error"), (4, 2, "maximum-error")],
 )
 
-add = collect(NATIVE_CASES, "native-inference")
-TWELVE = range(12)
-add("all-dates", "a column of date cells is one of dates", column(*(date(day) for day in TWELVE)), fields={"v": "date"}, errors=[])
 add(
-    "dates-and-text-of-one-form",
-    "the text says the form, the date cells need none",
-    column(*(date(day) for day in range(6)), *(f"{day}/01/2024" for day in range(20, 26))),
-    fields={"v": {"type": "date", "format": D}},
+    "numbers-that-mean-nothing",
+    "a missing value is one in a number cell, too",
+    column(5, -99, "-99", 7),
+    schema=judged("number", constraints={"minimum": 0}, missingValues=["-99"]),
     errors=[],
 )
 add(
-    "one-wrong-text-among-dates",
-    "one of many is wrong",
-    column(*(date(day) for day in TWELVE), "soon"),
-    fields={"v": "date"},
-    errors=[(14, 2, "type-error")],
+    "foreign-key-to-the-same-sheet",
+    "a reference is followed by its value",
+    one_sheet(["day", "after"], [date(), None], [date(1), "15/01/2024"], ["17/01/2024", date(1)], [date(3), date(9)], styles=STYLES),
+    schema=schema(
+        field("day", "date", format=D),
+        field("after", "date", format=D),
+        foreignKeys=[{"fields": ["after"], "reference": {"resource": "", "fields": ["day"]}}],
+    ),
+    by_type={"foreign-key-error": 1},
 )
 add(
-    "date-times-and-dates",
-    "some at midnight",
-    column(*(moment(day / 2) for day in TWELVE)),
-    fields={"v": "datetime"},
-    errors=[],
-)
-add("hours-beyond-a-day", "a column of [h]:mm", column(*(hours(7.5 * index) for index in range(1, 13))), fields={"v": "duration"}, errors=[])
-add(
-    "one-wrong-text-among-hours",
-    "the same with a wrong one",
-    column(*(hours(7.5 * index) for index in range(1, 13)), "all day"),
-    fields={"v": "duration"},
-    errors=[(14, 2, "type-error")],
-)
-add("all-times", "a column of times", column(*(clock(index) for index in TWELVE)), fields={"v": "time"}, errors=[])
-add("all-booleans", "a column of booleans", column(*(index % 3 == 0 for index in TWELVE)), fields={"v": "boolean"}, errors=[])
-add(
-    "one-wrong-text-among-booleans",
-    "one of many is wrong",
-    column(*(index % 3 == 0 for index in TWELVE), "maybe"),
-    fields={"v": "boolean"},
-    errors=[(14, 2, "type-error")],
+    "unique-durations",
+    "hours and their ISO text are equal",
+    column(hours(30), hours(8), "PT30H", "P1DT6H"),
+    schema=judged("duration", constraints={"unique": True}),
+    errors=[(4, 2, "unique-error"), (5, 2, "unique-error")],
 )
 add(
-    "numbers-and-text-with-a-decimal-comma",
-    "number cells beside text as people write it",
-    column(*(1000.5 + index for index in range(6)), *(f"{index}.234,75" for index in range(1, 7)), "frei"),
-    fields={"v": {"type": "number", "decimalChar": ","}},
-    errors=[(14, 2, "type-error")],
+    "text-fields-take-what-is-shown",
+    "a text field has the text of a cell, whatever its type",
+    column(5, date(), True, code(501), hours(30), "x"),
+    schema=judged("string", constraints={"enum": ["5", "2024-01-15", "true", "00501", "PT30H"]}),
+    errors=[(7, 2, "enum-error")],
 )
 add(
-    "codes-with-shown-zeros",
-    "00000 makes codes as text with zeros does",
-    column(*(code(index * 737 + 501) for index in TWELVE), "x"),
-    fields={"v": "string"},
-    errors=[(14, 2, "pattern-error")],
+    "years",
+    "a number is a year, a date is none",
+    column(2024, "1999", date()),
+    schema=judged("year", constraints={"minimum": 2000}),
+    errors=[(3, 2, "minimum-error"), (4, 2, "type-error")],
 )
 add(
-    "codes-shown-and-typed",
-    "number cells and text of the same codes",
-    column(*(code(index * 737 + 501) for index in range(6)), *(f"0{index}123" for index in range(6))),
-    fields={"v": "string"},
-    errors=[],
+    "listed-numbers",
+    "values are compared and not their texts",
+    column(1.0, "1,0", 2.5, "2,50", 3),
+    schema=judged("number", decimalChar=",", constraints={"enum": ["1", "2,5"]}),
+    errors=[(6, 2, "enum-error")],
 )
 add(
-    "a-number-among-dates",
-    "a date that lost its format is no date",
-    column(*(date(day) for day in TWELVE), DAY),
-    fields={"v": "date"},
-    errors=[(14, 2, "type-error")],
+    "any-form-of-dates",
+    "the format any takes date cells, too",
+    column(date(), "2024-01-16", "soon"),
+    schema=judged("date", format="any"),
+    errors=[(4, 2, "type-error")],
 )
-add("numbers-alone", "nothing but numbers", column(*range(45_300, 45_312)), fields={"v": "integer"}, errors=[])
 add(
-    "all-dates-xls",
-    "the same in .xls",
-    make_xls({"S": [["id", "v"], *([day, Shown(DAY + day, "dd/mm/yyyy")] for day in TWELVE), [12, "soon"]]}),
-    extension="xls",
-    fields={"v": "date"},
-    errors=[(14, 2, "type-error")],
+    "day-long-hours",
+    "24:00 is a duration and no time",
+    column(hours(24), hours(0), hours(23.5)),
+    schema=judged("time"),
+    errors=[(2, 2, "type-error")],
 )

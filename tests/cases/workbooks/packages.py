@@ -160,6 +160,13 @@ add(
     package(parts={"[Content_Types].xml": content_types_xml("application/vnd.openxmlformats-officedocument.spreadsheetml.template.main+xml")}),
     **GOOD,
 )
+add(
+    "inline-text-beside-a-value",
+    "the text of an inline string is in its is, whatever a v beside it says",
+    make_xlsx({"S": sheet_xml(rows_xml(["id", "t"], [1, Cell("<v>1.0</v><is><t>one</t></is>", 't="inlineStr"')], [2, "two"]))}),
+    cells={"B2": "one", "B3": "two"},
+    errors=[],
+)
 TABLE: dict[str, list[list[Any]]] = {"S": [["id", "city"], *([index, f"city {index}"] for index in range(1, 9))]}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.cases.workbook_case import Case, collect, field, schema
-from tests.cases.workbook_packages import Row, make_xls, make_xlsx, one_sheet, raw_text, row_xml, rows_xml, sheet_xml
+from tests.cases.workbook_packages import Row, column_letters, make_xls, make_xlsx, one_sheet, raw_text, row_xml, rows_xml, sheet_xml
 
 TABLE_CASES: list[Case] = []
 ORDERS = schema(field("id", "integer"), field("name", "string"), field("amount", "number"))
@@ -120,6 +120,26 @@ add(
     header_row=5,
     errors=[(14, 6, "type-error")],
     notes=["empty-columns"],
+)
+for letters, first_column in (("cz", 103), ("iv", 255), ("xfa", 16_378)):
+    add(
+        f"{letters}1",
+        "far to the right",
+        placed(HEADER, *RECORDS, WRONG, first_column=first_column),
+        labels=["id", "name", "amount"],
+        errors=[(10, first_column + 3, "type-error")],
+        cells={f"{column_letters(first_column + 1)}3": "Bob", f"{column_letters(first_column)}10": "9"},
+        rows=9,
+        notes=["empty-columns"],
+    )
+add(
+    "far-to-the-right-with-a-schema",
+    "beside a table that the schema does not fit",
+    beside([["city", "people"], ["Ulm", 126_000], ["Kiel", 247_000]], [HEADER, *RECORDS, WRONG], right_row=1, right_column=251),
+    schema=ORDERS,
+    errors=[(10, 254, "type-error")],
+    cells={"IS3": "Bob"},
+    notes=["other-tables"],
 )
 add(
     "b2-xls",

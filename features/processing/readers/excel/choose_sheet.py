@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from features.processing.readers.base import FileUnreadable, Note
-from features.processing.readers.excel.sheet_layout import Grid, count_names, find_table, make_grid
+from features.processing.readers.excel.sheet_layout import Grid, NameFit, find_table, fit_names, make_grid
 from features.processing.readers.excel.sheet_rows import SheetRow, is_blank
 from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
@@ -66,6 +66,13 @@ def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_n
         raise FileUnreadable(f"The workbook has no visible sheet with rows. Its sheets are: {listed}.")
     looks = _Looks(workbook)
     index = _find_table_sheet(visible, looks, field_names)
+    if not looks.has_cells(index):
+        hidden = [sheet.name for other, sheet in enumerate(sheets) if not sheet.is_visible and sheet.has_rows and looks.has_cells(other)]
+        if hidden:
+            raise FileUnreadable(
+                "The visible sheets of the workbook are empty. To read a hidden one, send its name in the dialect, "
+                f'such as {{"sheetName": "Sheet2"}}; hidden sheets with cells are: {list_briefly(hidden, _NAMES_SHOWN)}.'
+            )
     others = [other for other, sheet in enumerate(sheets) if other != index and sheet.has_rows and looks.has_cells(other)]
     return ChosenSheet(index, [_note_others(sheets, index, others)] if others else [])
 
@@ -144,13 +151,13 @@ def _find_table_sheet(visible: Sequence[int], looks: _Looks, field_names: Sequen
 
 
 def _find_best_names(indices: Sequence[int], looks: _Looks, field_names: Sequence[str]) -> int | None:
-    """Return the first sheet whose header has the most of the names; None if no sheet has any."""
-    best, most = None, 0.0
+    """Return the first sheet whose header fits the names best; None if no sheet has any."""
+    best, most = None, NameFit()
     for index in indices:
-        count = count_names(looks.grid(index)[0], field_names)
-        if count > most:
-            best, most = index, count
-        if most == len(set(field_names)):
+        fit = fit_names(looks.grid(index)[0], field_names)
+        if fit > most:
+            best, most = index, fit
+        if most == (len(set(field_names)), True, 1):
             break
     return best
 

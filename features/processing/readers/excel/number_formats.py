@@ -16,6 +16,7 @@ _HALF_DAY = re.compile(r"am/pm|a/p|上午/下午", re.IGNORECASE)
 _DATE_PARTS = re.compile(r"[dmyhs]")
 _MINUTES = re.compile(r"h[^dmyhs]*m{1,2}(?!m)|(?<!m)m{1,2}(?!m)[^dmyhs]*s")
 _FRACTION = re.compile(r"s\]?[.,](0{1,3})", re.IGNORECASE)
+_FEW_NUMBERS = re.compile(r"\[(?:=|<)[^\]]*\]")
 _ZEROS = re.compile(r"0{2,30}")
 
 
@@ -64,7 +65,9 @@ def built_in_format(number: int) -> NumberFormat:
 
 def parse_format(code: str) -> NumberFormat:
     """Parse the code of a number format, such as `yyyy-mm-dd`; the section for positive numbers decides."""
-    code = _LITERAL.sub("", code).split(";", 1)[0]
+    sections = _LITERAL.sub("", code).split(";")
+    # A first section may have a condition that few numbers meet, as in [=0]"";dd.mm.yyyy
+    code = next((section for section in sections if not _FEW_NUMBERS.search(section)), sections[0])
     fraction = _FRACTION.search(code)
     decimals = len(fraction[1]) if fraction else 0
     if _ELAPSED.search(code):
@@ -76,7 +79,7 @@ def parse_format(code: str) -> NumberFormat:
         return GENERAL
     has_half_day = _HALF_DAY.search(code) is not None
     code = _HALF_DAY.sub("", code)
-    if not _DATE_PARTS.search(code):
+    if not has_half_day and not _DATE_PARTS.search(code):
         return GENERAL
     has_time = has_half_day or "h" in code or "s" in code
     has_date = "d" in code or "y" in code or "m" in _MINUTES.sub("", code)

@@ -105,6 +105,10 @@ class BlockMaker:
         """Put the cells of far columns that are kept by their place into `columns`."""
         found: dict[int, dict[int, tuple[str | None, int]]] = {}
         for index, row in enumerate(rows):
+            # Rows that were read before the width was known have far cells among the others.
+            for column in self._far if len(row.cells) > self._dense else ():
+                if column < len(row.cells) and row.cells[column]:
+                    found.setdefault(column, {})[index] = (row.cells[column], row.types[column])
             for cell in row.beyond or ():
                 if cell.column in self._far:
                     found.setdefault(cell.column, {})[index] = (cell.text, cell.native_type)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from features.processing.readers.column_layout import find_layout
+from features.processing.readers.column_layout import find_layout, is_empty_column
 from features.processing.readers.excel.sheet_rows import SheetRow
 from features.processing.readers.find_header import HEADER_ROWS, FoundHeader, find_header, find_names
 
@@ -94,10 +95,28 @@ def lay_out(
     return SheetLayout(header=header, is_record=is_record, columns=kept, labels=[labels.get(column, "") for column in kept], left_out=left_out, others=others)
 
 
-def count_names(grid: Grid, field_names: Sequence[str]) -> float:
-    """Return how many of the names the best row of the first ones has; 0 if no row may be their header."""
+def is_nearly_empty(column: int, grid: Grid) -> bool:
+    """Whether a column has no cell in these rows, or so few that they are there by mistake."""
+    return is_empty_column(0, [[row.get(column, "")] for row in grid])
+
+
+class NameFit(NamedTuple):
+    """How well some rows fit the names of a schema's fields; the greater the better."""
+
+    count: float = 0
+    """How many of the names the header has."""
+    has_records: bool = False
+    share: float = 0
+    """How much of the header are names."""
+
+
+def fit_names(grid: Grid, field_names: Sequence[str]) -> NameFit:
+    """Return how well the row with most of the names fits them; the worst if no row may be their header."""
     named = find_names([list(row.values()) for row in grid[:HEADER_ROWS]], field_names)
-    return named[1] if named is not None else 0
+    if named is None:
+        return NameFit()
+    index, count = named
+    return NameFit(count, index + 1 < len(grid), count / len(grid[index]))
 
 
 def _find_blocks(grid: Grid) -> list[list[int]]:
@@ -115,9 +134,9 @@ def _choose_block(grid: Grid, blocks: Sequence[list[int]], field_names: Sequence
     """Return the columns of the table, or of a part of it; all columns if no block alone is a table."""
     everything = [column for block in blocks for column in block]
     if field_names:
-        scores = [count_names([_only(row, block) for row in grid], field_names) for block in blocks]
+        scores = [fit_names([_only(row, block) for row in grid], field_names).count for block in blocks]
         if max(scores):
-            return blocks[scores.index(max(scores))] if count_names(grid, field_names) <= max(scores) else everything
+            return blocks[scores.index(max(scores))] if fit_names(grid, field_names).count <= max(scores) else everything
     tables = [block for block in blocks if _is_table(grid, block)]
     if not tables:
         return everything

@@ -12,13 +12,13 @@ from shared.texts import list_briefly
 _NAMED_PLACES = 5
 _NAMED_COLUMNS = 10
 _ERRORS = {
-    "#DIV/0!": "it divides by zero",
-    "#N/A": "a value that it looks for is missing",
-    "#NAME?": "it uses a name that Excel does not know",
-    "#NULL!": "it uses two ranges that do not meet",
-    "#NUM!": "its result is not a number that Excel can hold",
-    "#REF!": "it refers to a cell that no longer exists",
-    "#VALUE!": "it was given a value of the wrong kind",
+    "#DIV/0!": "its formula divides by zero",
+    "#N/A": "a value that was looked for was not found",
+    "#NAME?": "its formula uses a name that Excel does not know",
+    "#NULL!": "its formula uses two ranges that do not meet",
+    "#NUM!": "its formula gives no number that Excel can hold",
+    "#REF!": "its formula refers to a cell that no longer exists",
+    "#VALUE!": "its formula was given a value of the wrong kind",
 }
 
 
@@ -29,9 +29,8 @@ def describe_trouble(cell: BadCell) -> str:
     if cell.trouble is CellTrouble.NOT_COMPUTED:
         return "The formula in this cell was never computed, so the file has no value for it. Open the file in Excel, save it and upload it again."
     reason = _ERRORS.get(cell.text)
-    if reason:
-        return f"The formula in this cell has no result: {reason} ({cell.text})."
-    return f"The formula in this cell has no result, only the error {cell.text[:40]}."
+    said = f"This cell holds the error {cell.text[:40]} and no value"
+    return f"{said}: {reason}." if reason else f"{said}."
 
 
 def make_notes(facts: SheetFacts, *, column_name: Callable[[int], str | None], kept: frozenset[int], first_row: int) -> list[Note]:

@@ -14,7 +14,7 @@ from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import note_empty_columns
 from features.processing.readers.excel.row_block import BlockMaker
 from features.processing.readers.excel.row_order import RowBatch, put_in_order
-from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, lay_out, make_grid
+from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, is_nearly_empty, lay_out, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank
 from features.processing.readers.find_header import SAMPLE_ROWS
@@ -30,6 +30,9 @@ _PLACE_BYTES = 8
 """Memory of a place in the rows that wait, each of which is made as long as the longest."""
 _FAR_CELL_BYTES = 200
 """Assumed memory of a cell to the right of the table."""
+
+_NO_LABEL = "?"
+"""Stands for a label that is a formula without a value, or a picture, until the columns are known."""
 
 
 def needs_merges(dialect: TableDialect | None) -> bool:
@@ -52,7 +55,7 @@ class SheetReader:
         self.header_findings: Sequence[Finding] = ()
         self._opening_notes: list[Note] = []
         if dialect is not None and not dialect.header:
-            layout = self._measure_first_row()
+            layout = self._measure(len(field_names or ()))
         elif dialect is not None and "headerRows" in dialect.descriptor:
             layout = self._take_named_header(dialect.header_rows, dialect.header_join)
         else:
@@ -117,7 +120,7 @@ class SheetReader:
             if not rows:
                 # Damage before the first row is what is wrong with the sheet.
                 deque(self._batches, maxlen=0)
-            raise FileUnreadable("The sheet has no header: there is no row with column names in it.")
+            raise FileUnreadable("The sheet has no header: there is no cell with content in it.")
         assert layout.header is not None
         header = rows[layout.header]
         too_long = next((row for row in collected if row.is_too_long and row.number < header.number), None)
@@ -143,16 +146,20 @@ class SheetReader:
                 found[row.number] = row
         grid = make_grid([found[number] for number in sorted(found)])
         by_row = dict(zip(sorted(found), grid, strict=True))
+        bad = {cell.column for row in found.values() for cell in row.bad or ()}
+        for number, row in found.items():
+            for cell in row.bad or ():
+                del by_row[number][cell.column]
         if len(wanted) > 1:
             self._spread_merged(by_row, wanted)
         end = max((column + 1 for cells in by_row.values() for column in cells), default=0)
         check_header_size([list(cells.values()) for cells in by_row.values()], max_chars=self._limits.max_row_bytes)
         rows = [[by_row.get(number, {}).get(column, "") for column in range(end)] for number in wanted]
         labels = join_labels(rows, separator, max_chars=self._limits.max_row_bytes)
-        if not any(label.strip() for label in labels):
+        if not bad and not any(label.strip() for label in labels):
             raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
         below = make_grid(self._collect())
-        by_column = {column: label for column, label in enumerate(labels) if label.strip()}
+        by_column = dict.fromkeys(sorted(bad), _NO_LABEL) | {column: label for column, label in enumerate(labels) if label.strip()}
         columns = sorted(set(by_column).union(*below))
         layout = lay_out([by_column, *below], header=0, columns=columns, labels=by_column)
         self._take_labels(layout, list(found.values()), wanted[-1])
@@ -174,13 +181,13 @@ class SheetReader:
         """Keep the labels; one that is a formula without a value, or a picture, is reported and counts as blank."""
         labels = list(layout.labels)
         places = {column: place for place, column in enumerate(layout.columns)}
-        findings = []
+        findings: list[Finding] = []
         for row in rows:
             for cell in row.bad or ():
                 place = places.get(cell.column)
-                if place is None:
+                if place is None or any(finding.column_number == place + 1 for finding in findings):
                     continue
-                if len(rows) == 1:
+                if len(rows) == 1 or labels[place] == _NO_LABEL:
                     labels[place] = ""
                 findings.append(
                     Finding(
@@ -193,16 +200,14 @@ class SheetReader:
                 )
         self.labels, self.header_row, self.header_findings = labels, header_row, findings
 
-    def _measure_first_row(self) -> SheetLayout:
-        """Return the columns of a table without a header: those of its first row."""
+    def _measure(self, fields: int) -> SheetLayout:
+        """Return the columns of a table without a header: those in which the first rows have cells, or as many as the schema has fields."""
         rows = [row for row in self._collect() if not row.is_too_long]
         if not rows:
             raise FileUnreadable("The sheet has no rows: there is nothing in it but empty cells and comments.")
-        first = rows[0]
-        near = len(first.cells) + MAX_GAP_CELLS
-        filled = [column for column, text in enumerate(first.cells) if text.strip()]
-        filled += [cell.column for cell in (*(first.beyond or ()), *(first.bad or ())) if cell.column < near]
-        width = 1 + max(filled, default=0)
+        grid = make_grid(rows)
+        near = max(len(row.cells) for row in rows) + MAX_GAP_CELLS
+        width = max([fields, 1, *(column + 1 for column in set().union(*grid) if column < near and not is_nearly_empty(column, grid))])
         return SheetLayout(header=None, is_record=False, columns=range(width), labels=[""] * width, left_out=frozenset())
 
     def _collect(self) -> list[SheetRow]:

@@ -84,7 +84,7 @@ def test_native_cell_satisfies_its_type_in_any_form(field: dict[str, Any], cell:
     ("field", "cell", "words"),
     [
         ({"type": "date"}, ("2026-01-31T10:00:00", DATETIME), "time of day"),
-        ({"type": "date", "format": "%d/%m/%Y"}, ("45000", NUMBER), "the cell holds a number that is not formatted as one"),
+        ({"type": "date", "format": "%d/%m/%Y"}, ("45000", NUMBER), "the cell holds a number; if it is meant as one, format the cell as such in Excel"),
         ({"type": "date"}, ("10:00:00", TIME), "no date"),
         ({"type": "time"}, ("PT24H", DURATION), "the cell holds a duration"),
         ({"type": "time"}, ("2026-01-31", DATE), "the cell holds a date"),
@@ -92,7 +92,7 @@ def test_native_cell_satisfies_its_type_in_any_form(field: dict[str, Any], cell:
         ({"type": "integer", "groupChar": "."}, ("1.234", NUMBER), "it has decimals"),
         ({"type": "integer"}, ("2026-01-31", DATE), "the cell holds a date"),
         ({"type": "number", "decimalChar": ","}, ("true", BOOLEAN), "the cell holds TRUE or FALSE"),
-        ({"type": "boolean", "trueValues": ["Yes"], "falseValues": ["No"]}, ("1", NUMBER), "the cell holds a number"),
+        ({"type": "boolean", "trueValues": ["Yes"], "falseValues": ["No"]}, ("1", NUMBER), "one of Yes, No."),
         ({"type": "yearmonth"}, ("2026-01-15", DATE), "the cell holds a date"),
     ],
 )
@@ -142,6 +142,20 @@ def test_primary_key_compares_values_of_both_kinds() -> None:
 def test_missing_values_are_missing_whatever_type_the_cell_has() -> None:
     field = {"type": "integer", "groupChar": ".", "missingValues": ["", "-99"], "constraints": {"required": True}}
     assert _bad_rows(field, [("-99", NUMBER), ("1", NUMBER)]) == [(2, "required-error")]
+
+
+@pytest.mark.parametrize(
+    ("field", "missing", "cell"),
+    [
+        ({"type": "date", "format": "%d.%m.%Y"}, "31.12.9999", ("9999-12-31", DATE)),
+        ({"type": "date", "format": "%d.%m.%Y"}, "31.12.9999", ("9999-12-31T00:00:00", DATETIME)),
+        ({"type": "number", "decimalChar": ","}, "-99,50", ("-99.5", NUMBER)),
+        ({"type": "boolean", "trueValues": ["Y"], "falseValues": ["N"]}, "N", ("false", BOOLEAN)),
+    ],
+)
+def test_missing_value_in_the_form_of_the_schema_is_a_value_of_a_native_cell(field: dict[str, Any], missing: str, cell: Cell) -> None:
+    schema = field | {"missingValues": ["", missing], "constraints": {"required": True}}
+    assert _bad_rows(schema, [cell, missing]) == [(2, "required-error"), (3, "required-error")]
 
 
 def test_raw_value_is_the_text_of_the_cell() -> None:

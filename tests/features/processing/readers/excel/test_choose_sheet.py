@@ -68,6 +68,9 @@ def test_first_visible_sheet_with_a_table_is_read(sheets: Mapping[str, Any], ind
         ({"A": [["x", "y"], ["1", "2"]], "B": [["p", "q"], ["1", "2"]]}, 0),
         ({"~A": TABLE, "B": [["x", "y"], ["1", "2"]]}, 1),
         ({"A": None, "B": TABLE}, 1),
+        ({"Template": TABLE[:1], "Data": TABLE}, 1),
+        ({"Template": TABLE[:1], "Other": [["id", "name"], ["1", "2"]]}, 0),
+        ({"Read me": [["Columns:", "id", "name", "amount"], ["", "a number", "a text", "a number"]], "Data": TABLE}, 1),
     ],
 )
 def test_first_sheet_that_fits_the_schema_is_read(sheets: Mapping[str, Any], index: int) -> None:
@@ -103,6 +106,11 @@ def test_dialect_names_the_sheet_in_any_case(dialect: Mapping[str, Any], index: 
 def test_sheet_that_is_not_there_lists_those_that_are(dialect: Mapping[str, Any], words: str) -> None:
     with pytest.raises(FileUnreadable, match=words):
         _choose({"A": TABLE, "Data": TABLE, "Chart": "chart"}, dialect=dialect)
+
+
+def test_workbook_whose_visible_sheets_are_empty_names_the_hidden_ones() -> None:
+    with pytest.raises(FileUnreadable, match=r"visible sheets of the workbook are empty.*hidden sheets with cells are: Data"):
+        _choose({"A": [], "~Data": TABLE, "~Empty": []})
 
 
 def test_thousands_of_sheets_are_not_all_looked_at() -> None:

@@ -109,7 +109,7 @@ def test_cells_without_a_value_are_errors_with_a_sentence() -> None:
     chunks = list(_open([make_row(1, HEADER), make_row(2, bad), make_row(3, ["1", "a", "2"])]).chunks())
     assert _errors(chunks) == [(2, 1, "formula-error"), (2, 2, "formula-error"), (2, 3, "formula-error")]
     said = [message for finding in chunks[0].findings if not isinstance(finding.message, str) for message in finding.message.to_pylist()]
-    assert "a value that it looks for is missing" in said[0]
+    assert "This cell holds the error #N/A and no value: a value that was looked for was not found." in said[0]
     assert "Open the file in Excel, save it" in said[1]
     assert "picture" in said[2]
     assert _cells(chunks)[2] == [None, None, None]
@@ -120,6 +120,14 @@ def test_label_without_a_value_is_an_error_of_the_header() -> None:
     reader = _open([make_row(1, header), make_row(2, ["1", "a", "2"])])
     assert reader.labels == ["id", "", "amount"]
     assert [(finding.error_type, finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [("formula-error", 2, [1])]
+
+
+def test_label_of_several_rows_leaves_out_the_part_without_a_value() -> None:
+    bad = BadCell(1, '="x"', CellTrouble.NOT_COMPUTED)
+    rows = [make_row(1, ["a", bad, BadCell(2, "=B1", CellTrouble.NOT_COMPUTED)]), make_row(2, ["b", "v"]), make_row(3, ["1", "2", "3"])]
+    reader = _open(rows, dialect={"headerRows": [1, 2]})
+    assert reader.labels == ["a b", "v", ""]
+    assert [(finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [(2, [1]), (3, [1])]
 
 
 def test_header_after_titles_is_found_and_noted() -> None:
@@ -170,12 +178,18 @@ def test_sheet_without_a_row_has_no_header() -> None:
         _open([])
 
 
-def test_table_without_a_header_is_as_wide_as_its_first_row() -> None:
-    reader = _open([make_row(1, {0: "1", 2: "x", 9_000: "far"}), make_row(2, ["2", "b"])], dialect={"header": False})
+def test_table_without_a_header_is_as_wide_as_its_first_rows() -> None:
+    rows = [make_row(1, {0: "1", 9_000: "far"}), make_row(2, ["2", "b", "x"]), make_row(3, ["3"]), make_row(4, ["3", "c", "y"])]
+    reader = _open(rows, dialect={"header": False})
     chunks = list(reader.chunks())
     assert (reader.labels, reader.header_row) == (None, None)
-    assert _cells(chunks) == {1: ["1", "", "x"], 2: ["2", "b", ""]}
+    assert _cells(chunks) == {1: ["1", "", ""], 2: ["2", "b", "x"], 3: ["3", "", ""], 4: ["3", "c", "y"]}
     assert _errors(chunks) == [(1, 9_001, "extra-cell")]
+
+
+def test_table_without_a_header_has_at_least_the_columns_of_the_schema() -> None:
+    chunks = list(_open(make_rows(["1", "a"], ["2", "b"]), dialect={"header": False}, names=["id", "name", "amount"]).chunks())
+    assert _cells(chunks) == {1: ["1", "a", ""], 2: ["2", "b", ""]}
 
 
 def test_comment_rows_are_passed() -> None:
