@@ -22,7 +22,7 @@ from features.processing.engine import inspect_file
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
-from tests.features.processing.readers.excel.workbooks import sheet_xml, strings_xml, styles_xml, write_package
+from tests.features.processing.readers.excel.workbooks import MAIN, WORKBOOK, sheet_xml, strings_xml, styles_xml, write_package
 from tests.paths import ROOT
 
 Make = Callable[[Path, int], object]
@@ -216,6 +216,17 @@ KINDS: dict[str, Kind] = {
     "numbers with exponents": _sheet(lambda number: f'<row r="{number}"><c r="A{number}"><v>{number}e-300</v></c></row>'),
     "inline text in runs": _sheet(lambda number: f'<row r="{number}"><c r="A{number}" t="inlineStr"><is>' + "<r><t>x</t></r>" * 20 + "</is></c></row>"),
     "formulas": _sheet(lambda number: f'<row r="{number}"><c r="A{number}"><f>SUM(A1:A{number})</f></c></row>'),
+    "formulas to judge": _sheet(
+        lambda number: f'<row r="{number}"><c r="A{number}"><f>{"IF(A1," * 40}"{number}"</f><v>0</v></c></row>',
+        {"xl/workbook.xml": WORKBOOK.replace("</workbook>", '<calcPr fullCalcOnLoad="1"/></workbook>')},
+    ),
+    "long formulas to judge": _sheet(
+        lambda number: f'<row r="{number}"><c r="A{number}"><f>{"(" * 8_000}{number}</f><v>0</v></c></row>',
+        {"xl/workbook.xml": WORKBOOK.replace("</workbook>", '<calcPr fullCalcOnLoad="1"/></workbook>')},
+    ),
+    "rows in parts": _sheet(lambda number: f'<row r="{number // 3 + 2}"><c r="{"ABC"[number % 3]}{number // 3 + 2}"><v>1</v></c></row>'),
+    "error values that may be pictures": _sheet(lambda number: f'<row r="{number}"><c r="A{number}" t="e" vm="{number}"><v>#VALUE!</v></c></row>'),
+    "prefixes": _sheet(lambda number: f'<x:row xmlns:x="{MAIN}" r="{number}"><x:c r="A{number}"><x:v>1</x:v></x:c></x:row>'),
     "attributes": _sheet(lambda number: f'<row r="{number}" ' + " ".join(f'a{n}="{n}"' for n in range(50)) + f'><c r="A{number}"><v>1</v></c></row>'),
     "unknown elements": _sheet(lambda number: f'<row r="{number}"><c r="A{number}"><x/><v>1</v></c></row><y/>'),
 }

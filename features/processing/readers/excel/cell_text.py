@@ -13,6 +13,7 @@ import math
 import re
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from features.processing.readers.excel.number_formats import FormatKind, NumberFormat
 from features.processing.readers.native_types import NativeType
@@ -26,6 +27,8 @@ _DAY_S = 86_400
 _LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
 """The day after 9999-12-31 as a serial number, in the 1900 and in the 1904 date system."""
 _EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
+_NATIVE_TYPES = {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}
+_DAYS_KEPT = 2**12
 _LEAP_BUG_DAY = 60
 """29 February 1900, which did not exist but which Excel counts."""
 _MAX_DIGITS = 4_000
@@ -86,7 +89,7 @@ def show_value(value: float, shown_as: NumberFormat, *, is_1904: bool) -> tuple[
 def _native_type_of(kind: FormatKind, *, is_first_day: bool, is_midnight: bool) -> NativeType:
     if kind == FormatKind.MOMENT:
         return NativeType.TIME if is_first_day else NativeType.DATE if is_midnight else NativeType.DATETIME
-    return {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}.get(kind, NativeType.DATETIME)
+    return _NATIVE_TYPES.get(kind, NativeType.DATETIME)
 
 
 def show_iso_value(value: object, shown_as: NumberFormat) -> tuple[str, NativeType]:
@@ -124,6 +127,7 @@ def _pad(text: str, digits: int) -> str:
     return f"-{text[1:].zfill(digits)}" if text.startswith("-") else text.zfill(digits)
 
 
+@lru_cache(maxsize=_DAYS_KEPT)
 def _day_text(day: int, *, is_1904: bool) -> str:
     if is_1904:
         return date.fromordinal(_EPOCH[True] + day).isoformat()

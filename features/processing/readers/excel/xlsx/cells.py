@@ -55,17 +55,13 @@ class CellValues:
         self.strings, self.formats, self.is_recalculated = strings, formats, is_recalculated
         self.facts = facts if facts is not None else SheetFacts()
         self._is_1904, self._is_picture = is_1904, is_picture
-        self._show_formatted = lru_cache(maxsize=_DATES_KEPT)(self._read_formatted)
+        self._show_once = lru_cache(maxsize=_DATES_KEPT)(self._read_formatted)
 
     def read(self, text: str, cell_type: str | None, style: str | None, column: int, row_number: int) -> tuple[str, int]:
         """Return the text of a cell that is not empty and holds neither a shared string nor an error value, and its `NativeType`."""
         if cell_type is None or cell_type == "n":
-            if style not in self.formats:
-                return self.show_number(text, column, row_number)
-            shown, kind = self._show_formatted(text, style)
-            if kind == NUMBER and len(text) > EXACT_DIGITS:
-                self._note_number(parse_number(text), column, row_number)
-            return shown, kind
+            shows_number = style not in self.formats
+            return self.show_number(text, column, row_number) if shows_number else self.show_formatted(text, style, column, row_number)
         if cell_type == "b":
             shown = _BOOLEANS.get(text.strip(XML_BLANKS).lower(), "")
             return (shown, NativeType.BOOLEAN) if shown else (text, TEXT)
@@ -74,6 +70,13 @@ class CellValues:
                 return show_iso_value(from_ISO8601(text.strip(XML_BLANKS)), self.formats.get(style, GENERAL))  # type: ignore[no-untyped-call]
             return text, TEXT
         return unescape_text(text), TEXT
+
+    def show_formatted(self, text: str, style: str | None, column: int, row_number: int) -> tuple[str, int]:
+        """Return the display text of a number with a format, and its type; text that is not a number stays as it is."""
+        shown = self._show_once(text, style)
+        if len(text) > EXACT_DIGITS and shown[1] == NUMBER:
+            self._note_number(parse_number(text), column, row_number)
+        return shown
 
     def show_number(self, text: str, column: int, row_number: int) -> tuple[str, int]:
         """Return the display text of a number without a format, and its type; text that is not a number stays as it is."""

@@ -6,6 +6,7 @@ here: whether a formula has a value, which blanks count, which error is a pictur
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from features.processing.readers.excel.xlsx.part_parser import XML_BLANKS
 _BATCH_ROWS = 200
 _TEXT_TAG, _RUN_TAG = f"{{{SHEET_MAIN_NS}}}t", f"{{{SHEET_MAIN_NS}}}r"
 _SPACE = "{http://www.w3.org/XML/1998/namespace}space"
+_KEEPS_BLANKS = re.compile(rb"""<(?:[A-Za-z_][A-Za-z0-9_.-]*:)?worksheet[^<>]*[ \t\r\n]xml:space=["']preserve["']""")
 _STRICT = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
 
 
@@ -78,7 +80,10 @@ class _Parser(WorkSheetParser):
 
     def __init__(self, stream: _CountedStream, values: CellValues) -> None:
         super().__init__(stream, [], data_only=True)
-        self._values = values
+        self._stream, self._values = stream, values
+        # Left out is what is not asked for; openpyxl would refuse some of it.
+        for name in ("column_dimensions", "sheet_protection", "extensions", "formatting", "legacy", "row_breaks", "col_breaks", "custom_views"):
+            setattr(self, f"parse_{name}", lambda _: None)
 
     def parse_cell(self, element: Element) -> Any:  # noqa: ANN401 - openpyxl passes on what this returns
         """Return a cell, or None if it is empty."""
@@ -91,19 +96,13 @@ class _Parser(WorkSheetParser):
             raise ValueError(column)
         return self._read(element, column, row_number)
 
-    def _pass_over(self, _: Element) -> None:
-        """Leave out what is not asked for; openpyxl would refuse some of it."""
-
-    parse_column_dimensions = parse_sheet_protection = parse_extensions = parse_formatting = _pass_over
-    parse_legacy = parse_row_breaks = parse_col_breaks = parse_custom_views = _pass_over
-
     def _read(self, element: Element, column: int, row_number: int) -> _Cell | None:
         values, cell_type = self._values, element.get("t")
         value, inline, formula = (element.find(tag) for tag in (VALUE_TAG, INLINE_STRING, FORMULA_TAG))
         text = (value.text or "") if value is not None else ""
         source = (formula.text or "") if formula is not None else ""
         if not text and inline is not None:
-            text = unescape_text(_read_inline(element, inline))
+            text = unescape_text(self._read_inline(element, inline))
             return _Cell(column, text, TEXT) if text else None
         if not text:
             is_uncomputed = formula is not None and (value is None or cell_type != "str")
@@ -117,8 +116,25 @@ class _Parser(WorkSheetParser):
         if cell_type == "e":
             return _Cell(column, "", TEXT, values.describe_error(text, column, element.get("vm")))
         if cell_type not in (None, "n", "b", "d"):
-            text = _trim(text, value, element)
+            text = self._trim(text, value, element)
         return _Cell(column, *values.read(text, cell_type, element.get("s"), column, row_number)) if text else None
+
+    def _read_inline(self, cell: Element, inline: Element) -> str:
+        pieces: list[str] = []
+        for child in inline:
+            if child.tag == _TEXT_TAG:
+                pieces.append(self._trim(child.text or "", child, inline, cell))
+            elif child.tag == _RUN_TAG:
+                pieces += [self._trim(text.text or "", text, child, inline, cell) for text in child.findall(_TEXT_TAG)]
+        return "".join(pieces)
+
+    def _trim(self, text: str, *around: Element | None) -> str:
+        """Drop the blanks at the ends of a text, unless an element around it, the nearest first, or the sheet says that they count."""
+        for element in around:
+            space = None if element is None else element.get(_SPACE)
+            if space is not None:
+                return text if space == "preserve" else text.strip(XML_BLANKS)
+        return text if self._stream.keeps_blanks else text.strip(XML_BLANKS)
 
 
 def _make_row(number: int, given: list[_Cell], width: int) -> SheetRow | None:
@@ -134,36 +150,20 @@ def _make_row(number: int, given: list[_Cell], width: int) -> SheetRow | None:
     return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
 
 
-def _read_inline(cell: Element, inline: Element) -> str:
-    pieces: list[str] = []
-    for child in inline:
-        if child.tag == _TEXT_TAG:
-            pieces.append(_trim(child.text or "", child, inline, cell))
-        elif child.tag == _RUN_TAG:
-            pieces += [_trim(text.text or "", text, child, inline, cell) for text in child.findall(_TEXT_TAG)]
-    return "".join(pieces)
-
-
-def _trim(text: str, *around: Element | None) -> str:
-    """Drop the blanks at the ends of a text, unless an element around it, the nearest first, says that they count."""
-    for element in around:
-        space = None if element is None else element.get(_SPACE)
-        if space is not None:
-            return text if space == "preserve" else text.strip(XML_BLANKS)
-    return text.strip(XML_BLANKS)
-
-
 class _CountedStream:
     """The blocks of a part as a file; counts the bytes that are read."""
 
     def __init__(self, blocks: Iterable[bytes]) -> None:
         self._blocks = iter(blocks)
         self.bytes_read = 0
+        self.keeps_blanks = False
+        """Whether the sheet says that the blanks at the ends of all its texts count."""
 
     def read(self, _: int = -1) -> bytes:
         """Return the next block."""
         block = next(self._blocks, b"")
         if not self.bytes_read:
+            self.keeps_blanks = _KEEPS_BLANKS.search(block) is not None
             # openpyxl knows the names of the usual variant of the format only.
             block = block.replace(_STRICT, SHEET_MAIN_NS.encode())
         self.bytes_read += len(block)

@@ -21,45 +21,45 @@ from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_
 from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
-from features.processing.readers.excel.xlsx.walker import HEADER_STEP_BYTES, SheetWalker
+from features.processing.readers.excel.xlsx.plain_xml import FORBIDDEN, PRESERVE, TEXT_CHARACTER, UnusualError, decode_plain, is_utf8, replace_entities
+from features.processing.readers.excel.xlsx.walker import SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
-_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([A-Za-z0-9._-]+)[\"']")
+_PRESERVE_END = f"{PRESERVE}>"
 _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
-_UNUSUAL = (b"<!", b"<?", b"]]>", b"\r")
-_ENTITIES = (("&lt;", "<"), ("&gt;", ">"), ("&quot;", '"'), ("&apos;", "'"), ("&amp;", "&"))
-
-# Excludes markup and the characters that XML forbids; all quantifiers are possessive, so there is no backtracking.
-_FORBIDDEN = r"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff"
+_LETTERS = (*LETTERS, "")
+"""With a name that no column has after the last."""
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
 _PLAIN_NAME = re.compile(_NAME)
-_PRESERVE = ' xml:space="preserve"'
 
 
 class _Patterns(NamedTuple):
     """The patterns for one sheet."""
 
-    row: re.Pattern[str]
-    """Its groups: number, cells."""
-    cell: re.Pattern[str]
-    """Its groups: column, style, type, plain value, and whatever stands in the cell instead of a plain value."""
+    rows: re.Pattern[str]
+    """Any number of whole rows."""
+    token: re.Pattern[str]
+    """The start of a row, or a cell, in rows that match.
+
+    Its groups: row number; column, style, type, start of an inline text, plain value or inline text, what stands in place of both.
+    """
     rest: re.Pattern[str]
     """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
 
 @lru_cache(maxsize=32)
-def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Patterns:
+def _make_patterns(prefixes: frozenset[str], *, judges_zeros: bool) -> _Patterns:
     """Return the patterns for a sheet whose attributes may have the given prefixes.
 
-    With `has_plain_formulas` a value is also plain if there is a formula for it.
+    With `judges_zeros` the value 0 is not plain if there is a formula for it.
     """
     prefix = f"(?:(?:{'|'.join(map(re.escape, sorted(prefixes)))}):)?+" if prefixes else ""
-    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{_FORBIDDEN}]*+")*+'
-    blanks = f"(?:{_PRESERVE})?+"
-    text = f"[^<{_FORBIDDEN}]"
+    attributes = rf'(?: (?!xmlns[=:]){prefix}{_NAME}="[^"<&{FORBIDDEN}]*+")*+'
+    blanks = f"(?:{PRESERVE})?+"
+    text = TEXT_CHARACTER
 
     def rest(group: str) -> str:
         formula = rf"{group}<f{attributes}(?: ?/>|>{group}{text}*+)</f>))?+"
@@ -67,15 +67,17 @@ def _make_patterns(prefixes: frozenset[str], *, has_plain_formulas: bool) -> _Pa
 
     def cell(group: str) -> str:
         start = rf'<c r="{group}[A-Z]{{1,3}})[1-9][0-9]{{0,6}}"(?: s="{group}[0-9]+)")?+(?: t="{group}[A-Za-z]+)")?+'
-        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>))?+" if has_plain_formulas else ""
-        return rf"{start}(?: ?/>|>(?:{formula}<v>{group}{text}++)</v>|{group}{rest('(?:')}))</c>)"
+        formula = rf"(?:<f{attributes}(?: ?/>|>{text}*+</f>){'(?!<v>0</v>)' if judges_zeros else ''})?+"
+        if group == "(":
+            # The rows are known to be well-formed.
+            return rf"{start}(?: ?/>|>(?:{formula}(?:<v>|(<is><t{blanks}>))({text}++)(?:</v>|</t></is>)|({rest('(?:')}))</c>)"
+        return rf"{start}(?: ?/>|>(?:{formula}(?:<v>{text}++</v>|<is><t{blanks}>{text}++</t></is>)|{rest('(?:')})</c>)"
 
-    row = rf'<row r="([1-9][0-9]{{0,6}})"{attributes}(?: ?/>|>((?:{cell("(?:")})*+)</row>)'
-    return _Patterns(re.compile(row), re.compile(cell("(")), re.compile(rest("(")))
+    def row(group: str) -> str:
+        return rf'<row r="{group}[1-9][0-9]{{0,6}})"{attributes}'
 
-
-class _UnusualError(Exception):
-    """These rows must be left to expat."""
+    rows = rf"(?:{row('(?:')}(?: ?/>|>(?:{cell('(?:')})*+</row>))*+"
+    return _Patterns(re.compile(rows), re.compile(f"{row('(')}|{cell('(')}"), re.compile(rest("(")))
 
 
 class SheetScanner:
@@ -83,13 +85,12 @@ class SheetScanner:
 
     def __init__(self, values: CellValues, *, max_row_bytes: int, reads_merges: bool = True) -> None:
         self._values = values
-        formats = {style or "": shown for style, shown in values.formats.items()}
+        self._formats = {style or "": shown for style, shown in values.formats.items()}
         self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
         self._reads_merges = reads_merges
-        self._patterns = _make_patterns(frozenset(), has_plain_formulas=True)
+        self._patterns = _make_patterns(frozenset(), judges_zeros=False)
         self._width: int | None = None
         self._last_row = 0
-        self._shared = (LETTERS, formats, values.strings, values.read, values.show_number)
 
     @property
     def width(self) -> int | None:
@@ -109,11 +110,11 @@ class SheetScanner:
         if prefixes is None:
             yield from self._walker.walk(chain([waiting], source))
             return
-        self._patterns = _make_patterns(prefixes, has_plain_formulas=not self._values.is_recalculated)
+        self._patterns = _make_patterns(prefixes, judges_zeros=self._values.is_recalculated)
         bytes_read = start + len(_DATA)
         head, waiting = waiting[:bytes_read], waiting[bytes_read:]
         while not waiting.startswith(_DATA_END):
-            end = self._find_end(waiting)
+            end = _find_end(waiting)
             try:
                 if end:
                     rows = self._read_rows(waiting[:end])
@@ -122,10 +123,10 @@ class SheetScanner:
                     if rows:
                         yield RowBatch(rows, bytes_read)
                 elif len(waiting) > _MAX_ROW_BYTES or not (block := next(source, b"")):
-                    raise _UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
+                    raise UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
                 else:
                     waiting += block
-            except _UnusualError:
+            except UnusualError:
                 yield from self._walker.walk_on(head, chain([waiting], source), last_row=self._last_row, bytes_read=bytes_read)
                 return
         if self._reads_merges:
@@ -148,93 +149,85 @@ class SheetScanner:
         except FileUnreadable:
             return
 
-    def _find_end(self, waiting: bytes) -> int:
-        """Find the end of the last complete row; until the width is known, of a few rows only, since each may be as wide as a sheet."""
-        if self._width is not None:
-            last = waiting.rfind(_ROW_END)
-            return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
-        last = waiting.rfind(_ROW_END, 0, HEADER_STEP_BYTES)
-        if last < 0:
-            last = waiting.find(_ROW_END)
-        return last + len(_ROW_END) if last >= 0 else 0
-
     def _read_rows(self, data: bytes) -> list[SheetRow]:
-        """Return all rows of `data`. Raises `_UnusualError` if any of them must be left to expat."""
-        if any(mark in data for mark in _UNUSUAL):
-            raise _UnusualError
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            raise _UnusualError from error
-        has_entities = "&" in text
-        if has_entities and text.count("&") != sum(text.count(entity) for entity, _ in _ENTITIES):
-            raise _UnusualError
-        rows: list[SheetRow] = []
-        end, number = 0, self._last_row
-        for match in self._patterns.row.finditer(text):
-            number = int(match[1])
-            if match.start() != end or number > MAX_SHEET_ROWS:
-                raise _UnusualError
-            end = match.end()
-            if match[2]:
-                row = self._read_row(number, match[2], has_entities=has_entities)
-                if row is not None:
-                    rows.append(row)
-        if end != len(text):
-            raise _UnusualError
-        self._last_row = number
-        return rows
+        """Return all rows of `data`. Raises `UnusualError` if any of them must be left to expat."""
+        text, has_entities = decode_plain(data)
+        if self._patterns.rows.fullmatch(text) is None:
+            raise UnusualError
+        tokens = self._patterns.token.findall(text)
+        if has_entities:
+            tokens = [(*token[:5], replace_entities(token[5]), token[6]) for token in tokens]
+        return self._make_rows(tokens)
 
-    def _read_row(self, number: int, content: str, *, has_entities: bool) -> SheetRow | None:  # noqa: C901, PLR0912 - one loop over cells, for speed
-        letters_of, formats, strings, read, show_number = self._shared
+    def _make_rows(self, tokens: list[tuple[str, ...]]) -> list[SheetRow]:  # noqa: C901, PLR0912, PLR0915 - one loop over all cells, for speed
+        """Make rows of what the pattern `token` found. Raises `UnusualError` if any of them must be left to expat."""
+        values, formats, letters_of = self._values, self._formats, _LETTERS
+        strings, show_number, show_formatted = values.strings, values.show_number, values.show_formatted
         width = self._width or MAX_SHEET_COLUMNS
+        rows: list[SheetRow] = []
         cells: list[str] = []
         types = bytearray()
         beyond: list[FarCell] = []
         bad: list[BadCell] = []
-        column = -1
-        for letters, style, cell_type, value, rest in self._patterns.cell.findall(content):
+        number, column = self._last_row, -1
+        for row_number, letters, style, cell_type, inline_start, value, rest in tokens:
+            if row_number:
+                if cells or beyond or bad:
+                    rows.append(SheetRow(number, cells, types, beyond or None, bad or None))
+                    cells, types, beyond, bad = [], bytearray(), [], []
+                number, column = int(row_number), -1
+                if number > MAX_SHEET_ROWS:
+                    raise UnusualError
+                continue
             column += 1
-            if column >= MAX_SHEET_COLUMNS or letters != letters_of[column]:
+            if letters != letters_of[column]:
                 column = COLUMNS.get(letters, -1)
                 if column < 0:
-                    raise _UnusualError
-            text = _replace_entities(value) if has_entities else value
+                    raise UnusualError
             # The most common kinds of cells are handled here.
-            if cell_type == "s" and text:
+            if cell_type == "s" and value and not inline_start:
                 try:
-                    index = int(text)
+                    index = int(value)
                     text = strings[index]
                 except (IndexError, ValueError) as error:
-                    raise _UnusualError from error
+                    raise UnusualError from error
                 if index < 0:
-                    raise _UnusualError
+                    raise UnusualError
                 kind = TEXT
-            elif not text or cell_type == "e":
-                found = self._read_unusual(cell_type, style, text, rest, column, number) if rest or text else None
+            elif inline_start:
+                text = unescape_text(value if inline_start.endswith(_PRESERVE_END) else value.strip(XML_BLANKS))
+                if not text:
+                    continue
+                kind = TEXT
+            elif not value or cell_type == "e":
+                found = self._read_unusual(cell_type, style, value, rest, column, number) if rest or value else None
                 if found is None:
                     continue
                 if isinstance(found, BadCell):
                     bad.append(found)
                     continue
                 text, kind = found
-            elif not cell_type and style not in formats:
-                if text.isdigit() and text[0] != "0" and len(text) <= EXACT_DIGITS:
-                    kind = NUMBER
+            elif not cell_type:
+                if style in formats:
+                    text, kind = show_formatted(value, style or None, column, number)
+                elif value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+                    text, kind = value, NUMBER
                 else:
-                    text, kind = show_number(text, column, number)
+                    text, kind = show_number(value, column, number)
             else:
-                if cell_type not in ("", "n", "b", "d"):
-                    text = text.strip(XML_BLANKS)
-                    if not text:
-                        continue
-                text, kind = read(text, cell_type or None, style or None, column, number)
+                text = value if cell_type in ("n", "b", "d") else value.strip(XML_BLANKS)
+                if not text:
+                    continue
+                text, kind = values.read(text, cell_type, style or None, column, number)
             if column == len(cells) < width:
                 cells.append(text)
                 types.append(kind)
             else:
                 place_cell(cells, types, beyond, column, text, kind, width)
-        return SheetRow(number, cells, types, beyond or None, bad or None) if cells or beyond or bad else None
+        if cells or beyond or bad:
+            rows.append(SheetRow(number, cells, types, beyond or None, bad or None))
+        self._last_row = number
+        return rows
 
     def _read_unusual(self, cell_type: str, style: str, text: str, rest: str, column: int, number: int) -> tuple[str, int] | BadCell | None:
         """Read a cell with an error, or one that holds `rest` instead of a plain value; None if it is empty."""
@@ -243,16 +236,16 @@ class SheetScanner:
         if rest:
             match = self._patterns.rest.fullmatch(rest)
             assert match is not None, "it is a part of the pattern of a cell"
-            formula, source, opening, text, inline_opening, inline = (_replace_entities(group or "") for group in match.groups())
+            formula, source, opening, text, inline_opening, inline = (replace_entities(group or "") for group in match.groups())
             if inline_opening:
-                inline = inline if inline_opening.endswith(_PRESERVE) else inline.strip(XML_BLANKS)
+                inline = inline if inline_opening.endswith(PRESERVE) else inline.strip(XML_BLANKS)
                 return (unescape_text(inline), TEXT) if inline else None
-        if not opening.endswith(_PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
+        if not opening.endswith(PRESERVE) and cell_type not in ("", "n", "b", "d", "e"):
             text = text.strip(XML_BLANKS)
         if not text:
             return uncomputed(source, column) if formula and (not opening or cell_type != "str") else None
         if cell_type == "s":
-            raise _UnusualError
+            raise UnusualError
         if cell_type == "e":
             return values.describe_error(text, column, None)
         if formula and values.is_recalculated and text == "0" and cell_type in ("", "n"):
@@ -262,11 +255,10 @@ class SheetScanner:
         return values.read(text, cell_type or None, style or None, column, number)
 
 
-def _replace_entities(text: str) -> str:
-    if "&" in text:
-        for entity, character in _ENTITIES:
-            text = text.replace(entity, character)
-    return text
+def _find_end(waiting: bytes) -> int:
+    """Return where the last complete row ends, or 0."""
+    last = waiting.rfind(_ROW_END)
+    return max(last + len(_ROW_END) if last >= 0 else 0, waiting.find(_DATA_END))
 
 
 def _read_head(source: Iterator[bytes]) -> bytes:
@@ -281,8 +273,7 @@ def _read_head(source: Iterator[bytes]) -> bytes:
 
 def _find_prefixes(head: bytes) -> frozenset[str] | None:
     """Return the prefixes that the root declares, if the XML up to the rows is UTF-8 and well-formed, with elements without prefixes, else None."""
-    encoding = _ENCODING.search(head)
-    if (encoding is not None and encoding[1].lower() != b"utf-8") or b"<!" in head or _ROOT.search(head) is None:
+    if not is_utf8(head) or b"<!" in head or _ROOT.search(head) is None:
         return None
     prefixes: list[str] = []
     is_usual = False

@@ -14,7 +14,6 @@ from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import unescape_text
 from features.processing.readers.excel.xlsx.package import DAMAGED
 from features.processing.readers.excel.xlsx.part_parser import (
-    MAX_DEPTH,
     SPACE_ATTRIBUTE,
     XML_BLANKS,
     Attributes,
@@ -23,6 +22,7 @@ from features.processing.readers.excel.xlsx.part_parser import (
     prefix_of,
     skip_element,
 )
+from features.processing.readers.excel.xlsx.plain_strings import take_plain_strings
 
 MAX_TEXT_CHARS = 2**18
 """Eight times the most characters that an Excel cell can hold."""
@@ -31,6 +31,8 @@ _OBJECT_BYTES = 56
 """Memory that a text takes besides its characters."""
 _PAGE_TEXTS = 64
 _CACHE_CHARS = 2**23
+_RUN_DEPTH = 2
+"""How deep the runs of a rich text stand below the root."""
 # XML text cannot contain this character.
 _SEPARATOR = "\0"
 
@@ -158,7 +160,7 @@ def read_shared_strings(blocks: Iterable[bytes], *, spill_dir: Path | None, thre
     handlers = _Handlers()
     parser = PartParser(handlers.install)
     try:
-        for block in blocks:
+        for block in take_plain_strings(blocks, builder.extend):
             parser.feed(block)
             builder.extend(handlers.take())
         parser.finish()
@@ -194,17 +196,17 @@ class _Handlers:
         texts, runs, parts = self._texts, self._runs, self._parts
         depth = 0
         # Whether blanks count, by depth: the nearest element that says so decides.
-        kept = [root_attributes.get(SPACE_ATTRIBUTE) == "preserve", *[False] * MAX_DEPTH]
+        kept = [root_attributes.get(SPACE_ATTRIBUTE) == "preserve", *[False] * (_RUN_DEPTH + 1)]
 
         def start(name: str, attributes: Attributes) -> None:
             nonlocal depth
-            depth += 1
             # Characters between other tags are not part of a text.
             parts.clear()
-            kept[depth] = attributes[SPACE_ATTRIBUTE] == "preserve" if SPACE_ATTRIBUTE in attributes else kept[depth - 1]
             # A text stands in an item, or in one of the runs of an item; all else, such as phonetic readings, is passed over.
-            if not (name == item_tag if depth == 1 else depth < 4 and (name == text_tag or (name == run_tag and depth == 2))):  # noqa: PLR2004
-                depth -= 1
+            if (depth == 0 and name == item_tag) or (0 < depth < _RUN_DEPTH + 1 and name == text_tag) or (depth == _RUN_DEPTH - 1 and name == run_tag):
+                depth += 1
+                kept[depth] = attributes[SPACE_ATTRIBUTE] == "preserve" if SPACE_ATTRIBUTE in attributes else kept[depth - 1]
+            else:
                 skip_element(expat)
 
         def end(name: str) -> None:

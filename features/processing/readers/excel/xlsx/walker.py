@@ -20,8 +20,6 @@ from features.processing.readers.excel.xlsx.package import DAMAGED
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of, skip_element
 from features.processing.readers.excel.xlsx.uncomputed import MAX_FORMULA_CHARS
 
-HEADER_STEP_BYTES = 2**12
-"""Until the width of the table is known, rows may be as wide as a sheet, so fewer of them are read at once."""
 _LONG_TEXT_CHARS = 2**10
 _NONE: Attributes = {}
 
@@ -54,16 +52,12 @@ class SheetWalker:
         parser = PartParser(self._install_handlers)
         try:
             for block in blocks:
-                at = 0
-                while at < len(block) and not self._is_done:
-                    step = len(block) if self.width is not None else HEADER_STEP_BYTES
-                    parser.feed(block[at : at + step])
-                    at += step
-                    self._bound_text()
-                    if self._rows:
-                        rows, self._rows[:] = self._rows.copy(), []
-                        yield RowBatch(rows, bytes_read + min(at, len(block)))
+                parser.feed(block)
+                self._bound_text()
                 bytes_read += len(block)
+                if self._rows:
+                    rows, self._rows[:] = self._rows.copy(), []
+                    yield RowBatch(rows, bytes_read)
                 if self._is_done:
                     return
             parser.finish()

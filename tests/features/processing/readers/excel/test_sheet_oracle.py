@@ -207,16 +207,20 @@ def workbooks(draw: st.DrawFn) -> tuple[str, str]:
     is_odd = draw(st.booleans())
     main = draw(st.sampled_from([MAINS[0], MAINS[0], MAINS[1]]))
     prefixes = draw(st.sampled_from([[""], ["x:"], ["", "x:"], ["a:", "b:"]])) if is_odd else [""]
-    items = "".join(f"<~si{draw(SPACES)}>{draw(string_items(is_odd=True))}</~si>" for _ in range(4))
+    odd = draw(st.sampled_from([[True] * 4, [False] * 4, [False, False, True, False]]))
+    items = "".join(f"<~si{draw(SPACES) if each else ''}>{draw(string_items(is_odd=each))}</~si>" for each in odd)
     choose = lambda: draw(st.sampled_from(prefixes))  # noqa: E731 - drawn anew for each element
     return with_names(draw(sheets(is_odd=is_odd)), main, prefixes, choose), with_names(f"<~sst>{items}</~sst>", main, prefixes, choose)
 
 
 def read(reader: Callable[[CellValues, Iterable[bytes]], Iterator[RowBatch]], sheet: str, strings: str, block_bytes: int) -> Cells:
-    texts = read_shared_strings([strings.encode()], spill_dir=None, threshold_bytes=2**20).texts
-    data = sheet.encode()
-    blocks = (data[at : at + block_bytes] for at in range(0, len(data), block_bytes))
-    return gather(reader(CellValues(strings=texts, formats=FORMATS, is_1904=False), blocks))
+    texts = read_shared_strings(cut(strings, block_bytes), spill_dir=None, threshold_bytes=2**20).texts
+    return gather(reader(CellValues(strings=texts, formats=FORMATS, is_1904=False), cut(sheet, block_bytes)))
+
+
+def cut(part: str, block_bytes: int) -> Iterator[bytes]:
+    data = part.encode()
+    return (data[at : at + block_bytes] for at in range(0, len(data), block_bytes))
 
 
 @pytest.mark.slow
@@ -239,11 +243,11 @@ def test_openpyxls_parser_gives_the_same(parts: tuple[str, str]) -> None:
 
 
 def without_outer_space(sheet: str) -> str:
-    """Remove `xml:space` from rows and from the sheet itself, since openpyxl shows each cell without what is around it, and rows that are in no sheet."""
+    """Remove `xml:space` from rows, since openpyxl shows each cell without its row, and rows that are in no sheet."""
     sheet = re.sub("<o:sheetData>.*?</o:sheetData>", "", sheet)
     pieces: list[Any] = sheet.split("<")
     for place, piece in enumerate(pieces):
         tag, separator, rest = piece.partition(">")
-        if tag.partition(" ")[0].rpartition(":")[2] in ("row", "worksheet", "sheetData"):
+        if tag.partition(" ")[0].rpartition(":")[2] in ("row", "sheetData"):
             pieces[place] = tag.replace(' xml:space="preserve"', "").replace(' xml:space="default"', "") + separator + rest
     return "<".join(pieces)
