@@ -21,7 +21,8 @@ from xlrd import biffh, xldate
 from bench.sweep_child import Refused
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.sheet_reader import RowBatch, SheetReader
+from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.sheet_reader import SheetReader
 from features.upload.contents import describe_mismatch
 from features.upload.disk import HEAD_BYTES
 

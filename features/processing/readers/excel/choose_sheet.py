@@ -66,13 +66,9 @@ def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_n
         raise FileUnreadable(f"The workbook has no visible sheet with rows. Its sheets are: {listed}.")
     looks = _Looks(workbook)
     index = _find_table_sheet(visible, looks, field_names)
-    if not looks.has_cells(index):
-        hidden = [sheet.name for other, sheet in enumerate(sheets) if not sheet.is_visible and sheet.has_rows and looks.has_cells(other)]
-        if hidden:
-            raise FileUnreadable(
-                "The visible sheets of the workbook are empty. To read a hidden one, send its name in the dialect, "
-                f'such as {{"sheetName": "Sheet2"}}; hidden sheets with cells are: {list_briefly(hidden, _NAMES_SHOWN)}.'
-            )
+    hidden = [other for other, sheet in enumerate(sheets) if sheet.has_rows and not sheet.is_visible]
+    if hidden and not looks.has_cells(index):
+        _require_no_cells(sheets, [other for other in hidden if looks.has_cells(other)])
     others = [other for other, sheet in enumerate(sheets) if other != index and sheet.has_rows and looks.has_cells(other)]
     return ChosenSheet(index, [_note_others(sheets, index, others)] if others else [])
 
@@ -88,6 +84,15 @@ def _find_named(sheets: Sequence[SheetName], dialect: TableDialect, listed: str)
     if dialect.sheet_number > len(sheets):
         raise FileUnreadable(f"The workbook has no sheet number {dialect.sheet_number}. Its sheets are, from 1: {listed}.")
     return dialect.sheet_number - 1
+
+
+def _require_no_cells(sheets: Sequence[SheetName], hidden: Sequence[int]) -> None:
+    """Raise `FileUnreadable`, naming them, if there are hidden sheets with cells and no others."""
+    if hidden:
+        raise FileUnreadable(
+            "The visible sheets of the workbook are empty. To read a hidden one, send its name in the dialect, "
+            f'such as {{"sheetName": "Sheet2"}}; hidden sheets with cells are: {list_briefly([sheets[index].name for index in hidden], _NAMES_SHOWN)}.'
+        )
 
 
 def _fold(name: str) -> str:
