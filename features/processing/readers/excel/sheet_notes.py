@@ -44,7 +44,8 @@ def make_notes(facts: SheetFacts, *, column_name: Callable[[int], str | None], k
         notes.append(_describe_merged(merged, is_cut=facts.merged_count > len(facts.merged)))
     for column, row in islice(_in_table(facts.long_numbers, kept, first_row), _NAMED_COLUMNS):
         notes.append(_describe_long_numbers(column, row, column_name(column)))
-    for column, row in islice(_in_table(facts.doubtful_zeros, kept, first_row), _NAMED_COLUMNS):
+    zeros = {} if facts.has_results else facts.doubtful_zeros
+    for column, row in islice(_in_table(zeros, kept, first_row), _NAMED_COLUMNS):
         notes.append(_describe_zeros(column, row, column_name(column)))
     return notes
 
@@ -68,7 +69,7 @@ def _describe_merged(merged: Sequence[MergedRange], *, is_cut: bool) -> Note:
     shown = list_briefly(places, _NAMED_PLACES) + (" at least" if is_cut else "")
     return Note(
         code="merged-cells",
-        message=f"Cells are merged in {shown}; only the first cell of each has the value, and the others count as empty. "
+        message=f"Cells are merged in {shown}; only the first cell of each has the value, which the others lack. "
         "Unmerge them in Excel and fill in every cell to have each row checked with its value.",
         row_number=min(merged).first_row,
     )

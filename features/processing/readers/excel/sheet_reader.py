@@ -12,13 +12,14 @@ import pyarrow as pa
 from features.processing.readers.base import Chunk, FileUnreadable, Finding, Note, ReadLimits
 from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import note_empty_columns
+from features.processing.readers.excel.header_rows import NO_LABEL, read_labels
 from features.processing.readers.excel.row_block import BlockMaker
 from features.processing.readers.excel.row_order import RowBatch, put_in_order
 from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, is_nearly_empty, lay_out, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank
 from features.processing.readers.find_header import SAMPLE_ROWS
-from features.processing.readers.header import check_header_size, join_labels, note_no_header, note_rows_above
+from features.processing.readers.header import check_header_size, note_no_header, note_rows_above
 from shared.descriptors.table_dialect import TableDialect
 
 _SAMPLE_CELLS = 200_000
@@ -30,9 +31,6 @@ _PLACE_BYTES = 8
 """Memory of a place in the rows that wait, each of which is made as long as the longest."""
 _FAR_CELL_BYTES = 200
 """Assumed memory of a cell to the right of the table."""
-
-_NO_LABEL = "?"
-"""Stands for a label that is a formula without a value, or a picture, until the columns are known."""
 
 
 def needs_merges(dialect: TableDialect | None) -> bool:
@@ -144,38 +142,15 @@ class SheetReader:
                 if row.is_too_long:
                     raise self._too_long(row)
                 found[row.number] = row
-        grid = make_grid([found[number] for number in sorted(found)])
-        by_row = dict(zip(sorted(found), grid, strict=True))
-        bad = {cell.column for row in found.values() for cell in row.bad or ()}
-        for number, row in found.items():
-            for cell in row.bad or ():
-                del by_row[number][cell.column]
-        if len(wanted) > 1:
-            self._spread_merged(by_row, wanted)
-        end = max((column + 1 for cells in by_row.values() for column in cells), default=0)
-        check_header_size([list(cells.values()) for cells in by_row.values()], max_chars=self._limits.max_row_bytes)
-        rows = [[by_row.get(number, {}).get(column, "") for column in range(end)] for number in wanted]
-        labels = join_labels(rows, separator, max_chars=self._limits.max_row_bytes)
-        if not bad and not any(label.strip() for label in labels):
-            raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
         below = make_grid(self._collect())
-        by_column = dict.fromkeys(sorted(bad), _NO_LABEL) | {column: label for column, label in enumerate(labels) if label.strip()}
-        columns = sorted(set(by_column).union(*below))
-        layout = lay_out([by_column, *below], header=0, columns=columns, labels=by_column)
+        columns = frozenset[int]().union(*below)
+        max_chars = self._limits.max_row_bytes
+        by_column = read_labels(found, wanted, merged=self._facts.merged, below=columns, separator=separator, max_chars=max_chars)
+        if not by_column:
+            raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
+        layout = lay_out([by_column, *below], header=0, columns=sorted(columns.union(by_column)), labels=by_column)
         self._take_labels(layout, list(found.values()), wanted[-1])
         return layout
-
-    def _spread_merged(self, by_row: dict[int, dict[int, str]], wanted: Sequence[int]) -> None:
-        """Give a merged label of the header to every column that it spans."""
-        for merged in self._facts.merged:
-            text = by_row.get(merged.first_row, {}).get(merged.first_column, "")
-            if not text:
-                continue
-            for number in wanted:
-                if merged.first_row <= number <= merged.last_row:
-                    cells = by_row.setdefault(number, {})
-                    for column in range(merged.first_column, merged.last_column + 1):
-                        cells.setdefault(column, text)
 
     def _take_labels(self, layout: SheetLayout, rows: Sequence[SheetRow], header_row: int) -> None:
         """Keep the labels; one that is a formula without a value, or a picture, is reported and counts as blank."""
@@ -187,7 +162,7 @@ class SheetReader:
                 place = places.get(cell.column)
                 if place is None or any(finding.column_number == place + 1 for finding in findings):
                     continue
-                if len(rows) == 1 or labels[place] == _NO_LABEL:
+                if len(rows) == 1 or labels[place] == NO_LABEL:
                     labels[place] = ""
                 findings.append(
                     Finding(

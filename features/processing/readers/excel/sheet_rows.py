@@ -10,6 +10,7 @@ MAX_SHEET_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
 """The most rows and columns that a sheet can have."""
 MAX_GAP_CELLS = 256
 """A row is filled with empty cells up to a cell that stands no more than so far beyond the ones before it; else the cell is kept by its place."""
+_MAX_HEADER_MERGES = 100_000
 MAX_MERGES = 10_000
 """How many merged ranges of a sheet are kept; all are counted."""
 
@@ -80,6 +81,17 @@ class SheetFacts:
     """Columns (from 0) with whole numbers of more than 15 digits, each with the first row that has one."""
     doubtful_zeros: dict[int, int] = field(default_factory=dict)
     """Columns (from 0) with formulas whose value 0 was probably never computed, each with the first row that has one."""
+    has_results: bool = False
+    """A formula has another result than 0, so that whatever wrote the file computes formulas, and no 0 is doubtful."""
+    header_rows: int = 0
+    """Of merged ranges that begin in so many first rows, more than `MAX_MERGES` are kept."""
+
+    def add_merge(self, merged: MergedRange) -> None:
+        """Count a merged range, and keep it if there are not too many."""
+        self.merged_count += 1
+        most = _MAX_HEADER_MERGES if merged.first_row <= self.header_rows else MAX_MERGES
+        if len(self.merged) < most:
+            self.merged.append(merged)
 
 
 def is_blank(row: SheetRow) -> bool:

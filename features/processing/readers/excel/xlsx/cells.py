@@ -15,7 +15,7 @@ from openpyxl.utils.datetime import from_ISO8601
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import EXACT_DIGITS, is_long_number, number_text, parse_number, show_iso_value, show_value, unescape_text
-from features.processing.readers.excel.number_formats import GENERAL, NumberFormat
+from features.processing.readers.excel.number_formats import GENERAL, FormatKind, NumberFormat
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, CellTrouble, FarCell, SheetFacts
 from features.processing.readers.excel.xlsx.part_parser import XML_BLANKS
 from features.processing.readers.excel.xlsx.strings import Texts
@@ -109,12 +109,14 @@ class CellValues:
         is_picture = meta is not None and meta.isdecimal() and len(meta) < EXACT_DIGITS and self._is_picture(int(meta))
         return BadCell(column, text, CellTrouble.PICTURE if is_picture else CellTrouble.ERROR_VALUE)
 
-    def judge_zero(self, formula: str, column: int, row_number: int) -> BadCell | None:
-        """Judge a formula whose value is 0, in a workbook that is to be computed anew: a cell without a value if the formula cannot give 0.
+    def judge_zero(self, formula: str, style: str | None, column: int, row_number: int) -> BadCell | None:
+        """Judge a formula whose value is 0, in a workbook that is to be computed anew.
 
-        Otherwise the 0 is recorded as doubtful. `formula` is `""` if the file does not tell it.
+        Returns a cell without a value if the formula cannot give 0, or if that would be shown as a date; any other 0 is recorded as doubtful.
+        `formula` is `""` if the file does not tell it.
         """
-        if formula and not can_be_zero(formula):
+        is_date = style in self.formats and self.formats[style].kind in (FormatKind.DATE, FormatKind.DATETIME)
+        if is_date or (formula and not can_be_zero(formula)):
             return uncomputed(formula, column)
         _keep_first(self.facts.doubtful_zeros, column, row_number)
         return None

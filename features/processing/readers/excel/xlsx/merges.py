@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from xml.parsers.expat import XMLParserType
 
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.sheet_rows import MAX_MERGES, MergedRange, SheetFacts
+from features.processing.readers.excel.sheet_rows import MergedRange, SheetFacts
 from features.processing.readers.excel.xlsx.cells import find_column, find_row
 from features.processing.readers.excel.xlsx.part_parser import Attributes, PartParser, prefix_of, skip_element
 
@@ -55,9 +55,7 @@ def add_merge(facts: SheetFacts, reference: str) -> None:
         columns = sorted(find_column(match[group]) for group in (1, 3))
     except FileUnreadable:
         return
-    facts.merged_count += 1
-    if len(facts.merged) < MAX_MERGES:
-        facts.merged.append(MergedRange(rows[0], rows[1], columns[0], columns[1]))
+    facts.add_merge(MergedRange(rows[0], rows[1], columns[0], columns[1]))
 
 
 def read_merges(open_part: Callable[[], Iterable[bytes]], facts: SheetFacts) -> None:

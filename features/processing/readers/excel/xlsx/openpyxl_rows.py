@@ -101,14 +101,16 @@ class _Parser(WorkSheetParser):
         value, inline, formula = (element.find(tag) for tag in (VALUE_TAG, INLINE_STRING, FORMULA_TAG))
         text = (value.text or "") if value is not None else ""
         source = (formula.text or "") if formula is not None else ""
-        if not text and inline is not None:
+        if inline is not None and (not text or cell_type == "inlineStr"):
             text = unescape_text(self._read_inline(element, inline))
             return _Cell(column, text, TEXT) if text else None
         if not text:
             is_uncomputed = formula is not None and (value is None or cell_type != "str")
             return _Cell(column, "", TEXT, uncomputed(source, column)) if is_uncomputed else None
+        if formula is not None and values.is_recalculated:
+            values.facts.has_results |= text != "0"
         if formula is not None and values.is_recalculated and text == "0" and cell_type in (None, "n"):
-            found = values.judge_zero(source, column, row_number)
+            found = values.judge_zero(source, element.get("s"), column, row_number)
             if found is not None:
                 return _Cell(column, "", TEXT, found)
         if cell_type == "s":

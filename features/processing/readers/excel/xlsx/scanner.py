@@ -33,6 +33,8 @@ _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
 _LETTERS = (*LETTERS, "")
 """With a name that no column has after the last."""
 _NAME = "[A-Za-z_][A-Za-z0-9_.-]*+"
+_OTHER_RESULT = re.compile(r"(?:</f>|<f(?: [^<]*)?/>)<v[^<>]*>(?!0</v>)[^<]")
+"""The result of a formula, if it is not 0."""
 _PLAIN_NAME = re.compile(_NAME)
 
 
@@ -154,6 +156,9 @@ class SheetScanner:
         text, has_entities = decode_plain(data)
         if self._patterns.rows.fullmatch(text) is None:
             raise UnusualError
+        facts = self._values.facts
+        if self._values.is_recalculated and not facts.has_results:
+            facts.has_results = _OTHER_RESULT.search(text) is not None
         tokens = self._patterns.token.findall(text)
         if has_entities:
             tokens = [(*token[:5], replace_entities(token[5]), token[6]) for token in tokens]
@@ -249,7 +254,7 @@ class SheetScanner:
         if cell_type == "e":
             return values.describe_error(text, column, None)
         if formula and values.is_recalculated and text == "0" and cell_type in ("", "n"):
-            found = values.judge_zero(source, column, number)
+            found = values.judge_zero(source, style or None, column, number)
             if found is not None:
                 return found
         return values.read(text, cell_type or None, style or None, column, number)

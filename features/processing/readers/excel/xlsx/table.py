@@ -31,8 +31,8 @@ class XlsxTable:
             self._chosen = choose_sheet(self._workbook, dialect=dialect, field_names=field_names)
             index = self._chosen.index
             self.bytes_total = self._workbook.size_of(index)
-            facts = SheetFacts()
             merges_first = needs_merges(dialect)
+            facts = SheetFacts(header_rows=dialect.header_rows[-1] if dialect is not None and merges_first else 0)
             if merges_first:
                 read_merges(lambda: self._workbook.blocks(index), facts)
             rows = self._workbook.open_rows(facts, reads_merges=not merges_first)

@@ -97,7 +97,7 @@ class SheetWalker:
                     raise FileUnreadable(DAMAGED)
                 in_cell = True
                 column += 1
-                reference = attributes.get("r")
+                reference = attributes.get("r") or None
                 if reference is not None and (column >= MAX_SHEET_COLUMNS or reference != letters[column] + row_text):
                     column = find_column(reference)
                 if column >= MAX_SHEET_COLUMNS:
@@ -151,6 +151,8 @@ class SheetWalker:
                     value = parts[0] if len(parts) == 1 else "".join(parts)
             elif name == cell_tag:
                 in_cell = False
+                if inline and cell.get("t") == "inlineStr":
+                    value = None
                 if value and (formula is None or not is_recalculated):
                     # The most common kinds of cells are handled here; all others are left to the functions below.
                     cell_type = cell.get("t")
@@ -207,7 +209,9 @@ class SheetWalker:
                     place(text, TEXT)
                     return
             if value:
-                found = values.judge_zero(formula or "", column, row_number) if value == "0" and formula is not None and cell_type in (None, "n") else None
+                values.facts.has_results |= formula is not None and value != "0"
+                is_zero = formula is not None and value == "0" and cell_type in (None, "n")
+                found = values.judge_zero(formula or "", cell.get("s"), column, row_number) if is_zero else None
                 if found is None:
                     store(value, cell_type)
                 else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,6 +121,22 @@ def test_label_without_a_value_is_an_error_of_the_header() -> None:
     reader = _open([make_row(1, header), make_row(2, ["1", "a", "2"])])
     assert reader.labels == ["id", "", "amount"]
     assert [(finding.error_type, finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [("formula-error", 2, [1])]
+
+
+def test_title_merged_over_more_columns_than_the_table_has_makes_no_columns() -> None:
+    facts = SheetFacts(merged=[MergedRange(1, 1, 0, 16_383)], merged_count=1)
+    reader = _open(make_rows(["Sales"], ["id", "amount"], ["1", "2"], ["2", "3"]), dialect={"headerRows": [1, 2]}, facts=facts)
+    assert reader.labels == ["Sales id", "Sales amount"]
+
+
+def test_merged_ranges_that_overlap_cost_little() -> None:
+    facts = SheetFacts(merged=[MergedRange(1, 3, 1, 16_383)] * 10_000, merged_count=10_000)
+    header = [f"c{column}" for column in range(16_384)]
+    started = time.process_time()
+    reader = _open([make_row(1, {0: "id", 1: "all"}), make_row(2, header), make_row(4, ["1", "2"])], dialect={"headerRows": [1, 2, 3]}, facts=facts)
+    assert reader.labels is not None
+    assert reader.labels[:3] == ["id c0", "all c1 all", "all c2 all"]
+    assert time.process_time() - started < 5
 
 
 def test_label_of_several_rows_leaves_out_the_part_without_a_value() -> None:
