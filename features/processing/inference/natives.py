@@ -27,6 +27,7 @@ class NativeSample:
 
     def __init__(self, values: Column, types: NativeTypes) -> None:
         self._values, self._types = values, types
+        self._present = frozenset(np.flatnonzero(np.bincount(types, minlength=len(NativeType))).tolist())
         self.texts = Sample(values.text.filter(pa.array(types == NativeType.TEXT)))
         """The cells that are text."""
 
@@ -34,6 +35,8 @@ class NativeSample:
         """Return the forms of dates, times and durations with the fewest wrong cells, of one type; more than one if they differ in the order of their parts."""
         best: list[DateForm] = []
         rank = (0, 0)
+        if self._present.isdisjoint(_MOMENTS.values()):
+            return []
         for name, own_type in _MOMENTS.items():
             forms = self._list_moments(name)
             if not forms:
@@ -46,9 +49,9 @@ class NativeSample:
 
     def find_booleans(self) -> dict[str, object] | None:
         """Return the properties of a column of booleans; None if it is none."""
-        fitting = int(np.count_nonzero(self._types == NativeType.BOOLEAN))
-        if not fitting:
+        if NativeType.BOOLEAN not in self._present:
             return None
+        fitting = int(np.count_nonzero(self._types == NativeType.BOOLEAN))
         spelt = find_booleans(self.texts) if len(self.texts) else None
         candidates: list[dict[str, object]] = [{"type": "boolean"}, *([spelt] if spelt is not None else [])]
         rights = [fitting + self._count_right_texts(_field_of(each)) for each in candidates]
@@ -57,10 +60,10 @@ class NativeSample:
 
     def find_numbers(self) -> list[NumberForm]:
         """Return the forms of numbers with the fewest wrong cells; more than one if they are equally good."""
+        if NativeType.NUMBER not in self._present:
+            return []
         is_number = self._types == NativeType.NUMBER
         fitting = int(np.count_nonzero(is_number))
-        if not fitting:
-            return []
         has_decimals = bool(np.any(as_mask(pc.match_substring(self._values.text, ".")) & is_number))
         others = len(self._values) - fitting - len(self.texts)
         forms = [

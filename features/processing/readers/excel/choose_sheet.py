@@ -13,8 +13,8 @@ from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
 
 _NAMES_SHOWN = 20
-_MOST_LOOKED_AT = 300
-"""So many sheets are looked at; a workbook may have thousands."""
+_MOST_SHEETS, _MOST_CELLS = 300, 2_000_000
+"""So many sheets and cells are looked at; a workbook may have thousands of sheets."""
 _TABLE_COLUMNS = 2
 
 
@@ -101,50 +101,57 @@ def _fold(name: str) -> str:
 
 
 class _Looks:
-    """The first rows of the sheets of one workbook, each read when it is asked for and then kept."""
+    """The first rows of the sheets of one workbook. They are read when they are asked for, and not kept: a workbook may have many sheets, and wide ones."""
 
     def __init__(self, workbook: SheetPeeker) -> None:
         self._workbook = workbook
-        self._grids: dict[int, tuple[Grid, list[bool]]] = {}
+        self._has_cells: dict[int, bool] = {}
         self._damaged: set[int] = set()
+        self._cells = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether so much has been looked at that it is enough."""
+        return len(self._has_cells) >= _MOST_SHEETS or self._cells >= _MOST_CELLS
 
     def has_cells(self, index: int) -> bool:
         """Whether a sheet has a cell; one that is damaged, or too far down the list to be looked at, counts as if it had."""
-        if index not in self._grids and len(self._grids) >= _MOST_LOOKED_AT:
+        if index not in self._has_cells and self.is_over:
             return True
-        return self.is_damaged(index) or bool(self.grid(index)[0])
+        return self.is_damaged(index) or self._has_cells[index]
 
     def is_damaged(self, index: int) -> bool:
         """Whether a sheet cannot be read."""
-        self.grid(index)
+        if index not in self._has_cells:
+            self.grid(index)
         return index in self._damaged
 
     def grid(self, index: int) -> tuple[Grid, list[bool]]:
         """Return the first rows that are not blank, and which of them have blank rows above them; none of a damaged sheet."""
-        if index not in self._grids:
-            rows: list[SheetRow] = []
-            try:
-                rows = sorted((row for row in self._workbook.peek(index) if not is_blank(row)), key=lambda row: row.number)
-            except FileUnreadable:
-                self._damaged.add(index)
-            starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
-            self._grids[index] = make_grid(rows), starts
-        return self._grids[index]
+        rows: list[SheetRow] = []
+        try:
+            rows = sorted((row for row in self._workbook.peek(index) if not is_blank(row)), key=lambda row: row.number)
+        except FileUnreadable:
+            self._damaged.add(index)
+        self._has_cells[index] = bool(rows)
+        self._cells += sum(len(row.cells) + len(row.beyond or ()) for row in rows)
+        return make_grid(rows), [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
 
 
 def _find_table_sheet(visible: Sequence[int], looks: _Looks, field_names: Sequence[str] | None) -> int:
     """Return the sheet with the table; the first one if none has any. A damaged sheet is chosen, so that it is reported, if no table stands before it."""
     if len(visible) == 1:
         return visible[0]
-    looked_at = visible[:_MOST_LOOKED_AT]
-    named = _find_best_names(looked_at, looks, field_names) if field_names else None
+    named = _find_best_names(visible, looks, field_names) if field_names else None
     if named is not None:
         return named
     narrow: int | None = None
-    for index in looked_at:
+    for index in visible:
+        if looks.is_over:
+            break
+        grid, starts = looks.grid(index)
         if looks.is_damaged(index):
             return index
-        grid, starts = looks.grid(index)
         layout = find_table(grid, starts_section=starts, field_names=None)
         if layout is None or layout.header is None:
             continue
@@ -162,7 +169,7 @@ def _find_best_names(indices: Sequence[int], looks: _Looks, field_names: Sequenc
         fit = fit_names(looks.grid(index)[0], field_names)
         if fit > most:
             best, most = index, fit
-        if most == (len(set(field_names)), True, 1):
+        if most == (len(set(field_names)), True, 1) or looks.is_over:
             break
     return best
 

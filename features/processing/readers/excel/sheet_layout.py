@@ -70,6 +70,19 @@ def find_table(grid: Grid, *, starts_section: Sequence[bool], field_names: Seque
         return None
     main = blocks[0] if len(blocks) == 1 else _choose_block(grid, blocks, field_names)
     found = _find_header(grid, main, starts_section, field_names)
+    return _lay_out(grid, found, blocks, main, field_names)
+
+
+def find_table_below(grid: Grid, *, field_names: Sequence[str] | None) -> SheetLayout:
+    """Find the table whose header is the first row of the grid."""
+    blocks = _find_blocks(grid)
+    labelled = [block for block in blocks if not grid[0].keys().isdisjoint(block)]
+    main = labelled[0] if len(labelled) == 1 else _choose_block(grid, labelled, field_names)
+    return _lay_out(grid, FoundHeader(index=0, is_record=False), blocks, main, field_names)
+
+
+def _lay_out(grid: Grid, found: FoundHeader, blocks: Sequence[list[int]], main: Sequence[int], field_names: Sequence[str] | None) -> SheetLayout:
+    """Return the layout of a table whose header is known, and of which the columns in `main` are a part."""
     others: list[tuple[int, int]] = []
     columns = list(main)
     for block in blocks:
@@ -79,20 +92,21 @@ def find_table(grid: Grid, *, starts_section: Sequence[bool], field_names: Seque
             columns += block
         elif _is_table(grid[found.index + 1 :], block):
             others.append((block[0], block[-1]))
-    return lay_out(grid, header=found.index, columns=sorted(columns), labels=grid[found.index], is_record=found.is_record, others=others)
-
-
-def lay_out(
-    grid: Grid, *, header: int, columns: Sequence[int], labels: Mapping[int, str], is_record: bool = False, others: Sequence[tuple[int, int]] = ()
-) -> SheetLayout:
-    """Return the layout of a table whose header is known; `grid` shows which columns have cells below it."""
-    below = [[row.get(column, "") for column in columns] for row in grid[header + 1 :]]
+    columns.sort()
+    labels = grid[found.index]
+    below = [[row.get(column, "") for column in columns] for row in grid[found.index + 1 :]]
     end = max((place + 1 for place, column in enumerate(columns) if column in labels), default=0)
     layout = find_layout([labels.get(column, "") for column in columns[:end]], below)
     kept = [columns[place] for place in layout.kept]
     taken = {column for first, last in others for column in range(first, last + 1)}
-    left_out = frozenset(range(kept[-1] if kept else 0)) - frozenset(kept) - taken
-    return SheetLayout(header=header, is_record=is_record, columns=kept, labels=[labels.get(column, "") for column in kept], left_out=left_out, others=others)
+    return SheetLayout(
+        header=found.index,
+        is_record=found.is_record,
+        columns=kept,
+        labels=[labels.get(column, "") for column in kept],
+        left_out=frozenset(range(kept[-1] if kept else 0)) - frozenset(kept) - taken,
+        others=others,
+    )
 
 
 def is_nearly_empty(column: int, grid: Grid) -> bool:

@@ -15,7 +15,7 @@ from features.processing.readers.column_layout import note_empty_columns
 from features.processing.readers.excel.header_rows import NO_LABEL, read_labels
 from features.processing.readers.excel.row_block import BlockMaker
 from features.processing.readers.excel.row_order import RowBatch, put_in_order
-from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, is_nearly_empty, lay_out, make_grid
+from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, find_table_below, is_nearly_empty, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank
 from features.processing.readers.find_header import SAMPLE_ROWS
@@ -55,7 +55,7 @@ class SheetReader:
         if dialect is not None and not dialect.header:
             layout = self._measure(len(field_names or ()))
         elif dialect is not None and "headerRows" in dialect.descriptor:
-            layout = self._take_named_header(dialect.header_rows, dialect.header_join)
+            layout = self._take_named_header(dialect.header_rows, dialect.header_join, field_names)
         else:
             layout = self._take_found_header(field_names)
         self._layout = layout
@@ -134,7 +134,7 @@ class SheetReader:
         self._take_through(header.number)
         return layout
 
-    def _take_named_header(self, wanted: Sequence[int], separator: str) -> SheetLayout:
+    def _take_named_header(self, wanted: Sequence[int], separator: str, field_names: Sequence[str] | None) -> SheetLayout:
         """Take the rows with the numbers in `wanted` as the header. Raises `FileUnreadable` if there are no labels in them."""
         found: dict[int, SheetRow] = {}
         for row in self._take_through(wanted[-1]):
@@ -148,7 +148,7 @@ class SheetReader:
         by_column = read_labels(found, wanted, merged=self._facts.merged, below=columns, separator=separator, max_chars=max_chars)
         if not by_column:
             raise FileUnreadable("The sheet has no header: there are no column names in the rows that the dialect names as headerRows.")
-        layout = lay_out([by_column, *below], header=0, columns=sorted(columns.union(by_column)), labels=by_column)
+        layout = find_table_below([by_column, *below], field_names=field_names)
         self._take_labels(layout, list(found.values()), wanted[-1])
         return layout
 
@@ -220,7 +220,10 @@ class SheetReader:
     def _is_comment(self, row: SheetRow) -> bool:
         if self._comment_rows and row.number in self._comment_rows:
             return True
-        return self._comment_char is not None and bool(row.cells) and row.cells[0].startswith(self._comment_char)
+        if self._comment_char is None:
+            return False
+        # A table need not begin in column A.
+        return next((text for text in row.cells if text), "").startswith(self._comment_char)
 
     def _too_long(self, row: SheetRow) -> FileUnreadable:
         return FileUnreadable(f"The header cannot be read: row {row.number} is longer than {self._limits.max_row_bytes} bytes.")

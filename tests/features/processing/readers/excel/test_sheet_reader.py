@@ -123,6 +123,12 @@ def test_label_without_a_value_is_an_error_of_the_header() -> None:
     assert [(finding.error_type, finding.column_number, finding.row_numbers.tolist()) for finding in reader.header_findings] == [("formula-error", 2, [1])]
 
 
+def test_other_table_beside_a_named_header_is_not_read() -> None:
+    rows = make_rows(["id", "name", "", "code", "meaning"], *([str(number), "a", "", *(["c", "m"] if number < 8 else [])] for number in range(25)))
+    reader = _open(rows, dialect={"headerRows": [1]})
+    assert (reader.labels, [note.code for note in reader.notes]) == (["id", "name"], ["other-tables"])
+
+
 def test_title_merged_over_more_columns_than_the_table_has_makes_no_columns() -> None:
     facts = SheetFacts(merged=[MergedRange(1, 1, 0, 16_383)], merged_count=1)
     reader = _open(make_rows(["Sales"], ["id", "amount"], ["1", "2"], ["2", "3"]), dialect={"headerRows": [1, 2]}, facts=facts)
@@ -207,6 +213,12 @@ def test_table_without_a_header_is_as_wide_as_its_first_rows() -> None:
 def test_table_without_a_header_has_at_least_the_columns_of_the_schema() -> None:
     chunks = list(_open(make_rows(["1", "a"], ["2", "b"]), dialect={"header": False}, names=["id", "name", "amount"]).chunks())
     assert _cells(chunks) == {1: ["1", "a", ""], 2: ["2", "b", ""]}
+
+
+def test_comment_in_a_table_that_begins_in_b_is_passed() -> None:
+    rows = make_rows(["", "# made by hand"], ["", *HEADER], ["", "1", "a", "2"], ["", "#2", "b", "3"], ["", "3", "c", "4"])
+    reader = _open(rows, dialect={"commentChar": "#"})
+    assert list(_cells(list(reader.chunks()))) == [3, 5]
 
 
 def test_comment_rows_are_passed() -> None:
