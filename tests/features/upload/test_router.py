@@ -114,7 +114,7 @@ async def test_each_extension_in_any_case_is_accepted(client: httpx.AsyncClient,
         ("macros.xlsm", ZIP, "Save it as .xlsx in the program that it comes from"),
         ("binary.XLSB", ZIP, "Save it as .xlsx in the program that it comes from"),
         ("table.ods", ZIP, "Save it as .xlsx in the program that it comes from"),
-        ("table.tsv", b"a\tb", "give it the ending .csv"),
+        ("table.tab", b"a\tb", "give it the ending .csv"),
     ],
 )
 async def test_file_that_cannot_be_read_is_refused(client: httpx.AsyncClient, settings: Settings, filename: str, content: bytes, says: str) -> None:
