@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.sheet_rows import SheetRow
@@ -31,13 +32,54 @@ def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
     The last 2,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
     place, if a row comes later than that, and whatever `batches` raises.
     """
-    waiting: list[SheetRow] = []
-    cells = last_row = bytes_read = 0
-    broken: FileUnreadable | None = None
     source = iter(batches)
-    while True:
+    waiting: deque[tuple[RowBatch, int]] = deque()
+    rows = cells = last_row = last_given = 0
+    broken: FileUnreadable | None = None
+    is_in_order = True
+    while is_in_order:
         try:
             batch = next(source, None)
+        except FileUnreadable as error:
+            broken, batch = error, None
+        if batch is None:
+            break
+        weight = sum(map(_weigh, batch.rows))
+        waiting.append((batch, weight))
+        is_in_order = _goes_on(batch.rows, last_row)
+        last_row = batch.rows[-1].number if batch.rows else last_row
+        rows, cells = rows + len(batch.rows), cells + weight
+        while is_in_order and len(waiting) > 1 and (rows - len(waiting[0][0].rows) >= WINDOW_ROWS or cells - waiting[0][1] >= _WINDOW_CELLS):
+            ready, weight = waiting.popleft()
+            rows, cells = rows - len(ready.rows), cells - weight
+            last_given = ready.rows[-1].number if ready.rows else last_given
+            yield ready
+    if is_in_order:
+        yield from (batch for batch, _ in waiting)
+    else:
+        yield from _sort([batch for batch, _ in waiting], source, last_given)
+    if broken is not None:
+        raise broken
+
+
+def _goes_on(rows: Sequence[SheetRow], last_row: int) -> bool:
+    """Whether rows ascend and follow the row `last_row`."""
+    for row in rows:
+        if row.number <= last_row:
+            return False
+        last_row = row.number
+    return True
+
+
+def _sort(before: Sequence[RowBatch], source: Iterator[RowBatch], last_row: int) -> Iterator[RowBatch]:
+    """Do the work of `put_in_order` for rows that are out of order: those of `before`, then of `source`, after the row `last_row`."""
+    waiting: list[SheetRow] = []
+    cells = bytes_read = 0
+    broken: FileUnreadable | None = None
+    batches = chain(before, source)
+    while True:
+        try:
+            batch = next(batches, None)
         except FileUnreadable as error:
             broken, batch = error, None
         if batch is None:

@@ -90,7 +90,7 @@ class SheetReader:
             for batch in self._batches:
                 bytes_read = batch.bytes_read
                 for row in batch.rows:
-                    row_bytes = _count_bytes(row)
+                    row_bytes = _count_bytes(row) if row.beyond else sum(map(len, row.cells))
                     if row_bytes > max_row_bytes:
                         row.is_too_long = True
                     waiting.append(row)

@@ -28,7 +28,8 @@ _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
-_PRESERVE_END = f"{PRESERVE}>"
+_INLINE = "<is><t>"
+"""The start of an inline text that loses the blanks at its ends."""
 _ROOT = re.compile(rb"<worksheet[ \t\r\n>]")
 _LETTERS = (*LETTERS, "")
 """With a name that no column has after the last."""
@@ -200,9 +201,11 @@ class SheetScanner:
                     raise UnusualError
                 kind = TEXT
             elif inline_start:
-                text = unescape_text(value if inline_start.endswith(_PRESERVE_END) else value.strip(XML_BLANKS))
+                text = value.strip(XML_BLANKS) if inline_start == _INLINE else value
                 if not text:
                     continue
+                if "_x" in text:
+                    text = unescape_text(text)
                 kind = TEXT
             elif not value or cell_type == "e":
                 found = self._read_unusual(cell_type, style, value, rest, column, number) if rest or value else None
