@@ -34,7 +34,8 @@ KINDS = {
     "merged": "openpyxl drops the values of cells that a merged range covers. They are in the file, and Rowgate reads them.",
     "only-here": "Values that the file keeps in a way that the other reader does not look for.",
     "only-there": "openpyxl gives the address of a link as the value of an empty cell; a cell that Rowgate leaves out.",
-    "text": "All but a few are texts of Excel 5 or 95 in other scripts, which calamine reads byte by byte. The rest: long texts of old workbooks that it cuts, a shared string whose number has a blank behind it (`2 `), alternative content.",
+    "text": "All but a few are texts of Excel 5 or 95 in other scripts, which calamine reads byte by byte. "
+    "The rest: long texts of old workbooks that it cuts, a shared string whose number has a blank behind it (`2 `), alternative content.",
     "other": "A value of another type.",
 }
 """What each kind of difference is, and who is right."""
