@@ -45,8 +45,8 @@ def note_rows_above(row: int, count: int) -> Note:
     above = "the row above it is" if count == 1 else f"the {count} rows above it are"
     return Note(
         code="rows-above-header",
-        message=f"Row {row} is taken as the header, and {above} not checked; "
-        'if the column names stand in another row, send its number in the dialect, such as {"headerRows": [1]}.',
+        message=f"Row {row} is taken as the header, and {above} not checked; if the column names stand in another row, or in several, "
+        f'send the numbers in the dialect, such as {{"headerRows": [{row - 1}, {row}]}}.',
         row_number=row,
     )
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from features.processing.readers.base import FileUnreadable, Note
-from features.processing.readers.excel.sheet_layout import Grid, NameFit, find_table, fit_names, make_grid
+from features.processing.readers.excel.sheet_layout import Grid, NameFit, SheetLayout, find_table, fit_names, make_grid
 from features.processing.readers.excel.sheet_rows import SheetRow, is_blank
 from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
@@ -16,6 +17,7 @@ _NAMES_SHOWN = 20
 _MOST_SHEETS, _MOST_CELLS = 300, 2_000_000
 """So many sheets and cells are looked at; a workbook may have thousands of sheets."""
 _TABLE_COLUMNS = 2
+_TABLE = 3
 
 
 class SheetName(NamedTuple):
@@ -91,7 +93,8 @@ def _require_no_cells(sheets: Sequence[SheetName], hidden: Sequence[int]) -> Non
     if hidden:
         raise FileUnreadable(
             "The visible sheets of the workbook are empty. To read a hidden one, send its name in the dialect, "
-            f'such as {{"sheetName": "Sheet2"}}; hidden sheets with cells are: {list_briefly([sheets[index].name for index in hidden], _NAMES_SHOWN)}.'
+            f"such as {_show_dialect(sheets[hidden[0]].name)}; hidden sheets with cells are: "
+            f"{list_briefly([sheets[index].name for index in hidden], _NAMES_SHOWN)}."
         )
 
 
@@ -145,21 +148,32 @@ def _find_table_sheet(visible: Sequence[int], looks: _Looks, field_names: Sequen
     named = _find_best_names(visible, looks, field_names) if field_names else None
     if named is not None:
         return named
-    narrow: int | None = None
+    best, rank = visible[0], 0
     for index in visible:
         if looks.is_over:
             break
         grid, starts = looks.grid(index)
         if looks.is_damaged(index):
-            return index
+            return index if rank < _TABLE else best
         layout = find_table(grid, starts_section=starts, field_names=None)
-        if layout is None or layout.header is None:
-            continue
-        if len(layout.columns) >= _TABLE_COLUMNS and layout.header + 1 < len(grid):
-            return index
+        found = _rank_table(layout, len(grid))
+        if found > rank:
+            best, rank = index, found
+        if rank == _TABLE:
+            break
+    return best
+
+
+def _rank_table(layout: SheetLayout | None, rows: int) -> int:
+    """Return how much a sheet with so many rows looks like a table."""
+    if layout is None or layout.header is None:
+        return 0
+    records = rows - layout.header - 1
+    if len(layout.columns) < _TABLE_COLUMNS or not records:
         # Prose, or a header without rows; a table of one column looks the same.
-        narrow = index if narrow is None else narrow
-    return visible[0] if narrow is None else narrow
+        return 1
+    # On a cover page there is more prose than table.
+    return _TABLE if records >= layout.header else 2
 
 
 def _find_best_names(indices: Sequence[int], looks: _Looks, field_names: Sequence[str]) -> int | None:
@@ -180,5 +194,9 @@ def _note_others(sheets: Sequence[SheetName], index: int, others: Sequence[int])
     return Note(
         code="other-sheets",
         message=f"The sheet {quote_briefly(sheets[index].name)} was read, and {sentence}: {named}. To read another one, send its name in the dialect, "
-        'such as {"sheetName": "Sheet2"}.',
+        f"such as {_show_dialect(sheets[others[0]].name)}.",
     )
+
+
+def _show_dialect(sheet_name: str) -> str:
+    return json.dumps({"sheetName": quote_briefly(sheet_name)}, ensure_ascii=False)

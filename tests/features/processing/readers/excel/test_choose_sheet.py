@@ -44,6 +44,9 @@ def _choose(sheets: Mapping[str, Any], *, names: Sequence[str] | None = None, di
         ({"A": TABLE, "B": TABLE}, 0),
         ({"A": [], "B": TABLE}, 1),
         ({"A": COVER, "B": TABLE}, 1),
+        ({"A": [*COVER, ["Author", "Version"], ["Bob", "2"]], "B": TABLE}, 1),
+        ({"A": [["Orders"], *TABLE], "B": TABLE}, 0),
+        ({"A": TABLE[:2], "B": TABLE}, 0),
         ({"A": [["id", "name"]], "B": TABLE}, 1),
         ({"A": "chart", "B": TABLE}, 1),
         ({"~A": TABLE, "B": TABLE}, 1),
@@ -81,6 +84,7 @@ def test_note_names_the_sheets_with_cells_that_are_not_read() -> None:
     notes = _choose({"A": TABLE, "Empty": [], "B": TABLE, "~C": TABLE, "D": "chart"}).notes
     assert [note.code for note in notes] == ["other-sheets"]
     assert "B, C (hidden)" in notes[0].message
+    assert '{"sheetName": "B"}' in notes[0].message
     assert "Empty" not in notes[0].message
 
 
