@@ -24,7 +24,7 @@ def measured_children() -> Iterator[None]:
     if _COVERAGE not in os.environ:
         yield
         return
-    start_child, close = reading_child.start_child, reading_child.ReadingChild.close
+    start_child, close = child_process.start_child, reading_child.ReadingChild.close
 
     def start_measured(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         with pytest.MonkeyPatch.context() as patch:
