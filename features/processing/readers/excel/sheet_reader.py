@@ -115,9 +115,10 @@ class SheetReader:
         starts = [row.number > before + 1 for row, before in zip(rows, [0, *(row.number for row in rows)], strict=False)]
         layout = find_table(make_grid(rows), starts_section=starts, field_names=field_names)
         if layout is None:
-            if not rows:
-                # Damage before the first row is what is wrong with the sheet.
-                deque(self._batches, maxlen=0)
+            if collected:
+                raise self._too_long(collected[0])
+            # Damage before the first row is what is wrong with the sheet.
+            deque(self._batches, maxlen=0)
             raise FileUnreadable("The sheet has no header: there is no cell with content in it.")
         assert layout.header is not None
         header = rows[layout.header]

@@ -201,6 +201,11 @@ def test_sheet_without_a_row_has_no_header() -> None:
         _open([])
 
 
+def test_sheet_of_nothing_but_a_row_that_is_too_long_says_so() -> None:
+    with pytest.raises(FileUnreadable, match=r"row 1 is longer than 10 bytes"):
+        SheetReader(in_batches(make_rows(["x" * 30])), facts=SheetFacts(), dialect=None, limits=ReadLimits(max_row_bytes=10), field_names=None)
+
+
 def test_table_without_a_header_is_as_wide_as_its_first_rows() -> None:
     rows = [make_row(1, {0: "1", 9_000: "far"}), make_row(2, ["2", "b", "x"]), make_row(3, ["3"]), make_row(4, ["3", "c", "y"])]
     reader = _open(rows, dialect={"header": False})
