@@ -86,9 +86,9 @@ class NativeRule:
             return typed
         messages = [self._type_rule.message] if typed.reasons is None else list(typed.reasons.messages)
         codes = np.zeros(len(types), np.int32) if typed.reasons is None else typed.reasons.codes.copy()
-        if self._field.type == "integer":
+        broken = refused & (types == NativeType.NUMBER)
+        if self._field.type == "integer" and bool(broken.any()):
             # To the parser of texts a point could be one between groups.
-            broken = refused & (types == NativeType.NUMBER)
             codes[broken] = len(messages)
             messages.append(f"{self._message}: it has decimals.")
         for native_type, words in _WORDS.items():
