@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -60,3 +61,19 @@ def test_any_table_and_schema_gives_the_errors_of_the_oracle(case: tuple[dict[st
     errors, rows_failed = _run(schema, rows, chunk_rows=chunk_rows, spill=spill)
     assert errors == expected
     assert rows_failed == len({row for row, _, _ in expected})
+
+
+def test_columns_without_a_cell_take_the_memory_of_one() -> None:
+    names = [f"c{index}" for index in range(2_000)]
+    checker = Checker(parse_table_schema({"fields": [{"name": name, "type": "integer"} for name in names]}), labels=names, header_row=1, limits=ReadLimits())
+    empty = pa.array([""] * 10_000, pa.string())
+    chunk = Chunk(columns=[empty] * len(names), row_numbers=np.arange(2, 10_002))
+    tracemalloc.start()
+    try:
+        assert checker.check(chunk).rows_failed == 0
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        checker.close()
+    # A mask of each column alone would take 20 MB.
+    assert peak_bytes < 10 * 2**20
