@@ -15,14 +15,13 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 import xlsxwriter
 from python_calamine import CalamineWorkbook
 
 from features.processing.readers.excel.sheet_rows import CellTrouble
 from features.processing.readers.native_types import NativeType
-from tests.features.processing.readers.excel.workbooks import read_rows
+from tests.features.processing.readers.excel.workbooks import read_rows, save_openpyxl
 
 ERRORS = ["#N/A", "#DIV/0!", "#REF!", "#VALUE!", "#NAME?", "#NUM!", "#NULL!"]
 
@@ -54,13 +53,6 @@ def make_table(chooser: random.Random) -> list[list[Any]]:
         return chooser.choice([" a ", "ä€😀", "line\nbreak", "0012", "<&>\"'", "_x0041_", "\u00a0x", "long " * 50])
 
     return [[value() for _ in range(8)] for _ in range(200)]
-
-
-def save_openpyxl(path: Path, rows: list[list[Any]]) -> None:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.worksheets[0].append(row)
-    book.save(path)
 
 
 def save_xlsxwriter(path: Path, rows: list[list[Any]], **options: Any) -> None:

@@ -21,7 +21,7 @@ from features.processing.readers.base import ReadLimits
 from features.processing.readers.excel.sheet_rows import CellTrouble, MergedRange
 from features.processing.recording.findings import findings_to_table
 from shared.descriptors.table_schema import parse_table_schema
-from tests.features.processing.readers.excel.workbooks import read_rows, read_xlsx
+from tests.features.processing.readers.excel.workbooks import read_rows, read_xlsx, save_openpyxl
 
 
 def at(*parts: int) -> datetime:
@@ -77,13 +77,6 @@ def save_csv(path: Path, rows: list[list[Any]]) -> None:
 
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([show(value) for value in row] for row in rows)
-
-
-def save_openpyxl(path: Path, rows: list[list[Any]]) -> None:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.worksheets[0].append(row)
-    book.save(path)
 
 
 def save_xlsxwriter(path: Path, rows: list[list[Any]], **options: Any) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import openpyxl
+
 from features.processing.readers.base import ReadLimits, Table
 from features.processing.readers.excel.sheet_rows import SheetFacts, SheetRow
 from features.processing.readers.excel.xlsx.open_sheets import XlsxWorkbook
@@ -73,6 +75,14 @@ def write_package(
             if data is not None:
                 archive.writestr(name, data)
     return path
+
+
+def save_openpyxl(path: Path, rows: list[list[Any]]) -> None:
+    """Write rows as the first sheet of a workbook."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.worksheets[0].append(row)
+    book.save(path)
 
 
 @dataclass
