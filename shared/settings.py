@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     max_concurrent_uploads: int = Field(
         128, ge=1, description="Uploads at once in one API process, half of them by one API key or, without keys, address; beyond that 503 with `Retry-After`"
     )
-    min_free_disk_bytes: int = Field(64 * MEBIBYTE, ge=0, description="Disk space that uploads leave free; below it they get a 507")
+    min_free_disk_bytes: int = Field(
+        64 * MEBIBYTE, ge=0, description="Disk space that uploads and outputs leave free; below it uploads get a 507, and outputs are FAILED"
+    )
 
     db_pool_size: int = Field(20, ge=1, description="Database connections an API process keeps open")
     db_max_overflow: int = Field(40, ge=0, description="Temporary connections beyond these")
@@ -121,6 +123,10 @@ class Settings(BaseSettings):
         30.0, ge=0, le=3600, description="After SIGTERM or SIGQUIT a running job ends, or goes back to the queue, within this time"
     )
     job_retention_days: float = Field(0.0, ge=0, description="Ended jobs are removed with their errors and file after this many days; 0 = keep")
+
+    output_retention_days: float = Field(
+        7.0, ge=0, description="The content of outputs is removed this many days after it was made, and is made anew when it is asked for; 0 = keep"
+    )
 
     webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
     webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")

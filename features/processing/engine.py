@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -14,13 +14,15 @@ import pyarrow.compute as pc
 
 import features.processing.formats  # noqa: F401  # the import registers them
 from features.processing.checking.checker import Checker
+from features.processing.checking.column_plan import JudgedColumn
 from features.processing.checking.declarations import import_all, row_checks
+from features.processing.column import Mask
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Finding, Note, ReadLimits, Source, Table, TableOpener
 from features.processing.readers.damage import open_guarded, read_guarded
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
-from shared.descriptors.table_schema import TableSchema
+from shared.descriptors.table_schema import Field, TableSchema
 from shared.formats import describe_foreign, find_format, list_formats
 
 # Everything is imported here and not on demand: a worker imports this module before it forks, so that its children share the imported modules.
@@ -56,6 +58,21 @@ class ChunkReport:
     checking_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRows:
+    """Consecutive rows of a file after their check, with everything that was found in them; a file's come in row order."""
+
+    chunk: Chunk
+    """The rows that were split into cells."""
+    failed: Mask
+    """Those of them that have an error."""
+    findings: Sequence[Finding]
+    """All errors of these rows, and of the rows between them that have no cells; columns are numbered as in the file."""
+    judged: Mapping[int, JudgedColumn]
+    """The columns that a field describes, with the values of their cells, by their index in the chunk; empty if the chunk has no rows."""
+    fraction_read: float
+
+
 class Inspection:
     """An opened file: its source and schema are known, its reports are still to come."""
 
@@ -84,6 +101,33 @@ class Inspection:
     def notes(self) -> Sequence[Note]:
         """How the file was read, at most 50 notes; some are only known after the last report."""
         return [*self._table.notes, *self._inferred_notes][:MAX_NOTES]
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """The labels of the table's columns as they are in the file; None if it has no header."""
+        return self._table.labels
+
+    @property
+    def column_numbers(self) -> Sequence[int] | None:
+        """The number in the file of each column of the table; None if they are 1, 2, 3 …"""
+        return self._table.column_numbers
+
+    @property
+    def fields(self) -> Mapping[int, Field]:
+        """The field that describes each column of the table, by the column's index; columns without a field are absent."""
+        return self._checker.fields
+
+    def checked_rows(self) -> Iterator[CheckedRows]:
+        """Check the rows chunk by chunk, and yield the rows themselves; can be called once, and instead of `reports`. Raises as that does.
+
+        Errors that are only known after the last row (`finish`) are not among them.
+        """
+        fraction = 0.0
+        for chunk in self._chunks:
+            result = self._checker.check(chunk)
+            fraction = max(fraction, min(1.0, chunk.bytes_read / max(1, self._table.bytes_total)))
+            yield CheckedRows(chunk=chunk, failed=result.failed, findings=self._place(result.findings), judged=result.judged, fraction_read=fraction)
+            del chunk, result
 
     def reports(self) -> Iterator[ChunkReport]:
         """Check the rows chunk by chunk, and yield the reports; can be called only once. Raises `FileUnreadable` if the file breaks off."""

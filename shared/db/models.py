@@ -1,4 +1,4 @@
-"""The tables that all slices share: jobs, the counts of jobs, and the jobs' row errors in pieces."""
+"""The tables that all slices share: jobs, the counts of jobs, the jobs' row errors in pieces, and their outputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Enum, ForeignKey, Identity, Index, SmallInteger, String, Text, Uuid, event, func, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Enum,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.base import Base
@@ -24,6 +40,15 @@ class JobStatus(enum.StrEnum):
 
 
 ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class OutputStatus(enum.StrEnum):
+    """The state of an output; the transitions are in `shared.jobs.output_state`."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    READY = "READY"
+    FAILED = "FAILED"
 
 
 IS_VIEW = "is_view"
@@ -50,6 +75,8 @@ class Job(Base):
         Index("ix_jobs_completed_at", "completed_at", postgresql_where=text("deleted_at IS NULL AND completed_at IS NOT NULL")),
         Index("ix_jobs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
         Index("ix_jobs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'PROCESSING'")),
+        Index("ix_jobs_external_id", "external_id", postgresql_where=text("deleted_at IS NULL AND external_id IS NOT NULL")),
+        Index("ix_jobs_labels", "labels", postgresql_using="gin", postgresql_where=text("deleted_at IS NULL AND labels <> '{}'::jsonb")),
         Index("ix_jobs_purge_due_at", "purge_due_at", postgresql_where=text("purge_due_at IS NOT NULL")),
         Index(
             "uq_jobs_idempotency_key",
@@ -78,6 +105,10 @@ class Job(Base):
     """The client's own id for the job."""
     labels: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'::jsonb"))
     """The client's own labels for the job: up to 16 short strings by name."""
+    outputs_wanted: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default=text("'{}'::text[]"))
+    """Names of the outputs that are made as soon as the job has ended."""
+    checked_again_from: Mapped[uuid.UUID | None]
+    """The job whose stored file this job checks again."""
 
     status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"), default=JobStatus.QUEUED, server_default="QUEUED")
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
@@ -96,6 +127,8 @@ class Job(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime] = mapped_column(server_default=func.now(), onupdate=func.clock_timestamp())
+    """When clients last saw a change; renewing a lease, sending a message again and the like leave it as it is."""
 
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     """The fence: incremented by every claim and by every return to QUEUED. A worker holds the number of its claim."""
@@ -114,6 +147,11 @@ class Job(Base):
     def errors_truncated(self) -> bool:
         """Whether some counted errors are not stored."""
         return self.error_count > self.errors_stored
+
+    @property
+    def valid(self) -> bool | None:
+        """Whether the file is good to its last row, header included; None until the job has ended."""
+        return self.status is JobStatus.COMPLETED and self.error_count == 0 if self.status in ENDED else None
 
     @property
     def table_schema(self) -> dict[str, Any] | None:
@@ -154,12 +192,60 @@ class ErrorPiece(Base):
     """Its last 32 bits are 0; in a record's id they hold the record's position in the piece, from 1 (`make_record_id`)."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     rules: Mapped[list[dict[str, Any]]]
-    """The contents that records share: `number` (from 0), `column_number`, `column_name`, `error_type`, `error_message`, and `count`, the number of records."""
+    """The contents that records share: `number` (from 0), `column_number`, `column_name`, `error_type`, `error_message`, `params` (the values in the sentence,
+    for programs; absent if there are none), and `count`, the number of records."""
     row_numbers: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
     rule_numbers: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
     """For each record, the `number` of its rule in `rules`."""
     raw_values: Mapped[list[str | None]] = mapped_column(ARRAY(Text))
     """For each record, the text of its cell; None if the record is about a whole row."""
+    first_row_numbers: Mapped[list[int | None] | None] = mapped_column(ARRAY(BigInteger))
+    """For each record of a value that was there before, the row that has it first; None if the piece has no such record."""
+
+
+class Output(Base):
+    """A file made of a job for people or programs to take away, such as `rejected.xlsx`. Inserted by outputs; only `shared.jobs.output_state` changes its status.
+
+    Its content is at `shared.jobs.storage.output_path`, under a name with its id and claim, so that nobody writes to the file of another claim.
+    """
+
+    __tablename__ = "outputs"
+    __table_args__ = (
+        UniqueConstraint("job_id", "name"),
+        CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_a_percentage"),
+        Index("ix_outputs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_outputs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
+        Index("ix_outputs_completed_at", "completed_at", postgresql_where=text("status = 'READY' AND expired_at IS NULL")),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
+    job_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    attempt: Mapped[int]
+    """The job's attempt that it belongs to."""
+    name: Mapped[str] = mapped_column(String(50))
+    """`{kind}.{format}`, one of `shared.jobs.output_names.OUTPUT_NAMES`, or `ROWS`."""
+    is_wanted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """Whether it was asked for at upload, so that the webhook `job.outputs_ready` waits for it."""
+    status: Mapped[OutputStatus] = mapped_column(Enum(OutputStatus, name="output_status"), default=OutputStatus.QUEUED, server_default="QUEUED")
+    progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    size_bytes: Mapped[int | None]
+    row_count: Mapped[int | None]
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list, server_default=text("'{}'::text[]"))
+    """What a person should know about the content, in sentences: cells that were cut, sheets that were added."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    expired_at: Mapped[datetime | None]
+    """When the content was removed by retention; a PUT makes it anew."""
+
+    claim: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The fence: incremented by every claim and by every return to QUEUED. A worker holds the number of its claim."""
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    lease_expires_at: Mapped[datetime | None]
+    rings: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_ring_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
 
 
 class ProcessingError(Base):
@@ -182,6 +268,8 @@ class ProcessingError(Base):
     error_type: Mapped[str] = mapped_column(Text)
     error_message: Mapped[str] = mapped_column(Text)
     raw_value: Mapped[str | None] = mapped_column(Text)
+    params: Mapped[dict[str, Any]]
+    """What the sentence says, for programs; empty if it has no values in it."""
     created_at: Mapped[datetime]
 
 

@@ -1,4 +1,4 @@
-"""Uploaded files on disk: their names, and small operations on them."""
+"""Uploaded files and outputs on disk: their names, and small operations on them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def safe_filename(filename: str) -> str:
 def stored_path(upload_dir: Path, job_id: uuid.UUID, filename: str) -> Path:
     """Return the path of a job's file: `UPLOAD_DIR/{job_id}_{safe filename}`."""
     return upload_dir / f"{job_id}_{safe_filename(filename)}"
+
+
+OUTPUTS_FOLDER = "outputs"
+"""Folder in `UPLOAD_DIR` with a folder for each job that has outputs, named by the job's id."""
+
+
+def outputs_folder(upload_dir: Path, job_id: uuid.UUID) -> Path:
+    """Return the folder of a job's outputs: `UPLOAD_DIR/outputs/{job_id}`; it need not exist."""
+    return upload_dir / OUTPUTS_FOLDER / str(job_id)
+
+
+def output_path(upload_dir: Path, *, job_id: uuid.UUID, output_id: uuid.UUID, claim: int, name: str) -> Path:
+    """Return the path of an output's content as one claim of it makes it: two claims never write to the same file."""
+    return outputs_folder(upload_dir, job_id) / f"{output_id}-{claim}-{name}"
 
 
 async def file_exists(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +24,10 @@ from features.processing.checking.labels import find_misfits, match_columns
 from features.processing.column import Indices, Mask
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumbers
-from shared.descriptors.table_schema import TableSchema
+from shared.descriptors.table_schema import Field, TableSchema
 
 log = structlog.get_logger(__name__)
+_NO_ROWS: Mask = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,10 @@ class CheckResult:
     """Findings of the reader and of the checks; they are not ordered by row."""
     rows_failed: int
     """Number of distinct rows that have at least one error and were not counted before."""
+    failed: Mask
+    """Rows of the chunk that have an error."""
+    judged: Mapping[int, JudgedColumn] = field(default_factory=dict)
+    """The columns that a field describes, by their index in the chunk; empty if the chunk has no rows."""
 
 
 class Checker:
@@ -60,6 +65,11 @@ class Checker:
         self._columns = {index: ColumnPlan(table_schema, field, self._context, may_fail_later=self._row_rules.may_fail(field.name)) for index, field in fields}
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
 
+    @property
+    def fields(self) -> Mapping[int, Field]:
+        """The field that describes each column of the table, by the column's index; columns without a field are absent."""
+        return self._match.fields
+
     def check_header(self) -> Sequence[Finding]:
         """Return the problems of the labels; they do not count as failed rows."""
         return self._match.findings
@@ -75,6 +85,7 @@ class Checker:
         typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
         empty = EmptyColumns(len(chunk.row_numbers))
         judged_columns: dict[str, JudgedColumn] = {}
+        by_index: dict[int, JudgedColumn] = {}
         for index, plan in self._columns.items():
             if index < len(chunk.columns) and len(chunk.row_numbers):
                 types = chunk.native_types[index] if chunk.native_types is not None else None
@@ -82,7 +93,7 @@ class Checker:
                 findings += judged.findings
                 failed |= judged.failed
                 typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
-                judged_columns[plan.field.name] = judged
+                judged_columns[plan.field.name] = by_index[index] = judged
         if len(chunk.row_numbers):
             findings += self._row_rules.check(typed_chunk, judged_columns)
             # Rows that a key rule rejects count as failed for the rules after it as well, so each row is counted once.
@@ -90,7 +101,7 @@ class Checker:
                 for found in rule.find_bad(typed_chunk):
                     failed[found.rows] = True
                     findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
-        return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost)
+        return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost, failed, by_index)
 
     def finish(self) -> Iterator[CheckResult]:
         """Yield, in parts of bounded size, the results that are only known after the last chunk."""
@@ -111,7 +122,7 @@ class Checker:
                     fresh.append(head.row_numbers[:count][~head.had_failed[:count]])
                 later.append((error_type, rest, _rest_of(head, count) if count < len(head.row_numbers) else next(rest, None)))
             heads = later
-            yield CheckResult(findings, len(np.unique(np.concatenate(fresh))))
+            yield CheckResult(findings, len(np.unique(np.concatenate(fresh))), _NO_ROWS)
 
     def close(self) -> None:
         """Release files and processes; may be called twice."""

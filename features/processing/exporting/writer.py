@@ -1,0 +1,78 @@
+"""What a writer of an output is: it takes the checked rows of a file in order and writes one file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from features.processing.engine import CheckedRows
+from features.processing.readers.base import Finding, ReadLimits, Source
+from shared.descriptors.table_schema import Field
+
+CheckRoom: TypeAlias = Callable[[], None]
+"""Raises `OSError` (`ENOSPC`) if too little disk space is left. A writer calls it before it begins and at least once for each 8 MiB that it writes."""
+
+
+class OutputUnmakeable(Exception):
+    """This output cannot be made of this file; the message is one plain sentence that names the way out, such as another format."""
+
+
+class MustStartAgain(Exception):
+    """What a writer assumed of the rows (the type of a column) does not hold: the file has to be read again. The writer knows better then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedTable:
+    """What writers know of a table before its first row."""
+
+    labels: Sequence[str] | None
+    """The labels of the table's columns as they are in the file; None if it has no header."""
+    column_numbers: Sequence[int] | None
+    """The number in the file of each column; None if they are 1, 2, 3 …"""
+    fields: Mapping[int, Field]
+    """The field that describes each column, by its index; columns without one are absent."""
+    width: int
+    """Number of columns of the table."""
+    header_findings: Sequence[Finding]
+    """Errors of the header; columns are numbered as in the file."""
+    source: Source
+
+
+@dataclass(slots=True)
+class Written:
+    """What a writer has made."""
+
+    row_count: int = 0
+    """Rows of the table (or error records) in it."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know about it, in sentences: cells that were cut, sheets that were added."""
+
+
+class OutputWriter(Protocol):
+    """Writes one output. `begin` may be called again after `MustStartAgain`; then everything that was written before is discarded."""
+
+    def begin(self, table: OpenedTable) -> None:
+        """Begin the file. Raises `OutputUnmakeable`."""
+        ...
+
+    def write(self, rows: CheckedRows) -> None:
+        """Write some rows; `rows.failed` and `rows.findings` include errors that are only known after the last row. Raises `MustStartAgain`."""
+        ...
+
+    def finish(self) -> Written:
+        """Complete the file and make it durable (fsync). Raises `MustStartAgain`."""
+        ...
+
+    def close(self) -> None:
+        """Release files; what was not finished may be left incomplete. May be called twice, also after `finish`."""
+        ...
+
+
+class OpenWriter(Protocol):
+    """Signature of the functions that make writers."""
+
+    def __call__(self, path: Path, *, limits: ReadLimits, check_room: CheckRoom) -> OutputWriter:
+        """Return the writer of the file at `path`, which does not exist yet. Temporary files go to the folder of `path`."""
+        ...
