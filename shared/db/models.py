@@ -223,7 +223,7 @@ class Output(Base):
     attempt: Mapped[int]
     """The job's attempt that it belongs to."""
     name: Mapped[str] = mapped_column(String(50))
-    """`{kind}.{format}`, one of `shared.jobs.output_names.OUTPUT_NAMES`, or `ROWS`."""
+    """`{kind}.{format}`, one of `shared.output_names.OUTPUT_NAMES`, or `ROWS`."""
     is_wanted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Whether it was asked for at upload, so that the webhook `job.outputs_ready` waits for it."""
     status: Mapped[OutputStatus] = mapped_column(Enum(OutputStatus, name="output_status"), default=OutputStatus.QUEUED, server_default="QUEUED")

@@ -8,7 +8,7 @@ from pathlib import Path
 from features.processing.engine import Inspection
 from features.processing.exporting.writer import CheckRoom, Written
 from features.processing.readers.base import ReadLimits
-from shared.jobs.output_names import OutputName
+from shared.output_names import OutputName
 
 OpenInspection = Callable[[], Inspection]
 """Opens the file to be read and checked from its first row; called once for each pass."""
