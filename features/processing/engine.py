@@ -189,6 +189,7 @@ def inspect_file(
     path: Path,
     *,
     table_schema: TableSchema | None = None,
+    known_schema: TableSchema | None = None,
     dialect: TableDialect | None = None,
     encoding: str | None = None,
     limits: ReadLimits | None = None,
@@ -209,7 +210,7 @@ def inspect_file(
             contained = wrapper.path
             table = _open_table(contained, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
         null_sequence = dialect.null_sequence if dialect else None
-        return Inspection(table, table_schema=table_schema, null_sequence=null_sequence, limits=limits, contained=contained)
+        return Inspection(table, table_schema=table_schema or known_schema, null_sequence=null_sequence, limits=limits, contained=contained)
     except BaseException:
         if table is not None:
             table.close()

@@ -30,8 +30,7 @@ HOG = "hog.csv"
 
 def hurry(_: str) -> None:
     """Run sweeps every second, and shorten what they wait for and the time given to a silent broker, so that tests wait less."""
-    from features.retry import suspects
-    from shared.jobs import job_state
+    from shared.jobs import job_state, suspects
     from shared.messages import broker, tasks
 
     often_s = 5.0
