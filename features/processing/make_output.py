@@ -294,8 +294,6 @@ class _Watch:
 
     async def _advance(self, percent: int) -> None:
         async with self._context.database.unit_of_work() as session:
-            held = await output_state.advance(
-                session, output_id=self._hold.output_id, claim=self._hold.claim, percent=percent, lease_s=self._hold.lease_s
-            )
+            held = await output_state.advance(session, output_id=self._hold.output_id, claim=self._hold.claim, percent=percent, lease_s=self._hold.lease_s)
         if not held:
             raise ClaimLost

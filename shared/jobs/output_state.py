@@ -277,6 +277,12 @@ def _ring_for(session: AsyncSession, output_ids: Sequence[uuid.UUID]) -> int:
     return len(output_ids)
 
 
+async def lose(session: AsyncSession, *, output_id: uuid.UUID, claim: int) -> None:
+    """Note that the content of a READY output is gone although nobody removed it; `ask` has it made anew."""
+    guard = and_(Output.id == output_id, Output.status == OutputStatus.READY, Output.claim == claim)
+    await session.execute(update(Output).where(guard).values(expired_at=func.now()), execution_options={"synchronize_session": False})
+
+
 async def expire(session: AsyncSession, *, moment: datetime, limit: int) -> Sequence[Output]:
     """Note that the content of READY outputs made before `moment` is gone, by retention, and return them, at most `limit`; the caller removes their files."""
     old = (
