@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -121,7 +122,7 @@ async def test_unknown_job_is_a_404(client: httpx.AsyncClient) -> None:
         ({"status": JobStatus.CANCELLED}, "before its rows were read"),
     ],
 )
-async def test_job_without_rows_is_a_409_with_the_reason(client: httpx.AsyncClient, factory: Factory, values: dict[str, object], words: str) -> None:
+async def test_job_without_rows_is_a_409_with_the_reason(client: httpx.AsyncClient, factory: Factory, values: dict[str, Any], words: str) -> None:
     job = await factory.job(attempt=1, **values)
     answer = await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
     assert answer.status_code == 409
