@@ -1,25 +1,28 @@
-"""GET /api/jobs/{job_id}/outputs; PUT, GET and HEAD …/outputs/{name}."""
+"""GET /api/jobs/{job_id}/outputs; PUT, GET and HEAD …/outputs/{name}; GET …/rows."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from features.outputs import queries
 from features.outputs.ask import ask_for, list_available, locate
-from features.outputs.problems import NoOutputs, NoSuchOutput, OutputFailed, OutputGone, OutputNotFound, RangeNotSatisfiable
-from features.outputs.schemas import OutputList, OutputRead, read_output
+from features.outputs.problems import NoOutputs, NoSuchOutput, OutputFailed, OutputGone, OutputNotFound, RangeNotSatisfiable, RowsFailed
+from features.outputs.rows import read_rows
+from features.outputs.schemas import OutputList, OutputRead, RowList, RowsPending, read_output
 from features.outputs.send import send_output
-from shared.db.models import OutputStatus
+from features.outputs.types import RowsWanted
+from shared.db.models import Output, OutputStatus
 from shared.db.session import Database, DatabaseDep, ReadingDep, SessionDep
 from shared.jobs.queries import require_job
 from shared.output_names import MEDIA_TYPES, OUTPUT_NAMES, parse_output_name
+from shared.rows_index import MAX_ROW_NUMBER
 from shared.settings import Settings
 from shared.web.auth import SettingsDep, Viewer, ViewerDep
-from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
+from shared.web.problems import BadRequest, InvalidPart, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs/{job_id}", tags=["outputs"])
 
@@ -44,6 +47,9 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "The client has the file already"},
     **responses(BadRequest, OutputNotFound, JobNotFound, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated),
 }
+MAX_ROWS, DEFAULT_ROWS = 200, 50
+MAX_CONTEXT, DEFAULT_CONTEXT = 100, 3
+RowNumber = Annotated[int | None, Query(ge=1, le=MAX_ROW_NUMBER)]
 
 
 @router.get("/outputs", responses=responses(JobNotFound, NotAuthenticated))
@@ -123,3 +129,49 @@ async def _answer(database: Database, settings: Settings, *, viewer: Viewer, job
         body = read_output(output, job_id=job_id).model_dump(mode="json")
         return JSONResponse(body, status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
     return await send_output(output, locate(output, settings.upload_dir), filename=job.filename, if_none_match=if_none_match)
+
+
+@router.get(
+    "/rows",
+    response_model=RowList,
+    responses={
+        202: {"model": RowsPending, "description": "They are being made ready; ask again in a moment"},
+        **responses(BadRequest, JobNotFound, NoOutputs, RowsFailed, NotAuthenticated),
+    },
+)
+async def list_rows(
+    job_id: uuid.UUID,
+    database: DatabaseDep,
+    viewer: ViewerDep,
+    settings: SettingsDep,
+    from_row: Annotated[RowNumber, Query(description="Rows from this one on")] = None,
+    limit: Annotated[int | None, Query(ge=1, le=MAX_ROWS, description=f"With from_row: how many, {DEFAULT_ROWS} unless given")] = None,
+    around_row: Annotated[RowNumber, Query(description="Rows around this one")] = None,
+    context: Annotated[
+        int | None, Query(ge=0, le=MAX_CONTEXT, description=f"With around_row: how many before and after it, {DEFAULT_CONTEXT} unless given")
+    ] = None,
+    only: Annotated[Literal["failed"] | None, Query(description="Only rows with errors")] = None,
+) -> Response:
+    """Rows as they stand in the file with their errors, those above the header and blank ones too. An answer is at most about 4 MiB, of fewer rows then."""
+    wanted = _choose_rows(from_row=from_row, limit=limit, around_row=around_row, context=context, only_failed=only is not None)
+    found = await read_rows(database, job_id=job_id, viewer=viewer, wanted=wanted, upload_dir=settings.upload_dir)
+    if isinstance(found, Output):
+        body = RowsPending(status=found.status, progress=found.progress).model_dump(mode="json")
+        return JSONResponse(body, status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
+    return Response(found, media_type="application/json")
+
+
+def _choose_rows(*, from_row: int | None, limit: int | None, around_row: int | None, context: int | None, only_failed: bool) -> RowsWanted:
+    """Raise `BadRequest` if both forms are mixed."""
+    if around_row is None:
+        if context is not None:
+            raise _refuse("context", "context goes with around_row; send that too, or limit instead.")
+        return RowsWanted(from_row=from_row or 1, count=limit or DEFAULT_ROWS, only_failed=only_failed)
+    for name, value in (("from_row", from_row), ("limit", limit)):
+        if value is not None:
+            raise _refuse(name, f"{name} does not go with around_row; send one of the two.")
+    return RowsWanted(around_row=around_row, count=DEFAULT_CONTEXT if context is None else context, only_failed=only_failed)
+
+
+def _refuse(name: str, message: str) -> BadRequest:
+    return BadRequest(f"Correct this and send the request again: {name}.", errors=[InvalidPart(field=name, message=message)])

@@ -63,6 +63,13 @@ class RowList(Read):
     next_from_row: int | None = Field(description="Send it as from_row to go on; null if there are no more rows")
 
 
+class RowsPending(Read):
+    """The rows are being made ready."""
+
+    status: OutputStatus
+    progress: int = Field(ge=0, le=100, description="Per cent")
+
+
 def read_output(output: Output, *, job_id: uuid.UUID) -> OutputRead:
     """Return the output as clients see it."""
     return OutputRead(
