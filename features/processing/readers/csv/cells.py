@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from features.processing.column import Column
 from features.processing.readers.base import Finding
-from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind
+from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
 from features.processing.readers.column_layout import ColumnLayout
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.parser import ParsedBlock
 from features.processing.readers.csv.ragged_rows import RaggedRows
 from features.processing.readers.csv.scan import Positions
+from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from shared.texts import MAX_TEXT_CHARACTERS
 

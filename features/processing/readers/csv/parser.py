@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from features.processing.column import ASCII_END, Mask
-from features.processing.readers.cell_block import RowKind, RowKinds
 from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.ragged_rows import MANY_RAGGED_SHARE, RaggedRows, sort_rows
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
+from features.processing.readers.row_spans import RowKind, RowKinds
 
 BOM = b"\xef\xbb\xbf"
 
