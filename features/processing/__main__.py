@@ -20,6 +20,7 @@ from rich.text import Text
 
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
+from features.processing.exporting.formula_guard import GUARD, is_formula
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
 from features.processing.recording.tally import ErrorTally
@@ -175,8 +176,7 @@ def _print_csv(result: Result) -> None:
 
 def _safe_cell(text: str) -> str:
     """Return a text with its control characters escaped, and with a quote before it if a spreadsheet would take it for a formula."""
-    is_formula = text[:1] in _FORMULA_STARTS and _NUMBER.fullmatch(text) is None
-    return ("'" if is_formula else "") + escape_control(text)
+    return (GUARD if is_formula(text) else "") + escape_control(text)
 
 
 def _print_table(result: Result) -> None:
@@ -240,8 +240,6 @@ _MAX_CAUSES = 100
 """A table of thousands of columns can have as many causes."""
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
 """Control characters, marks of direction and half surrogate pairs that JSON text may hold as they are."""
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FORMATS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
 
 if __name__ == "__main__":
