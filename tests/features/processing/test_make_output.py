@@ -228,7 +228,7 @@ async def test_output_that_was_lost_stops_and_removes_its_file(context: TaskCont
         chunks += 1
 
     act_at(monkeypatch, count, pause_s=0.12)
-    making = asyncio.create_task(make_output_of_job(change(context, chunk_rows=100), MakeOutput(output_id=output.id)))
+    making = asyncio.ensure_future(make_output_of_job(change(context, chunk_rows=100), MakeOutput(output_id=output.id)))
     while not list_all(context):
         await asyncio.sleep(0.01)
     async with context.database.unit_of_work() as session:
