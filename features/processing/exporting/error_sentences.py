@@ -1,0 +1,22 @@
+"""The two columns that say of each row of the file what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features.processing.exporting.rows import RowError
+from shared.cell_names import name_column
+
+ROW_LABEL = "_row"
+ERRORS_LABEL = "_errors"
+
+
+def say_errors(errors: Sequence[RowError]) -> str:
+    """Return the sentences of all errors of a row in one line, each with its column: `id: This cell must not be empty.`"""
+    return " ".join([_say_error(error) for error in errors])
+
+
+def _say_error(error: RowError) -> str:
+    if error.column_number is None:
+        return error.message
+    return f"{error.column_name or f'Column {name_column(error.column_number)}'}: {error.message}"
