@@ -39,12 +39,15 @@ class RowPrefixes:
         self._table = table
         self._quote = table.quote_char
         self._blank = " " if table.delimiter != " " else "_"
-        self._encoded_quote = self._encode(table.quote_char or "")
+        self._after_number = self._encode(table.delimiter * 2) if self._encode("0") == b"0" else None
+        """What stands between the number and the record of a good row, where digits are written as in ASCII."""
         self.may_be_wrapped = table.is_wrapped
         """Rows of the file are quoted as one cell; then ours go into that cell."""
 
     def of_row(self, row_number: int, errors: Sequence[RowError]) -> bytes:
         """Return what stands before the record in a row."""
+        if not errors and self._after_number is not None:
+            return b"%d%b" % (row_number, self._after_number)
         return self._encode(self._join(str(row_number), self._say(errors)))
 
     def put_before_row(self, row_number: int, errors: Sequence[RowError], row: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ _BUFFER_BYTES = 2**20
 _GROUP_BYTES, _GROUP_ROWS = 4 * 2**20, 20_000
 """So much of a block is taken into memory at once."""
 
+_KINDS = list(RowKind)
 _Indices = npt.NDArray[np.int64]
 
 
@@ -50,7 +52,8 @@ class _Target:
         self._check_room = check_room
         self._unchecked_bytes = 0
         check_room()
-        self._file = path.open("wb", buffering=_BUFFER_BYTES)
+        self._raw = io.FileIO(path, "wb")
+        self._file = io.BufferedWriter(self._raw, _BUFFER_BYTES)
 
     def write(self, parts: Sequence[bytes | memoryview]) -> None:
         """Write some bytes, of which there are no more than a group has."""
@@ -75,7 +78,7 @@ class _Target:
     def close(self) -> None:
         """Close the file; may be called twice."""
         # What is still in the buffer need not find room any more.
-        self._file.raw.close()
+        self._raw.close()
 
     def _count(self, size_bytes: int) -> None:
         self._unchecked_bytes += size_bytes
@@ -224,28 +227,32 @@ class MarkedRowsWriter:
         assert self._target is not None
         raw = _require_rows(span)
         offsets = raw.find_offsets()
-        kinds = None if span.are_all_rows else span.kinds
+        kinds = [RowKind.ROW] * len(indices) if span.are_all_rows else [_KINDS[kind] for kind in span.kinds[indices - span.index].tolist()]
         begins, ends = offsets[indices], offsets[indices + 1]
         begin, end = int(begins[0]), int(ends[-1])
         # A row that is too long is not read; it is a group of its own unless it is small.
-        is_too_long = kinds is not None and len(indices) == 1 and kinds[indices[0] - span.index] == RowKind.TOO_LONG
-        view = memoryview(b"" if is_too_long else raw.read(begin, end))
+        view = memoryview(b"" if kinds == [RowKind.TOO_LONG] else raw.read(begin, end))
+        row_numbers = (indices - span.index + span.first_row).tolist()
+        rows = [view[start:stop] for start, stop in zip((begins - begin).tolist(), (ends - begin).tolist(), strict=True)]
+        write = self._write_wrapped if self._prefixes.may_be_wrapped else self._write_plain
         parts: list[bytes | memoryview] = []
-        for place, start, end in zip((indices - span.index).tolist(), (begins - begin).tolist(), (ends - begin).tolist(), strict=True):
-            row_number = place + span.first_row
-            found = errors.get(row_number, ())
-            row: bytes | memoryview = view[start:end]
-            kind = RowKind.ROW if kinds is None else kinds[place]
-            if kind in (RowKind.UNCLOSED_QUOTE, RowKind.TOO_LONG):
-                parts.append(self._prefixes.make_row(row_number, found, bytes(row) if kind == RowKind.UNCLOSED_QUOTE else None))
-                continue
-            if kind == RowKind.BLANK and not found:
-                found = IN_BLANK_RUN
-            if self._prefixes.may_be_wrapped:
-                parts.append(self._prefixes.put_before_row(row_number, found, bytes(row)))
-            else:
-                parts += (self._prefixes.of_row(row_number, found), row)
+        for row_number, kind, row in zip(row_numbers, kinds, rows, strict=True):
+            write(parts, row_number, kind, errors.get(row_number, ()), row)
         self._target.write(parts)
+
+    def _write_plain(self, parts: list[bytes | memoryview], row_number: int, kind: RowKind, found: Sequence[RowError], row: memoryview) -> None:
+        if kind is RowKind.ROW:
+            parts += (self._prefixes.of_row(row_number, found), row)
+        elif kind is RowKind.BLANK:
+            parts += (self._prefixes.of_row(row_number, found or IN_BLANK_RUN), row)
+        else:
+            parts.append(self._prefixes.make_row(row_number, found, bytes(row) if kind is RowKind.UNCLOSED_QUOTE else None))
+
+    def _write_wrapped(self, parts: list[bytes | memoryview], row_number: int, kind: RowKind, found: Sequence[RowError], row: memoryview) -> None:
+        if kind in (RowKind.ROW, RowKind.BLANK):
+            parts.append(self._prefixes.put_before_row(row_number, found or (IN_BLANK_RUN if kind is RowKind.BLANK else ()), bytes(row)))
+        else:
+            self._write_plain(parts, row_number, kind, found, row)
 
     def finish(self) -> Written:
         """See `writer.OutputWriter`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,11 @@ from shared.descriptors.table_dialect import TableDialect, parse_table_dialect
 from shared.descriptors.table_schema import TableSchema, parse_table_schema
 from shared.output_names import OutputName
 
-SCHEMA = {
-    "fields": [
-        {"name": "id", "type": "integer", "constraints": {"required": True}},
-        {"name": "name", "type": "string"},
-        {"name": "size", "type": "number", "constraints": {"minimum": 0}},
-    ]
-}
+FIELDS: Sequence[Mapping[str, Any]] = (
+    {"name": "id", "type": "integer", "constraints": {"required": True}},
+    {"name": "name", "type": "string"},
+    {"name": "size", "type": "number", "constraints": {"minimum": 0}},
+)
 ENCODINGS = (
     "utf-8",
     "utf-8-sig",
@@ -77,7 +75,7 @@ class CsvFile:
     records: Sequence[bytes]
     """All rows below the header, with their line ends: records, blank rows and comments."""
     dialect: dict[str, Any]
-    fields: Sequence[Mapping[str, Any]] = field(default_factory=lambda: SCHEMA["fields"])
+    fields: Sequence[Mapping[str, Any]] = FIELDS
 
     @property
     def data(self) -> bytes:
@@ -92,7 +90,7 @@ class CsvFile:
     @property
     def table_schema(self) -> TableSchema:
         """The schema of the table."""
-        return parse_table_schema({"fields": self.fields})
+        return parse_table_schema({"fields": list(self.fields)})
 
     @property
     def table_dialect(self) -> TableDialect:
@@ -101,7 +99,7 @@ class CsvFile:
 
 
 @st.composite
-def csv_files(draw: st.DrawFn) -> CsvFile:
+def csv_files(draw: st.DrawFn) -> CsvFile:  # noqa: PLR0915 - one draw after the other
     """Return files of every dialect and encoding, with rows of every kind."""
     encoding = draw(st.sampled_from(ENCODINGS))
     codec = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le"}.get(encoding, encoding)

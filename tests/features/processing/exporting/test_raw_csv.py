@@ -34,7 +34,8 @@ def _blank_at_end(file: CsvFile) -> int:
 
 def _split_rows(file: CsvFile, failed: set[int]) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
     """Return the good rows and the bad ones, with their numbers: blank rows before another row are bad, comments are neither."""
-    good, bad = [], []
+    good: list[tuple[int, bytes]] = []
+    bad: list[tuple[int, bytes]] = []
     end = _blank_at_end(file)
     for number, record in enumerate(file.records, file.first_row):
         text = record.decode(_codec(file), "replace")
@@ -83,7 +84,7 @@ def test_valid_and_rejected_partition_the_rows_byte_for_byte(file: CsvFile) -> N
             assert rest.startswith(mine)
             rest = rest.removeprefix(mine)
         for number, record in rows:
-            text = rest.decode(_codec(file), "surrogateescape" if _codec(file) in ("utf-8",) else "replace")
+            text = rest.decode(_codec(file), "surrogateescape" if _codec(file) == "utf-8" else "replace")
             found, _ = _unmark(file, text)
             assert found == str(number)
             if record in unclosed:
