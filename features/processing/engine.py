@@ -221,7 +221,6 @@ def inspect_file(
     path: Path,
     *,
     table_schema: TableSchema | None = None,
-    known_schema: TableSchema | None = None,
     dialect: TableDialect | None = None,
     encoding: str | None = None,
     limits: ReadLimits | None = None,

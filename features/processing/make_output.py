@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -227,7 +227,9 @@ def _open(job: Job, settings: Settings) -> Inspection:
     path = stored_path(settings.upload_dir, job.id, job.filename)
     known_schema = None if job.schema_given is not None else parse_descriptor(parse_table_schema, job.schema_inferred)
     try:
-        return inspect_file(path, known_schema=known_schema, **get_reading_options(job, settings))
+        options = get_reading_options(job, settings)
+        options["limits"] = replace(options["limits"], keep_rows=True)
+        return inspect_file(path, known_schema=known_schema, **options)
     except FileNotFoundError as error:
         # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
         if str(error.filename) != str(path):
