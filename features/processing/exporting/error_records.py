@@ -134,7 +134,10 @@ class ParquetRecords:
     def close(self) -> None:
         """See `ErrorRecordsWriter`."""
         self._waiting = []
-        self._file.discard()
+        self._file.drop()
+        if self._writer.is_open:
+            self._writer.close()
+        self._file.close()
 
     def _write_group(self) -> None:
         if self._waiting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
@@ -197,7 +198,8 @@ class MarkedWorkbook:
         text = row.cells[index] if index < len(row.cells) else None
         if not text:
             return blank_cell(style)
-        native = native_cell(text, row.types[index]) if row.types is not None and row.types[index] else None
+        native_type = row.types[index] if row.types is not None and index < len(row.types) else 0
+        native = native_cell(text, native_type) if native_type else None
         if native is not None:
             return book.styles.attribute(native.number_format, _BAD) + native.xml
         return text_cell(cut_text(text) if needs_cut(text) else text, style)
@@ -209,7 +211,8 @@ def _make_cells(book: Workbook, texts: Sequence[str | None], types: Sequence[int
         text = book.text
         return [text(each) if each else NO_CELL for each in texts]
     cells = []
-    for each, native_type in zip(texts, types, strict=True):
+    # Cells beyond the end of `types` are text.
+    for each, native_type in zip_longest(texts, types[: len(texts)], fillvalue=0):
         native = native_cell(each, native_type) if native_type and each else None
         if native is not None:
             cells.append(book.styles.attribute(native.number_format) + native.xml)
