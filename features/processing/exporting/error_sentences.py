@@ -12,7 +12,7 @@ ERRORS_LABEL = "_errors"
 
 
 def say_errors(errors: Sequence[RowError]) -> str:
-    """Return the sentences of all errors of a row in one line, each with its column: `id: This cell must not be empty.`"""
+    """Return the sentences of all errors of a row in one line, such as `id: This cell must not be empty.`, each with its column."""
     return " ".join([_say_error(error) for error in errors])
 
 

@@ -105,7 +105,7 @@ class NdjsonWriter:
 def _say_numbers(typed: Typed, ok: Mask) -> tuple[pa.StringArray, int]:
     """Return the numbers of a column, and how many of them JSON does not have."""
     text = typed.column.text
-    is_plain = as_mask(pc.fill_null(pc.match_substring_regex(text, _PLAIN_NUMBER), False)) & ok  # noqa: FBT003  # the value of nulls
+    is_plain = as_mask(pc.fill_null(pc.match_substring_regex(text, _PLAIN_NUMBER), False)) & ok
     said = pc.if_else(pa.array(is_plain), text, _NO_TEXT)
     rest = np.flatnonzero(ok & ~is_plain)
     if not len(rest):

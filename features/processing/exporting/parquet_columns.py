@@ -7,6 +7,7 @@ text · everything else text. Numbers of more than 76 digits are text. So is a n
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any, Protocol
@@ -52,7 +53,8 @@ class ParquetColumn(Protocol):
 
 def make_column(field: Field) -> ParquetColumn:
     """Return the column of a field."""
-    return _COLUMNS.get(field.type, TextColumn)(field)
+    make: Callable[[Field], ParquetColumn] = _COLUMNS.get(field.type, TextColumn)
+    return make(field)
 
 
 class FixedColumn:
@@ -253,4 +255,4 @@ def _keep(values: pa.Array, rows: Mask) -> pa.Array:
     return values if bool(rows.all()) else values.filter(pa.array(rows))
 
 
-_COLUMNS = {"integer": IntegerColumn, "number": NumberColumn, "datetime": DatetimeColumn, **dict.fromkeys(_FIXED, FixedColumn)}
+_COLUMNS: Mapping[str, Callable[[Field], ParquetColumn]] = {"integer": IntegerColumn, "number": NumberColumn, "datetime": DatetimeColumn, **dict.fromkeys(_FIXED, FixedColumn)}

@@ -13,10 +13,8 @@ from features.processing.column import Indices
 from features.processing.engine import CheckedRows
 from features.processing.exporting.writer import OpenedTable
 from features.processing.readers.base import Chunk, Finding
-from features.processing.readers.row_spans import RowKind, RowSpan, iterate_lost
+from features.processing.readers.row_spans import RowKind, iterate_lost
 
-REST_OF_BLANK_RUN = "This row is empty."
-"""What is said of each row of a run of blank rows but the first, whose error counts them."""
 _CELLS_AT_ONCE = 200_000
 _BYTES_AT_ONCE = 4 * 2**20
 _COMMENT_BYTES = 16_000
@@ -34,6 +32,10 @@ class RowError:
     column_name: str | None
     error_type: str
     message: str
+
+
+IN_BLANK_RUN = (RowError(None, None, "blank-row", "This row is empty."),)
+"""What is said of each row of a run of blank rows but the first, whose error counts them."""
 
 
 @dataclass(slots=True)
@@ -84,17 +86,9 @@ def list_errors(findings: Sequence[Finding]) -> dict[int, list[RowError]]:
     return errors
 
 
-def iterate_lost_errors(chunk: Chunk, errors: Mapping[int, Sequence[RowError]]) -> Iterator[tuple[int, RowKind, RowSpan, Sequence[RowError]]]:
-    """Yield the number, kind, span and errors of every row of a chunk that was not split into cells, comments included, in file order."""
-    for row_number, kind, span in iterate_lost(chunk.spans):
-        yield row_number, kind, span, errors.get(row_number, _IN_BLANK_RUN if kind is RowKind.BLANK else ())
-
-
-_IN_BLANK_RUN = (RowError(None, None, "blank-row", REST_OF_BLANK_RUN),)
-
-
 def _iterate_lost(chunk: Chunk, errors: Mapping[int, Sequence[RowError]], *, with_comments: bool) -> Iterator[FileRow]:
-    for row_number, kind, span, found in iterate_lost_errors(chunk, errors):
+    for row_number, kind, span in iterate_lost(chunk.spans):
+        found = errors.get(row_number, IN_BLANK_RUN if kind is RowKind.BLANK else ())
         cells: Sequence[str | None] = ()
         if kind is RowKind.COMMENT:
             if not with_comments:

@@ -44,7 +44,7 @@ def find_zoned(typed: Typed, field: Field) -> Mask:
     """Mark the cells of a datetime column that say their time zone."""
     if field.format not in ("default", "any"):
         return typed.ok if "%z" in field.format else np.zeros(len(typed.ok), np.bool_)
-    return as_mask(pc.fill_null(pc.match_substring_regex(typed.column.text, _ZONE), False)) & typed.ok  # noqa: FBT003  # the value of nulls
+    return as_mask(pc.fill_null(pc.match_substring_regex(typed.column.text, _ZONE), False)) & typed.ok
 
 
 def number_as_json(value: int | Decimal) -> str:

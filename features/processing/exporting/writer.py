@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 
 from features.processing.engine import CheckedRows
 from features.processing.readers.base import Finding, ReadLimits, Source
+from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_schema import Field
 
 CheckRoom: TypeAlias = Callable[[], None]
@@ -45,6 +46,8 @@ class OpenedTable:
     source: Source
     first_rows: Callable[[], Iterator[tuple[int, Sequence[str | None]]]] = no_rows
     """Yields the number and the cells of every row of the file up to and including the header; can be called while rows are read."""
+    raw: RawTable | None = None
+    """How the table stands in its text file; None in a workbook, and unless the file was opened with `ReadLimits.keep_rows`."""
 
 
 @dataclass(slots=True)

@@ -40,6 +40,8 @@ class ChunkBuilder:
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
         # A slice keeps the whole block in memory, so a chunk with any row of the block is charged all of its bytes.
         size_bytes = sum(column.nbytes for column in block.columns)
+        if self._limits.keep_rows:
+            size_bytes += sum(finding.raw_values.nbytes for finding in block.findings if finding.raw_values is not None)
         if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
             yield self._cut(waiting_from)
         self._bytes_read = block.bytes_read

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -105,3 +106,47 @@ def iterate_lost(spans: Sequence[RowSpan]) -> Iterator[tuple[int, RowKind, RowSp
         places = np.flatnonzero(kinds)
         for place, kind in zip(places.tolist(), kinds[places].tolist(), strict=True):
             yield span.first_row + place, RowKind(kind), span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawTable:
+    """How a table stands in its text file: what is needed to write rows that are read as those of the file."""
+
+    encoding: str
+    """A codec that writes no byte order mark."""
+    delimiter: str
+    quote_char: str | None
+    escape_char: str | None
+    double_quote: bool
+    line_end: str
+    is_wrapped: bool
+    """Rows are quoted as one cell (`"1,""Doe, Jane"",5"`)."""
+    mark: bytes
+    """The byte order mark."""
+    sep_line: bytes
+    """The line `sep=;` that the file begins with."""
+    header: Sequence[bytes]
+    """The rows of the header; none if the file has none."""
+    decode: Callable[[bytes], str]
+    """Decodes whole rows; undecodable bytes become lone surrogates, U+DC00 and the byte."""
+    copy: Callable[[int, int, int], None]
+    """Writes the bytes between two positions in the file to a descriptor, which is the last argument."""
+
+
+@runtime_checkable
+class KeepsRows(Protocol):
+    """A table that tells of the rows that are no records, too, if it was opened with `ReadLimits.keep_rows`."""
+
+    @property
+    def width(self) -> int:
+        """Return how many columns the table has."""
+        ...
+
+    @property
+    def raw_table(self) -> RawTable | None:
+        """How the table stands in its text file; None in a workbook."""
+        ...
+
+    def first_rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """Yield the number and the cells of every row up to and including the header; can be called while rows are read."""
+        ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -212,7 +212,7 @@ def _make_cells(book: Workbook, texts: Sequence[str | None], types: Sequence[int
         return [text(each) if each else NO_CELL for each in texts]
     cells = []
     # Cells beyond the end of `types` are text.
-    for each, native_type in zip_longest(texts, types[: len(texts)], fillvalue=0):
+    for each, native_type in zip(texts, chain(types, repeat(0)), strict=False):
         native = native_cell(each, native_type) if native_type and each else None
         if native is not None:
             cells.append(book.styles.attribute(native.number_format) + native.xml)
