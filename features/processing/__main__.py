@@ -21,7 +21,7 @@ from rich.text import Text
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.exporting.formula_guard import GUARD, is_formula
-from features.processing.exporting.named_files import NamedFiles
+from features.processing.exporting.named_files import NamedFiles, OutputsUnwritable
 from features.processing.exporting.writer import OutputUnmakeable
 from features.processing.readers.base import FileUnreadable, Finding, ReadLimits
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             inspection.close()
         if options.output:
-            limits = ReadLimits()
+            limits = ReadLimits(keep_rows=True)
             with _progress(notes, "Writing") as show_fraction:
                 for fraction in files.make(lambda: open_inspection(limits), limits):
                     show_fraction(fraction)
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in invalid.problems:
             _print_note(notes, f"{problem.pointer}: {problem.message}")
         return EXIT_UNREADABLE
-    except (FileUnreadable, FileUncheckable, OutputUnmakeable) as unreadable:
+    except (FileUnreadable, FileUncheckable, OutputUnmakeable, OutputsUnwritable) as unreadable:
         _print_note(notes, str(unreadable))
         return EXIT_UNREADABLE
     except OSError as error:
@@ -123,6 +123,8 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     names = [name for name, _ in options.output]
     for name, path in options.output:
+        if not path.parent.is_dir():
+            parser.error(f"--output {path}: there is no folder {path.parent}")
         if names.count(name) > 1:
             parser.error(f"--output {name} is given twice")
         if _is_same_file(path, options.file):

@@ -9,6 +9,8 @@ from shared.cell_names import name_column
 
 ROW_LABEL = "_row"
 ERRORS_LABEL = "_errors"
+NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
+"""What is said of an output of such a table."""
 
 
 def say_errors(errors: Sequence[RowError]) -> str:

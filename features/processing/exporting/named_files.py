@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from features.processing.engine import Inspection
@@ -19,6 +19,10 @@ from shared.output_names import OutputName
 _ERRORS = "errors"
 
 
+class OutputsUnwritable(Exception):
+    """The outputs could not be written; the message is a sentence."""
+
+
 class NamedFiles:
     """Makes the outputs of one file. What stood at their paths stays there until all of them are complete."""
 
@@ -30,22 +34,23 @@ class NamedFiles:
         self._spool = ErrorSpool(errors[0].parent) if errors else None
 
     def add_errors(self, findings: Sequence[Finding]) -> None:
-        """Take errors that were found, in any order of rows."""
+        """Take errors that were found, in any order of rows. Raises `OutputsUnwritable`."""
         if self._spool is not None:
-            self._spool.add(findings)
+            with _explain():
+                self._spool.add(findings)
 
     def make(self, open_inspection: Callable[[], Inspection], limits: ReadLimits) -> Iterator[float]:
-        """Make all outputs, and yield the fraction that is done. Raises what `Export.run` raises, and `OSError`."""
+        """Make all outputs, and yield the fraction that is done. Raises what `Export.run` raises, and `OutputsUnwritable`."""
         rows = {name: path for name, path in self._beside.items() if name.kind != _ERRORS}
-        with ExitStack() as stack:
+        with _explain(), ExitStack() as stack:
             if rows:
                 export = Export(open_inspection, rows, limits=limits, check_room=_check_nothing)
                 stack.callback(export.close)
                 yield from export.run()
                 self._written |= dict(zip(rows, export.written, strict=True))
             self._write_errors(stack)
-        for name, path in self._targets.items():
-            self._beside[name].replace(path)
+            for name, path in self._targets.items():
+                self._beside[name].replace(path)
         yield 1.0
 
     def written(self) -> Iterator[tuple[Path, Written]]:
@@ -73,6 +78,14 @@ class NamedFiles:
                 writer.write(records)
         for name, writer in writers.items():
             self._written[name] = writer.finish()
+
+
+@contextmanager
+def _explain() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputsUnwritable(f"The outputs could not be made: {error.strerror}.") from error
 
 
 def _check_nothing() -> None:

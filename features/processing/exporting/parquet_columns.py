@@ -255,4 +255,9 @@ def _keep(values: pa.Array, rows: Mask) -> pa.Array:
     return values if bool(rows.all()) else values.filter(pa.array(rows))
 
 
-_COLUMNS: Mapping[str, Callable[[Field], ParquetColumn]] = {"integer": IntegerColumn, "number": NumberColumn, "datetime": DatetimeColumn, **dict.fromkeys(_FIXED, FixedColumn)}
+_COLUMNS: Mapping[str, Callable[[Field], ParquetColumn]] = {
+    "integer": IntegerColumn,
+    "number": NumberColumn,
+    "datetime": DatetimeColumn,
+    **dict.fromkeys(_FIXED, FixedColumn),
+}
