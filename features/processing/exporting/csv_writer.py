@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from features.processing.engine import CheckedRows
 from features.processing.exporting.csv_lines import csv_line, csv_lines
-from features.processing.exporting.error_sentences import ERRORS_LABEL, ROW_LABEL, say_errors
+from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL, say_errors
 from features.processing.exporting.output_file import OutputFile
 from features.processing.exporting.rows import FileRow, iterate_rows
 from features.processing.exporting.writer import CheckRoom, OpenedTable, Written
@@ -66,7 +66,8 @@ class MarkedCsv:
         """See `OutputWriter`."""
         self.close()
         self._file, self._table, self._rows = OutputFile(self._path, self._check_room), table, 0
-        self._file.write(csv_line([*_OWN_LABELS, *_place_labels(table)]))
+        if table.labels is not None:
+            self._file.write(csv_line([*_OWN_LABELS, *_place_labels(table, table.labels)]))
 
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""
@@ -85,7 +86,7 @@ class MarkedCsv:
         """See `OutputWriter`."""
         assert self._file is not None
         self._file.finish()
-        return Written(self._rows)
+        return Written(self._rows, [NO_HEADER] if self._table is not None and self._table.labels is None else [])
 
     def close(self) -> None:
         """See `OutputWriter`."""
@@ -93,11 +94,11 @@ class MarkedCsv:
             self._file.discard()
 
 
-def _place_labels(table: OpenedTable) -> Sequence[str]:
-    if table.labels is None or table.column_numbers is None:
-        return table.labels or ()
+def _place_labels(table: OpenedTable, labels: Sequence[str]) -> Sequence[str]:
+    if table.column_numbers is None:
+        return labels
     placed = [""] * max(table.column_numbers, default=0)
-    for number, label in zip(table.column_numbers, table.labels, strict=True):
+    for number, label in zip(table.column_numbers, labels, strict=True):
         placed[number - 1] = label
     return placed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -134,7 +134,10 @@ class ParquetRecords:
     def close(self) -> None:
         """See `ErrorRecordsWriter`."""
         self._waiting = []
-        self._file.discard()
+        self._file.drop()
+        if self._writer.is_open:
+            self._writer.close()
+        self._file.close()
 
     def _write_group(self) -> None:
         if self._waiting:
@@ -166,7 +169,7 @@ class WorkbookRecords:
         self._book.finish()
         if self._book.sheet_count > 1:
             self._written.notes.append(
-                f"The errors do not fit on one sheet of at most {self._max_sheet_rows:,} rows: they are on {self._book.sheet_count:,} sheets, one after the other."
+                f"The errors do not fit on one sheet of at most {self._max_sheet_rows:,} rows: they are on {self._book.sheet_count:,} sheets."
             )
         return self._written
 
@@ -202,4 +205,4 @@ _GROUP_ROWS, _GROUP_BYTES = 100_000, 16 * 2**20
 _ROWS_AT_ONCE = 10_000
 _WIDTH = 14.0
 _WIDTHS: Mapping[str, float] = {"id": 38.0, "job_id": 38.0, "error_message": 60.0, "raw_value": 30.0, "params": 30.0, "column_name": 20.0, "created_at": 28.0}
-_WRITERS = {"csv": CsvRecords, "ndjson": NdjsonRecords, "parquet": ParquetRecords, "xlsx": WorkbookRecords}
+_WRITERS: Mapping[str, Callable[..., ErrorRecordsWriter]] = {"csv": CsvRecords, "ndjson": NdjsonRecords, "parquet": ParquetRecords, "xlsx": WorkbookRecords}

@@ -39,7 +39,7 @@ def quote_texts(texts: pa.StringArray) -> pa.StringArray:
 
 
 def _escape_controls(texts: pa.StringArray) -> pa.StringArray:
-    has_control = pc.fill_null(pc.match_substring_regex(texts, _CONTROL), False)  # noqa: FBT003  # the value that replaces nulls
+    has_control = pc.fill_null(pc.match_substring_regex(texts, _CONTROL), False)
     # Quotes and backslashes are escaped already, so only control characters are left for json.
     escaped = ["".join(json.dumps(each)[1:-1] if each < " " else each for each in text) for text in texts.filter(has_control).to_pylist()]
     return pc.replace_with_mask(texts, has_control, pa.array(escaped, pa.string()))

@@ -22,12 +22,15 @@ class _CheckedFile(io.FileIO):
 
     def __init__(self, path: Path, check_room: CheckRoom) -> None:
         super().__init__(path, "w+b")
+        self.is_dropped = False
         self._check_room = check_room
         self._unchecked_bytes = 0
         check_room()
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write some bytes. Raises `OSError` if the disk has too little space left."""
+        if self.is_dropped:
+            return memoryview(data).nbytes
         if self._unchecked_bytes >= BYTES_PER_CHECK:
             self._check_room()
             self._unchecked_bytes = 0
@@ -40,7 +43,8 @@ class OutputFile(io.BufferedRandom):
     """A new file at `path`; what was there is discarded."""
 
     def __init__(self, path: Path, check_room: CheckRoom) -> None:
-        super().__init__(_CheckedFile(path, check_room), _BUFFER_BYTES)
+        self._checked = _CheckedFile(path, check_room)
+        super().__init__(self._checked, _BUFFER_BYTES)
 
     def finish(self) -> None:
         """Make the file durable and close it."""
@@ -48,6 +52,11 @@ class OutputFile(io.BufferedRandom):
         os.fsync(self.fileno())
         self.close()
 
+    def drop(self) -> None:
+        """Let what is written from now on go nowhere, so that a library can end its work on a disk that is full; may be called twice, also after `finish`."""
+        self._checked.is_dropped = True
+
     def discard(self) -> None:
         """Close the file, whatever becomes of bytes that are not written yet; may be called twice, also after `finish`."""
-        self.raw.close()
+        self.drop()
+        self.close()

@@ -1,4 +1,4 @@
-"""Write the cells of workbooks that are no text – numbers, dates, times – so that they are the same when the file is read again.
+"""Write the cells of workbooks that are no text (numbers, dates, times) so that they are the same when the file is read again.
 
 A cell that would be read as another text or type, such as a day before 1900, stays text.
 """

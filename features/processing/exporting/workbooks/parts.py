@@ -83,7 +83,8 @@ def styles(used: Sequence[Style]) -> str:
     numbers = {code: _FIRST_FORMAT + index for index, code in enumerate(codes)}
     formats = "".join(f'<numFmt numFmtId="{number}" formatCode={_quote(code)}/>' for code, number in numbers.items())
     fills = "".join(
-        f'<fill><patternFill patternType="solid"><fgColor rgb="{colour}"/><bgColor indexed="64"/></patternFill></fill>' for colour in (_BAD_COLOUR, _HEADER_COLOUR)
+        f'<fill><patternFill patternType="solid"><fgColor rgb="{colour}"/><bgColor indexed="64"/></patternFill></fill>'
+        for colour in (_BAD_COLOUR, _HEADER_COLOUR)
     )
     looks = "".join(
         f'<xf numFmtId="{numbers.get(code, 0)}" fontId="{int(fill == "header")}" fillId="{FILLS[fill]}" borderId="0" xfId="0"'

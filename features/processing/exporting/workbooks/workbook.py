@@ -127,8 +127,12 @@ class Workbook:
     def close(self) -> None:
         """Release the file; may be called twice, also after `finish`."""
         self._comments, self._batch = [], []
-        # Closing the archive would write to a disk that may be full.
-        self._file.discard()
+        self._file.drop()
+        if self._sheet is not None:
+            self._sheet.close()
+            self._sheet = None
+        self._archive.close()
+        self._file.close()
 
     def _begin_sheet(self) -> None:
         assert self._layout is not None

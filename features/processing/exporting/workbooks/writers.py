@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from features.processing.column import Indices
 from features.processing.engine import CheckedRows
-from features.processing.exporting.error_sentences import ERRORS_LABEL, ROW_LABEL, say_errors
+from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL, say_errors
 from features.processing.exporting.rows import FileRow, iterate_rows
 from features.processing.exporting.workbooks.cell_xml import NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
 from features.processing.exporting.workbooks.native_values import native_cell
@@ -128,6 +129,8 @@ class MarkedWorkbook:
         notes = _make_notes(book, self._max_sheet_rows, f"{self._kind}.csv")
         if self._left_out:
             notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._kind}.csv has them.")
+        if self._table is not None and self._table.labels is None:
+            notes.append(NO_HEADER)
         if book.comments_left_out:
             notes.append(f"Only the first {MAX_COMMENTS:,} errors are comments; the column {ERRORS_LABEL} has all of them.")
         return Written(self._rows, notes)
@@ -142,11 +145,11 @@ class MarkedWorkbook:
         assert book is not None
         assert table is not None
         if book.sheet_count == 0:
-            errors = list(_list_header_errors(table.header_findings)) if self._is_annotated else []
+            errors = list(_list_header_errors(table.header_findings)) if self._is_annotated and table.labels is not None else []
             book.begin(
                 Layout(
                     title=f"{self._kind.capitalize()} rows",
-                    header=self._make_header(book, table, {column for column, _ in errors}),
+                    header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
                     widths=[*_OWN_WIDTHS, *_place(table, _measure(table, rows), _MIN_WIDTH)],
                     frozen_columns=_OWN_COLUMNS,
                     has_filter=True,
@@ -156,11 +159,10 @@ class MarkedWorkbook:
             )
         return book
 
-    def _make_header(self, book: Workbook, table: OpenedTable, bad: set[int]) -> Sequence[str]:
+    def _make_header(self, book: Workbook, table: OpenedTable, labels: Sequence[str], bad: set[int]) -> Sequence[str]:
         fine, wrong = book.styles.attribute(fill=_HEADER), book.styles.attribute(fill=_BAD)
-        labels: list[str] = [] if table.labels is None else _place(table, table.labels, "")
         cells = [text_cell(ROW_LABEL, fine), text_cell(ERRORS_LABEL, fine)]
-        for column, label in enumerate(labels, len(cells) + 1):
+        for column, label in enumerate(_place(table, labels, ""), len(cells) + 1):
             style = wrong if column in bad else fine
             cells.append(book.text(label, style) if label else blank_cell(style))
         cells += [blank_cell(wrong) if column in bad else NO_CELL for column in range(len(cells) + 1, max(bad, default=0) + 1)]
@@ -197,7 +199,8 @@ class MarkedWorkbook:
         text = row.cells[index] if index < len(row.cells) else None
         if not text:
             return blank_cell(style)
-        native = native_cell(text, row.types[index]) if row.types is not None and row.types[index] else None
+        native_type = row.types[index] if row.types is not None and index < len(row.types) else 0
+        native = native_cell(text, native_type) if native_type else None
         if native is not None:
             return book.styles.attribute(native.number_format, _BAD) + native.xml
         return text_cell(cut_text(text) if needs_cut(text) else text, style)
@@ -209,7 +212,8 @@ def _make_cells(book: Workbook, texts: Sequence[str | None], types: Sequence[int
         text = book.text
         return [text(each) if each else NO_CELL for each in texts]
     cells = []
-    for each, native_type in zip(texts, types, strict=True):
+    # Cells beyond the end of `types` are text.
+    for each, native_type in zip(texts, chain(types, repeat(0)), strict=False):
         native = native_cell(each, native_type) if native_type and each else None
         if native is not None:
             cells.append(book.styles.attribute(native.number_format) + native.xml)
