@@ -9,24 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from features.processing import make_output
 from features.processing.tasks import make_output_of_job, process_job
 from shared.contracts import MAKE_OUTPUT, MakeOutput, ProcessJob
 from shared.db.models import Job, Output
 from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
 from tests.factories import Factory
-from tests.features.outputs.plain_export import PlainExport
 
 CSV = b"id,name\n" + b"".join(b"%d,Name %d\n" % (n, n) for n in range(1, 200)) + b"x,Linus\n"
 
 MakeAll = Callable[[], Awaitable[None]]
 EndedJob = Callable[..., Awaitable[Job]]
-
-
-@pytest.fixture(autouse=True)
-def plain_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(make_output, "Export", PlainExport)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from shared.settings import Settings
 from tests.factories import Factory
 from tests.features.outputs.conftest import CSV, EndedJob, MakeAll, list_rows
 
-GOOD = CSV.replace(b"x,Linus\n", b"").replace(b"\n", b"\r\n")
+GOOD = CSV.replace(b"x,Linus\n", b"")
 
 
 async def fetch(client: httpx.AsyncClient, job_id: uuid.UUID, name: str = "valid.csv", method: str = "GET", **headers: str) -> httpx.Response:
