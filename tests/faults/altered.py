@@ -87,6 +87,37 @@ def pause(seconds: str) -> None:
     _before_each_report(lambda _name, _number: time.sleep(float(seconds)))
 
 
+def pause_outputs(seconds: str) -> None:
+    """Make every chunk of an output take `seconds` longer."""
+    from features.processing import engine
+
+    read = engine.Inspection.checked_rows
+
+    def read_slowly(self: engine.Inspection) -> Iterator[engine.CheckedRows]:
+        for rows in read(self):
+            time.sleep(float(seconds))
+            yield rows
+
+    setattr(engine.Inspection, "checked_rows", read_slowly)  # noqa: B010  # a method
+
+
+def die_completing(moment: str) -> None:
+    """Kill the worker when the file of an output is written: `before` it is renamed or `after` that, at its first claim; or `always`, before that."""
+    from features.processing import make_output
+
+    complete = make_output._complete
+
+    def complete_and_die(path: Any, target: Any, written: Any) -> Any:
+        if moment == "always" or (moment == "before" and "-1-" in target.name[36:39]):
+            die()
+        made = complete(path, target, written)
+        if moment == "after" and "-1-" in target.name[36:39]:
+            die()
+        return made
+
+    make_output._complete = complete_and_die
+
+
 def poison(_: str) -> None:
     """Make a file whose name ends in `POISON` kill its worker after part of it has been read and committed."""
 
@@ -263,6 +294,8 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         hurry,
         move_clock,
         pause,
+        pause_outputs,
+        die_completing,
         poison,
         hang,
         hog,
