@@ -173,6 +173,8 @@ def test_sigterm_gives_the_output_back_and_another_worker_makes_it(stack: Stack)
     row = assert_ready(stack, job_id, timeout_s=2 * LEASE_S + 30)
     assert (row["crashes"], row["claim"]) == (0, 3)
     assert wait_until(lambda: stack.parts[name].child.exit_status() is not None, timeout_s=20)
+    stack.restart_part(name, altered=SLOW)
+    stack.wait_until_alive(name)
 
 
 def test_many_who_ask_at_once_get_one_file(stack: Stack) -> None:
