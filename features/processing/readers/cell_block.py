@@ -32,5 +32,5 @@ class CellBlock:
     raw: RawRows | None = None
     """Where the rows stand in the file, if it is text and `ReadLimits.keep_rows` asks for it; the first of them is row `raw_index` of `raw`."""
     raw_index: int = 0
-    comment_cells: dict[int, Sequence[str]] | None = None
+    comment_cells: dict[int, Sequence[str | None]] | None = None
     """The cells of comments, by row number, in a workbook, if `ReadLimits.keep_rows` asks for them."""

@@ -12,10 +12,11 @@ from features.processing.readers.base import Finding, NativeTypes
 from features.processing.readers.cell_block import CellBlock
 from features.processing.readers.excel.sheet_layout import SheetLayout
 from features.processing.readers.excel.sheet_notes import describe_trouble
-from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank
+from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank, list_texts
 from features.processing.readers.native_types import NativeType
 from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings
+from shared.texts import MAX_TEXT_CHARACTERS
 
 _Places = dict[int, list[tuple[int, str]]]
 """For each column of the sheet (from 0) row numbers and texts."""
@@ -32,7 +33,9 @@ class BlockMaker:
         is_comment: Callable[[SheetRow], bool],
         comment_rows: frozenset[int],
         last_row: int,
+        keeps_comments: bool = False,
     ) -> None:
+        self._keeps_comments = keeps_comments
         self._columns, self._labels = list(layout.columns), labels
         self._dense = layout.width
         self._far = {column: place for place, column in enumerate(self._columns) if column >= self._dense}
@@ -53,9 +56,12 @@ class BlockMaker:
             if first_row <= number <= self._last_row:
                 kinds[number - first_row] = RowKind.COMMENT
         kept: list[SheetRow] = []
+        comment_cells: dict[int, Sequence[str | None]] | None = {} if self._keeps_comments else None
         for row in rows:
             if self._is_comment(row):
                 kinds[row.number - first_row] = RowKind.COMMENT
+                if comment_cells is not None:
+                    comment_cells[row.number] = [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)]
             elif row.is_too_long:
                 kinds[row.number - first_row] = RowKind.TOO_LONG
             elif not is_blank(row) and not (self._ignored and self._is_beside(row)):
@@ -71,6 +77,7 @@ class BlockMaker:
             kinds=kinds,
             first_row=first_row,
             bytes_read=bytes_read,
+            comment_cells=comment_cells or None,
         )
 
     def _read_columns(self, rows: Sequence[SheetRow]) -> tuple[list[pa.StringArray], list[NativeTypes | None] | None]:
