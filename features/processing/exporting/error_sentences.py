@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.processing.exporting.rows import RowError
+from features.processing.readers.own_columns import ERRORS_LABEL, ROW_LABEL
 from shared.cell_names import name_column
 
-ROW_LABEL = "_row"
-ERRORS_LABEL = "_errors"
+__all__ = ["ERRORS_LABEL", "ROW_LABEL", "say_errors"]
 
 
 def say_errors(errors: Sequence[RowError]) -> str:
