@@ -14,6 +14,7 @@ from features.processing.readers.excel.sheet_layout import SheetLayout
 from features.processing.readers.excel.sheet_notes import describe_trouble
 from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank, list_texts
 from features.processing.readers.native_types import NativeType
+from features.processing.readers.own_columns import read_mark
 from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings
 from shared.texts import MAX_TEXT_CHARACTERS
@@ -42,7 +43,8 @@ class BlockMaker:
         """The columns of the table whose cells are kept by their place."""
         self._places = {column: place for place, column in enumerate(self._columns)}
         self._left_out_dense = sorted(column for column in layout.left_out if column < self._dense)
-        self._ignored = layout.others
+        self._ignored = layout.ignored
+        self._own = layout.own
         self._is_comment, self._comment_rows, self._last_row = is_comment, comment_rows, last_row
         self._structure = StructureFindings(width=len(self._columns), labels=labels, encoding="")
         self._extra_message = self._structure.of_extra_cells([ExactRow(0, [None] * len(self._columns) + [""])], 0)[0].message
@@ -57,6 +59,7 @@ class BlockMaker:
                 kinds[number - first_row] = RowKind.COMMENT
         kept: list[SheetRow] = []
         comment_cells: dict[int, Sequence[str | None]] | None = {} if self._keeps_comments else None
+        marks = np.zeros(len(kinds), dtype=np.int64) if self._own is not None else None
         for row in rows:
             if self._is_comment(row):
                 kinds[row.number - first_row] = RowKind.COMMENT
@@ -64,7 +67,10 @@ class BlockMaker:
                     comment_cells[row.number] = [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)]
             elif row.is_too_long:
                 kinds[row.number - first_row] = RowKind.TOO_LONG
-            elif not is_blank(row) and not (self._ignored and self._is_beside(row)):
+            elif self._ignored and not is_blank(row) and self._is_beside(row):
+                if marks is not None and self._own is not None and self._own.row < len(row.cells):
+                    marks[row.number - first_row] = read_mark(row.cells[self._own.row])
+            elif not is_blank(row):
                 kept.append(row)
         row_numbers = np.array([row.number for row in kept], dtype=np.int64)
         kinds[row_numbers - first_row] = RowKind.ROW
@@ -78,6 +84,7 @@ class BlockMaker:
             first_row=first_row,
             bytes_read=bytes_read,
             comment_cells=comment_cells or None,
+            marks=marks,
         )
 
     def _read_columns(self, rows: Sequence[SheetRow]) -> tuple[list[pa.StringArray], list[NativeTypes | None] | None]:

@@ -65,6 +65,8 @@ class SheetReader:
         self.width = layout.width
         columns = list(layout.columns)
         self.column_numbers: Sequence[int] | None = None if columns == list(range(len(columns))) else [column + 1 for column in columns]
+        if layout.own is not None:
+            self._opening_notes.append(layout.own.make_note())
         if layout.left_out:
             self._opening_notes.append(note_empty_columns([column_letters(column) for column in sorted(layout.left_out)]))
         if layout.others:
