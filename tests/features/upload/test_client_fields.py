@@ -55,7 +55,7 @@ async def test_wrong_field_is_a_400_that_names_it(client: httpx.AsyncClient, fie
     assert answer.status_code == 400
     [part] = answer.json()["errors"]
     assert (part.get("field") if named == "outputs" else part["pointer"]) == named
-    assert part["message"].endswith((".", '."'))
+    assert part["message"]
 
 
 async def test_same_key_with_other_outputs_is_another_request(client: httpx.AsyncClient) -> None:
