@@ -11,7 +11,7 @@ from features.jobs.queries import change_details
 from shared.db.models import ENDED, Job
 from shared.jobs import job_state
 from shared.jobs.queries import require_job
-from shared.jobs.storage import remove_file, stored_path
+from shared.jobs.storage import remove_file, remove_outputs, stored_path
 from shared.web.problems import BadRequest, InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
@@ -38,6 +38,7 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
             await remove_file(stored_path(upload_dir, job.id, job.filename))
+            await remove_outputs(upload_dir, job.id)
             return
 
 

@@ -20,6 +20,7 @@ from features.processing.column import Mask
 from features.processing.inference.infer import MAX_ROWS, infer_table_schema
 from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Finding, Note, ReadLimits, Source, Table, TableOpener
 from features.processing.readers.damage import open_guarded, read_guarded
+from features.processing.readers.row_spans import KeepsRows, RawTable
 from features.processing.tuning import keep_pandas_out, tune_process
 from shared.descriptors.table_dialect import TableDialect
 from shared.descriptors.table_schema import Field, TableSchema
@@ -117,6 +118,37 @@ class Inspection:
         """The field that describes each column of the table, by the column's index; columns without a field are absent."""
         return self._checker.fields
 
+    @property
+    def width(self) -> int:
+        """How many columns the table has."""
+        if isinstance(self._table, KeepsRows):
+            return self._table.width
+        return len(self._table.labels if self._table.labels is not None else self.table_schema.fields)
+
+    @property
+    def header_findings(self) -> Sequence[Finding]:
+        """The errors of the header; columns are numbered as in the file."""
+        return self._place(self._check_header())
+
+    @property
+    def raw_table(self) -> RawTable | None:
+        """How the table stands in its text file; None in a workbook, and unless `ReadLimits.keep_rows` asked for it."""
+        return self._table.raw_table if isinstance(self._table, KeepsRows) else None
+
+    def first_rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """Yield the number and the cells of every row up to and including the header, if `ReadLimits.keep_rows` asked for them."""
+        return self._table.first_rows() if isinstance(self._table, KeepsRows) else iter(())
+
+    @property
+    def may_report_late(self) -> bool:
+        """Whether there may be errors that are only known after the last row."""
+        return self._checker.may_report_late
+
+    def late_findings(self) -> Iterator[Sequence[Finding]]:
+        """Yield the errors that are only known after the last row, in parts of bounded size, each of later rows than the one before."""
+        for result in self._checker.finish():
+            yield self._place(result.findings)
+
     def checked_rows(self) -> Iterator[CheckedRows]:
         """Check the rows chunk by chunk, and yield the rows themselves; can be called once, and instead of `reports`. Raises as that does.
 
@@ -192,9 +224,11 @@ def inspect_file(
     dialect: TableDialect | None = None,
     encoding: str | None = None,
     limits: ReadLimits | None = None,
+    known_schema: TableSchema | None = None,
 ) -> Inspection:
     """Open the file at `path`; its first bytes decide the format, and its extension only if they do not.
 
+    `known_schema` is the schema that was inferred for this very file before: it is used as it is, and the table is found as it was then, without a schema.
     Raises `FileUnreadable` if it cannot be read: corrupt, encrypted, no such sheet, no header.
     """
     tune_process()
@@ -209,7 +243,7 @@ def inspect_file(
             contained = wrapper.path
             table = _open_table(contained, dialect=dialect, encoding=encoding, limits=limits, field_names=field_names)
         null_sequence = dialect.null_sequence if dialect else None
-        return Inspection(table, table_schema=table_schema, null_sequence=null_sequence, limits=limits, contained=contained)
+        return Inspection(table, table_schema=table_schema or known_schema, null_sequence=null_sequence, limits=limits, contained=contained)
     except BaseException:
         if table is not None:
             table.close()

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Interval, and_, case, cast, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Interval, and_, case, cast, delete, func, literal, select, text, update
 from sqlalchemy.orm import undefer
 
 from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
-from shared.db.models import ENDED, Job, JobStatus
+from shared.db.models import ENDED, Job, JobStatus, Output
 from shared.messages.events import publish
 from shared.messages.outbox import enqueue
 
@@ -201,14 +201,22 @@ async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> 
 
 
 async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """FAILED or CANCELLED → QUEUED, by a client; the crash count starts again at 0. False: the job is in another status."""
+    """FAILED or CANCELLED → QUEUED, by a client, without its outputs; the crash count starts again at 0. False: the job is in another status."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
         .values(**_reset(), status=JobStatus.QUEUED, crashes=0)
         .returning(Job.id)
     )
-    return _ring_for(session, (await session.scalars(statement)).all()) > 0
+    retried = (await session.scalars(statement)).all()
+    await _drop_outputs(session, retried)
+    return _ring_for(session, retried) > 0
+
+
+async def _drop_outputs(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> None:
+    """Delete the outputs of these jobs, so that their workers find them lost; the caller or a sweep removes their files."""
+    if job_ids:
+        await session.execute(delete(Output).where(Output.job_id.in_(job_ids)))
 
 
 async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, max_crashes: int) -> TakenBack | None:
@@ -313,6 +321,7 @@ async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
     )
     if (await session.scalars(statement)).one_or_none() is None:
         return False
+    await _drop_outputs(session, [job_id])
     enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
     return True
 
@@ -327,6 +336,7 @@ async def hide_ended_before(session: AsyncSession, *, moment: datetime, limit: i
     )
     statement = update(Job).where(Job.id.in_(old)).values(deleted_at=func.now(), purge_due_at=func.now()).returning(Job.id)
     hidden = (await session.scalars(statement)).all()
+    await _drop_outputs(session, hidden)
     for job_id in hidden:
         enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
     return len(hidden)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
 import stat
 import unicodedata
 import uuid
@@ -75,3 +77,20 @@ def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
             continue
         if stat.S_ISREG(status.st_mode):
             yield job_id, path, status.st_mtime
+
+
+async def remove_outputs(upload_dir: Path, job_id: uuid.UUID) -> None:
+    """Remove the folder of a job's outputs with everything in it; what cannot be removed is left to the sweep.
+
+    It is renamed first, so that outputs of a new attempt are never in the way.
+    """
+    await asyncio.to_thread(_remove_folder, outputs_folder(upload_dir, job_id))
+
+
+def _remove_folder(folder: Path) -> None:
+    gone = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+    try:
+        folder.rename(gone)
+    except OSError:
+        return
+    shutil.rmtree(gone, ignore_errors=True)

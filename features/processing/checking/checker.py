@@ -70,6 +70,11 @@ class Checker:
         """The field that describes each column of the table, by the column's index; columns without a field are absent."""
         return self._match.fields
 
+    @property
+    def may_report_late(self) -> bool:
+        """Whether `finish` may find errors."""
+        return any(getattr(rule, "reports_late", True) for _, rule in self._key_rules)
+
     def check_header(self) -> Sequence[Finding]:
         """Return the problems of the labels; they do not count as failed rows."""
         return self._match.findings

@@ -137,7 +137,10 @@ class RowRule:
 
 
 class KeyRule(Protocol):
-    """A rule about keys over the whole file."""
+    """A rule about keys over the whole file.
+
+    One that finds all errors in their chunk may say so by an attribute `reports_late` that is False: outputs then take one pass over the file, not two.
+    """
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:
         """Return the bad rows of the chunk."""

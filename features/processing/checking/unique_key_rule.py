@@ -16,6 +16,8 @@ from shared.texts import list_briefly
 class UniqueKeyRule:
     """Compares keys with those of all earlier rows; a primary key must also be complete."""
 
+    reports_late = False
+
     def __init__(self, table_schema: TableSchema, names: tuple[str, ...], context: CheckContext, *, is_primary: bool) -> None:
         fields = {field.name: field for field in table_schema.fields}
         self._fields = [fields[name] for name in names]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from features.processing.engine import CheckedRows
 from features.processing.readers.base import Finding, ReadLimits, Source
+from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_schema import Field
 
 CheckRoom: TypeAlias = Callable[[], None]
 """Raises `OSError` (`ENOSPC`) if too little disk space is left. A writer calls it before it begins and at least once for each 8 MiB that it writes."""
+
+
+def no_rows() -> Iterator[tuple[int, Sequence[str | None]]]:
+    """Yield nothing: a table that has no rows above its records, or does not know them."""
+    return iter(())
 
 
 class OutputUnmakeable(Exception):
@@ -38,6 +44,10 @@ class OpenedTable:
     header_findings: Sequence[Finding]
     """Errors of the header; columns are numbered as in the file."""
     source: Source
+    first_rows: Callable[[], Iterator[tuple[int, Sequence[str | None]]]] = no_rows
+    """Yields the number and the cells of every row of the file up to and including the header; can be called while rows are read."""
+    raw: RawTable | None = None
+    """How the table stands in its text file; None in a workbook, and unless the file was opened with `ReadLimits.keep_rows`."""
 
 
 @dataclass(slots=True)

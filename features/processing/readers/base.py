@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.processing.readers.row_spans import RowSpan
 from shared.descriptors.table_dialect import TableDialect
 from shared.texts import make_storable
 
@@ -48,6 +49,8 @@ class ReadLimits:
     spill_dir: Path | None = None
     """Folder for data of one run that outgrows memory; None: the system's temporary folder."""
     spill_threshold_bytes: int = 64 * 2**20
+    keep_rows: bool = False
+    """Chunks also tell what no check needs: where the rows of a text file stand in it, the whole text of cells and rows that were reported, comments."""
     excel_reader: str = "fast"
     """`fast` (expat over the sheet's XML) or `openpyxl` (its own row iterator)."""
 
@@ -103,7 +106,8 @@ class Finding:
     message: str | pa.StringArray
     """One plain sentence that names the violated limit; an array if the message differs from row to row."""
     raw_values: pa.StringArray | None = None
-    """The text of the cells as it is in the file, or of a long one at least its first 1,000 characters; None for whole rows."""
+    """The text of the cells as it is in the file, or of a long one at least its first 1,000 characters (with `ReadLimits.keep_rows` readers give all of it);
+    None for whole rows."""
     column_number: int | None = None
     """From 1; None for errors of whole rows. Readers and checks count the columns of the table, and the cells outside it (`extra-cell`) as in the file."""
     column_name: str | None = None
@@ -151,6 +155,8 @@ class Chunk:
     """Errors that the reader itself found (structure and encoding), including those of rows that are not among `row_numbers`."""
     rows_lost: int = 0
     """How many rows count as processed and failed but are not among `row_numbers`: blank runs, rows that are too long, unclosed quotes."""
+    spans: Sequence[RowSpan] = field(default_factory=tuple)
+    """All rows of the file from the end of the previous chunk on, of every kind; without blank rows that wait for the row after them."""
     bytes_read: int = 0
     """Position of the reader in its input after this chunk; divided by `Table.bytes_total` it estimates the progress."""
 

@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from features.processing.readers.base import Finding, NativeTypes, RowNumbers
+from features.processing.readers.row_spans import RawRows, RowKinds
 
 MAX_COLUMNS = 16_384
 """The most columns that a sheet can have; a row with more cells is too long, a header with more labels is refused."""
-
-RowKinds: TypeAlias = npt.NDArray[np.uint8]
-"""A `RowKind` for each row."""
-
-
-class RowKind(IntEnum):
-    """Classification of a row after reading."""
-
-    ROW = 0
-    BLANK = 1
-    COMMENT = 2
-    UNCLOSED_QUOTE = 3
-    TOO_LONG = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +29,8 @@ class CellBlock:
     bytes_read: int
     native_types: Sequence[NativeTypes | None] | None = None
     """Like `Chunk.native_types`."""
+    raw: RawRows | None = None
+    """Where the rows stand in the file, if it is text and `ReadLimits.keep_rows` asks for it; the first of them is row `raw_index` of `raw`."""
+    raw_index: int = 0
+    comment_cells: dict[int, Sequence[str]] | None = None
+    """The cells of comments, by row number, in a workbook, if `ReadLimits.keep_rows` asks for them."""

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from features.processing.readers.base import Chunk, Finding, NativeTypes, ReadLimits, RowNumbers
-from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind, RowKinds
+from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
+from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 _MAX_FINDINGS = 200_000
@@ -28,18 +29,23 @@ class ChunkBuilder:
         self._native_types: list[Sequence[NativeTypes | None] | None] = []
         self._row_numbers: list[RowNumbers] = []
         self._findings: list[Finding] = []
+        self._spans: list[RowSpan] = []
         self._rows = self._bytes = self._found = self._rows_lost = 0
         self._blank_from = self._blank_rows = 0
         self._bytes_read = 0
 
     def add(self, block: CellBlock) -> Iterator[Chunk]:
         """Yield the chunks that `block` completes."""
+        waiting_from = self._blank_from if self._blank_rows else block.first_row
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
         # A slice keeps the whole block in memory, so a chunk with any row of the block is charged all of its bytes.
         size_bytes = sum(column.nbytes for column in block.columns)
+        if self._limits.keep_rows:
+            size_bytes += sum(finding.raw_values.nbytes for finding in block.findings if finding.raw_values is not None)
         if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
-            yield self._cut()
+            yield self._cut(waiting_from)
         self._bytes_read = block.bytes_read
+        self._spans.append(RowSpan(block.first_row, block.kinds, raw=block.raw, index=block.raw_index, cells=block.comment_cells))
         total = len(block.row_numbers)
         first = 0
         while True:
@@ -53,14 +59,18 @@ class ChunkBuilder:
             self._take_lost(lost_at[chosen], lost_kinds[chosen], lost_rows[chosen])
             first = last
             if first < total or self._is_full():
-                yield self._cut()
+                yield self._cut(int(before) if first < total else self._next_row(block))
             if first >= total:
                 return
 
     def finish(self) -> Iterator[Chunk]:
         """Yield the last chunk if anything is left; blank rows at the end of the file are ignored."""
         if self._rows or self._findings or self._rows_lost:
-            yield self._cut()
+            yield self._cut(self._blank_from if self._blank_rows else np.iinfo(np.int64).max)
+
+    def _next_row(self, block: CellBlock) -> int:
+        """Return the number of the first row whose findings are still to come: that of a blank run which waits for its end, or the one after `block`."""
+        return self._blank_from if self._blank_rows else block.first_row + len(block.kinds)
 
     def _is_full(self) -> bool:
         return (
@@ -150,7 +160,9 @@ class ChunkBuilder:
         order = np.argsort(at, kind="stable")
         return at[order], lost_kinds[order], rows[order]
 
-    def _cut(self) -> Chunk:
+    def _cut(self, next_row: int) -> Chunk:
+        """Return what has been taken as a chunk, which ends before the row `next_row`."""
+        spans, self._spans = cut_spans(self._spans, next_row)
         parts = self._columns
         if not parts:
             columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
@@ -166,6 +178,7 @@ class ChunkBuilder:
             findings=tuple(self._findings),
             rows_lost=self._rows_lost,
             bytes_read=self._bytes_read,
+            spans=tuple(spans),
         )
         self._columns, self._native_types, self._row_numbers, self._findings = [], [], [], []
         self._rows = self._bytes = self._found = self._rows_lost = 0

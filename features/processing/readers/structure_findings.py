@@ -33,6 +33,8 @@ class StructureFindings:
     """The number of columns of the table."""
     labels: Sequence[str] | None
     encoding: str
+    most_characters: int = MAX_TEXT_CHARACTERS
+    """How much of a cell's text is kept."""
 
     def of_stray_quotes(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
         """Return one finding for each column of `cells`, which maps a column index (from 0) to row numbers and texts as they stand in the file."""
@@ -89,7 +91,7 @@ class StructureFindings:
                 error_type="extra-cell",
                 row_numbers=row_numbers,
                 message=message,
-                raw_values=pc.utf8_slice_codeunits(texts, start=0, stop=MAX_TEXT_CHARACTERS),
+                raw_values=pc.utf8_slice_codeunits(texts, start=0, stop=self.most_characters),
                 column_number=self.width + place + 1,
                 params={"expected_cells": self.width},
             )
@@ -113,7 +115,7 @@ class StructureFindings:
                         error_type="extra-cell",
                         row_numbers=np.array([row.index + first_row for row in at_fault], dtype=np.int64),
                         message=f"This cell is outside the table: {self._measure} has only {_columns(self.width)}.",
-                        raw_values=pa.array([(row.cells[column] or "")[:MAX_TEXT_CHARACTERS] for row in at_fault], type=pa.string()),
+                        raw_values=pa.array([(row.cells[column] or "")[: self.most_characters] for row in at_fault], type=pa.string()),
                         column_number=column + 1,
                         params={"expected_cells": self.width},
                     )
@@ -125,7 +127,7 @@ class StructureFindings:
             error_type=error_type,
             row_numbers=np.array([row_number for row_number, _ in cells], dtype=np.int64),
             message=message,
-            raw_values=pa.array([text[:MAX_TEXT_CHARACTERS] for _, text in cells], type=pa.string()),
+            raw_values=pa.array([text[: self.most_characters] for _, text in cells], type=pa.string()),
             column_number=column + 1,
             column_name=self._name(column),
         )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from features.retry import tasks
-from features.retry.suspects import Suspects
+from shared.jobs.suspects import Suspects
 from shared.db.models import JobStatus
 from shared.jobs import job_state
 from shared.messages.outbox import Message

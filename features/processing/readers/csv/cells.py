@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import chain, zip_longest
 
 import numpy as np
 import pyarrow as pa
 
-from features.processing.column import Column
+from features.processing.column import Column, Indices
 from features.processing.readers.base import Finding
-from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock, RowKind
+from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
 from features.processing.readers.column_layout import ColumnLayout
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.parser import ParsedBlock
 from features.processing.readers.csv.ragged_rows import RaggedRows
 from features.processing.readers.csv.scan import Positions
+from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from shared.texts import MAX_TEXT_CHARACTERS
 
@@ -27,10 +29,12 @@ _NOWHERE: Positions = np.empty(0, dtype=np.int64)
 class CellReader:
     """Turns the parsed blocks of one file into cell blocks, in file order."""
 
-    def __init__(self, grammar: CsvGrammar, *, layout: ColumnLayout, labels: Sequence[str] | None, encoding: str) -> None:
+    def __init__(self, grammar: CsvGrammar, *, layout: ColumnLayout, labels: Sequence[str] | None, encoding: str, keeps_whole: bool = False) -> None:
+        """`keeps_whole`: the texts of reported cells are not cut."""
+        self._most = sys.maxsize if keeps_whole else MAX_TEXT_CHARACTERS
         self._layout = layout
         self._width = len(layout.kept)
-        self._structure = StructureFindings(width=self._width, labels=labels, encoding=encoding)
+        self._structure = StructureFindings(width=self._width, labels=labels, encoding=encoding, most_characters=self._most)
         self._splitter = RowSplitter(grammar, max_cells=MAX_COLUMNS)
 
     def read(self, block: ParsedBlock) -> CellBlock:
@@ -50,7 +54,16 @@ class CellReader:
             order = np.argsort(indices, kind="stable")
             columns = self._merge(columns, rows, block.ragged, order[kinds[indices[order]] == RowKind.ROW])
         row_numbers = (np.flatnonzero(kinds == RowKind.ROW) if kinds.any() else np.arange(len(kinds))) + block.first_row
-        return CellBlock(columns=columns, row_numbers=row_numbers, findings=findings, kinds=kinds, first_row=block.first_row, bytes_read=block.bytes_read)
+        return CellBlock(
+            columns=columns,
+            row_numbers=row_numbers,
+            findings=findings,
+            kinds=kinds,
+            first_row=block.first_row,
+            bytes_read=block.bytes_read,
+            raw=block.raw,
+            raw_index=block.raw_index,
+        )
 
     def _split(self, block: ParsedBlock) -> tuple[list[ExactRow], list[Finding]]:
         """Split the rows that are still text into cells; writes into `block.kinds` which of them are blank or too long."""
@@ -74,7 +87,7 @@ class CellReader:
                 for column, cell in enumerate(cells):
                     if not is_encodable(cell):
                         row.cells[column] = None
-                        undecodable.setdefault(column, []).append((row_number, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
+                        undecodable.setdefault(column, []).append((row_number, show_undecodable(cell[: self._most])))
             for column, raw in strays:
                 if row.cells[column] is not None:
                     row.cells[column] = None
@@ -94,7 +107,7 @@ class CellReader:
         kept = self._layout.kept
         for column, cell in enumerate(cells):
             if (column in self._layout.left_out and cell.strip()) or (column > kept[-1] and column not in self._layout.left_out):
-                outside.setdefault(column, []).append((row_number, show_undecodable(cell[:MAX_TEXT_CHARACTERS])))
+                outside.setdefault(column, []).append((row_number, show_undecodable(cell[: self._most])))
         places = {column: place for place, column in enumerate(kept)}
         return [cells[column] for column in kept if column < len(cells)], [(places[column], raw) for column, raw in strays if column in places]
 
@@ -107,8 +120,11 @@ class CellReader:
                 rows = np.flatnonzero(~column.blank)
                 if len(rows):
                     numbers = (block.plain[rows] + block.first_row).tolist()
-                    outside[index] = list(zip(numbers, column.take_beginnings(rows).to_pylist(), strict=True))
+                    outside[index] = list(zip(numbers, self._take(column, rows).to_pylist(), strict=True))
         return self._structure.of_cells_outside(outside)
+
+    def _take(self, column: Column, rows: Indices) -> pa.StringArray:
+        return column.take_beginnings(rows) if self._most == MAX_TEXT_CHARACTERS else column.text.take(pa.array(rows))
 
     def _report_ragged(self, block: ParsedBlock) -> list[Finding]:
         """Report the missing and extra cells of the rows that were parsed by their width, except for blank ones."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from features.processing.column import ASCII_END, Mask
-from features.processing.readers.cell_block import RowKind, RowKinds
 from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.ragged_rows import MANY_RAGGED_SHARE, RaggedRows, sort_rows
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
+from features.processing.readers.csv.raw_rows import RawBlockRows
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
+from features.processing.readers.row_spans import RowKind, RowKinds
 
 BOM = b"\xef\xbb\xbf"
 
@@ -51,6 +52,9 @@ class ParsedBlock:
     """All other rows: those with too few or too many cells, where they are many."""
     first_row: int
     bytes_read: int
+    raw: RawBlockRows | None = None
+    raw_index: int = 0
+    """See `RawBlock`."""
 
 
 class BlockParser:
@@ -81,10 +85,11 @@ class BlockParser:
         """Yield the rows of the block, in several parts if the table is wide; nothing for a block without rows."""
         if self._width <= _FEW_COLUMNS and self._is_plain(block):
             if block.begin < block.end and not self._has_many_ragged:
-                yield self._counted(self._parse_regular(block))
+                yield self._counted(block, self._parse_regular(block))
             elif block.begin < block.end:
                 for first in range(0, len(block), _SORTED_ROWS):
-                    yield self._counted(self._parse_ragged(block.part(first, min(first + _SORTED_ROWS, len(block)))))
+                    part = block.part(first, min(first + _SORTED_ROWS, len(block)))
+                    yield self._counted(part, self._parse_ragged(part))
         elif self._width > _MANY_COLUMNS:
             for first, last in self._cut_wide(block):
                 yield self._parse_part(block.part(first, last))
@@ -110,11 +115,15 @@ class BlockParser:
             first = last
 
     def _parse_part(self, block: RawBlock) -> ParsedBlock:
-        return self._counted(self._parse_regular(block) if self._is_plain(block) else self._parse_any(block))
+        return self._counted(block, self._parse_regular(block) if self._is_plain(block) else self._parse_any(block))
 
-    def _counted(self, parsed: ParsedBlock) -> ParsedBlock:
+    def _counted(self, block: RawBlock, parsed: ParsedBlock) -> ParsedBlock:
         self._next_row += len(parsed.kinds)
-        return parsed
+        if block.raw is None:
+            return parsed
+        if block.raw.count is None:
+            block.raw.count = len(parsed.kinds)
+        return replace(parsed, raw=block.raw, raw_index=block.raw_index)
 
     def _is_plain(self, block: RawBlock) -> bool:
         """Whether Arrow reads every row correctly or reports its width as wrong; the positions of the rows are not needed then."""

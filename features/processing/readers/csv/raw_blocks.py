@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.processing.readers.csv.grammar import CsvGrammar
+from features.processing.readers.csv.raw_rows import RawBlockRows, RawFile, count_breaks, measure
 from features.processing.readers.csv.scan import Positions, Scan, find_close, find_regular_end, scan_line, scan_rows, shorten_row
 from features.processing.readers.csv.source import ByteSource
 
@@ -45,7 +46,16 @@ class RawBlock:
     """Consecutive whole rows of the file, as bytes."""
 
     def __init__(
-        self, data: bytes, *, begin: int, end: int, bytes_read: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, is_regular: bool = False
+        self,
+        data: bytes,
+        *,
+        begin: int,
+        end: int,
+        bytes_read: int,
+        spans: Callable[[RawBlock], RowSpans] | RowSpans,
+        is_regular: bool = False,
+        raw: RawBlockRows | None = None,
+        raw_index: int = 0,
     ) -> None:
         self.data = data
         self.begin, self.end = begin, end
@@ -53,6 +63,8 @@ class RawBlock:
         self.bytes_read = bytes_read
         self.is_regular = is_regular
         """Any RFC 4180 reader reads these rows as `grammar` defines (see `find_regular_end`); no row has trouble."""
+        self.raw, self.raw_index = raw, raw_index
+        """Where the rows stand in the file, if this was asked for; the first of them is row `raw_index` of `raw`."""
         self._spans = spans
 
     @cached_property
@@ -70,6 +82,8 @@ class RawBlock:
     def part(self, first: int, last: int) -> RawBlock:
         """Return the rows from index `first` up to but not including `last`."""
         starts = self.spans.starts
+        if self.raw is not None and self.raw.count is None:
+            self.raw.count = len(self)
         return RawBlock(
             self.data,
             begin=int(starts[first]) if first < len(self) else self.end,
@@ -77,13 +91,20 @@ class RawBlock:
             bytes_read=self.bytes_read,
             spans=self.spans.part(first, last),
             is_regular=self.is_regular,
+            raw=self.raw,
+            raw_index=self.raw_index + first,
         )
 
 
 class RawBlockReader:
     """Cuts a source into blocks of whole rows. It holds at most about two rows of the longest allowed length in memory."""
 
-    def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int) -> None:
+    def __init__(self, source: ByteSource, grammar: CsvGrammar, *, max_row_bytes: int, block_bytes: int, raw: RawFile | None = None) -> None:
+        """`raw` is the file if it is to be known where its rows stand."""
+        self._raw = raw
+        self._raw_end = len(raw.mark) if raw is not None else 0
+        self._breaks_dropped = 0
+        """Line breaks of the row that is too long, of which only a few bytes are in `_rest`."""
         self._source, self._grammar = source, grammar
         self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
         self._rest = b""
@@ -109,11 +130,11 @@ class RawBlockReader:
                 continue
             end = find_regular_end(self._rest, self._grammar, final=final) if self._may_be_regular() else None
             if end is not None:
-                yield self._cut(end, self._find_spans, is_regular=True)
+                yield self._cut(end, self._find_spans, is_regular=True, final=final)
                 continue
             scan = self._scan(final=final)
             if len(scan.starts):
-                yield self._cut(scan.end, self._judge(scan))
+                yield self._cut(scan.end, self._judge(scan), final=final)
             if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
 
@@ -143,12 +164,28 @@ class RawBlockReader:
             trouble[0] = RowTrouble.TOO_LONG
         return RowSpans(scan.starts, scan.stops, trouble)
 
-    def _cut(self, end: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, *, is_regular: bool = False) -> RawBlock:
+    def _cut(self, end: int, spans: Callable[[RawBlock], RowSpans] | RowSpans, *, final: bool, is_regular: bool = False) -> RawBlock:
         """Return `_rest` up to `end` as a block, and keep what follows."""
-        block = RawBlock(self._rest, begin=0, end=end, bytes_read=self._source.bytes_read, spans=spans, is_regular=is_regular)
+        raw = self._find_raw(end, spans if isinstance(spans, RowSpans) else None, final=final)
+        block = RawBlock(self._rest, begin=0, end=end, bytes_read=self._source.bytes_read, spans=spans, is_regular=is_regular, raw=raw)
         self._rest = self._rest[end:]
         self._is_too_long = self._skips_line = False
         return block
+
+    def _find_raw(self, end: int, spans: RowSpans | None, *, final: bool) -> RawBlockRows | None:
+        """Return where the rows in `_rest` up to `end` stand in the file, if this was asked for."""
+        if self._raw is None:
+            return None
+        begin = self._raw_end
+        if self._raw.is_identical:
+            self._raw_end = self._source.bytes_read - len(self._rest) + end
+        elif final and end == len(self._rest):
+            self._raw_end = self._raw.size_bytes
+        else:
+            self._raw_end = self._raw.skip(begin, count_breaks(self._rest, end) + self._breaks_dropped)
+        self._breaks_dropped = 0
+        distances = None if spans is None else measure(self._rest, spans.starts, end, self._raw)
+        return RawBlockRows(self._raw, self._grammar, begin=begin, end=self._raw_end, distances=distances)
 
     def _drop_row(self, scan: Scan, *, open_quote: int) -> None:
         """Drop the bytes of the unfinished row, which is too long, and keep only its state."""
@@ -157,7 +194,10 @@ class RawBlockReader:
             self._never_closed = open_quote
             return
         self._skips_line = scan.open_line
-        self._rest = shorten_row(self._rest, self._grammar, open_quote=open_quote)
+        shortened = shorten_row(self._rest, self._grammar, open_quote=open_quote)
+        if self._raw is not None:
+            self._breaks_dropped += count_breaks(self._rest, len(self._rest)) - count_breaks(shortened, len(shortened))
+        self._rest = shortened
         self._is_too_long = True
 
     def _closes_later(self, open_quote: int) -> bool:

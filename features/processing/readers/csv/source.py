@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -17,7 +17,7 @@ from shared.descriptors.encodings import normalize_encoding
 
 Translation: TypeAlias = Callable[[bytes, bool], tuple[bytes, bytes]]
 """Translates bytes, of which the last follow if the second argument is true, into others, and what has to wait for more bytes."""
-_ESCAPE_HANDLER = "rowgate.undecodable"
+ESCAPE_HANDLER = "rowgate.undecodable"
 
 
 def _escape_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -26,7 +26,7 @@ def _escape_undecodable(error: UnicodeError) -> tuple[str, int]:
     return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-codecs.register_error(_ESCAPE_HANDLER, _escape_undecodable)
+codecs.register_error(ESCAPE_HANDLER, _escape_undecodable)
 
 
 class ByteSource(Protocol):
@@ -53,6 +53,10 @@ class ByteSource(Protocol):
         """Return a second source over the same file, at the same position."""
         ...
 
+    def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
+        """Return the file on a descriptor of its own, its encoding, and how the decoded bytes are translated, one after the other."""
+        ...
+
     def close(self) -> None:
         """Close the file; may be called twice."""
         ...
@@ -64,7 +68,7 @@ class Utf8Source:
     undecodable = "surrogateescape"
 
     def __init__(self, descriptor: int, *, start_bytes: int | None = None) -> None:
-        self._file = _SharedFile(descriptor)
+        self._file = SharedFile(descriptor)
         self.bytes_total = self._file.size_bytes
         if start_bytes is None:
             start_bytes = len(codecs.BOM_UTF8) if self._file.read(len(codecs.BOM_UTF8), at=0) == codecs.BOM_UTF8 else 0
@@ -86,6 +90,10 @@ class Utf8Source:
         """See `ByteSource`."""
         return Utf8Source(self._file.duplicate(), start_bytes=self.bytes_read)
 
+    def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
+        """See `ByteSource`."""
+        return SharedFile(self._file.duplicate()), "utf-8", ()
+
     def close(self) -> None:
         """See `ByteSource`."""
         self._file.close()
@@ -97,9 +105,9 @@ class TranscodedSource:
     undecodable = "surrogatepass"
 
     def __init__(self, descriptor: int, *, encoding: str) -> None:
-        self._file = _SharedFile(descriptor)
+        self._file = SharedFile(descriptor)
         self._encoding = encoding
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors=_ESCAPE_HANDLER)
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors=ESCAPE_HANDLER)
         self._ended = False
         self._started = False
         self.bytes_total = self._file.size_bytes
@@ -130,6 +138,10 @@ class TranscodedSource:
         fork.bytes_read = self.bytes_read
         fork._started, fork._ended = self._started, self._ended
         return fork
+
+    def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
+        """See `ByteSource`."""
+        return SharedFile(self._file.duplicate()), self._encoding, ()
 
     def close(self) -> None:
         """See `ByteSource`."""
@@ -165,12 +177,17 @@ class TranslatedSource:
         """See `ByteSource`."""
         return TranslatedSource(self._source.fork(), self._translate, rest=self._rest)
 
+    def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
+        """See `ByteSource`."""
+        file, encoding, translations = self._source.describe_raw()
+        return file, encoding, [*translations, self._translate]
+
     def close(self) -> None:
         """See `ByteSource`."""
         self._source.close()
 
 
-class _SharedFile:
+class SharedFile:
     """An open file that several sources read, each at its own position; it stays readable after it is unlinked."""
 
     def __init__(self, descriptor: int) -> None:
@@ -180,6 +197,14 @@ class _SharedFile:
     def read(self, size_bytes: int, *, at: int) -> bytes:
         """Return up to `size_bytes` from position `at`; empty only at the end."""
         return os.pread(self._open_descriptor(), size_bytes, at)
+
+    def copy(self, begin: int, end: int, target: int) -> None:
+        """Write the bytes between two positions to the descriptor `target`. Raises `OSError`."""
+        while begin < end:
+            count = os.sendfile(target, self._open_descriptor(), begin, end - begin)
+            if not count:
+                raise OSError("the file has become shorter while it was read")
+            begin += count
 
     def duplicate(self) -> int:
         """Return a new descriptor for a second source."""

@@ -17,8 +17,11 @@ from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.mend_lines import mend_lines
 from features.processing.readers.csv.parser import BlockParser, ParsedBlock
 from features.processing.readers.csv.raw_blocks import RawBlockReader
+from features.processing.readers.csv.raw_head import CsvHead
+from features.processing.readers.csv.raw_rows import RawFile
 from features.processing.readers.csv.source import ByteSource, open_source
 from features.processing.readers.prefetch import Prefetch
+from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_dialect import TableDialect
 
 BLOCK_BYTES = 2 * 2**20
@@ -54,15 +57,22 @@ class CsvTable:
             encoding, is_valid_utf8, encoding_notes = found.name, found.is_valid_utf8, found.notes
         self._source: ByteSource = open_source(path, encoding=encoding)
         self._prefetch: Prefetch[ParsedBlock] | None = None
+        self._head: CsvHead | None = None
+        self._raw: RawFile | None = None
         try:
             may_be_wrapped = dialect is None or dialect.quote_char is None
             self._source, sample = mend_lines(self._source, _read_sample(self._source), may_be_wrapped=may_be_wrapped)
             self._grammar = _find_grammar(sample, dialect)
             self.bytes_total = self._source.bytes_total
             comment_rows = frozenset(dialect.comment_rows if dialect else ())
-            if find_sep_line(sample) is not None:
+            has_sep_line = find_sep_line(sample) is not None
+            if has_sep_line:
                 comment_rows |= {1}
-            blocks = RawBlockReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes)
+            if limits.keep_rows:
+                file, name, translations = self._source.describe_raw()
+                self._raw = RawFile(file, encoding=name, translations=translations)
+                beginning = self._source.fork()
+            blocks = RawBlockReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes, raw=self._raw)
             first_rows = FirstRows(
                 iter(blocks), self._grammar, undecodable=self._source.undecodable, comment_rows=comment_rows, max_row_bytes=limits.max_row_bytes
             )
@@ -85,9 +95,15 @@ class CsvTable:
                 is_valid_utf8=is_valid_utf8,
                 sorts_ragged=not layout.left_out,
             )
-            self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding)
+            self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding, keeps_whole=limits.keep_rows)
+            if self._raw is not None:
+                names_rows = dialect is not None and "headerRows" in dialect.descriptor
+                header_rows = () if header is None else dialect.header_rows if names_rows and dialect is not None else (header.row,)
+                self._head = CsvHead(
+                    self._raw, beginning, self._grammar, header_rows=header_rows, has_sep_line=has_sep_line, max_row_bytes=limits.max_row_bytes
+                )
         except BaseException:
-            self._source.close()
+            self.close()
             raise
         self.column_numbers = layout.column_numbers
         self.header_findings: Sequence[Finding] = ()
@@ -108,11 +124,29 @@ class CsvTable:
         yield from chain.from_iterable(map(builder.add, map(self._cells.read, self._prefetch)))
         yield from builder.finish()
 
+    @property
+    def width(self) -> int:
+        """See `row_spans.KeepsRows`."""
+        return self._width
+
+    @property
+    def raw_table(self) -> RawTable | None:
+        """See `row_spans.KeepsRows`."""
+        return self._head.raw_table if self._head is not None else None
+
+    def first_rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """See `row_spans.KeepsRows`."""
+        return self._head.first_rows() if self._head is not None else iter(())
+
     def close(self) -> None:
         """See `base.Table`."""
         if self._prefetch is not None:
             self._prefetch.close()
         self._source.close()
+        if self._head is not None:
+            self._head.close()
+        if self._raw is not None:
+            self._raw.close()
 
 
 def _read_sample(source: ByteSource) -> bytes:

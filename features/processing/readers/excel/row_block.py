@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing.readers.base import Finding, NativeTypes
-from features.processing.readers.cell_block import CellBlock, RowKind
+from features.processing.readers.cell_block import CellBlock
 from features.processing.readers.excel.sheet_layout import SheetLayout
 from features.processing.readers.excel.sheet_notes import describe_trouble
 from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank
 from features.processing.readers.native_types import NativeType
+from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings
 
 _Places = dict[int, list[tuple[int, str]]]

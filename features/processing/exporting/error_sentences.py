@@ -1,0 +1,24 @@
+"""The two columns that say of each row of the file what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from features.processing.exporting.rows import RowError
+from shared.cell_names import name_column
+
+ROW_LABEL = "_row"
+ERRORS_LABEL = "_errors"
+NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
+"""What is said of an output of such a table."""
+
+
+def say_errors(errors: Sequence[RowError]) -> str:
+    """Return the sentences of all errors of a row in one line, such as `id: This cell must not be empty.`, each with its column."""
+    return " ".join([_say_error(error) for error in errors])
+
+
+def _say_error(error: RowError) -> str:
+    if error.column_number is None:
+        return error.message
+    return f"{error.column_name or f'Column {name_column(error.column_number)}'}: {error.message}"
