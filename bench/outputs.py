@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 import httpx
 
@@ -144,11 +143,11 @@ def _measure_rows(plan: Plan, stack: Stack, rows: list[list[str]], verdicts: lis
                 raise RunFailed("The rows were not made ready in time.")
             time.sleep(0.2)
         ready_s = time.monotonic() - begun
-        for what, parameters in (("around a row", {"context": 3}), ("200 rows", {"limit": 200}), ("200 failed rows", {"limit": 200, "only": "failed"})):
+        for what, parameters in (("around a row", {"context": "3"}), ("200 rows", {"limit": "200"}), ("200 failed rows", {"limit": "200", "only": "failed"})):
             walls = []
             for number in range(ASKED_ROWS):
                 place = 2 + (number * 7_919_993) % plan.rows
-                wanted = {"around_row" if what == "around a row" else "from_row": place, **parameters}
+                wanted = {"around_row" if what == "around a row" else "from_row": str(place), **parameters}
                 start = time.perf_counter()
                 client.get(f"/api/jobs/{job_id}/rows", params=wanted).raise_for_status()
                 walls.append(time.perf_counter() - start)

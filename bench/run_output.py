@@ -1,4 +1,4 @@
-"""Make one output of a file with the engine alone, in a separate process: `python -m bench.run_output FILE NAME [PATH]`; it is kept at PATH if that is given."""
+"""Make one output of a file with the engine alone: `python -m bench.run_output FILE NAME [PATH]`; it is kept at PATH if that is given."""
 
 from __future__ import annotations
 

@@ -16,14 +16,15 @@ import xlsxwriter
 
 from bench.probe import report_run
 
-Cells = Sequence[Sequence[str | float | None]]
+Cells = Sequence[Sequence[Any]]
 
 
 def read(path: Path) -> tuple[Cells, Mapping[tuple[int, int], str]]:
     """Return the cells of the first sheet, and its comments by row and column, from 0."""
     sheet = openpyxl.load_workbook(path).worksheets[0]
-    comments = {(cell.row - 1, cell.column - 1): cell.comment.text for row in sheet.iter_rows() for cell in row if cell.comment is not None}
-    return [[cell.value for cell in row] for row in sheet.iter_rows()], comments
+    rows = [list(row) for row in sheet.iter_rows()]
+    comments = {(r, c): cell.comment.text for r, row in enumerate(rows) for c, cell in enumerate(row) if cell.comment is not None}
+    return [[cell.value for cell in row] for row in rows], comments
 
 
 def write(cells: Cells, comments: Mapping[tuple[int, int], str]) -> Mapping[str, Any]:
@@ -36,7 +37,7 @@ def write(cells: Cells, comments: Mapping[tuple[int, int], str]) -> Mapping[str,
                 form = bad if (row_number, column) in comments else None
                 if isinstance(value, str):
                     sheet.write_string(row_number, column, value, form)
-                elif value is not None:
+                elif value is not None:  # `_row`, the only number
                     sheet.write_number(row_number, column, value, form)
                 if form is not None:
                     sheet.write_comment(row_number, column, comments[row_number, column])
