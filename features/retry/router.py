@@ -6,13 +6,13 @@ import uuid
 
 from fastapi import APIRouter, BackgroundTasks
 
-from features.retry.problems import FileGone, NotRetryable
+from features.retry.problems import NotRetryable
 from features.retry.service import retry_job
 from shared.db.session import SessionDep
 from shared.jobs.schemas import JobRead
 from shared.jobs.storage import remove_outputs
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.problems import JobNotFound, NotAuthenticated, responses
+from shared.web.problems import FileGone, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["retry"])
 

@@ -141,7 +141,7 @@ async def is_held(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> 
 
 async def renew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> bool:
     """Extend the lease of a PROCESSING job to `lease_s` from now, by the worker that claimed it. False: the job is lost."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s)).returning(Job.id)
+    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s), updated_at=Job.updated_at).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
@@ -177,9 +177,10 @@ async def fail(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, messag
     return await _end(session, _is_held(job_id, attempt), JobStatus.FAILED, figures | {"error_message": message})
 
 
-async def cancel(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """PROCESSING → CANCELLED, by a client; the worker notices at its next chunk. False: the job was not running."""
-    return await _end(session, and_(Job.id == job_id, Job.status == JobStatus.PROCESSING, Job.deleted_at.is_(None)), JobStatus.CANCELLED, {})
+async def cancel(session: AsyncSession, *, job_id: uuid.UUID, even_if_queued: bool = False) -> bool:
+    """PROCESSING → CANCELLED, by a client; the worker notices at its next chunk. `even_if_queued`: also QUEUED → CANCELLED. False: in another status."""
+    statuses = [JobStatus.PROCESSING, *([JobStatus.QUEUED] if even_if_queued else [])]
+    return await _end(session, and_(Job.id == job_id, Job.status.in_(statuses), Job.deleted_at.is_(None)), JobStatus.CANCELLED, {"next_ring_at": None})
 
 
 async def _end(session: AsyncSession, guard: ColumnElement[bool], status: JobStatus, values: dict[str, Any]) -> bool:
@@ -276,7 +277,7 @@ async def forget_rings(session: AsyncSession) -> int:
     statement = (
         update(Job)
         .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
-        .values(rings=0, next_ring_at=func.now())
+        .values(rings=0, next_ring_at=func.now(), updated_at=Job.updated_at)
         .returning(Job.id)
     )
     return len((await session.scalars(statement)).all())
@@ -298,7 +299,7 @@ async def ring_again(session: AsyncSession, *, limit: int) -> int:
     statement = (
         update(Job)
         .where(Job.id.in_(due))
-        .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval))
+        .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval), updated_at=Job.updated_at)
         .returning(Job.id)
     )
     return _ring_for(session, (await session.scalars(statement)).all())
