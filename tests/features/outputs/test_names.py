@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from io import BytesIO
 
 import httpx
@@ -60,3 +62,22 @@ async def test_rows_above_the_header_are_shown_with_the_others(client: httpx.Asy
     ]
     [failed] = (await client.get(f"/api/jobs/{job.id}/rows?only=failed")).json()["rows"]
     assert (failed["row_number"], failed["cells"], len(failed["errors"])) == (203, ["x", "Linus"], 1)
+
+
+async def test_errors_that_are_taken_away_are_those_that_the_api_shows(client: httpx.AsyncClient, ended_job: EndedJob, make_all: MakeAll) -> None:
+    fields = [
+        {"name": "id", "type": "integer", "constraints": {"unique": True, "minimum": 1}},
+        {"name": "born", "type": "date", "format": "%d.%m.%Y"},
+        {"name": "name", "type": "string", "constraints": {"required": True, "maxLength": 5}},
+    ]
+    content = b"id,born,name\n1,01.02.2003,Ada\n0,2003-02-01,=Linus\n1,,\n\n7,1\nx,01.02.2003,\x00\xff,more\n" + b"5,01.02.2003,Grace\n" * 3
+    job = await ended_job(content, schema_given={"fields": fields})
+    await client.put(f"/api/jobs/{job.id}/outputs/errors.ndjson")
+    await make_all()
+    shown = (await client.get(f"/api/jobs/{job.id}/errors", params={"page_size": 1000})).json()["errors"]
+    taken = [json.loads(line) for line in (await client.get(f"/api/jobs/{job.id}/outputs/errors.ndjson")).text.splitlines()]
+    assert len(shown) == job.error_count >= 9
+    assert {"first_row_number"} <= {name for error in shown for name in error["params"]}
+    for error in (*shown, *taken):
+        error["created_at"] = datetime.fromisoformat(error["created_at"])
+    assert taken == shown
