@@ -104,7 +104,7 @@ def test_file_of_each_type_runs_to_its_end_and_tells_its_webhook(service: Servic
 
 def test_outputs_that_are_asked_for_at_upload_are_made_and_told(service: Service, hook: tuple[str, list[dict[str, Any]]]) -> None:
     url, told = hook
-    job_id = service.upload("people.csv", make_csv(), webhook_url=url, outputs="valid.csv,rejected.xlsx,errors.parquet")
+    service.upload("people.csv", make_csv(), webhook_url=url, outputs="valid.csv,rejected.xlsx,errors.parquet")
     assert wait_until(lambda: len(told) == 2, timeout_s=30), (told, service.tail())
     end, ready = told
     assert (end["type"], end["valid"], {output["status"] for output in end["outputs"]}) == ("job.completed", False, {"QUEUED"})
