@@ -72,7 +72,7 @@ def _list_files(folder: Path) -> Iterator[Found]:
             except FileNotFoundError:
                 continue
             named = _OF_CLAIM.fullmatch(path.name)
-            if named is None or "." in of_job.name:  # the folder was renamed to be removed
+            if named is None:
                 yield Found(path=path, changed_at=changed_at, output_id=None)
             else:
                 yield Found(path=path, changed_at=changed_at, output_id=uuid.UUID(named[1]), claim=int(named[2]))

@@ -8,7 +8,8 @@ import shutil
 import stat
 import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles.os
@@ -80,17 +81,31 @@ def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
 
 
 async def remove_outputs(upload_dir: Path, job_id: uuid.UUID) -> None:
-    """Remove the folder of a job's outputs with everything in it; what cannot be removed is left to the sweep.
-
-    It is renamed first, so that outputs of a new attempt are never in the way.
-    """
-    await asyncio.to_thread(_remove_folder, outputs_folder(upload_dir, job_id))
+    """Remove the folder of a deleted job's outputs with everything in it; what cannot be removed is left to the sweep."""
+    await asyncio.to_thread(shutil.rmtree, outputs_folder(upload_dir, job_id), ignore_errors=True)
 
 
-def _remove_folder(folder: Path) -> None:
-    gone = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}")
+async def list_output_files(upload_dir: Path, job_id: uuid.UUID) -> list[Path]:
+    """Return the files, and folders, of the job's outputs; empty if it has none."""
+    return await asyncio.to_thread(_list_folder, outputs_folder(upload_dir, job_id))
+
+
+def _list_folder(folder: Path) -> list[Path]:
     try:
-        folder.rename(gone)
-    except OSError:
-        return
-    shutil.rmtree(gone, ignore_errors=True)
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+async def remove_output_files(paths: Sequence[Path]) -> None:
+    """Remove these files and folders; what cannot be removed is left to the sweep."""
+    await asyncio.to_thread(_remove_all, paths)
+
+
+def _remove_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
