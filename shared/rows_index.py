@@ -15,11 +15,14 @@ import zlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from json.encoder import encode_basestring
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 ROWS_PER_BLOCK = 200
-BYTES_PER_BLOCK = 2**18
+CHARACTERS_PER_BLOCK = 2**18
 MAX_CELL_CHARACTERS = 1000
 MAX_ROW_CHARACTERS = 2**20
 """Of the cells of one row: those of a row of thousands of long cells are cut shorter."""
@@ -32,7 +35,8 @@ _LEVEL = 1
 _MAGIC = b"rowsidx1"
 _ENTRY = struct.Struct("<5Q")
 _END = struct.Struct("<6Q8s")
-_GOOD, _FAILED = b".", b"!"
+_GOOD, _FAILED = ".", "!"
+_FAILED_BYTE = _FAILED.encode()
 _ROW_NUMBER = re.compile(rb'.\{"row_number":([0-9]+)')
 
 
@@ -69,11 +73,11 @@ class RowsIndexWriter:
     def __init__(self, path: Path, *, columns: Sequence[str | None], check_room: Callable[[], None] = lambda: None) -> None:
         """`check_room` is called before the first byte, and once for each MiB or so."""
         self._file = path.open("xb")
-        self._columns = _to_json(_cut_row(columns))
+        self._columns = _encode(_list_cells(columns))
         self._check_room = check_room
         self._entries = array("Q")
-        self._block: list[bytes] = []
-        self._block_bytes = self._first_row = self._failed_in_block = 0
+        self._block: list[str] = []
+        self._block_characters = self._first_row = self._failed_in_block = 0
         self._offset = self._rows = self._failed = self._checked_at = 0
         check_room()
 
@@ -84,14 +88,14 @@ class RowsIndexWriter:
 
     def add(self, row_number: int, cells: Sequence[str | None], errors: Sequence[tuple[int | None, str, str]]) -> None:
         """Add a row; `errors` are the column number (None for the whole row), the type and the sentence of each."""
-        told = [{"column_number": number, "error_type": kind, "error_message": message} for number, kind, message in errors]
-        row = (_FAILED if told else _GOOD) + _to_json({"row_number": row_number, "cells": _cut_row(cells), "errors": told})
+        told = ",".join(_list_errors(errors))
+        row = f'{_FAILED if told else _GOOD}{{"row_number":{row_number},"cells":{_list_cells(cells)},"errors":[{told}]}}'
         if not self._block:
             self._first_row = row_number
         self._block.append(row)
-        self._block_bytes += len(row)
+        self._block_characters += len(row)
         self._failed_in_block += bool(told)
-        if len(self._block) >= ROWS_PER_BLOCK or self._block_bytes >= BYTES_PER_BLOCK:
+        if len(self._block) >= ROWS_PER_BLOCK or self._block_characters >= CHARACTERS_PER_BLOCK:
             self._write_block()
 
     def finish(self) -> None:
@@ -111,29 +115,46 @@ class RowsIndexWriter:
         self._file.close()
 
     def _write_block(self) -> None:
-        data = zlib.compress(b"\n".join(self._block), _LEVEL)
+        data = zlib.compress(_encode("\n".join(self._block)), _LEVEL)
         self._entries.extend((self._first_row, self._offset, len(data), self._rows, self._failed))
         self._file.write(data)
         self._offset += len(data)
         self._rows += len(self._block)
         self._failed += self._failed_in_block
         self._block.clear()
-        self._block_bytes = self._failed_in_block = 0
+        self._block_characters = self._failed_in_block = 0
         if self._offset - self._checked_at >= 2**20:
             self._check_room()
             self._checked_at = self._offset
 
 
-def _cut_row(cells: Sequence[str | None]) -> list[str | None]:
-    """Return the cells, each of at most 1,000 characters, and all of at most `MAX_ROW_CHARACTERS`."""
+def _list_cells(cells: Sequence[str | None]) -> str:
+    """Return the cells as a JSON array: each of at most 1,000 characters, and all of at most `MAX_ROW_CHARACTERS`."""
     most = MAX_CELL_CHARACTERS
     if len(cells) * most > MAX_ROW_CHARACTERS and sum(min(len(cell or ""), most) for cell in cells) > MAX_ROW_CHARACTERS:
         most = max(1, MAX_ROW_CHARACTERS // len(cells))
-    return [cell if cell is None or len(cell) <= most else cell[:most] for cell in cells]
+    # An encoder for the whole row takes three times as long.
+    return f"[{','.join(['null' if cell is None else encode_basestring(cell if len(cell) <= most else cell[:most]) for cell in cells])}]"
 
 
-def _to_json(value: Any) -> bytes:  # noqa: ANN401  # whatever JSON can say
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+def _list_errors(errors: Sequence[tuple[int | None, str, str]]) -> list[str]:
+    """Return the errors as JSON, the first ones if they would make the row longer than `MAX_ROW_CHARACTERS`."""
+    told = [_describe_error(*error) for error in errors]
+    if len(told) * MAX_CELL_CHARACTERS <= MAX_ROW_CHARACTERS:
+        return told
+    ends = accumulate(map(len, told))
+    return [each for each, end in zip(told, ends, strict=True) if end <= MAX_ROW_CHARACTERS]
+
+
+@lru_cache(maxsize=1024)
+def _describe_error(column_number: int | None, error_type: str, message: str) -> str:
+    """Return the error as JSON; cached, since the same errors recur in row after row."""
+    return json.dumps({"column_number": column_number, "error_type": error_type, "error_message": message}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _encode(text: str) -> bytes:
+    r"""Return the JSON in UTF-8; half a surrogate pair becomes its escape (`\udc81`), which JSON has as well."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 class RowsIndex:
@@ -142,13 +163,7 @@ class RowsIndex:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            size = os.fstat(self._file).st_size
-            if size < _END.size:
-                raise RowsIndexDamaged
-            end = _END.unpack(os.pread(self._file, _END.size, size - _END.size))
-            self._columns_at, self._columns_size, self._entries_at, self._blocks, self._rows, self._failed, magic = end
-            if magic != _MAGIC or self._entries_at + self._blocks * _ENTRY.size + _END.size != size:
-                raise RowsIndexDamaged
+            self._columns_at, self._columns_size, self._entries_at, self._blocks, self._rows, self._failed = self._read_end()
         except BaseException:
             self.close()
             raise
@@ -164,6 +179,17 @@ class RowsIndex:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+    def _read_end(self) -> tuple[int, int, int, int, int, int]:
+        size = os.fstat(self._file).st_size
+        data = os.pread(self._file, _END.size, max(0, size - _END.size))
+        if len(data) != _END.size:
+            raise RowsIndexDamaged
+        *places, magic = _END.unpack(data)
+        columns_at, columns_size, entries_at, blocks, rows, failed = places
+        if magic != _MAGIC or entries_at + blocks * _ENTRY.size + _END.size != size:
+            raise RowsIndexDamaged
+        return columns_at, columns_size, entries_at, blocks, rows, failed
 
     def read_columns(self) -> bytes:
         """Return the labels of the columns as a JSON array."""
@@ -202,7 +228,7 @@ class RowsIndex:
         if block < 0:
             return 0
         entry = self._read_entry(block)
-        lines = [line for line in self._read_block(entry) if not only_failed or line.startswith(_FAILED)]
+        lines = [line for line in self._read_block(entry) if not only_failed or line.startswith(_FAILED_BYTE)]
         before = sum(_get_row_number(line) < row_number for line in lines)
         return (entry.failed_before if only_failed else entry.rows_before) + before
 
@@ -211,7 +237,7 @@ class RowsIndex:
         total = self._failed if only_failed else self._rows
         while place < total:
             entry = self._read_entry(self._search(_get_failed_before if only_failed else _get_rows_before, place))
-            lines = [line for line in self._read_block(entry) if not only_failed or line.startswith(_FAILED)]
+            lines = [line for line in self._read_block(entry) if not only_failed or line.startswith(_FAILED_BYTE)]
             skipped = place - (entry.failed_before if only_failed else entry.rows_before)
             if not 0 <= skipped < len(lines):
                 raise RowsIndexDamaged

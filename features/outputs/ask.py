@@ -40,18 +40,27 @@ async def ask_for(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, n
 
 async def find_reason_against(job: Job, *, name: str, upload_dir: Path) -> str | None:
     """Return the sentence that says why the output cannot be made of the job; None if it can."""
+    return await _find_reason(job, needs_file=_needs_file(name), upload_dir=upload_dir)
+
+
+def _needs_file(name: str) -> bool:
+    return not name.startswith(ERRORS)
+
+
+async def _find_reason(job: Job, *, needs_file: bool, upload_dir: Path) -> str | None:
     if job.status not in ENDED:
         return f"This job is {job.status.value}; ask again when it has ended."
     if job.source is None:
         return f"This job ended before its rows were read, so there is nothing to take away: {job.error_message or 'it was cancelled'}"
-    if not name.startswith(ERRORS) and not await file_exists(stored_path(upload_dir, job.id, job.filename)):
+    if needs_file and not await file_exists(stored_path(upload_dir, job.id, job.filename)):
         return "The file of this job is no longer stored; upload it again."
     return None
 
 
 async def list_available(job: Job, *, upload_dir: Path) -> list[str]:
     """Return the names of the outputs that can be made of the job."""
-    return [name for name in OUTPUT_NAMES if await find_reason_against(job, name=name, upload_dir=upload_dir) is None]
+    reasons = {needs_file: await _find_reason(job, needs_file=needs_file, upload_dir=upload_dir) for needs_file in (True, False)}
+    return [name for name in OUTPUT_NAMES if reasons[_needs_file(name)] is None]
 
 
 def locate(output: Output, upload_dir: Path) -> Path:

@@ -423,8 +423,8 @@ class Stack:
     def list_output_files(self) -> dict[str, tuple[int, str]]:
         """Return the size and the SHA-256 of every file below the folder of outputs, by its name."""
         found = {}
-        for path in (self.uploads / OUTPUTS_FOLDER).rglob("*"):
-            with suppress(FileNotFoundError, IsADirectoryError):  # it may be removed meanwhile
+        for path in list_files(self.uploads / OUTPUTS_FOLDER):
+            with suppress(FileNotFoundError):  # it was removed meanwhile
                 content = path.read_bytes()
                 found[path.name] = (len(content), hashlib.sha256(content).hexdigest())
         return found
@@ -465,6 +465,11 @@ class Stack:
         with suppress(AttributeError):
             self.wire.close()
         self.receiver.close()
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return every file below the folder; folders and files may be removed meanwhile, and the folder need not be there."""
+    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
 
 
 @contextmanager

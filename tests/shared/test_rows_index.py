@@ -101,6 +101,14 @@ def test_row_of_thousands_of_long_cells_is_cut_to_its_bound(tmp_path: Path) -> N
     assert sum(map(len, cells)) <= MAX_ROW_CHARACTERS
 
 
+def test_errors_of_a_row_of_thousands_of_bad_cells_are_cut_to_their_bound(tmp_path: Path) -> None:
+    errors: list[tuple[int | None, str, str]] = [(number, "type-error", "x" * 990) for number in range(1, 16_385)]
+    with RowsIndex(write(tmp_path / "a", [(1, [], errors)])) as index:
+        [row] = index.read_from(1, limit=1, only_failed=False).rows
+    assert 900 < len(json.loads(row)["errors"]) < 1024
+    assert len(row) < 2 * MAX_ROW_CHARACTERS
+
+
 def test_file_that_is_cut_or_altered_is_damaged(tmp_path: Path) -> None:
     data = write(tmp_path / "a", make_rows(1000, seed=1, bad_share=0.1)).read_bytes()
     for number, altered in enumerate([b"", data[:-1], data[:50], data[1:], data + b"x", bytes(len(data))]):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.processing.exporting.rows import RowError
+from features.processing.readers.own_columns import ERRORS_LABEL, ROW_LABEL
 from shared.cell_names import name_column
 
-ROW_LABEL = "_row"
-ERRORS_LABEL = "_errors"
+__all__ = ["ERRORS_LABEL", "NO_HEADER", "ROW_LABEL", "say_errors"]
+
 NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
 """What is said of an output of such a table."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from features.processing.readers.base import Finding, NativeTypes, RowNumbers
-from features.processing.readers.row_spans import RawRows, RowKinds
+from features.processing.readers.row_spans import Offsets, RawRows, RowKinds
 
 MAX_COLUMNS = 16_384
 """The most columns that a sheet can have; a row with more cells is too long, a header with more labels is refused."""
@@ -32,5 +32,7 @@ class CellBlock:
     raw: RawRows | None = None
     """Where the rows stand in the file, if it is text and `ReadLimits.keep_rows` asks for it; the first of them is row `raw_index` of `raw`."""
     raw_index: int = 0
-    comment_cells: dict[int, Sequence[str]] | None = None
+    marks: Offsets | None = None
+    """In a file that comes back, for each row of the block, if it is blank, the row number that its output has given it, or 0; see `own_columns`."""
+    comment_cells: dict[int, Sequence[str | None]] | None = None
     """The cells of comments, by row number, in a workbook, if `ReadLimits.keep_rows` asks for them."""

@@ -32,6 +32,8 @@ class ChunkBuilder:
         self._spans: list[RowSpan] = []
         self._rows = self._bytes = self._found = self._rows_lost = 0
         self._blank_from = self._blank_rows = 0
+        self._blank_mark = 0
+        """The row number that an output has given to the last row of the run of blank rows that waits; 0 if it has not."""
         self._bytes_read = 0
 
     def add(self, block: CellBlock) -> Iterator[Chunk]:
@@ -64,7 +66,10 @@ class ChunkBuilder:
                 return
 
     def finish(self) -> Iterator[Chunk]:
-        """Yield the last chunk if anything is left; blank rows at the end of the file are ignored."""
+        """Yield the last chunk if anything is left; blank rows at the end of the file are ignored, unless an output has named them as errors."""
+        if self._blank_rows and self._blank_mark:
+            self._take_lost(np.array([self._blank_from]), np.array([RowKind.BLANK], dtype=np.uint8), np.array([self._blank_rows]))
+            self._blank_rows = 0
         if self._rows or self._findings or self._rows_lost:
             yield self._cut(self._blank_from if self._blank_rows else np.iinfo(np.int64).max)
 
@@ -141,18 +146,24 @@ class ChunkBuilder:
         kinds = block.kinds[kept]
         numbers = kept + block.first_row
         blank = kinds == RowKind.BLANK
-        changes = np.flatnonzero(np.diff(blank)) + 1
+        marks = None if block.marks is None else block.marks[kept]
+        is_change = np.diff(blank)
+        if marks is not None:
+            # Rows that were apart in the file from which they come are no run.
+            is_change = is_change | (blank[1:] & (marks[1:] != np.where(marks[:-1] > 0, marks[:-1] + 1, 0)))
+        changes = np.flatnonzero(is_change) + 1
         firsts = np.concatenate([[0], changes]) if len(kept) else changes
         lengths = np.diff(np.append(firsts, len(kept)))
         runs = [(int(numbers[first]), int(length)) for first, length in zip(firsts, lengths, strict=True) if blank[first]]
         if self._blank_rows and len(kept):
-            if blank[0]:
+            if blank[0] and (marks is None or int(marks[0]) == (self._blank_mark + 1 if self._blank_mark else 0)):
                 runs[0] = (self._blank_from, self._blank_rows + runs[0][1])
             else:
                 runs.insert(0, (self._blank_from, self._blank_rows))
             self._blank_rows = 0
         if len(kept) and blank[-1]:
             self._blank_from, self._blank_rows = runs.pop()
+            self._blank_mark = 0 if marks is None else int(marks[-1])
         broken = kinds > RowKind.COMMENT
         at = np.concatenate([numbers[broken], np.array([first for first, _ in runs], dtype=np.int64)])
         lost_kinds = np.concatenate([kinds[broken], np.full(len(runs), RowKind.BLANK, dtype=np.uint8)])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from features.processing.readers.base import Note
+from features.processing.readers.own_columns import OwnColumns
 
 _MOST_NAMED = 10
 _FEW_ROWS = 3
@@ -28,9 +29,11 @@ class ColumnLayout:
         """The number in the file, from 1, of each column of the table; None if nothing before the last was left out."""
         return None if list(self.kept) == list(range(len(self.kept))) else [index + 1 for index in self.kept]
 
-    def make_notes(self) -> list[Note]:
-        """Return the note that names the columns left out, or none."""
-        return [note_empty_columns([str(index + 1) for index in sorted(self.left_out)])] if self.left_out else []
+    def make_notes(self, own: OwnColumns | None = None) -> list[Note]:
+        """Return the note that names the columns left out, or none; the layout is that of the table without its `own` columns."""
+        places = sorted(self.left_out if own is None else map(own.find_place, self.left_out))
+        notes = [] if own is None else [own.make_note()]
+        return [*notes, note_empty_columns([str(place + 1) for place in places])] if places else notes
 
 
 def note_empty_columns(names: Sequence[str]) -> Note:

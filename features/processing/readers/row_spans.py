@@ -53,7 +53,9 @@ class RowSpan:
 
     __slots__ = ("_kind", "_packed", "cells", "count", "first_row", "index", "raw")
 
-    def __init__(self, first_row: int, kinds: RowKinds, *, raw: RawRows | None = None, index: int = 0, cells: dict[int, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self, first_row: int, kinds: RowKinds, *, raw: RawRows | None = None, index: int = 0, cells: dict[int, Sequence[str | None]] | None = None
+    ) -> None:
         self.first_row, self.count = first_row, len(kinds)
         self.raw, self.index = raw, index
         """Where the rows stand in the file, if it is text and this was asked for; the first of them is row `index` of `raw`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -17,7 +18,8 @@ from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_
 from features.processing.readers.csv.parser import ParsedBlock
 from features.processing.readers.csv.ragged_rows import RaggedRows
 from features.processing.readers.csv.scan import Positions
-from features.processing.readers.row_spans import RowKind
+from features.processing.readers.own_columns import OwnColumns, read_mark
+from features.processing.readers.row_spans import Offsets, RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from shared.texts import MAX_TEXT_CHARACTERS
 
@@ -29,8 +31,18 @@ _NOWHERE: Positions = np.empty(0, dtype=np.int64)
 class CellReader:
     """Turns the parsed blocks of one file into cell blocks, in file order."""
 
-    def __init__(self, grammar: CsvGrammar, *, layout: ColumnLayout, labels: Sequence[str] | None, encoding: str, keeps_whole: bool = False) -> None:
-        """`keeps_whole`: the texts of reported cells are not cut."""
+    def __init__(
+        self,
+        grammar: CsvGrammar,
+        *,
+        layout: ColumnLayout,
+        labels: Sequence[str] | None,
+        encoding: str,
+        keeps_whole: bool = False,
+        own: OwnColumns | None = None,
+    ) -> None:
+        """`keeps_whole`: the texts of reported cells are not cut. `layout` is that of the table without its `own` columns."""
+        self._own = own
         self._most = sys.maxsize if keeps_whole else MAX_TEXT_CHARACTERS
         self._layout = layout
         self._width = len(layout.kept)
@@ -39,12 +51,13 @@ class CellReader:
 
     def read(self, block: ParsedBlock) -> CellBlock:
         """Return the rows of one block as cells; writes the kinds of its rows into `block.kinds`."""
+        marks = self._take_own(block) if self._own is not None else None
         kinds, columns = block.kinds, block.columns
         blank = _find_blank(columns)
         kinds[block.plain[blank]] = RowKind.BLANK
         for group in block.ragged:
             kinds[group.indices[_find_blank(group.columns)]] = RowKind.BLANK
-        rows, findings = self._split(block)
+        rows, findings = self._split(block, marks)
         findings += self._report_ragged(block)
         if self._layout.left_out:
             findings += self._find_outside(columns, block)
@@ -53,6 +66,8 @@ class CellReader:
             indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64), *(group.indices for group in block.ragged)])
             order = np.argsort(indices, kind="stable")
             columns = self._merge(columns, rows, block.ragged, order[kinds[indices[order]] == RowKind.ROW])
+        if self._own is not None:
+            findings = [self._place_extra(finding) for finding in findings]
         row_numbers = (np.flatnonzero(kinds == RowKind.ROW) if kinds.any() else np.arange(len(kinds))) + block.first_row
         return CellBlock(
             columns=columns,
@@ -63,16 +78,40 @@ class CellReader:
             bytes_read=block.bytes_read,
             raw=block.raw,
             raw_index=block.raw_index,
+            marks=marks,
         )
 
-    def _split(self, block: ParsedBlock) -> tuple[list[ExactRow], list[Finding]]:
+    def _take_own(self, block: ParsedBlock) -> Offsets:
+        """Take our own columns out of the parsed rows, and return the numbers of the blank ones among them."""
+        assert self._own is not None
+        marks = np.zeros(len(block.kinds), dtype=np.int64)
+        for indices, columns in ((block.plain, block.columns), *((group.indices, group.columns) for group in block.ragged)):
+            rest = self._own.take_out(columns)
+            if self._own.row < len(columns) and len(indices):
+                blank = _find_blank(rest)
+                marks[indices[blank]] = [read_mark(text) for text in columns[self._own.row].take(pa.array(blank)).to_pylist()]
+            columns[:] = rest
+        return marks
+
+    def _split_row(self, text: str, index: int, marks: Offsets | None) -> tuple[list[str], list[tuple[int, str]]]:
+        """Split a row into the cells that are not our own, and those of them with a stray quote."""
+        cells, strays = self._splitter.split_marked(text)
+        if self._own is None or marks is None or len(cells) > MAX_COLUMNS:
+            return cells, strays
+        rest = self._own.take_out(cells)
+        if self._own.row < len(cells) and is_blank(rest):
+            marks[index] = read_mark(cells[self._own.row])
+        places = ((self._own.find_index(place), raw) for place, raw in strays)
+        return rest, [(place, raw) for place, raw in places if place is not None]
+
+    def _split(self, block: ParsedBlock, marks: Offsets | None) -> tuple[list[ExactRow], list[Finding]]:
         """Split the rows that are still text into cells; writes into `block.kinds` which of them are blank or too long."""
         rows: list[ExactRow] = []
         undecodable: dict[int, list[tuple[int, str]]] = {}
         stray: dict[int, list[tuple[int, str]]] = {}
         outside: dict[int, list[tuple[int, str]]] = {}
         for index, text in block.unparsed:
-            cells, strays = self._splitter.split_marked(text)
+            cells, strays = self._split_row(text, index, marks)
             row_number = index + block.first_row
             if len(cells) > MAX_COLUMNS:
                 block.kinds[index] = RowKind.TOO_LONG
@@ -122,6 +161,12 @@ class CellReader:
                     numbers = (block.plain[rows] + block.first_row).tolist()
                     outside[index] = list(zip(numbers, self._take(column, rows).to_pylist(), strict=True))
         return self._structure.of_cells_outside(outside)
+
+    def _place_extra(self, finding: Finding) -> Finding:
+        """Return a finding of cells outside the table with the place that they have in the file."""
+        if self._own is None or finding.error_type != "extra-cell" or finding.column_number is None:
+            return finding
+        return replace(finding, column_number=self._own.find_place(finding.column_number - 1) + 1)
 
     def _take(self, column: Column, rows: Indices) -> pa.StringArray:
         return column.take_beginnings(rows) if self._most == MAX_TEXT_CHARACTERS else column.text.take(pa.array(rows))

@@ -11,8 +11,9 @@ from features.processing.readers.cell_block import MAX_COLUMNS
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.parser import find_comments
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
-from features.processing.readers.find_header import SAMPLE_ROWS, find_header
+from features.processing.readers.find_header import SAMPLE_ROWS, FoundHeader, find_header
 from features.processing.readers.header import check_header_size, join_labels, note_no_header, note_rows_above
+from features.processing.readers.own_columns import find_own_columns
 from features.processing.readers.structure_findings import show_undecodable
 
 _SAMPLE_CELLS = 200_000
@@ -80,6 +81,9 @@ class FirstRows:
             raise FileUnreadable(_NO_HEADER)
         found = find_header([row.cells or [] for row in rows], starts_section=[row.starts_section for row in rows], field_names=field_names)
         assert found is not None
+        if rows[0].cells is not None and find_own_columns(rows[0].cells, field_names) is not None:
+            # Above the header of an output nothing stands.
+            found = FoundHeader(index=0, is_record=False)
         header = rows[found.index]
         # A row that cannot be split may have been the header, unless a schema says that it is another.
         troubled = next((row for row in rows[: found.index + 1] if row.cells is None), None)

@@ -28,8 +28,8 @@ class RaggedRows:
 
     indices: Positions
     """Their indices in the block, ascending."""
-    columns: Sequence[pa.StringArray]
-    """One array for each cell of a row."""
+    columns: list[pa.StringArray]
+    """One array for each cell of a row; the consumer may modify the list."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,6 @@ _MARKED = {
     "\ufeff".encode("gb18030"): ("gb18030",),
 }
 _UNIT_TYPES = {1: "u1", 2: "u2", 4: "u4"}
-_HANGUL_FILLER = b"\xa4\xd4"
-"""In EUC-KR the beginning of eight bytes that are one syllable; in a broken one the decoder takes a line break for a part of it."""
 
 
 class RawFile:
@@ -49,6 +47,8 @@ class RawFile:
         self.encoding = "utf-8" if self.encoding == "utf-8-sig" else self.encoding
         self.is_identical = self.encoding == "utf-8" and not translations
         """Rows are found in the very bytes of the file."""
+        self._is_stateful = self.encoding == "hz"
+        """CRs and LFs are not all line breaks, so that only the decoder can tell."""
         self._collapses = collapse_line_ends in translations
         self.is_wrapped = unwrap_rows in translations
         self._newline, self._return = "\n".encode(self.encoding), "\r".encode(self.encoding)
@@ -101,21 +101,24 @@ class RawFile:
             if size_bytes <= 0:
                 return self.size_bytes
             data = self.read(begin, min(begin + size_bytes + ahead, self.size_bytes))
-            ends = self.find_breaks(data)
+            is_last = begin + len(data) == self.size_bytes
+            ends = self.find_breaks(data, is_last=is_last)
             ends = ends[: int(np.searchsorted(ends, size_bytes, side="right"))]
             if breaks <= len(ends):
                 return begin + int(ends[breaks - 1])
             breaks -= len(ends)
-            if self._must_decode(data) and len(ends):
+            if self._is_stateful and len(ends):
                 # The next piece has to begin where no character is cut.
                 size_bytes = int(ends[-1])
             begin += size_bytes
         return begin
 
-    def find_breaks(self, data: bytes) -> Offsets:
-        """Return the position after every CR and LF of the text in `data`, which begins at the start of a row."""
-        if self._must_decode(data):
-            return self._find_breaks_by_character(data)
+    def find_breaks(self, data: bytes, *, is_last: bool) -> Offsets:
+        """Return the position after every CR and LF of the text in `data`, which begins at the start of a row; `is_last`: it goes on to the end of the file."""
+        if self._is_stateful:
+            return self._find_breaks_by_character(data, is_last=is_last)
+        if is_last and self.encoding == "euc-kr":
+            data = self._without_unfinished(data)
         width = self._unit.itemsize
         units = np.frombuffer(data, dtype=self._unit, count=len(data) // width)
         newline, carriage_return = (int(np.frombuffer(code, dtype=self._unit)[0]) for code in (self._newline, self._return))
@@ -130,15 +133,18 @@ class RawFile:
             at = np.delete(at, doubled)
         return (at + 1) * width
 
-    def _must_decode(self, data: bytes) -> bool:
-        """Whether CRs and LFs are not all line breaks, so that only the decoder can tell."""
-        return self.encoding == "hz" or (self.encoding == "euc-kr" and _HANGUL_FILLER in data)
+    def _without_unfinished(self, data: bytes) -> bytes:
+        """Return the end of a file without a syllable of eight bytes that has too few, of which line breaks are taken for a part."""
+        decoder = codecs.getincrementaldecoder(self.encoding)(errors=ESCAPE_HANDLER)
+        decoder.decode(data)
+        unfinished = decoder.getstate()[0]
+        return data[: len(data) - len(unfinished)] if len(unfinished) > 1 else data
 
-    def _find_breaks_by_character(self, data: bytes) -> Offsets:
+    def _find_breaks_by_character(self, data: bytes, *, is_last: bool) -> Offsets:
         decoder = codecs.getincrementaldecoder(self.encoding)(errors=ESCAPE_HANDLER)
         ends: list[int] = []
         for index in range(len(data)):
-            text = decoder.decode(data[index : index + 1], final=index + 1 == len(data))
+            text = decoder.decode(data[index : index + 1], final=is_last and index + 1 == len(data))
             ends += [index + 1] * (text.count("\n") + text.count("\r"))
         return np.array(ends, dtype=np.int64)
 
@@ -191,7 +197,7 @@ class RawBlockRows:
         if self._file.is_identical:
             offsets[:-1] = self.end - distances
         else:
-            breaks = self._file.find_breaks(data)
+            breaks = self._file.find_breaks(data, is_last=self.end == self._file.size_bytes)
             before = len(breaks) - 1 - distances
             ends = np.append(breaks, 0)
             offsets[:-1] = self.begin + np.where(before >= 0, ends[np.maximum(before, 0)], 0)

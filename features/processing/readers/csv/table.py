@@ -20,6 +20,7 @@ from features.processing.readers.csv.raw_blocks import RawBlockReader
 from features.processing.readers.csv.raw_head import CsvHead
 from features.processing.readers.csv.raw_rows import RawFile
 from features.processing.readers.csv.source import ByteSource, open_source
+from features.processing.readers.own_columns import OwnColumns, find_own_columns
 from features.processing.readers.prefetch import Prefetch
 from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_dialect import TableDialect
@@ -49,6 +50,7 @@ class CsvTable:
         field_names: Sequence[str] | None = None,
         block_bytes: int = BLOCK_BYTES,
     ) -> None:
+        self.labels: Sequence[str] | None
         self._limits = limits
         is_valid_utf8 = False
         encoding_notes: Sequence[Note] = ()
@@ -77,25 +79,19 @@ class CsvTable:
                 iter(blocks), self._grammar, undecodable=self._source.undecodable, comment_rows=comment_rows, max_row_bytes=limits.max_row_bytes
             )
             header = _take_header(first_rows, dialect, field_names)
-            self.labels: Sequence[str] | None = None
-            if header is None:
-                width = first_rows.measure_first()
-                layout = ColumnLayout(kept=range(width), row_width=width)
-            else:
-                layout = find_layout(header.labels, header.sample)
-                self.labels = [header.labels[index] for index in layout.kept]
+            self.labels, layout, own = _lay_out(first_rows, header, field_names)
             self._width = len(layout.kept)
             self._blocks = first_rows.blocks
             self._parser = BlockParser(
                 self._grammar,
-                width=layout.row_width,
+                width=layout.row_width if own is None else 1 + max(own.find_place(layout.row_width - 1), *own.columns),
                 comment_rows=sorted(comment_rows),
                 undecodable=self._source.undecodable,
                 first_row=1 if header is None else header.row + 1,
                 is_valid_utf8=is_valid_utf8,
                 sorts_ragged=not layout.left_out,
             )
-            self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding, keeps_whole=limits.keep_rows)
+            self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding, keeps_whole=limits.keep_rows, own=own)
             if self._raw is not None:
                 names_rows = dialect is not None and "headerRows" in dialect.descriptor
                 header_rows = () if header is None else dialect.header_rows if names_rows and dialect is not None else (header.row,)
@@ -105,9 +101,9 @@ class CsvTable:
         except BaseException:
             self.close()
             raise
-        self.column_numbers = layout.column_numbers
+        self.column_numbers = layout.column_numbers if own is None else [own.find_place(index) + 1 for index in layout.kept]
         self.header_findings: Sequence[Finding] = ()
-        self.notes: Sequence[Note] = [*encoding_notes, *(header.notes if header else ()), *layout.make_notes()]
+        self.notes: Sequence[Note] = [*encoding_notes, *(header.notes if header else ()), *layout.make_notes(own)]
         is_unsplit = self._grammar.delimiter == NO_DELIMITER and not (dialect and dialect.delimiter)
         self.source = Source(
             encoding=encoding.lower(),
@@ -164,6 +160,19 @@ def _take_header(rows: FirstRows, dialect: TableDialect | None, field_names: Seq
     if not dialect.header:
         return None
     return rows.take_named(dialect.header_rows, dialect.header_join) if "headerRows" in dialect.descriptor else rows.take_found(field_names)
+
+
+def _lay_out(rows: FirstRows, header: Header | None, field_names: Sequence[str] | None) -> tuple[list[str] | None, ColumnLayout, OwnColumns | None]:
+    """Return the labels and the columns of the table without our own columns, and which these are."""
+    if header is None:
+        width = rows.measure_first()
+        return None, ColumnLayout(kept=range(width), row_width=width), None
+    own = find_own_columns(header.labels, field_names)
+    labels, sample = header.labels, header.sample
+    if own is not None:
+        labels, sample = own.take_out(labels), own.take_out_of_sample(sample)
+    layout = find_layout(labels, sample)
+    return [labels[index] for index in layout.kept], layout, own
 
 
 def _find_grammar(sample: bytes, dialect: TableDialect | None) -> CsvGrammar:

@@ -12,10 +12,12 @@ from features.processing.readers.base import Finding, NativeTypes
 from features.processing.readers.cell_block import CellBlock
 from features.processing.readers.excel.sheet_layout import SheetLayout
 from features.processing.readers.excel.sheet_notes import describe_trouble
-from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank
+from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank, list_texts
 from features.processing.readers.native_types import NativeType
+from features.processing.readers.own_columns import read_mark
 from features.processing.readers.row_spans import RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings
+from shared.texts import MAX_TEXT_CHARACTERS
 
 _Places = dict[int, list[tuple[int, str]]]
 """For each column of the sheet (from 0) row numbers and texts."""
@@ -32,14 +34,17 @@ class BlockMaker:
         is_comment: Callable[[SheetRow], bool],
         comment_rows: frozenset[int],
         last_row: int,
+        keeps_comments: bool = False,
     ) -> None:
+        self._keeps_comments = keeps_comments
         self._columns, self._labels = list(layout.columns), labels
         self._dense = layout.width
         self._far = {column: place for place, column in enumerate(self._columns) if column >= self._dense}
         """The columns of the table whose cells are kept by their place."""
         self._places = {column: place for place, column in enumerate(self._columns)}
         self._left_out_dense = sorted(column for column in layout.left_out if column < self._dense)
-        self._ignored = layout.others
+        self._ignored = layout.ignored
+        self._own = layout.own
         self._is_comment, self._comment_rows, self._last_row = is_comment, comment_rows, last_row
         self._structure = StructureFindings(width=len(self._columns), labels=labels, encoding="")
         self._extra_message = self._structure.of_extra_cells([ExactRow(0, [None] * len(self._columns) + [""])], 0)[0].message
@@ -53,12 +58,19 @@ class BlockMaker:
             if first_row <= number <= self._last_row:
                 kinds[number - first_row] = RowKind.COMMENT
         kept: list[SheetRow] = []
+        comment_cells: dict[int, Sequence[str | None]] | None = {} if self._keeps_comments else None
+        marks = np.zeros(len(kinds), dtype=np.int64) if self._own is not None else None
         for row in rows:
             if self._is_comment(row):
                 kinds[row.number - first_row] = RowKind.COMMENT
+                if comment_cells is not None:
+                    comment_cells[row.number] = [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)]
             elif row.is_too_long:
                 kinds[row.number - first_row] = RowKind.TOO_LONG
-            elif not is_blank(row) and not (self._ignored and self._is_beside(row)):
+            elif self._ignored and not is_blank(row) and self._is_beside(row):
+                if marks is not None and self._own is not None and self._own.row < len(row.cells):
+                    marks[row.number - first_row] = read_mark(row.cells[self._own.row])
+            elif not is_blank(row):
                 kept.append(row)
         row_numbers = np.array([row.number for row in kept], dtype=np.int64)
         kinds[row_numbers - first_row] = RowKind.ROW
@@ -71,6 +83,8 @@ class BlockMaker:
             kinds=kinds,
             first_row=first_row,
             bytes_read=bytes_read,
+            comment_cells=comment_cells or None,
+            marks=marks,
         )
 
     def _read_columns(self, rows: Sequence[SheetRow]) -> tuple[list[pa.StringArray], list[NativeTypes | None] | None]:

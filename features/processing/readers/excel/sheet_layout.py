@@ -13,6 +13,7 @@ from typing import NamedTuple
 from features.processing.readers.column_layout import find_layout, is_empty_column
 from features.processing.readers.excel.sheet_rows import SheetRow
 from features.processing.readers.find_header import HEADER_ROWS, FoundHeader, find_header, find_names
+from features.processing.readers.own_columns import OwnColumns, find_own_columns
 
 _DENSE = 8
 """A table is read with all columns between its own if these are at least one in eight."""
@@ -41,6 +42,13 @@ class SheetLayout:
     """Columns between those of the table that have neither a label nor, in the first rows, a cell."""
     others: Sequence[tuple[int, int]] = ()
     """First and last columns of other tables beside it."""
+    own: OwnColumns | None = None
+    """Our own columns, in a sheet that comes back; they are none of the others."""
+
+    @property
+    def ignored(self) -> Sequence[tuple[int, int]]:
+        """First and last columns of everything whose cells are none of the table."""
+        return [*self.others, *((column, column) for column in sorted(self.own.columns))] if self.own is not None else self.others
 
     @property
     def width(self) -> int:
@@ -65,20 +73,34 @@ def make_grid(rows: Sequence[SheetRow]) -> list[dict[int, str]]:
 
 def find_table(grid: Grid, *, starts_section: Sequence[bool], field_names: Sequence[str] | None) -> SheetLayout | None:
     """Find the table among rows that are neither blank nor comments; None if there are no rows. The arguments are those of `find_header`."""
+    if grid and _find_own(grid[0], field_names) is not None:
+        # Above the header of an output nothing stands.
+        return find_table_below(grid, field_names=field_names)
     blocks = _find_blocks(grid)
     if not blocks:
         return None
     main = blocks[0] if len(blocks) == 1 else _choose_block(grid, blocks, field_names)
     found = _find_header(grid, main, starts_section, field_names)
+    if _find_own(grid[found.index], field_names) is not None:
+        return replace(find_table_below(grid[found.index :], field_names=field_names), header=found.index)
     return _lay_out(grid, found, blocks, main, field_names)
 
 
 def find_table_below(grid: Grid, *, field_names: Sequence[str] | None) -> SheetLayout:
     """Find the table whose header is the first row of the grid."""
+    own = _find_own(grid[0], field_names)
+    if own is not None:
+        rest = [{column: text for column, text in row.items() if column not in own.columns} for row in grid]
+        layout = find_table_below(rest, field_names=field_names)
+        return replace(layout, left_out=layout.left_out - own.columns, own=own)
     blocks = _find_blocks(grid)
     labelled = [block for block in blocks if not grid[0].keys().isdisjoint(block)]
     main = labelled[0] if len(labelled) == 1 else _choose_block(grid, labelled, field_names)
     return _lay_out(grid, FoundHeader(index=0, is_record=False), blocks, main, field_names)
+
+
+def _find_own(header: Mapping[int, str], field_names: Sequence[str] | None) -> OwnColumns | None:
+    return find_own_columns([header.get(column, "") for column in range(max(header, default=-1) + 1)], field_names)
 
 
 def _lay_out(grid: Grid, found: FoundHeader, blocks: Sequence[list[int]], main: Sequence[int], field_names: Sequence[str] | None) -> SheetLayout:

@@ -17,7 +17,7 @@ from features.processing.readers.excel.row_block import BlockMaker
 from features.processing.readers.excel.row_order import RowBatch, put_in_order
 from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, find_table_below, is_nearly_empty, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
-from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank
+from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank, list_texts
 from features.processing.readers.find_header import SAMPLE_ROWS
 from features.processing.readers.header import check_header_size, note_no_header, note_rows_above
 from shared.descriptors.table_dialect import TableDialect
@@ -29,6 +29,8 @@ _CELL_BYTES = 24
 """Assumed memory of a cell besides its text while its row waits: an empty cell takes little, others up to twice as much."""
 _PLACE_BYTES = 8
 """Memory of a place in the rows that wait, each of which is made as long as the longest."""
+_FIRST_ROWS_BYTES = 2**22
+"""So much is kept of the rows above the header."""
 _FAR_CELL_BYTES = 200
 """Assumed memory of a cell to the right of the table."""
 
@@ -52,6 +54,7 @@ class SheetReader:
         self.header_row: int | None = None
         self.header_findings: Sequence[Finding] = ()
         self._opening_notes: list[Note] = []
+        self._first_rows: dict[int, list[str | None]] = {}
         if dialect is not None and not dialect.header:
             layout = self._measure(len(field_names or ()))
         elif dialect is not None and "headerRows" in dialect.descriptor:
@@ -62,6 +65,8 @@ class SheetReader:
         self.width = layout.width
         columns = list(layout.columns)
         self.column_numbers: Sequence[int] | None = None if columns == list(range(len(columns))) else [column + 1 for column in columns]
+        if layout.own is not None:
+            self._opening_notes.append(layout.own.make_note())
         if layout.left_out:
             self._opening_notes.append(note_empty_columns([column_letters(column) for column in sorted(layout.left_out)]))
         if layout.others:
@@ -74,13 +79,30 @@ class SheetReader:
         first_row = (self.header_row or 0) + 1
         return [*self._opening_notes, *make_notes(self._facts, column_name=names.get, kept=frozenset(self._layout.columns), first_row=first_row)]
 
+    @property
+    def table_width(self) -> int:
+        """How many columns the table has."""
+        return len(self._layout.columns)
+
+    def first_rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """Yield the number and the cells of every row up to and including the header; of very large ones above it only the number."""
+        for number in range(1, (self.header_row or 0) + 1):
+            yield number, self._first_rows.get(number, ())
+
     def chunks(self) -> Iterator[Chunk]:
         """Yield all rows after the header; can be called only once.
 
         If the sheet breaks off, raises `FileUnreadable` after the rows before that place.
         """
         builder = ChunkBuilder(self._limits, width=len(self._layout.columns))
-        blocks = BlockMaker(self._layout, labels=self.labels, is_comment=self._is_comment, comment_rows=self._comment_rows, last_row=self.header_row or 0)
+        blocks = BlockMaker(
+            self._layout,
+            labels=self.labels,
+            is_comment=self._is_comment,
+            comment_rows=self._comment_rows,
+            last_row=self.header_row or 0,
+            keeps_comments=self._limits.keep_rows,
+        )
         max_row_bytes = self._limits.max_row_bytes
         waiting: list[SheetRow] = []
         longest = 1
@@ -216,6 +238,13 @@ class SheetReader:
             if rest:
                 self._batches = chain([RowBatch(rest, batch.bytes_read)], self._batches)
                 break
+        if self._limits.keep_rows:
+            size_bytes = 0
+            for row in reversed(taken):
+                size_bytes += _count_bytes(row)
+                if row.number != number and size_bytes > _FIRST_ROWS_BYTES:
+                    break
+                self._first_rows[row.number] = list_texts(row)
         return taken
 
     def _is_comment(self, row: SheetRow) -> bool:

@@ -102,6 +102,17 @@ def is_blank(row: SheetRow) -> bool:
     return not (row.is_too_long or row.bad or any(cell.text.strip() for cell in row.beyond or ()))
 
 
+def list_texts(row: SheetRow) -> list[str | None]:
+    """Return the texts of a row by place, those of bad cells included; None for cells between far ones that are not there."""
+    texts: list[str | None] = list(row.cells)
+    others = [(cell.column, cell.text) for cell in row.beyond or ()] + [(cell.column, cell.text) for cell in row.bad or ()]
+    for column, text in sorted(others):
+        if column >= len(texts):
+            texts += [None] * (column + 1 - len(texts))
+        texts[column] = text
+    return texts
+
+
 def column_letters(column: int) -> str:
     """Return the name of a column (from 0) as a spreadsheet shows it: `A` to `XFD`."""
     letters = ""

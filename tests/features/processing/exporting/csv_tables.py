@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -61,6 +61,10 @@ _UNDECODABLE = {
     "big5": b"\xff",
     "euc-kr": b"\xff",
 }
+
+
+FoundError: TypeAlias = tuple[int | None, str | None, str, str, str | None]
+"""Column number, column name, type, sentence and raw value."""
 
 
 @dataclass(kw_only=True)
@@ -131,7 +135,7 @@ def csv_files(draw: st.DrawFn) -> CsvFile:  # noqa: PLR0915 - one draw after the
         elif kind == "short":
             cells = cells[: draw(st.sampled_from([1, 2]))]
         elif kind == "long":
-            cells += ["", "extra"][: draw(st.sampled_from([1, 2]))]
+            cells += [draw(st.sampled_from(["more", "more", ""])), "extra"][: draw(st.sampled_from([1, 2]))]
         elif kind == "blank":
             return encode(draw(st.sampled_from(["", "  ", delimiter, f"{delimiter} {delimiter}", cell("")])) + line_end)
         elif kind == "comment" and has_comments:
@@ -192,9 +196,9 @@ def make_outputs(path: Path, file: CsvFile, kinds: Sequence[str], *, limits: Rea
     return {name.kind: target.read_bytes() for name, target in targets.items()}
 
 
-def list_errors(inspection: Inspection) -> dict[int, list[tuple[int | None, str | None, str, str, str | None]]]:
+def list_errors(inspection: Inspection) -> dict[int, list[FoundError]]:
     """Return the errors of each row, header errors included, as a job finds them: column, name, type, sentence, raw value."""
-    errors: dict[int, list[tuple[int | None, str | None, str, str, str | None]]] = {}
+    errors: dict[int, list[FoundError]] = {}
     try:
         for report in inspection.reports():
             for finding in report.findings:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 
 from features.processing.readers.base import ReadLimits
-from tests.features.processing.exporting.csv_tables import CsvFile, csv_files, list_errors, make_outputs, open_file
+from tests.features.processing.exporting.csv_tables import CsvFile, FoundError, csv_files, list_errors, make_outputs, open_file
 
 
 def _codec(file: CsvFile) -> str:
@@ -102,3 +104,44 @@ def test_valid_and_rejected_partition_the_rows_byte_for_byte(file: CsvFile) -> N
 def _is_open(file: CsvFile, record: bytes) -> bool:
     quote = file.dialect["quoteChar"]
     return bool(quote) and f"{quote}open" in record.decode(_codec(file), "replace") and record.decode(_codec(file), "replace").count(quote) == 1
+
+
+def _returned_dialect(file: CsvFile) -> dict[str, Any]:
+    """Return the dialect of an output of the file: nothing stands above its header but a line `sep=`."""
+    above = 1 if _start(file) != file.mark else 0
+    return file.dialect | ({"headerRows": list(range(above + 1, above + 1 + len(file.header)))} if "headerRows" in file.dialect else {})
+
+
+def _without_place(errors: Sequence[FoundError]) -> list[tuple[str | None, str, str, str | None]]:
+    """Return the errors of a row without the numbers of their columns, which are two more in an output."""
+    return [each[1:] for each in errors]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
+@given(file=csv_files())
+def test_an_output_that_comes_back_unmended_has_the_same_errors(file: CsvFile) -> None:
+    assume(file.header)
+    assume(not any(_is_open(file, record) for record in file.records))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        path.write_bytes(file.data)
+        errors = list_errors(open_file(path, file, limits=ReadLimits()))
+        outputs = make_outputs(path, file, ["rejected", "annotated"])
+        good, bad = _split_rows(file, {number for number in errors if number >= file.first_row})
+        first_row = 1 + len(file.header) + (_start(file) != file.mark)
+        for kind, rows in (("rejected", bad), ("annotated", sorted(good + bad))):
+            path.write_bytes(outputs[kind])
+            inspection = open_file(path, file, limits=ReadLimits(), dialect=_returned_dialect(file))
+            assert "returned-file" in [note.code for note in inspection.notes]
+            found = list_errors(inspection)
+            expected = {first_row + index: _without_place(errors[number]) for index, (number, _) in enumerate(rows) if number in errors}
+            # A comment within a run of blank rows cuts it, since it is in no output.
+            if "commentChar" not in file.dialect:
+                assert {number: _without_place(each) for number, each in found.items() if number >= first_row} == expected
+            assert {number - first_row for number in found if number >= first_row} >= {number - first_row for number in expected}
+            assert all(
+                back[0] == (None if there[0] is None else there[0] + 2)
+                for number, each in errors.items()
+                if "commentChar" not in file.dialect and number in dict(rows)
+                for back, there in zip(found[first_row + [row for row, _ in rows].index(number)], each, strict=True)
+            )

@@ -51,6 +51,20 @@ class XlsxTable:
         """See `base.Table`."""
         return [*self._chosen.notes, *self._reader.notes]
 
+    @property
+    def width(self) -> int:
+        """See `row_spans.KeepsRows`."""
+        return self._reader.table_width
+
+    @property
+    def raw_table(self) -> None:
+        """See `row_spans.KeepsRows`."""
+        return
+
+    def first_rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """See `row_spans.KeepsRows`."""
+        return self._reader.first_rows()
+
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
         return self._reader.chunks()
