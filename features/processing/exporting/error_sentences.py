@@ -12,7 +12,7 @@ __all__ = ["ERRORS_LABEL", "ROW_LABEL", "say_errors"]
 
 
 def say_errors(errors: Sequence[RowError]) -> str:
-    """Return the sentences of all errors of a row in one line, each with its column: `id: This cell must not be empty.`"""
+    """Return the sentences of all errors of a row in one line, each with its column, such as `id: This cell must not be empty.` for a cell."""
     return " ".join([_say_error(error) for error in errors])
 
 
