@@ -8,11 +8,14 @@ from features.processing.exporting.rows import RowError
 from features.processing.readers.own_columns import ERRORS_LABEL, ROW_LABEL
 from shared.cell_names import name_column
 
-__all__ = ["ERRORS_LABEL", "ROW_LABEL", "say_errors"]
+__all__ = ["ERRORS_LABEL", "NO_HEADER", "ROW_LABEL", "say_errors"]
+
+NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
+"""What is said of an output of such a table."""
 
 
 def say_errors(errors: Sequence[RowError]) -> str:
-    """Return the sentences of all errors of a row in one line, each with its column: `id: This cell must not be empty.`"""
+    """Return the sentences of all errors of a row in one line, such as `id: This cell must not be empty.`, each with its column."""
     return " ".join([_say_error(error) for error in errors])
 
 
