@@ -1,0 +1,282 @@
+"""Workbooks of the rows of a table: the good rows, the bad rows with their errors, or all of them with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from features.processing.column import Indices
+from features.processing.engine import CheckedRows
+from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL, say_errors
+from features.processing.exporting.rows import FileRow, iterate_rows
+from features.processing.exporting.workbooks.cell_xml import NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
+from features.processing.exporting.workbooks.native_values import native_cell
+from features.processing.exporting.workbooks.workbook import MAX_COMMENTS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, Layout, Workbook
+from features.processing.exporting.writer import CheckRoom, OpenedTable, OutputUnmakeable, Written
+from features.processing.readers.base import Finding
+
+_OWN_COLUMNS = 2
+"""The columns `_row` and `_errors` come first."""
+_OWN_WIDTHS = (9.0, 60.0)
+_MIN_WIDTH, _MAX_WIDTH = 9, 50
+_ROWS_MEASURED = 200
+_BAD, _HEADER = "bad", "header"
+_CELLS_AT_ONCE = 200_000
+_T = TypeVar("_T")
+_Error = tuple[int, str]
+"""The column of a cell, from 1, and a sentence."""
+
+
+class ValidWorkbook:
+    """Writes the rows that have no error, as they would be in a workbook of their own."""
+
+    def __init__(self, path: Path, *, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
+        self._path, self._check_room, self._max_sheet_rows = path, check_room, max_sheet_rows
+        self._workbook: Workbook | None = None
+        self._table: OpenedTable | None = None
+        self._rows = 0
+
+    def begin(self, table: OpenedTable) -> None:
+        """See `OutputWriter`."""
+        if table.width > MAX_SHEET_COLUMNS:
+            raise OutputUnmakeable(_say_too_wide(table.width, "valid.csv"))
+        self.close()
+        self._table, self._rows = table, 0
+        self._workbook = Workbook(self._path, check_room=self._check_room)
+
+    def write(self, rows: CheckedRows) -> None:
+        """See `OutputWriter`."""
+        book = self._begun(rows)
+        good = np.flatnonzero(~rows.failed)
+        self._rows += len(good)
+        # Cells as Python's text take much more memory than those of the chunk.
+        step = max(1, _CELLS_AT_ONCE // max(1, len(rows.chunk.columns)))
+        for start in range(0, len(good), step):
+            self._write_some(book, rows, good[start : start + step])
+
+    def _write_some(self, book: Workbook, rows: CheckedRows, places: Indices) -> None:
+        chosen = pa.array(places)
+        types = rows.chunk.native_types or [None] * len(rows.chunk.columns)
+        columns = [
+            _make_cells(book, column.take(chosen).to_pylist(), None if own is None else own[places].tolist())
+            for column, own in zip(rows.chunk.columns, types, strict=True)
+        ]
+        for cells in zip(*columns, strict=True):
+            book.add_row(cells)
+
+    def finish(self) -> Written:
+        """See `OutputWriter`."""
+        book = self._begun(None)
+        book.finish()
+        return Written(self._rows, _make_notes(book, self._max_sheet_rows, "valid.csv"))
+
+    def close(self) -> None:
+        """See `OutputWriter`."""
+        if self._workbook is not None:
+            self._workbook.close()
+
+    def _begun(self, rows: CheckedRows | None) -> Workbook:
+        """Return the workbook; its first sheet is begun when the first rows tell how wide its columns are."""
+        book, table = self._workbook, self._table
+        assert book is not None
+        assert table is not None
+        if book.sheet_count == 0:
+            style = book.styles.attribute(fill=_HEADER)
+            header = None if table.labels is None else [book.text(label, style) for label in table.labels]
+            widths = _measure(table, rows)
+            book.begin(Layout(title="Valid rows", header=header, widths=widths, has_filter=header is not None, max_rows=self._max_sheet_rows))
+        return book
+
+
+class MarkedWorkbook:
+    """Writes the rows that have errors, or all rows, with `_row` and `_errors` before the columns of the file."""
+
+    def __init__(self, path: Path, *, kind: str, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
+        """`kind` is `rejected` or `annotated`; only an annotated workbook has colours and comments."""
+        self._path, self._check_room, self._max_sheet_rows = path, check_room, max_sheet_rows
+        self._kind, self._is_annotated = kind, kind == "annotated"
+        self._workbook: Workbook | None = None
+        self._table: OpenedTable | None = None
+        self._rows = self._left_out = 0
+
+    def begin(self, table: OpenedTable) -> None:
+        """See `OutputWriter`."""
+        width = _file_width(table)
+        if width + _OWN_COLUMNS > MAX_SHEET_COLUMNS:
+            raise OutputUnmakeable(_say_too_wide(width, f"{self._kind}.csv"))
+        self.close()
+        self._table, self._rows, self._left_out = table, 0, 0
+        self._workbook = Workbook(self._path, check_room=self._check_room)
+
+    def write(self, rows: CheckedRows) -> None:
+        """See `OutputWriter`."""
+        book = self._begun(rows)
+        assert self._table is not None
+        put = self._put_marked if self._is_annotated else self._put_plain
+        for row in iterate_rows(rows, self._table, only_failed=not self._is_annotated):
+            put(book, row)
+            self._rows += 1
+
+    def finish(self) -> Written:
+        """See `OutputWriter`."""
+        book = self._begun(None)
+        book.finish()
+        notes = _make_notes(book, self._max_sheet_rows, f"{self._kind}.csv")
+        if self._left_out:
+            notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._kind}.csv has them.")
+        if self._table is not None and self._table.labels is None:
+            notes.append(NO_HEADER)
+        if book.comments_left_out:
+            notes.append(f"Only the first {MAX_COMMENTS:,} errors are comments; the column {ERRORS_LABEL} has all of them.")
+        return Written(self._rows, notes)
+
+    def close(self) -> None:
+        """See `OutputWriter`."""
+        if self._workbook is not None:
+            self._workbook.close()
+
+    def _begun(self, rows: CheckedRows | None) -> Workbook:
+        book, table = self._workbook, self._table
+        assert book is not None
+        assert table is not None
+        if book.sheet_count == 0:
+            errors = list(_list_header_errors(table.header_findings)) if self._is_annotated and table.labels is not None else []
+            book.begin(
+                Layout(
+                    title=f"{self._kind.capitalize()} rows",
+                    header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
+                    widths=[*_OWN_WIDTHS, *_place(table, _measure(table, rows), _MIN_WIDTH)],
+                    frozen_columns=_OWN_COLUMNS,
+                    has_filter=True,
+                    header_comments=_join_by_column(errors),
+                    max_rows=self._max_sheet_rows,
+                )
+            )
+        return book
+
+    def _make_header(self, book: Workbook, table: OpenedTable, labels: Sequence[str], bad: set[int]) -> Sequence[str]:
+        fine, wrong = book.styles.attribute(fill=_HEADER), book.styles.attribute(fill=_BAD)
+        cells = [text_cell(ROW_LABEL, fine), text_cell(ERRORS_LABEL, fine)]
+        for column, label in enumerate(_place(table, labels, ""), len(cells) + 1):
+            style = wrong if column in bad else fine
+            cells.append(book.text(label, style) if label else blank_cell(style))
+        cells += [blank_cell(wrong) if column in bad else NO_CELL for column in range(len(cells) + 1, max(bad, default=0) + 1)]
+        return cells
+
+    def _put_plain(self, book: Workbook, row: FileRow) -> None:
+        book.add_row([number_cell(row.row_number), _errors_cell(row), *self._make_cells(book, row)])
+
+    def _put_marked(self, book: Workbook, row: FileRow) -> None:
+        if not row.errors:
+            book.add_row([number_cell(row.row_number), NO_CELL, *self._make_cells(book, row)])
+            return
+        cells = self._make_cells(book, row)
+        errors = [(error.column_number + _OWN_COLUMNS, error.message) for error in row.errors if error.column_number is not None]
+        bad = {column for column, _ in errors if column <= MAX_SHEET_COLUMNS}
+        missing = max(bad, default=0) - _OWN_COLUMNS - len(cells)
+        cells += [NO_CELL] * missing
+        style = book.styles.attribute(fill=_BAD)
+        for column in bad:
+            cells[column - _OWN_COLUMNS - 1] = self._make_bad_cell(book, row, column - _OWN_COLUMNS - 1, style)
+        is_bad_row = any(error.column_number is None for error in row.errors)
+        number = number_cell(row.row_number, style if is_bad_row else "")
+        book.add_row([number, _errors_cell(row), *cells], _join_by_column([error for error in errors if error[0] in bad]))
+
+    def _make_cells(self, book: Workbook, row: FileRow) -> list[str]:
+        cells: Sequence[str | None] = row.cells
+        most = MAX_SHEET_COLUMNS - _OWN_COLUMNS
+        if len(cells) > most:
+            self._left_out += sum(cell is not None for cell in cells[most:])
+            cells = cells[:most]
+        return _make_cells(book, cells, row.types)
+
+    def _make_bad_cell(self, book: Workbook, row: FileRow, index: int, style: str) -> str:
+        text = row.cells[index] if index < len(row.cells) else None
+        if not text:
+            return blank_cell(style)
+        native_type = row.types[index] if row.types is not None and index < len(row.types) else 0
+        native = native_cell(text, native_type) if native_type else None
+        if native is not None:
+            return book.styles.attribute(native.number_format, _BAD) + native.xml
+        return text_cell(cut_text(text) if needs_cut(text) else text, style)
+
+
+def _make_cells(book: Workbook, texts: Sequence[str | None], types: Sequence[int] | None) -> list[str]:
+    """Return the cells of some texts; those that are natively typed keep their type. Empty texts are no cells."""
+    if types is None:
+        text = book.text
+        return [text(each) if each else NO_CELL for each in texts]
+    cells = []
+    # Cells beyond the end of `types` are text.
+    for each, native_type in zip(texts, chain(types, repeat(0)), strict=False):
+        native = native_cell(each, native_type) if native_type and each else None
+        if native is not None:
+            cells.append(book.styles.attribute(native.number_format) + native.xml)
+        else:
+            cells.append(book.text(each) if each else NO_CELL)
+    return cells
+
+
+def _errors_cell(row: FileRow) -> str:
+    said = say_errors(row.errors)
+    return text_cell(cut_text(said) if needs_cut(said) else said) if said else NO_CELL
+
+
+def _list_header_errors(findings: Sequence[Finding]) -> Iterator[_Error]:
+    for finding in findings:
+        column = (finding.column_number or 0) + _OWN_COLUMNS
+        for index in range(len(finding)):
+            if finding.column_number is not None and column <= MAX_SHEET_COLUMNS:
+                yield column, finding.message if isinstance(finding.message, str) else finding.message[index].as_py()
+
+
+def _join_by_column(errors: Sequence[_Error]) -> Sequence[_Error]:
+    """Return the errors with all sentences of a column in one, since a cell has one comment."""
+    if len(errors) <= 1:
+        return errors
+    joined: dict[int, str] = {}
+    for column, message in errors:
+        joined[column] = f"{joined[column]}\n{message}" if column in joined else message
+    return sorted(joined.items())
+
+
+def _file_width(table: OpenedTable) -> int:
+    return table.width if not table.column_numbers else max(table.column_numbers)
+
+
+def _place(table: OpenedTable, values: Sequence[_T], absent: _T) -> list[_T]:
+    """Return what the columns of the table have at the places of these columns in the file."""
+    if table.column_numbers is None:
+        return list(values)
+    placed = [absent] * _file_width(table)
+    for number, value in zip(table.column_numbers, values, strict=False):
+        placed[number - 1] = value
+    return placed
+
+
+def _measure(table: OpenedTable, rows: CheckedRows | None) -> list[float]:
+    """Return widths in which most of the first cells of each column can be read, in characters."""
+    lengths = [[len(label) + 3] for label in table.labels] if table.labels is not None else [[] for _ in range(table.width)]
+    for found, column in zip(lengths, rows.chunk.columns if rows is not None else (), strict=False):
+        texts = column.slice(0, _ROWS_MEASURED).to_pylist()
+        found.append(int(np.quantile([len(text or "") for text in texts] or [0], 0.95)) + 1)
+    return [float(min(_MAX_WIDTH, max(_MIN_WIDTH, *found))) if found else float(_MIN_WIDTH) for found in lengths]
+
+
+def _say_too_wide(width: int, instead: str) -> str:
+    return f"This table has {width:,} columns, more than fit on a sheet of a workbook: take {instead} instead."
+
+
+def _make_notes(book: Workbook, max_sheet_rows: int, instead: str) -> list[str]:
+    notes = []
+    if book.sheet_count > 1:
+        notes.append(f"The rows do not fit on one sheet of at most {max_sheet_rows:,} rows: they are on {book.sheet_count:,} sheets, one after the other.")
+    if book.cells_cut:
+        cells = "1 cell was" if book.cells_cut == 1 else f"{book.cells_cut:,} cells were"
+        notes.append(f"{cells} cut, because a cell of a workbook holds at most 32,767 characters: {instead} has the whole text.")
+    return notes
