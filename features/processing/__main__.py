@@ -20,13 +20,17 @@ from rich.text import Text
 
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
-from features.processing.readers.base import FileUnreadable, Finding
+from features.processing.exporting.formula_guard import GUARD, is_formula
+from features.processing.exporting.writer import OutputUnmakeable
+from features.processing.named_files import NamedFiles, OutputsUnwritable
+from features.processing.readers.base import FileUnreadable, Finding, ReadLimits
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
 from features.processing.recording.tally import ErrorTally
 from shared.descriptors.problems import DescriptorInvalid
 from shared.descriptors.table_dialect import TableDialect, parse_table_dialect_json
 from shared.descriptors.table_schema import TableSchema, parse_table_schema_json
 from shared.formats import list_extensions
+from shared.output_names import OUTPUT_NAMES, OutputName, parse_output_name
 from shared.texts import escape_control, shorten
 
 EXIT_GOOD, EXIT_ERRORS, EXIT_UNREADABLE = 0, 1, 2
@@ -53,27 +57,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code: 0 if the file is good, 1 if it has an error in its header or in a row, 2 if it could not be read."""
     options = _parse_arguments(arguments)
     notes = Console(stderr=True)
+    files = NamedFiles(options.output)
     try:
         table_schema = _read_schema(options.schema)
         dialect = _read_dialect(options.dialect)
-        inspection = inspect_file(options.file, table_schema=table_schema, dialect=dialect, encoding=options.encoding)
+
+        def open_inspection(limits: ReadLimits | None = None) -> Inspection:
+            return inspect_file(options.file, table_schema=table_schema, dialect=dialect, encoding=options.encoding, limits=limits)
+
+        inspection = open_inspection()
         try:
-            with _progress(notes) as show_fraction:
-                result = _inspect(inspection, max_errors=options.errors, show_fraction=show_fraction)
+            with _progress(notes, "Checking") as show_fraction:
+                result = _inspect(inspection, files, max_errors=options.errors, show_fraction=show_fraction)
         finally:
             inspection.close()
+        if options.output:
+            limits = ReadLimits(keep_rows=True)
+            with _progress(notes, "Writing") as show_fraction:
+                for fraction in files.make(lambda: open_inspection(limits), limits):
+                    show_fraction(fraction)
     except DescriptorInvalid as invalid:
         for problem in invalid.problems:
             _print_note(notes, f"{problem.pointer}: {problem.message}")
         return EXIT_UNREADABLE
-    except (FileUnreadable, FileUncheckable) as unreadable:
+    except (FileUnreadable, FileUncheckable, OutputUnmakeable, OutputsUnwritable) as unreadable:
         _print_note(notes, str(unreadable))
         return EXIT_UNREADABLE
     except OSError as error:
         _print_note(notes, f"{error.filename or options.file}: {error.strerror}.")
         return EXIT_UNREADABLE
+    finally:
+        files.close()
     _FORMATS[options.format](result)
+    _print_written(notes, files)
     return EXIT_ERRORS if result.tally.error_count else EXIT_GOOD
+
+
+def _print_written(notes: Console, files: NamedFiles) -> None:
+    for path, written in files.written():
+        _print_note(notes, f"Written: {path} ({written.row_count:,} {'row' if written.row_count == 1 else 'rows'})")
+        for note in written.notes:
+            _print_note(notes, f"Note: {path.name}: {note}")
 
 
 def _print_note(notes: Console, sentence: str) -> None:
@@ -88,7 +112,37 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--encoding", help="the encoding of the file; detected if not given")
     parser.add_argument("--format", choices=sorted(_FORMATS), default="table", help="how the result is printed (default: table)")
     parser.add_argument("--errors", type=_count, default=100, metavar="N", help="list at most N errors (default: 100; 0: none); all are counted")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--output",
+        type=_output,
+        action="append",
+        default=[],
+        metavar="NAME",
+        help=f"write a file with the rows or the errors; a folder may stand before its name: {', '.join(OUTPUT_NAMES)}. May be given several times",
+    )
+    options = parser.parse_args(arguments)
+    names = [name for name, _ in options.output]
+    for name, path in options.output:
+        if not path.parent.is_dir():
+            parser.error(f"--output {path}: there is no folder {path.parent}")
+        if names.count(name) > 1:
+            parser.error(f"--output {name} is given twice")
+        if _is_same_file(path, options.file):
+            parser.error(f"--output {path} is the file that is to be read: put a folder before its name")
+    options.output = dict(options.output)
+    return options
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _output(text: str) -> tuple[OutputName, Path]:
+    path = Path(text)
+    name = parse_output_name(path.name)
+    if name is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no output; there are {', '.join(OUTPUT_NAMES)}")
+    return name, path
 
 
 def _list_extensions() -> str:
@@ -116,18 +170,18 @@ class _Silent:
 
 
 @contextmanager
-def _progress(notes: Console) -> Iterator[Any]:
+def _progress(notes: Console, doing: str) -> Iterator[Any]:
     """Yield a function that takes the fraction that is done; it draws a progress bar if standard error is a terminal."""
     if not notes.is_terminal:
         yield _Silent()
         return
-    columns = (TextColumn("Checking"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn(doing), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=notes, transient=True) as progress:
         task = progress.add_task("check", total=1.0)
         yield lambda fraction: progress.update(task, completed=fraction)
 
 
-def _inspect(inspection: Inspection, *, max_errors: int, show_fraction: Any) -> Result:  # noqa: ANN401 - a callable of one float
+def _inspect(inspection: Inspection, files: NamedFiles, *, max_errors: int, show_fraction: Any) -> Result:  # noqa: ANN401 - a callable of one float
     result = Result(inspection, ErrorTally(), [])
     kept: list[Finding] = []
     kept_count = 0
@@ -135,6 +189,7 @@ def _inspect(inspection: Inspection, *, max_errors: int, show_fraction: Any) -> 
         result.rows_processed += report.rows_processed
         result.rows_failed += report.rows_failed
         result.tally.add(report.findings)
+        files.add_errors(report.findings)
         if kept_count < max_errors:
             # Each finding is in the order of its rows, so the first errors of all are among the first of each.
             kept += [finding.slice(0, max_errors) for finding in report.findings]
@@ -175,8 +230,7 @@ def _print_csv(result: Result) -> None:
 
 def _safe_cell(text: str) -> str:
     """Return a text with its control characters escaped, and with a quote before it if a spreadsheet would take it for a formula."""
-    is_formula = text[:1] in _FORMULA_STARTS and _NUMBER.fullmatch(text) is None
-    return ("'" if is_formula else "") + escape_control(text)
+    return (GUARD if is_formula(text) else "") + escape_control(text)
 
 
 def _print_table(result: Result) -> None:
@@ -240,8 +294,6 @@ _MAX_CAUSES = 100
 """A table of thousands of columns can have as many causes."""
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]")
 """Control characters, marks of direction and half surrogate pairs that JSON text may hold as they are."""
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FORMATS = {"table": _print_table, "json": _print_json, "csv": _print_csv}
 
 if __name__ == "__main__":
