@@ -110,7 +110,7 @@ class Inspection:
 
     @property
     def column_numbers(self) -> Sequence[int] | None:
-        """The number in the file of each column of the table; None if they are 1, 2, 3 …"""
+        """The number in the file of each column of the table; None if they are simply 1, 2, 3 and so on."""
         return self._table.column_numbers
 
     @property

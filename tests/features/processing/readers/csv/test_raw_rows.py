@@ -45,7 +45,7 @@ def _files(draw: st.DrawFn) -> tuple[str, str]:
     return encoding, "".join(draw(st.lists(st.sampled_from(tokens), max_size=40)))
 
 
-def _cut(text: str, encoding: str, **characters: str) -> list[bytes]:
+def _cut(text: str, encoding: str, *, comment: str) -> list[bytes]:
     """Return the bytes of each row with its line break."""
     # CR CR LF is read as CR LF; for each character that is read, the end of it in the file.
     ends: list[int] = []
@@ -58,7 +58,7 @@ def _cut(text: str, encoding: str, **characters: str) -> list[bytes]:
         ends.append(at)
     rows: list[bytes] = []
     start = begin = 0
-    for raw, _, _ in oracle.split_records(read, **characters):
+    for raw, _, _ in oracle.split_records(read, comment=comment):
         stop = start + len(raw)
         stop += 2 if read.startswith("\r\n", stop) else 1 if stop < len(read) else 0
         rows.append(text[begin : ends[stop - 1]].encode(encoding))
