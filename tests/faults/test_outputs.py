@@ -28,7 +28,7 @@ LARGE = Sample(SAMPLE.content.replace(b",Name ", b",Name " + b"x" * 400), SAMPLE
 NAMES = ("worker", "second")
 SLOW = ["pause_outputs=0.01"]
 """An output of `SAMPLE` takes two seconds at least."""
-KILLS = 20 if IS_LONG else 4
+KILLS = 20 if IS_LONG else 2
 
 
 @pytest.fixture(autouse=True)
