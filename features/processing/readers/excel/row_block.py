@@ -11,7 +11,7 @@ import pyarrow as pa
 from features.processing.readers.base import Finding, NativeTypes
 from features.processing.readers.cell_block import CellBlock
 from features.processing.readers.excel.sheet_layout import SheetLayout
-from features.processing.readers.excel.sheet_notes import describe_trouble
+from features.processing.readers.excel.sheet_notes import describe_trouble, restore_bad
 from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank, list_texts
 from features.processing.readers.native_types import NativeType
 from features.processing.readers.own_columns import read_mark
@@ -45,6 +45,7 @@ class BlockMaker:
         self._left_out_dense = sorted(column for column in layout.left_out if column < self._dense)
         self._ignored = layout.ignored
         self._own = layout.own
+        self._labels_by_column = dict(zip(self._columns, labels or (), strict=False))
         self._is_comment, self._comment_rows, self._last_row = is_comment, comment_rows, last_row
         self._structure = StructureFindings(width=len(self._columns), labels=labels, encoding="")
         self._extra_message = self._structure.of_extra_cells([ExactRow(0, [None] * len(self._columns) + [""])], 0)[0].message
@@ -58,22 +59,20 @@ class BlockMaker:
             if first_row <= number <= self._last_row:
                 kinds[number - first_row] = RowKind.COMMENT
         kept: list[SheetRow] = []
-        comment_cells: dict[int, Sequence[str | None]] | None = {} if self._keeps_comments else None
+        comment_cells: dict[int, Sequence[str | None]] = {}
         marks = np.zeros(len(kinds), dtype=np.int64) if self._own is not None else None
         for row in rows:
-            if self._is_comment(row):
-                kinds[row.number - first_row] = RowKind.COMMENT
-                if comment_cells is not None:
-                    comment_cells[row.number] = [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)]
-            elif row.is_too_long:
-                kinds[row.number - first_row] = RowKind.TOO_LONG
-            elif self._ignored and not is_blank(row) and self._is_beside(row):
-                if marks is not None and self._own is not None and self._own.row < len(row.cells):
-                    marks[row.number - first_row] = read_mark(row.cells[self._own.row])
-            elif not is_blank(row):
+            kind = kinds[row.number - first_row] = self._find_kind(row)
+            if kind == RowKind.ROW:
                 kept.append(row)
+            elif kind == RowKind.COMMENT and self._keeps_comments:
+                comment_cells[row.number] = [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)]
+            elif kind == RowKind.BLANK and marks is not None and self._own is not None and self._own.row < len(row.cells):
+                marks[row.number - first_row] = read_mark(row.cells[self._own.row])
+        if self._own is not None:
+            for row in kept:
+                restore_bad(row, self._labels_by_column, self._own)
         row_numbers = np.array([row.number for row in kept], dtype=np.int64)
-        kinds[row_numbers - first_row] = RowKind.ROW
         columns, native_types = self._read_columns(kept)
         return CellBlock(
             columns=columns,
@@ -86,6 +85,13 @@ class BlockMaker:
             comment_cells=comment_cells or None,
             marks=marks,
         )
+
+    def _find_kind(self, row: SheetRow) -> RowKind:
+        if self._is_comment(row):
+            return RowKind.COMMENT
+        if row.is_too_long:
+            return RowKind.TOO_LONG
+        return RowKind.BLANK if is_blank(row) or (self._ignored and self._is_beside(row)) else RowKind.ROW
 
     def _read_columns(self, rows: Sequence[SheetRow]) -> tuple[list[pa.StringArray], list[NativeTypes | None] | None]:
         count = len(rows)

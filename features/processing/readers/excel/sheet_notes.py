@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 
 from features.processing.readers.base import Note
-from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, MergedRange, SheetFacts, column_letters
+from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, MergedRange, SheetFacts, SheetRow, column_letters
+from features.processing.readers.own_columns import OwnColumns
 from shared.texts import list_briefly
 
 _NAMED_PLACES = 5
 _NAMED_COLUMNS = 10
+_PICTURE, _NOT_COMPUTED, _ERROR = "This cell holds a picture and no value", "The formula in this cell was never computed", "This cell holds the error"
+_SENTENCES_ON_BAD_CELLS = (_PICTURE, _NOT_COMPUTED, _ERROR)
 _ERRORS = {
     "#DIV/0!": "its formula divides by zero",
     "#N/A": "a value that was looked for was not found",
@@ -25,12 +28,32 @@ _ERRORS = {
 def describe_trouble(cell: BadCell) -> str:
     """Return one plain sentence that says why a cell has no value."""
     if cell.trouble is CellTrouble.PICTURE:
-        return "This cell holds a picture and no value; write the value into the cell."
+        return f"{_PICTURE}; write the value into the cell."
     if cell.trouble is CellTrouble.NOT_COMPUTED:
-        return "The formula in this cell was never computed, so the file has no value for it. Open the file in Excel, save it and upload it again."
+        return f"{_NOT_COMPUTED}, so the file has no value for it. Open the file in Excel, save it and upload it again."
     reason = _ERRORS.get(cell.text)
-    said = f"This cell holds the error {cell.text[:40]} and no value"
+    said = f"{_ERROR} {cell.text[:40]} and no value"
     return f"{said}: {reason}." if reason else f"{said}."
+
+
+def restore_bad(row: SheetRow, labels: Mapping[int, str], own: OwnColumns) -> None:
+    """Mark cells of a row that comes back as bad again if the sentences in front of it say so: outputs can only write their text.
+
+    `labels` are those of the table, by column.
+    """
+    said = " ".join(row.cells[column] for column in own.columns if column < len(row.cells))
+    if not any(sentence in said for sentence in _SENTENCES_ON_BAD_CELLS):
+        return
+    for column, label in labels.items():
+        text = row.cells[column] if column < len(row.cells) else ""
+        if not text:
+            continue
+        for trouble in CellTrouble:
+            cell = BadCell(column, text, trouble)
+            if f"{label}: {describe_trouble(cell)}" in said and (trouble is not CellTrouble.NOT_COMPUTED or text.startswith("=")):
+                row.cells[column], row.types[column] = "", 0
+                row.bad = [*(row.bad or ()), cell]
+                break
 
 
 def make_notes(facts: SheetFacts, *, column_name: Callable[[int], str | None], kept: frozenset[int], first_row: int) -> list[Note]:

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.processing.engine import Inspection, inspect_file
+from features.processing.exporting.export import Export
 from features.processing.readers.base import ReadLimits
 from features.processing.readers.own_columns import find_own_columns, read_mark
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
+from shared.output_names import OutputName
 
 SCHEMA = {
     "fields": [{"name": "id", "type": "integer"}, {"name": "name", "type": "string", "constraints": {"required": True}}, {"name": "size", "type": "number"}]
@@ -67,6 +69,28 @@ def test_a_workbook_has_the_errors_that_it_has_without_these_columns(tmp_path_fa
     found = _list(inspection)
     assert [note.code for note in inspection.notes] == ["returned-file", *(note.code for note in without.notes)]
     assert found == [(row, None if column is None else column + 2 * (column > at), *rest) for row, column, *rest in expected]
+
+
+def test_cells_without_a_value_are_still_that_when_an_output_comes_back(tmp_path: Path) -> None:
+    rows: list[Row] = [["id", "name", "size"], [1, "a", 2], ["#N/A", "#N/A", "#N/A"], [], [2, "=1+1", -1], [3, "b", 1, "extra"], ["#REF!", None, "x"]]
+    _write(tmp_path / "plain.xlsx", rows)
+    workbook = openpyxl.load_workbook(tmp_path / "plain.xlsx")
+    sheet = workbook.active
+    assert sheet is not None
+    sheet["B3"].data_type = "s"
+    workbook.save(tmp_path / "plain.xlsx")
+    schema, limits = parse_table_schema(SCHEMA), ReadLimits(keep_rows=True)
+    expected = _list(inspect_file(tmp_path / "plain.xlsx", table_schema=schema))
+    assert [each[1] for each in expected if each[0] == 3] == [1, 3]
+    targets = {OutputName("rejected", "xlsx"): tmp_path / "rejected.xlsx", OutputName("annotated", "xlsx"): tmp_path / "annotated.xlsx"}
+    export = Export(lambda: inspect_file(tmp_path / "plain.xlsx", table_schema=schema, limits=limits), targets, limits=limits, check_room=lambda: None)
+    list(export.run())
+    export.close()
+    bad_rows = sorted({each[0] for each in expected})
+    found = _list(inspect_file(tmp_path / "annotated.xlsx", table_schema=schema))
+    assert found == [(row, None if column is None else column + 2, *rest) for row, column, *rest in expected]
+    found = _list(inspect_file(tmp_path / "rejected.xlsx", table_schema=schema))
+    assert found == [(2 + bad_rows.index(row), None if column is None else column + 2, *rest) for row, column, *rest in expected]
 
 
 @pytest.mark.parametrize("format_name", ["csv", "xlsx"])
