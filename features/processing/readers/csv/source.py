@@ -7,6 +7,7 @@ lone surrogate U+DC00 + b. Both are invalid UTF-8, so one later check finds them
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from shared.descriptors.encodings import normalize_encoding
 Translation: TypeAlias = Callable[[bytes, bool], tuple[bytes, bytes]]
 """Translates bytes, of which the last follow if the second argument is true, into others, and what has to wait for more bytes."""
 ESCAPE_HANDLER = "rowgate.undecodable"
+_NO_SENDFILE = (errno.EINVAL, errno.ENOSYS, errno.ENOTSOCK, errno.EOPNOTSUPP)
+"""What systems and file systems say that cannot copy from file to file by themselves."""
+_COPY_BYTES = 2**20
 
 
 def _escape_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -200,8 +204,14 @@ class SharedFile:
 
     def copy(self, begin: int, end: int, target: int) -> None:
         """Write the bytes between two positions to the descriptor `target`. Raises `OSError`."""
+        source = self._open_descriptor()
         while begin < end:
-            count = os.sendfile(target, self._open_descriptor(), begin, end - begin)
+            try:
+                count = os.sendfile(target, source, begin, end - begin)
+            except OSError as error:
+                if error.errno not in _NO_SENDFILE:
+                    raise
+                count = os.write(target, os.pread(source, min(_COPY_BYTES, end - begin), begin))
             if not count:
                 raise OSError("the file has become shorter while it was read")
             begin += count

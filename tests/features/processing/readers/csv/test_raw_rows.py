@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from pathlib import Path
 
@@ -130,3 +131,27 @@ def test_an_undecodable_byte_stays_as_it_is(tmp_path: Path) -> None:
         assert (table.raw_table.mark, table.raw_table.encoding, table.raw_table.line_end) == (b"\xff\xfe", "utf-16-le", "\n")
     finally:
         table.close()
+
+
+def test_bytes_are_copied_where_the_system_cannot_do_it_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(bytes(range(256)) * 10_000)
+    # Linux refuses `sendfile` to a file that is only appended to.
+    with path.open("rb") as file, (tmp_path / "copy").open("ab") as target:
+        source = SharedFile(os.dup(file.fileno()))
+        source.copy(5, 2_000_000, target.fileno())
+        source.close()
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()[5:2_000_000]
+
+
+def test_a_file_that_became_shorter_is_an_error_of_the_machine(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"a,b\n" * 1000)
+    with path.open("r+b") as file, (tmp_path / "copy").open("wb") as target:
+        raw = RawFile(SharedFile(os.dup(file.fileno())), encoding="utf-8")
+        file.truncate(100)
+        with pytest.raises(OSError, match="shorter"):
+            raw.copy(0, 4000, target.fileno())
+        with pytest.raises(OSError, match="shorter"):
+            raw.read(0, 4000)
+        raw.close()
