@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from features.processing.column import Mask
 from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.mend_lines import collapse_line_ends, unwrap_rows
 from features.processing.readers.csv.scan import CR, LF, Positions, scan_rows
@@ -115,10 +116,16 @@ class RawFile:
 
     def find_breaks(self, data: bytes, *, is_last: bool) -> Offsets:
         """Return the position after every CR and LF of the text in `data`, which begins at the start of a row; `is_last`: it goes on to the end of the file."""
-        if self._is_stateful:
-            return self._find_breaks_by_character(data, is_last=is_last)
         if is_last and self.encoding == "euc-kr":
             data = self._without_unfinished(data)
+        ends, is_return = self._find_by_character(data, is_last=is_last) if self._is_stateful else self._find_by_unit(data)
+        if not self._collapses or len(ends) < 3:  # noqa: PLR2004 - CR CR LF
+            return ends
+        doubled = np.flatnonzero(is_return[:-2] & is_return[1:-1] & ~is_return[2:])
+        return np.delete(ends, doubled[ends[doubled + 2] - ends[doubled] == 2 * self._unit.itemsize])
+
+    def _find_by_unit(self, data: bytes) -> tuple[Offsets, Mask]:
+        """Return the position after every CR and LF, and which of them are CRs."""
         width = self._unit.itemsize
         units = np.frombuffer(data, dtype=self._unit, count=len(data) // width)
         newline, carriage_return = (int(np.frombuffer(code, dtype=self._unit)[0]) for code in (self._newline, self._return))
@@ -126,12 +133,7 @@ class RawFile:
         if self._return in data:
             is_break |= units == carriage_return
         at = np.flatnonzero(is_break)
-        if self._collapses:
-            is_return = units[at] == carriage_return
-            doubled = np.flatnonzero(is_return[:-2] & is_return[1:-1] & ~is_return[2:]) if len(at) > 2 else at[:0]  # noqa: PLR2004 - CR CR LF
-            doubled = doubled[at[doubled + 2] - at[doubled] == 2]  # noqa: PLR2004 - nothing between them
-            at = np.delete(at, doubled)
-        return (at + 1) * width
+        return (at + 1) * width, units[at] == carriage_return
 
     def _without_unfinished(self, data: bytes) -> bytes:
         """Return the end of a file without a syllable of eight bytes that has too few, of which line breaks are taken for a part."""
@@ -140,13 +142,14 @@ class RawFile:
         unfinished = decoder.getstate()[0]
         return data[: len(data) - len(unfinished)] if len(unfinished) > 1 else data
 
-    def _find_breaks_by_character(self, data: bytes, *, is_last: bool) -> Offsets:
+    def _find_by_character(self, data: bytes, *, is_last: bool) -> tuple[Offsets, Mask]:
+        """Do the same where the decoder alone can tell."""
         decoder = codecs.getincrementaldecoder(self.encoding)(errors=ESCAPE_HANDLER)
-        ends: list[int] = []
+        found: list[tuple[int, bool]] = []
         for index in range(len(data)):
             text = decoder.decode(data[index : index + 1], final=is_last and index + 1 == len(data))
-            ends += [index + 1] * (text.count("\n") + text.count("\r"))
-        return np.array(ends, dtype=np.int64)
+            found += [(index + 1, character == "\r") for character in text if character in "\r\n"]
+        return np.array([end for end, _ in found], dtype=np.int64), np.array([is_return for _, is_return in found], dtype=np.bool_)
 
     def find_offsets(self, rows: RawBlockRows) -> Offsets:
         """Return what `rows.find_offsets` does; the last answer is kept, since the chunks of one block ask one after the other."""
