@@ -98,7 +98,3 @@ class CsvHead:
                         return
         finally:
             source.close()
-
-    def close(self) -> None:
-        """Close the file; may be called twice."""
-        self._beginning.close()

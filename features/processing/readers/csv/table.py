@@ -61,6 +61,7 @@ class CsvTable:
         self._prefetch: Prefetch[ParsedBlock] | None = None
         self._head: CsvHead | None = None
         self._raw: RawFile | None = None
+        self._beginning: ByteSource | None = None
         try:
             may_be_wrapped = dialect is None or dialect.quote_char is None
             self._source, sample = mend_lines(self._source, _read_sample(self._source), may_be_wrapped=may_be_wrapped)
@@ -73,7 +74,7 @@ class CsvTable:
             if limits.keep_rows:
                 file, name, translations = self._source.describe_raw()
                 self._raw = RawFile(file, encoding=name, translations=translations)
-                beginning = self._source.fork()
+                self._beginning = self._source.fork()
             blocks = RawBlockReader(self._source, self._grammar, max_row_bytes=limits.max_row_bytes, block_bytes=block_bytes, raw=self._raw)
             first_rows = FirstRows(
                 iter(blocks), self._grammar, undecodable=self._source.undecodable, comment_rows=comment_rows, max_row_bytes=limits.max_row_bytes
@@ -92,11 +93,11 @@ class CsvTable:
                 sorts_ragged=not layout.left_out,
             )
             self._cells = CellReader(self._grammar, layout=layout, labels=self.labels, encoding=encoding, keeps_whole=limits.keep_rows, own=own)
-            if self._raw is not None:
+            if self._raw is not None and self._beginning is not None:
                 names_rows = dialect is not None and "headerRows" in dialect.descriptor
                 header_rows = () if header is None else dialect.header_rows if names_rows and dialect is not None else (header.row,)
                 self._head = CsvHead(
-                    self._raw, beginning, self._grammar, header_rows=header_rows, has_sep_line=has_sep_line, max_row_bytes=limits.max_row_bytes
+                    self._raw, self._beginning, self._grammar, header_rows=header_rows, has_sep_line=has_sep_line, max_row_bytes=limits.max_row_bytes
                 )
         except BaseException:
             self.close()
@@ -139,8 +140,8 @@ class CsvTable:
         if self._prefetch is not None:
             self._prefetch.close()
         self._source.close()
-        if self._head is not None:
-            self._head.close()
+        if self._beginning is not None:
+            self._beginning.close()
         if self._raw is not None:
             self._raw.close()
 

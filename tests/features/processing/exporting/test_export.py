@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,37 @@ def test_only_the_writer_that_must_start_again_reads_the_file_again(tmp_path: Pa
     assert row_lists[0].begun == 3
     assert [written.row_count for written in export.written] == [10, 10]
     assert (tmp_path / "valid.csv").read_bytes() == path.read_bytes()
+
+
+def test_rules_that_find_their_errors_at_once_take_one_pass(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("id,parent\n1,1\n1,2\n2,2\n2,2\n")
+    schema = parse_table_schema({"fields": PARENTS["fields"], "primaryKey": ["id"], "uniqueKeys": [["id", "parent"]]})
+    limits = ReadLimits(keep_rows=True)
+    opened: list[Inspection] = []
+
+    def open_inspection() -> Inspection:
+        opened.append(inspect_file(path, table_schema=schema, limits=limits))
+        return opened[-1]
+
+    export = Export(open_inspection, {VALID: tmp_path / "valid.csv"}, limits=limits, check_room=lambda: None)
+    list(export.run())
+    export.close()
+    assert len(opened) == 1
+    assert (tmp_path / "valid.csv").read_text() == "id,parent\n1,1\n2,2\n"
+
+
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for text in ("\n\n", "a,b\n1,2\n", "a,b\n1,x\n" * 20):
+        path.write_text(text)
+        export = _export(path, (VALID, REJECTED), PARENTS)
+        with suppress(FileUnreadable):
+            next(export.run(), None)
+        export.close()
+        export.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_writer_that_starts_again_for_ever_is_given_up(tmp_path: Path, row_lists: list[RowList], monkeypatch: pytest.MonkeyPatch) -> None:
