@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test lock
+.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -62,6 +62,9 @@ compose-test: env ## Build and prove the containers (skipped where there is no D
 
 alerts-test: env ## Check and test the alert rules and the dashboard (skipped where there is no promtool)
 	@$(BIN)/python -m compose.check_alerts
+
+office-test: env ## Open the workbooks that are made with LibreOffice (root on Debian: installs it; skipped where there is none)
+	@$(BIN)/python -m compose.office
 
 lock: env ## Pin the newest releases that the requirements allow, with hashes (KEEP=1: keep what is pinned)
 	@$(BIN)/python -m compose.lock $(if $(KEEP),--keep)

@@ -21,8 +21,8 @@ from rich.text import Text
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.exporting.formula_guard import GUARD, is_formula
-from features.processing.exporting.named_files import NamedFiles, OutputsUnwritable
 from features.processing.exporting.writer import OutputUnmakeable
+from features.processing.named_files import NamedFiles, OutputsUnwritable
 from features.processing.readers.base import FileUnreadable, Finding, ReadLimits
 from features.processing.recording.findings import RECORD_SCHEMA, findings_to_table
 from features.processing.recording.tally import ErrorTally

@@ -23,13 +23,14 @@ from features.processing.column import Indices, Mask
 from features.processing.exporting.typed_cells import find_zoned, lists_as_json
 from shared.descriptors.table_schema import Field
 
-_INT64 = range(-(2**63), 2**63)
+_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 _INT64_DIGITS = 18
 """So many digits fit in 64 bits whatever they are."""
 _DECIMAL128_DIGITS, _DECIMAL256_DIGITS = 38, 76
 _FLOAT_DIGITS = 15
 """A number of so many significant digits is the shortest text of its float."""
 _FLOAT_EXPONENTS = range(-290, 300)
+"""Outside these exponents floats have fewer digits, or there are none."""
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _FIXED = {"boolean": pa.bool_(), "date": pa.date32(), "time": pa.time64("us"), "year": pa.int64()}
 
@@ -148,7 +149,7 @@ class IntegerColumn:
         """See `ParquetColumn`."""
         typed = judged.typed
         for value in typed.values(np.flatnonzero(typed.ok & rows & ~typed.numbered)):
-            if value not in _INT64:
+            if not _MIN_INT64 <= value <= _MAX_INT64:
                 self._fits = False
                 self._digits.add(Decimal(value))
 
@@ -234,9 +235,8 @@ def _is_float(value: Decimal) -> bool:
     normal = value.normalize(_EXACT)
     if not normal:
         return True
-    if normal.adjusted() not in _FLOAT_EXPONENTS:
-        return False
-    return len(normal.as_tuple().digits) <= _FLOAT_DIGITS or Decimal(repr(float(normal))) == normal
+    is_short = len(normal.as_tuple().digits) <= _FLOAT_DIGITS and normal.adjusted() in _FLOAT_EXPONENTS
+    return is_short or Decimal(repr(float(normal))) == normal
 
 
 def _make_decimals(typed: Typed, ok: Mask, rows: Mask, arrow_type: pa.DataType) -> pa.Array:

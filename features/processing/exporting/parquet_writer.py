@@ -17,8 +17,8 @@ from features.processing.exporting.writer import CheckRoom, MustStartAgain, Open
 
 GROUP_ROWS = 100_000
 _GROUP_BYTES = 48 * 2**20
-_MAX_ARRAYS = 200_000
-"""Of a very wide table fewer rows make a group, since each array costs about a hundred bytes."""
+_MAX_ARRAYS = 50_000
+"""If the columns of the waiting rows are in more arrays, they are joined: each array takes some hundred bytes, and a table may have 16,384 columns."""
 
 
 class ParquetWriter:
@@ -104,8 +104,10 @@ class ParquetWriter:
         """Write the waiting rows as groups of `GROUP_ROWS`, or of fewer if they are large; a rest waits unless it is the last."""
         if not self._waiting:
             return
-        rows, size_bytes = sum(map(len, self._waiting)), sum(table.nbytes for table in self._waiting)
-        is_large = size_bytes >= _GROUP_BYTES or len(self._waiting) * len(self._names) >= _MAX_ARRAYS
+        if len(self._waiting) > 1 and len(self._waiting) * len(self._names) >= _MAX_ARRAYS:
+            self._waiting = [pa.concat_tables(self._waiting).combine_chunks()]
+        rows = sum(map(len, self._waiting))
+        is_large = sum(table.nbytes for table in self._waiting) >= _GROUP_BYTES
         if rows < GROUP_ROWS and not is_large and not is_last:
             return
         table = pa.concat_tables(self._waiting)

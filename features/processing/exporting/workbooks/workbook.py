@@ -63,10 +63,11 @@ class Styles:
 class Workbook:
     """Writes one workbook. Rows are sequences of cells as `cell_xml` makes them, one for each column, `NO_CELL` for absent ones."""
 
-    def __init__(self, path: Path, *, check_room: CheckRoom) -> None:
+    def __init__(self, path: Path, *, check_room: CheckRoom, max_comments: int = MAX_COMMENTS) -> None:
         self.styles = Styles()
         self.cells_cut = 0
         self.comments_left_out = 0
+        self._max_comments = max_comments
         self._file = OutputFile(path, check_room)
         # Without ZIP64: see `_MAX_SHEET_BYTES`.
         self._archive = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, allowZip64=False, compresslevel=_COMPRESSION)
@@ -176,7 +177,7 @@ class Workbook:
         self._put(f'<row r="{row}">{filled}</row>')
 
     def _comment(self, column: int, text: str) -> None:
-        if self._comments_made >= MAX_COMMENTS:
+        if self._comments_made >= self._max_comments:
             self.comments_left_out += 1
             return
         self._comments_made += 1

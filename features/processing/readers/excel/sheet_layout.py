@@ -90,9 +90,15 @@ def find_table_below(grid: Grid, *, field_names: Sequence[str] | None) -> SheetL
     """Find the table whose header is the first row of the grid."""
     own = _find_own(grid[0], field_names)
     if own is not None:
-        rest = [{column: text for column, text in row.items() if column not in own.columns} for row in grid]
+        rest = [{index: text for column, text in row.items() if (index := own.find_index(column)) is not None} for row in grid]
         layout = find_table_below(rest, field_names=field_names)
-        return replace(layout, left_out=layout.left_out - own.columns, own=own)
+        return replace(
+            layout,
+            columns=[own.find_place(column) for column in layout.columns],
+            left_out=frozenset(map(own.find_place, layout.left_out)),
+            others=[(own.find_place(first), own.find_place(last)) for first, last in layout.others],
+            own=own,
+        )
     blocks = _find_blocks(grid)
     labelled = [block for block in blocks if not grid[0].keys().isdisjoint(block)]
     main = labelled[0] if len(labelled) == 1 else _choose_block(grid, labelled, field_names)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import errno
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
+from features.processing.engine import inspect_file
+from features.processing.exporting.export import Export
 from features.processing.readers.base import ReadLimits
+from shared.descriptors.table_dialect import parse_table_dialect
+from shared.descriptors.table_schema import parse_table_schema
+from shared.output_names import OutputName
 from tests.features.processing.exporting.csv_tables import CsvFile, FoundError, csv_files, list_errors, make_outputs, open_file
 
 
@@ -144,3 +153,181 @@ def test_an_output_that_comes_back_unmended_has_the_same_errors(file: CsvFile) -
                 if "commentChar" not in file.dialect and number in dict(rows)
                 for back, there in zip(found[first_row + [row for row, _ in rows].index(number)], each, strict=True)
             )
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
+@given(file=csv_files())
+def test_an_output_that_comes_back_mended_has_no_errors(file: CsvFile) -> None:
+    assume(file.header)
+    assume(not any(_is_open(file, record) for record in file.records))
+    delimiter, codec = file.dialect["delimiter"], _codec(file)
+    line_end = next(end for end in ("\r\n", "\n", "\r") if file.header[0].decode(codec).endswith(end))
+    good_record = f"7{delimiter}mended{delimiter}8.5{line_end}".encode(codec)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "table.csv"
+        path.write_bytes(file.data)
+        failed = {number for number in list_errors(open_file(path, file, limits=ReadLimits())) if number >= file.first_row}
+        output = make_outputs(path, file, ["rejected"])["rejected"]
+        _, bad = _split_rows(file, failed)
+        records = [record for _, record in bad]
+        mended = output
+        for record in reversed(records):
+            assert output.endswith(record)
+            rest = output[: len(output) - len(record)]
+            mended = mended[: len(rest)] + good_record + mended[len(output) :]
+            # What is in front of the record ends the same way for the row above.
+            output = rest[: rest.rindex(line_end.encode(codec)) + len(line_end.encode(codec))]
+        path.write_bytes(mended)
+        inspection = open_file(path, file, limits=ReadLimits(), dialect=_returned_dialect(file))
+        assert inspection.header_findings == []
+        assert [report.rows_processed for report in inspection.reports() if report.findings] == []
+        inspection.close()
+
+
+def _make(path: Path, data: bytes, **options: Any) -> dict[str, bytes]:
+    """Make the outputs of a file that is read without a schema, or with the given options of `inspect_file`."""
+    path.write_bytes(data)
+    limits = options.pop("limits", None) or ReadLimits(keep_rows=True)
+    targets = {OutputName(kind, "csv"): path.parent / f"{kind}.csv" for kind in ("valid", "rejected", "annotated")}
+    export = Export(lambda: inspect_file(path, limits=limits, **options), targets, limits=limits, check_room=lambda: None)
+    list(export.run())
+    export.close()
+    return {name.kind: target.read_bytes() for name, target in targets.items()}
+
+
+ROWS = [b"1,Ann,2.5", b"2,Bob,3.5", b"3,Cy,4.5", b"4,Di,5.5", b"5,Ed,many", b"6,Fay,7.5", b"7,Gus,8.5", b"8,Hal,9.5", b"9,Ida,1.5", b"10,Jo,2.5", b"11,Kit,3.5"]
+SAID = b'"size: This value must be a number."'
+
+
+def test_line_ends_that_were_doubled_stay_as_they_are(tmp_path: Path) -> None:
+    header, rows = b"id,name,size\r\r\n", [row + b"\r\r\n" for row in ROWS]
+    outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
+    assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
+    assert outputs["rejected"] == b"_row,_errors," + header + b"6," + SAID + b"," + rows[4]
+    back = _make(tmp_path / "file.csv", outputs["annotated"])
+    assert back["valid"].count(b"\r\r\n") == len(ROWS)
+
+
+def test_rows_that_are_quoted_as_one_cell_stay_so(tmp_path: Path) -> None:
+    def wrap(row: bytes) -> bytes:
+        return b'"' + row.replace(b'"', b'""') + b'"\r\n'
+
+    header, rows = wrap(b"id,name,size"), [wrap(row.replace(b"Gus", b'"Gus, sr"')) for row in ROWS]
+    outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
+    assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
+    assert outputs["rejected"] == wrap(b"_row,_errors,id,name,size") + wrap(b"6," + SAID + b"," + ROWS[4])
+    inspection = inspect_file(tmp_path / "annotated.csv")
+    assert inspection.labels == ["id", "name", "size"]
+    assert list(list_errors(inspection)) == [6]
+
+
+def test_a_line_that_names_the_delimiter_stays_first(tmp_path: Path) -> None:
+    rows = [row.replace(b",", b";") + b"\n" for row in ROWS]
+    outputs = _make(tmp_path / "file.csv", b"sep=;\nid;name;size\n" + b"".join(rows))
+    assert outputs["valid"] == b"sep=;\nid;name;size\n" + b"".join(rows[:4] + rows[5:])
+    assert outputs["rejected"] == b"sep=;\n_row;_errors;id;name;size\n7;" + SAID + b";" + rows[4]
+
+
+def test_a_row_with_an_unclosed_quote_swallows_nothing(tmp_path: Path) -> None:
+    rows = [row + b"\n" for row in ROWS]
+    rows[2] = b'3,"Cy,4.5\n'
+    outputs = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows))
+    assert outputs["valid"] == b"id,name,size\n" + b"".join([*rows[:2], rows[3], *rows[5:]])
+    assert [row[0] for row in csv.reader(outputs["annotated"].decode().splitlines())] == ["_row", *(str(number) for number in range(2, 13))]
+    marked = list(csv.reader(outputs["rejected"].decode().splitlines()))[1]
+    assert (marked[0], marked[2]) == ("4", '3,"Cy,4.5')
+
+
+def test_a_row_that_is_too_long_has_only_its_number_and_its_error(tmp_path: Path) -> None:
+    rows = [row + b"\n" for row in ROWS]
+    rows[6] = b"7," + b"G" * 3_000_000 + b",8.5\n"
+    outputs = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows), limits=ReadLimits(keep_rows=True, max_row_bytes=2_000_000))
+    assert outputs["valid"] == b"id,name,size\n" + b"".join([*rows[:4], rows[5], *rows[7:]])
+    assert outputs["rejected"] == (
+        b"_row,_errors,id,name,size\n6," + SAID + b",5,Ed,many\n" + b'8,"This row is too long to be read: more than 2000000 bytes or 16,384 cells."\n'
+    )
+
+
+def test_without_a_quote_character_the_columns_in_front_can_still_be_read(tmp_path: Path) -> None:
+    dialect = parse_table_dialect({"delimiter": ",", "quoteChar": ""})
+    schema = parse_table_schema({"fields": [{"name": "id", "type": "integer"}, {"name": "a,b", "type": "string"}], "fieldsMatch": "partial"})
+    data = b'id,x\n1,2\nq,"3\n4\n'
+    outputs = _make(tmp_path / "file.csv", data, dialect=dialect, table_schema=schema)
+    assert outputs["rejected"].splitlines()[0] == b"_row,_errors,id,x"
+    assert [line.count(b",") for line in outputs["rejected"].splitlines()] == [3, 3, 2]
+    assert outputs["valid"] == b"id,x\n1,2\n"
+
+
+def test_a_sentence_that_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path: Path) -> None:
+    outputs = _make(tmp_path / "file.csv", b"=1+1,b\n" + b"1,2\n" * 20 + b"x,2\n")
+    assert outputs["rejected"].splitlines()[1] == b'22,"\'=1+1: This value must be a whole number.",x,2'
+
+
+def test_a_table_of_one_column_gets_columns_in_front(tmp_path: Path) -> None:
+    data = b"Weight\n" + b"1,5\n" * 30 + b"heavy\n"
+    outputs = _make(tmp_path / "file.csv", data)
+    assert outputs["valid"] == data.removesuffix(b"heavy\n")
+    inspection = inspect_file(tmp_path / "rejected.csv")
+    assert inspection.labels == ["Weight"]
+    inspection.close()
+
+
+def test_disk_space_is_asked_for_before_it_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"id,name\n" + b"1,some text of a row that is good\n" * 1_500_000)
+    sizes: list[int] = []
+
+    def check_room() -> None:
+        sizes.append((tmp_path / "valid.csv").stat().st_size if (tmp_path / "valid.csv").exists() else -1)
+        if len(sizes) == 5:
+            raise OSError(errno.ENOSPC, "no room")
+
+    limits = ReadLimits(keep_rows=True)
+    export = Export(lambda: inspect_file(path, limits=limits), {OutputName("valid", "csv"): tmp_path / "valid.csv"}, limits=limits, check_room=check_room)
+    with pytest.raises(OSError, match="no room"):
+        list(export.run())
+    export.close()
+    assert sizes[0] == -1
+    assert all(later - earlier <= 8 * 2**20 for earlier, later in itertools.pairwise([0, *sizes[1:]]))
+
+
+def test_runs_of_blank_rows_that_were_apart_stay_apart(tmp_path: Path) -> None:
+    data = b"id,name\n" + b"1,a\n" * 5 + b"\n\n2,b\n,\n" + b"3,c\n" * 5 + b"x,d\n\n\n\n4,d\n\n"
+    outputs = _make(tmp_path / "file.csv", data)
+    assert outputs["rejected"].splitlines()[1:] == [
+        b'7,"This row and the rows after it, 2 in all, are empty.",',
+        b'8,"This row is empty.",',
+        b'10,"This row is empty.",,',
+        b'16,"id: This value must be a whole number.",x,d',
+        b'17,"This row and the rows after it, 3 in all, are empty.",',
+        b'18,"This row is empty.",',
+        b'19,"This row is empty.",',
+    ]
+    inspection = inspect_file(tmp_path / "rejected.csv", known_schema=inspect_file(tmp_path / "file.csv").table_schema)
+    assert {number: [(each[2], each[3]) for each in found] for number, found in list_errors(inspection).items()} == {
+        2: [("blank-row", "This row and the rows after it, 2 in all, are empty.")],
+        4: [("blank-row", "This row is empty.")],
+        5: [("type-error", "This value must be a whole number.")],
+        6: [("blank-row", "This row and the rows after it, 3 in all, are empty.")],
+    }
+
+
+def test_columns_that_the_schema_names_are_read_as_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_bytes(b"_row,_errors,id\nx,y,1\n")
+    schema = parse_table_schema({"fields": [{"name": "_row", "type": "integer"}, {"name": "_errors", "type": "string"}, {"name": "id", "type": "integer"}]})
+    inspection = inspect_file(path, table_schema=schema)
+    assert inspection.labels == ["_row", "_errors", "id"]
+    assert [each[1:3] for each in list_errors(inspection)[2]] == [("_row", "type-error")]
+
+
+def test_a_file_that_comes_back_again_is_still_understood(tmp_path: Path) -> None:
+    rows = [row + b"\n" for row in ROWS]
+    first = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows))["annotated"]
+    second = _make(tmp_path / "file.csv", first)["annotated"]
+    assert second.splitlines()[0] == b"_row,_errors,_row,_errors,id,name,size"
+    inspection = inspect_file(tmp_path / "annotated.csv")
+    assert inspection.labels == ["id", "name", "size"]
+    assert inspection.column_numbers == [5, 6, 7]
+    (found,) = list_errors(inspection).items()
+    assert found == (6, [(7, "size", "type-error", "This value must be a number.", "many")])

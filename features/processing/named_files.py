@@ -9,10 +9,10 @@ from pathlib import Path
 
 from features.processing.engine import Inspection
 from features.processing.exporting.error_records import ERROR_SCHEMA, open_error_records
-from features.processing.exporting.error_spool import ErrorSpool
 from features.processing.exporting.export import Export
 from features.processing.exporting.writer import Written
 from features.processing.readers.base import Finding, ReadLimits
+from features.processing.recording.error_spool import ErrorSpool
 from features.processing.recording.findings import RECORD_SCHEMA
 from shared.output_names import OutputName
 

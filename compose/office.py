@@ -1,0 +1,55 @@
+"""Open the workbooks that the service makes with LibreOffice, and compare the cells and comments that it finds.
+
+    python -m compose.office
+
+Needs soffice. As root on Debian it is installed if it is not there (about 270 MB): unlike promtool it does not run from where it is merely unpacked. Otherwise
+says what is missing and exits 0.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+PACKAGE = "libreoffice-calc-nogui"
+TEST = "tests/features/processing/exporting/test_office.py"
+_LIST_S, _INSTALL_S, _TEST_S = 120, 420, 300
+
+
+def install() -> str | None:
+    """Install LibreOffice; return why it cannot be, or None."""
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return f"it is not installed, and only root can do that with apt-get (Debian: apt-get install {PACKAGE})"
+    commands = ((_LIST_S, [apt, "update", "-qq"]), (_INSTALL_S, [apt, "install", "-y", "-qq", "--no-install-recommends", PACKAGE]))
+    for limit_s, command in commands:
+        try:
+            done = subprocess.run(  # noqa: S603  # fixed commands
+                command, check=False, capture_output=True, text=True, timeout=limit_s, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            )
+        except subprocess.TimeoutExpired:
+            return f"'{' '.join(command[:2])}' took longer than {limit_s} s"
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or ["no reason given"]
+            return f"'{' '.join(command[:2])}' failed: {said[-1]}"
+    return None
+
+
+def main() -> int:
+    """Run the test; return its exit code, or 0 if it has to be skipped."""
+    reason = None if shutil.which("soffice") else install()
+    if reason is not None:
+        print(f"skipped: the workbooks are opened by LibreOffice, but {reason}")  # noqa: T201  # a command's report
+        return 0
+    command = [sys.executable, "-m", "pytest", "-q", TEST]
+    try:
+        return subprocess.run(command, check=False, timeout=_TEST_S).returncode  # noqa: S603  # a fixed command
+    except subprocess.TimeoutExpired:
+        print(f"The test took longer than {_TEST_S} s.")  # noqa: T201  # as above
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
