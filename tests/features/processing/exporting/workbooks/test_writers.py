@@ -148,9 +148,8 @@ def test_table_that_fills_a_sheet_has_no_room_for_our_columns(tmp_path: Path) ->
     target, written = make_output(path, "valid.xlsx")
     assert written.row_count == 0
     assert len(read_sheets(target)["Valid rows"][0]) == 16_384
-    for kind in ("rejected", "annotated"):
-        with pytest.raises(OutputUnmakeable, match=rf"16,384 columns.*{kind}\.csv"):
-            make_output(path, f"{kind}.xlsx")
+    with pytest.raises(OutputUnmakeable, match=r"16,384 columns.*annotated\.csv"):
+        make_output(path, "annotated.xlsx")
 
 
 def test_cells_beyond_the_last_column_are_left_out_with_a_note(tmp_path: Path) -> None:
