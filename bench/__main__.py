@@ -17,6 +17,7 @@ GROUPS: Mapping[str, str] = {
     "excel": "XLSX, compared with openpyxl's own loop",
     "reading": "what is found in files as people send them, compared with other detectors",
     "job": "whole jobs with their errors stored, compared with frictionless and COPY",
+    "outputs": "outputs, compared with the engine's own pass and with XlsxWriter; rows in context; sending",
     "memory": "peak memory of a worker child",
     "upload": "uploads, compared with a bare sink and UploadFile",
     "answers": "the answer after the last byte, by size of the upload",

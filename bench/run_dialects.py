@@ -29,9 +29,10 @@ def detect_with_rowgate(path: Path) -> tuple[str | None, str | None]:
 
 def detect_with_duckdb(path: Path) -> tuple[str | None, str | None]:
     """Return what `sniff_csv` finds."""
-    import duckdb  # type: ignore[import-not-found]  # noqa: PLC0415 - lives in the peers' environment
+    import duckdb  # noqa: PLC0415 - only this peer needs it
 
     found = duckdb.execute("SELECT Delimiter, Quote FROM sniff_csv(?)", [str(path)]).fetchone()
+    assert found is not None
     return found[0], found[1] or '"'
 
 

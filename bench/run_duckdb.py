@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-import duckdb  # type: ignore[import-not-found]  # lives in the peers' environment
+import duckdb
 
 from bench.probe import report_run
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb  # type: ignore[import-not-found]  # lives in the peers' environment
+import duckdb
 import frictionless  # type: ignore[import-not-found]  # lives in the peers' environment
 from frictionless import system
 

@@ -76,7 +76,7 @@ class Stack:
         """Start a worker with one child, replacing a running one."""
         self.stop_worker()
         self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "1")
-        self._wait_for(self._worker, lambda: bool(self._child_pids()))
+        self._wait_for(self._worker, lambda: bool(self.child_pids()))
 
     def start_dispatcher(self) -> None:
         """Start the dispatcher."""
@@ -116,19 +116,22 @@ class Stack:
             raise RunFailed(f"The job of {path.name} ended {job['status']}: {job['error_message']}")
         wall_s = (_parse_time(job["completed_at"]) - _parse_time(job["started_at"])).total_seconds()
         # A worker replaces its child after ten jobs, so the child may already be gone.
-        peak_mib = max((peak_memory_mib(pid) for pid in self._child_pids()), default=0.0)
+        peak_mib = max((peak_memory_mib(pid) for pid in self.child_pids()), default=0.0)
         return job_id, Run(wall_s=wall_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
 
     def clear(self) -> None:
         """Empty the tables, remove the uploaded files, and let the database write everything to disk."""
-        self.query("TRUNCATE jobs, error_pieces, webhook_deliveries, webhook_attempts")
+        self.query("TRUNCATE jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts")
         self.query("CHECKPOINT")
         self.remove_uploads()
 
     def remove_uploads(self) -> None:
         """Remove the uploaded files and wait until the disk is idle, so that every run starts from the same state."""
         for path in self.uploads.iterdir():
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         os.sync()
 
     def query(self, statement: str, *values: object) -> None:
@@ -182,7 +185,8 @@ class Stack:
             return httpx.get(self.url + path, timeout=5)
         return None
 
-    def _child_pids(self) -> list[int]:
+    def child_pids(self) -> list[int]:
+        """Return the process ids of the worker's children."""
         assert self._worker is not None
         return [int(pid) for task in Path(f"/proc/{self._worker.pid}/task").glob("*/children") for pid in task.read_text().split()]
 

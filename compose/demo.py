@@ -1,4 +1,4 @@
-"""Send a messy sample file through the service, over HTTP like any client, and show what was found.
+"""Send a messy sample file through the service, over HTTP like any client, show what was found, and take two outputs away.
 
     python -m compose.demo
 
@@ -7,10 +7,13 @@ Uses the stack that answers on `PORT` (8000). If there is none, it starts one an
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +22,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from compose.local import ROOT, StackFailed, StopAsked, chosen_port, given_environment, is_healthy, require_valid_settings, running_stack
+from compose.local import ROOT, StackFailed, StopAsked, chosen_port, chosen_run_dir, given_environment, is_healthy, require_valid_settings, running_stack
 from compose.services import ServiceFailed
 from shared.settings import parse_api_keys
 
@@ -28,6 +31,8 @@ ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 JOB_TIMEOUT_S = 120.0
 POLL_S = 0.2
 ERRORS_SHOWN = 20
+OUTPUTS = ("rejected.xlsx", "valid.csv")
+"""What is asked for at upload and saved in the folder `demo` of `RUN_DIR`."""
 JOB_FIELDS = ("id", "filename", "status", "progress", "rows_processed", "rows_failed", "error_count", "error_message", "started_at", "completed_at")
 
 Json = dict[str, Any]
@@ -40,7 +45,8 @@ class DemoFailed(Exception):
 def upload(client: httpx.Client) -> str:
     """Send the sample and return its job's id."""
     with SAMPLE.open("rb") as file:
-        accepted = ask(client, "POST", "/api/files/upload", files={"file": (SAMPLE.name, file, "text/csv")})
+        fields = {"outputs": ",".join(OUTPUTS)}
+        accepted = ask(client, "POST", "/api/files/upload", files={"file": (SAMPLE.name, file, "text/csv")}, data=fields)
     return str(accepted["job_id"])
 
 
@@ -105,6 +111,29 @@ def show(client: httpx.Client, job: Mapping[str, Any], console: Console) -> None
     console.print(as_table(f"The first {len(records)} of them", ("row", "column_name", "error_type", "raw_value", "error_message"), records))
 
 
+def save_outputs(client: httpx.Client, job_id: str, folder: Path) -> list[Path]:
+    """Wait until the outputs are made, save each in `folder`, and return their paths. Raises `DemoFailed` after `JOB_TIMEOUT_S`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + JOB_TIMEOUT_S
+    return [_save_output(client, f"/api/jobs/{job_id}/outputs/{name}", folder / name, deadline) for name in OUTPUTS]
+
+
+def _save_output(client: httpx.Client, url: str, path: Path, deadline: float) -> Path:
+    while True:
+        with client.stream("GET", url) as response:
+            if response.status_code == HTTPStatus.OK:
+                with path.open("wb") as file:
+                    for block in response.iter_bytes():
+                        file.write(block)
+                return path
+            response.read()
+            if response.status_code != HTTPStatus.ACCEPTED:
+                raise DemoFailed(f"GET {url} answered {response.status_code}: {response.text}")
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{path.name} is still not there after {JOB_TIMEOUT_S:.0f} s.")
+        time.sleep(POLL_S)
+
+
 def main() -> int:
     """Run the demo and return the exit code."""
     console = Console()
@@ -118,6 +147,9 @@ def main() -> int:
             console.print(f"Sending {SAMPLE.relative_to(ROOT)} ({SAMPLE.stat().st_size:,} bytes) to {client.base_url} …")
             job = follow(client, upload(client), console)
             show(client, job, console)
+            for path in save_outputs(client, job["id"], chosen_run_dir() / "demo"):
+                console.print(f"Saved {os.path.relpath(path, ROOT)} ({path.stat().st_size:,} bytes)", highlight=False)
+            console.print("rejected.xlsx has the rows to mend, each with what is wrong; valid.csv has all others.")
             return 0 if job["status"] == "COMPLETED" else 1
     except StopAsked:
         return 0

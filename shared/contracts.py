@@ -32,6 +32,16 @@ class PurgeJob(Payload):
 PURGE_JOB = TaskRef("errors.purge_job", MAINTENANCE_QUEUE, PurgeJob)
 """Removes, in batches, the error records of older attempts, and everything of a deleted job."""
 
+
+class MakeOutput(Payload):
+    """Make this output if it is waiting."""
+
+    output_id: uuid.UUID
+
+
+MAKE_OUTPUT = TaskRef("processing.make_output", PROCESSING_QUEUE, MakeOutput)
+"""Sent whenever an output becomes QUEUED; a signal like `PROCESS_JOB`."""
+
 EventName = Literal["job.completed", "job.failed", "job.cancelled"]
 
 
@@ -42,3 +52,14 @@ class JobFinished:
     job_id: uuid.UUID
     attempt: int
     name: EventName
+
+
+@dataclass(frozen=True)
+class OutputsReady:
+    """The last of the outputs that were asked for at upload is READY or FAILED; published by `shared.jobs.output_state` in the transaction that ends it.
+
+    Published again if one of them is made anew.
+    """
+
+    job_id: uuid.UUID
+    attempt: int

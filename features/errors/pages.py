@@ -65,6 +65,7 @@ def summarize(job: Job) -> ErrorSummary:
         rows_failed=job.rows_failed,
         error_count=job.error_count,
         errors_truncated=job.errors_truncated,
+        valid=job.valid,
         by_type=[TypeCount(**entry) for entry in count_by_type(job.error_tally)],
         by_column=[CauseCount(**entry) for entry in count_by_column(job.error_tally)],
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Text, and_, case, cast, column, func, join, or_, select, true, tuple_
+from sqlalchemy.dialects.postgresql import JSONB
 
 from features.errors.schemas import ErrorRead
 from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
@@ -22,9 +23,10 @@ _RULE_TYPES = {
     "column_name": Text,
     "error_type": Text,
     "error_message": Text,
+    "params": JSONB,
     "count": BigInteger,
 }
-_SAYS = ("column_number", "column_name", "error_type", "error_message")
+_SAYS = ("column_number", "column_name", "error_type", "error_message", "params")
 _by_place = (ErrorPiece.first_row, ErrorPiece.first_column)
 
 
@@ -77,6 +79,7 @@ async def list_errors(session: AsyncSession, *, job: Job, wanted: ErrorFilter, s
             column_name=row.column_name,
             error_type=row.error_type,
             error_message=row.error_message,
+            params={**(row.params or {}), **({} if row.first_row_number is None else {"first_row_number": row.first_row_number})},
             raw_value=row.raw_value,
             created_at=row.created_at,
         )
@@ -90,8 +93,8 @@ def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
     skipped = case((is_first, start.skipped), else_=0)
     stretch = slice(skipped + 1, skipped + limit)
     record = (
-        func.unnest(ErrorPiece.row_numbers[stretch], ErrorPiece.rule_numbers[stretch], ErrorPiece.raw_values[stretch])
-        .table_valued("row_number", "rule_number", "raw_value", with_ordinality="nth", name="record")
+        func.unnest(ErrorPiece.row_numbers[stretch], ErrorPiece.rule_numbers[stretch], ErrorPiece.raw_values[stretch], ErrorPiece.first_row_numbers[stretch])
+        .table_valued("row_number", "rule_number", "raw_value", "first_row_number", with_ordinality="nth", name="record")
         .render_derived()
     )
     rule = _rules_of(ErrorPiece.rules, "number", *_SAYS)
@@ -102,6 +105,7 @@ def _select_all(job: Job, start: ErrorStart, limit: int) -> Select[Any]:
             ErrorPiece.created_at,
             record.c.row_number,
             record.c.raw_value,
+            record.c.first_row_number,
             *(rule.c[name] for name in _SAYS),
             cast(skipped + record.c.nth, Integer).label("place"),
         )
@@ -124,6 +128,7 @@ def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int
             ErrorPiece.created_at,
             ErrorPiece.row_numbers,
             ErrorPiece.raw_values,
+            ErrorPiece.first_row_numbers,
             *(rule.c[name] for name in _SAYS),
             cast(found.c.place, Integer).label("place"),
         )
@@ -134,8 +139,9 @@ def _select_fitting(job: Job, wanted: ErrorFilter, start: ErrorStart, limit: int
         .limit(limit)
         .subquery()
     )
-    shown = [each for each in page.c if each.name not in {"row_numbers", "raw_values"}]
-    return select(*shown, page.c.row_numbers[page.c.place].label("row_number"), page.c.raw_values[page.c.place].label("raw_value"))
+    of_places = {"row_numbers": "row_number", "raw_values": "raw_value", "first_row_numbers": "first_row_number"}
+    shown = [each for each in page.c if each.name not in of_places]
+    return select(*shown, *(page.c[name][page.c.place].label(of_place) for name, of_place in of_places.items()))
 
 
 async def list_purge_due(session: AsyncSession, *, limit: int) -> Sequence[uuid.UUID]:

@@ -13,7 +13,7 @@ from shared.db.models import Job
 from shared.db.session import ReadingDep
 from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
-from shared.web.pagination import PageNumber, PageSize
+from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
@@ -22,7 +22,6 @@ NO_NUL = r"^[^\x00]*$"
 """PostgreSQL's text type cannot hold NUL, so no stored value can match one."""
 ErrorType = Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Only errors of this type", examples=["type-error"])]
 ColumnName = Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
-Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the previous page; takes precedence over `page`")]
 
 
 @router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from shared.cell_names import name_cell
 from shared.web.schemas import Read, UtcTime
 
 
@@ -17,10 +19,19 @@ class ErrorRead(Read):
     row_number: int = Field(description="The row as a spreadsheet shows it: the header is row 1", examples=[2])
     column_number: int | None = Field(description="Counted from 1; null for an error of the whole row", examples=[3])
     column_name: str | None = Field(examples=["age"])
+    cell: str | None = Field(None, description="The cell as a spreadsheet names it; null for an error of the whole row", examples=["C2"])
     error_type: str = Field(examples=["type-error"])
     error_message: str = Field(description="One plain sentence, with the limit that was broken", examples=["This value must be a whole number."])
+    params: dict[str, Any] = Field(
+        description="What the sentence says, for programs; of a unique or key error also the row that has the value first", examples=[{"minimum": 1}]
+    )
     raw_value: str | None = Field(description="The cell as it is in the file, at most 1,000 characters; null for an error of the whole row")
     created_at: UtcTime
+
+    @model_validator(mode="after")
+    def _name_cell(self) -> Self:
+        self.cell = name_cell(self.row_number, self.column_number)
+        return self
 
 
 class ErrorList(Read):
@@ -61,5 +72,6 @@ class ErrorSummary(Read):
     rows_failed: int
     error_count: int
     errors_truncated: bool
+    valid: bool | None = Field(description="Whether the job is COMPLETED without any error, header included; null until it has ended")
     by_type: list[TypeCount]
     by_column: list[CauseCount] = Field(description="One entry for each column, type and sentence, the most frequent first")

@@ -13,3 +13,11 @@ class JobEnded(Problem):
     status = HTTPStatus.CONFLICT
     slug = "job-ended"
     title = "Job has ended"
+
+
+class AlreadyEnded(Problem):
+    """This job has ended already, so there is nothing to cancel."""
+
+    status = HTTPStatus.CONFLICT
+    slug = "already-ended"
+    title = "Already ended"

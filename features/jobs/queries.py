@@ -6,13 +6,12 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, cast, func, select, text, update
+from sqlalchemy import BigInteger, cast, func, select, text, tuple_, update
 from sqlalchemy.orm import undefer
 
-from features.jobs.types import JobFilter
-from shared.db.models import ENDED, Job, JobCount
+from features.jobs.types import JobFilter, JobPlace
+from shared.db.models import ENDED, Job, JobCount, JobStatus
 from shared.jobs.queries import is_visible
-from shared.web.pagination import count_skipped
 
 FOLD_COUNTS = """
 WITH folded AS (DELETE FROM job_counts RETURNING submitted_by, status, count)
@@ -35,12 +34,20 @@ def _conditions(viewer: Viewer, wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(Job.created_at >= wanted.created_from)
     if wanted.created_to is not None:
         conditions.append(Job.created_at <= wanted.created_to)
+    if wanted.name_part is not None:
+        conditions.append(Job.filename.icontains(wanted.name_part, autoescape=True))
+    if wanted.external_id is not None:
+        conditions.append(Job.external_id == wanted.external_id)
+    if wanted.labels:
+        conditions.append(Job.labels.contains(dict(wanted.labels)))
+    if wanted.file_type is not None:
+        conditions.append(Job.file_type == wanted.file_type)
     return conditions
 
 
 async def count_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter) -> int:
-    """Count the jobs that match the filter. A filter without dates is answered from the totals, so no job is read."""
-    if wanted.created_from is None and wanted.created_to is None:
+    """Count the jobs that match the filter. A filter by status alone is answered from the totals, so no job is read."""
+    if wanted.is_counted:
         statement = select(cast(func.coalesce(func.sum(JobCount.count), 0), BigInteger))
         if wanted.status is not None:
             statement = statement.where(JobCount.status == wanted.status)
@@ -51,19 +58,28 @@ async def count_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter
     return (await session.scalars(statement)).one()
 
 
-async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter) -> Sequence[Job]:
-    """Return one page of jobs, newest first; ties are ordered by id. Jobs of earlier pages are skipped in the index, without being read."""
+async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter, after: JobPlace | None, skipped: int, limit: int) -> Sequence[Job]:
+    """Return at most `limit` jobs, newest first, ties ordered by id: those that come after a place, or those after the first `skipped` ones.
+
+    Jobs that are skipped are skipped in the index, without being read.
+    """
     newest_first = Job.created_at.desc(), Job.id.desc()
-    page = (
+    page = select(Job.id).where(*_conditions(viewer, wanted)).order_by(*newest_first).limit(limit)
+    page = page.offset(skipped) if after is None else page.where(tuple_(Job.created_at, Job.id) < tuple_(after.created_at, after.id))
+    shown = page.subquery()
+    statement = select(Job).join(shown, shown.c.id == Job.id).order_by(*newest_first)
+    return (await session.scalars(statement)).all()
+
+
+async def count_queued_before(session: AsyncSession, *, job: Job, limit: int) -> int:
+    """Count the QUEUED jobs of anybody that came before this one; counts no further than `limit`."""
+    before = (
         select(Job.id)
-        .where(*_conditions(viewer, wanted))
-        .order_by(*newest_first)
-        .offset(count_skipped(wanted.page, wanted.page_size))
-        .limit(wanted.page_size)
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), tuple_(Job.created_at, Job.id) < tuple_(job.created_at, job.id))
+        .limit(limit)
         .subquery()
     )
-    statement = select(Job).join(page, page.c.id == Job.id).order_by(*newest_first)
-    return (await session.scalars(statement)).all()
+    return (await session.scalars(select(func.count()).select_from(before))).one()
 
 
 async def change_details(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, values: Mapping[str, Any]) -> Job | None:

@@ -1,28 +1,29 @@
-"""GET /api/jobs, GET, PATCH and DELETE /api/jobs/{job_id}."""
+"""GET /api/jobs, GET, PATCH and DELETE /api/jobs/{job_id}, POST /api/jobs/{job_id}/cancel."""
 
 from __future__ import annotations
 
 import uuid
 from typing import Annotated, TypeAlias, cast
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AfterValidator, WithJsonSchema
 
-from features.jobs import queries
-from features.jobs.problems import JobEnded
+from features.jobs.pages import list_page, read_job
+from features.jobs.problems import AlreadyEnded, JobEnded
 from features.jobs.schemas import JobList, JobUpdate
-from features.jobs.service import SHOWN, delete_job, update_job
+from features.jobs.service import delete_job, stop_job, update_job
 from features.jobs.types import JobFilter, Moments, parse_moments
 from shared.db.models import JobStatus
-from shared.db.session import DatabaseDep, ReadingDep
-from shared.jobs.queries import require_job
-from shared.jobs.schemas import JobEntry, JobRead
+from shared.db.session import DatabaseDep, ReadingDep, SessionDep
+from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.pagination import PageNumber, PageSize, count_pages
+from shared.web.pagination import Cursor, PageNumber, PageSize
+from shared.web.parameters import accept_parameters
 from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
+LABEL_PREFIX = "label."
 _EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
 _FROM = "Created at or after this date or date-time (UTC)"
 _TO = "Created at or before this date-time, or until the end of this date (UTC)"
@@ -34,35 +35,56 @@ MomentsParameter: TypeAlias = Annotated[
 ]
 
 
-@router.get("", responses=responses(BadRequest, NotAuthenticated))
-async def list_jobs(
-    session: ReadingDep,
-    viewer: ViewerDep,
-    page: PageNumber = 1,
-    page_size: PageSize = 50,
+Labels = Annotated[
+    str | None,
+    Query(
+        alias=f"{LABEL_PREFIX}NAME",
+        description="Only jobs with the label NAME and this value; several such parameters: jobs with all of them",
+        examples=["sales"],
+    ),
+]
+
+
+async def read_filter(
+    request: Request,
     status: JobStatus | None = None,
     from_date: Annotated[MomentsParameter | None, Query(description=_FROM, examples=_EXAMPLES)] = None,
     to_date: Annotated[MomentsParameter | None, Query(description=_TO, examples=_EXAMPLES)] = None,
-) -> JobList:
-    """List jobs, newest first."""
-    wanted = JobFilter(
+    q: Annotated[str | None, Query(max_length=255, description="Part of the file's name, in any case", examples=["orders"])] = None,
+    external_id: Annotated[str | None, Query(max_length=255, description="Only jobs with this external_id", examples=["order-import-4711"])] = None,
+    file_type: Annotated[str | None, Query(max_length=50, description="Only files with this extension", examples=["csv"])] = None,
+    _label: Labels = None,  # documents the parameters whose names are the client's
+) -> JobFilter:
+    """Return which jobs the request asks for."""
+    return JobFilter(
         status=status,
         created_from=cast("Moments", from_date).first if from_date else None,
         created_to=cast("Moments", to_date).last if to_date else None,
-        page=page,
-        page_size=page_size,
+        name_part=q,
+        external_id=external_id,
+        labels={name.removeprefix(LABEL_PREFIX): value for name, value in request.query_params.items() if name.startswith(LABEL_PREFIX)},
+        file_type=file_type.lower() if file_type is not None else None,
     )
-    total = await queries.count_jobs(session, viewer=viewer, wanted=wanted)
-    jobs = await queries.list_jobs(session, viewer=viewer, wanted=wanted)
-    read = [JobEntry.model_validate(job) for job in jobs]
-    return JobList(total=total, page=page, page_size=page_size, total_pages=count_pages(total, page_size), jobs=read)
+
+
+@router.get("", responses=responses(BadRequest, NotAuthenticated))
+@accept_parameters(LABEL_PREFIX)
+async def list_jobs(
+    session: ReadingDep,
+    viewer: ViewerDep,
+    wanted: Annotated[JobFilter, Depends(read_filter)],
+    page: PageNumber = 1,
+    page_size: PageSize = 50,
+    cursor: Cursor = None,
+) -> JobList:
+    """List jobs, newest first."""
+    return await list_page(session, viewer=viewer, wanted=wanted, page=page, page_size=page_size, cursor=cursor)
 
 
 @router.get("/{job_id}", responses=responses(JobNotFound, NotAuthenticated))
 async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) -> JobRead:
     """Show the current state of a job."""
-    job = await require_job(session, job_id=job_id, viewer=viewer, load=SHOWN)
-    return JobRead.model_validate(job)
+    return await read_job(session, job_id=job_id, viewer=viewer)
 
 
 @router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated, ClientTooSlow))
@@ -75,3 +97,9 @@ async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDe
 async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
     """Cancel the job if it is PROCESSING; otherwise delete it with its errors and its file."""
     await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses=responses(JobNotFound, AlreadyEnded, NotAuthenticated))
+async def cancel_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> JobRead:
+    """Stop a job that is QUEUED or PROCESSING, and keep it with what it has found; a retry runs it again."""
+    return JobRead.model_validate(await stop_job(session, job_id=job_id, viewer=viewer))

@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
-from shared.jobs.schemas import JobEntry
+from shared.jobs.schemas import MAX_LABELS, ExternalId, JobEntry, Labels
 from shared.web.schemas import Read
 from shared.web.webhook_address import MAX_URL_CHARACTERS
-
-MAX_LABELS = 16
-
-
-def _refuse_nul(text: str) -> str:
-    """PostgreSQL's text and JSON types cannot hold NUL."""
-    if "\0" in text:
-        raise ValueError("A NUL character is not allowed.")
-    return text
-
-
-LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_refuse_nul)]
-LabelValue = Annotated[str, StringConstraints(max_length=255), AfterValidator(_refuse_nul)]
 
 
 class JobList(Read):
@@ -31,6 +18,7 @@ class JobList(Read):
     page: int
     page_size: int
     total_pages: int
+    next_cursor: str | None = Field(description="Send it as cursor to get the next page, as fast as page 1; null on the last page")
     jobs: list[JobEntry]
 
 
@@ -39,10 +27,8 @@ class JobUpdate(BaseModel):
 
     model_config = ConfigDict(from_attributes=True, extra="forbid", json_schema_extra={"examples": [{"labels": {"team": "sales"}}]})
 
-    external_id: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_refuse_nul)] | None = Field(
-        None, description="The client's own id for the job", examples=["order-import-4711"]
-    )
-    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)] | None = Field(
+    external_id: ExternalId | None = Field(None, description="The client's own id for the job", examples=["order-import-4711"])
+    labels: Labels | None = Field(
         None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
     webhook_url: Annotated[str, StringConstraints(strip_whitespace=True)] | None = Field(

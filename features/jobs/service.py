@@ -1,4 +1,4 @@
-"""Delete a job (a running one is cancelled instead), or change the details that belong to its client."""
+"""Stop a job, delete it (a running one is cancelled instead), or change the details that belong to its client."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.jobs.problems import JobEnded
+from features.jobs.problems import AlreadyEnded, JobEnded
 from features.jobs.queries import change_details
 from shared.db.models import ENDED, Job
 from shared.jobs import job_state
 from shared.jobs.queries import require_job
-from shared.jobs.storage import remove_file, stored_path
+from shared.jobs.storage import remove_file, remove_outputs, stored_path
 from shared.web.problems import BadRequest, InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from features.jobs.schemas import JobUpdate
     from shared.db.session import Database
     from shared.settings import Settings
@@ -36,7 +38,18 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
             await remove_file(stored_path(upload_dir, job.id, job.filename))
+            await remove_outputs(upload_dir, job.id)
             return
+
+
+async def stop_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:
+    """Cancel a job that is QUEUED or PROCESSING, and return it. Raises `JobNotFound` or `AlreadyEnded`."""
+    await require_job(session, job_id=job_id, viewer=viewer)
+    is_cancelled = await job_state.cancel(session, job_id=job_id, even_if_queued=True)
+    job = await require_job(session, job_id=job_id, viewer=viewer, load=SHOWN)
+    if not is_cancelled:
+        raise AlreadyEnded(f"This job is {job.status.value} already, so there is nothing to cancel.")
+    return job
 
 
 async def update_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, changes: JobUpdate, settings: Settings) -> Job:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
 from shared.db.models import JobStatus
@@ -37,10 +39,27 @@ def parse_moments(text: str) -> Moments:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs to list."""
+    """Which jobs to list; None does not restrict."""
 
     status: JobStatus | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
-    page: int
-    page_size: int
+    name_part: str | None = None
+    """Part of the file's name, in any case."""
+    external_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that a job must have, with these values."""
+    file_type: str | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the totals of jobs by status and submitter tell how many there are."""
+        return replace(self, status=None) == JobFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlace:
+    """The sort key of a job, where one page ends and the next begins."""
+
+    created_at: datetime
+    id: uuid.UUID

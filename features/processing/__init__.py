@@ -1,6 +1,7 @@
-"""Reads and checks a file, records its errors, and shows the schema of a job.
+"""Reads and checks a file, records its errors, shows the schema of a job, and makes its outputs.
 
-Writes: `error_pieces` (inserts), `jobs` (through `shared.jobs.job_state`). Runs: `processing.process_job`. Events out: `JobFinished`.
+Writes: `error_pieces` (inserts), `jobs` and `outputs` (through `shared.jobs.job_state` and `output_state`). Runs: `processing.process_job`,
+`processing.make_output`. Events out: `JobFinished`, `OutputsReady`.
 `readers/` and `checks/` are pure: they do not depend on the web, the database or Celery; `python -m features.processing FILE` runs them alone.
 """
 

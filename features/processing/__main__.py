@@ -196,7 +196,7 @@ def _inspect(inspection: Inspection, files: NamedFiles, *, max_errors: int, show
             kept_count += sum(map(len, report.findings))
         show_fraction(report.fraction_read)
     records = findings_to_table(kept).sort_by([("row_number", "ascending"), ("column_number", "ascending")])
-    result.errors = records.slice(0, max_errors).to_pylist()
+    result.errors = [record | {"params": json.loads(record["params"])} for record in records.slice(0, max_errors).to_pylist()]
     return result
 
 
@@ -225,7 +225,8 @@ def _print_csv(result: Result) -> None:
     writer = csv.DictWriter(sys.stdout, RECORD_SCHEMA.names, lineterminator="\n")
     writer.writeheader()
     for error in result.errors:
-        writer.writerow({name: _safe_cell(value) if isinstance(value, str) else value for name, value in error.items()})
+        shown = error | {"params": json.dumps(error["params"], ensure_ascii=False)}
+        writer.writerow({name: _safe_cell(value) if isinstance(value, str) else value for name, value in shown.items()})
 
 
 def _safe_cell(text: str) -> str:

@@ -24,6 +24,13 @@ ATTEMPT_SECONDS = Histogram(
     ["outcome"],
     buckets=_BUCKETS,
 )
+OUTPUT_SECONDS = Histogram(
+    "rowgate_output_duration_seconds",
+    "Time from the claim of an output to the end of this attempt at it: completed, failed, released, lost or crashed",
+    ["name", "outcome"],
+    buckets=_BUCKETS,
+)
+OUTPUT_BYTES = Counter("rowgate_output_bytes", "Size of the outputs that were made", ["name"])
 ROWS = Counter("rowgate_rows_processed", "Rows that were checked, in every attempt")
 ROWS_FAILED = Counter("rowgate_rows_failed", "Rows in which errors were found")
 ROW_ERRORS = Counter("rowgate_row_errors", "Errors that were found in rows", ["error_type"])
@@ -45,6 +52,11 @@ def count_claim(job: Job) -> None:
 def count_attempt(outcome: Outcome, *, duration_s: float) -> None:
     """Record the end of an attempt."""
     ATTEMPT_SECONDS.labels(outcome).observe(duration_s)
+
+
+def count_output(name: str, outcome: Outcome, *, duration_s: float) -> None:
+    """Record the end of an attempt at an output."""
+    OUTPUT_SECONDS.labels(name, outcome).observe(duration_s)
 
 
 def count_report(report: ChunkReport) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select, tuple_
+from sqlalchemy.orm import undefer
 
-from shared.db.models import ErrorPiece
+from shared.db.models import ErrorPiece, Job
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -32,6 +34,23 @@ async def copy_pieces(session: AsyncSession, *, parts: Iterator[bytes], columns:
             yield part
 
     await driver.copy_to_table(ErrorPiece.__tablename__, source=source(), columns=list(columns), format="binary")
+
+
+async def get_job(session: AsyncSession, *, job_id: uuid.UUID) -> Job | None:
+    """Return the job with everything that opening its file takes."""
+    loaded = undefer(Job.schema_given), undefer(Job.schema_inferred), undefer(Job.dialect)
+    return (await session.scalars(select(Job).where(Job.id == job_id).options(*loaded))).one_or_none()
+
+
+async def get_piece_after(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, place: tuple[int, int]) -> ErrorPiece | None:
+    """Return the next piece of an attempt that begins after `place` (row, column); None if there is none."""
+    statement = (
+        select(ErrorPiece)
+        .where(ErrorPiece.job_id == job_id, ErrorPiece.attempt == attempt, _first_place > tuple_(*place))
+        .order_by(ErrorPiece.first_row, ErrorPiece.first_column)
+        .limit(1)
+    )
+    return (await session.scalars(statement)).one_or_none()
 
 
 async def get_first_after(session: AsyncSession, *, hold: Hold, place: tuple[int, int]) -> tuple[int, int] | None:

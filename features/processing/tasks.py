@@ -1,9 +1,10 @@
-"""The slice's only task: run a job."""
+"""The slice's tasks: run a job, and make an output of one."""
 
 from __future__ import annotations
 
+from features.processing.make_output import make_output
 from features.processing.run import run_job
-from shared.contracts import PROCESS_JOB, ProcessJob
+from shared.contracts import MAKE_OUTPUT, PROCESS_JOB, MakeOutput, ProcessJob
 from shared.messages.tasks import TaskContext, task
 
 ENDING_S = 60.0
@@ -14,3 +15,9 @@ ENDING_S = 60.0
 async def process_job(context: TaskContext, payload: ProcessJob) -> None:
     """Claim the job if it is QUEUED, and bring it to an end."""
     await run_job(context, job_id=payload.job_id)
+
+
+@task(MAKE_OUTPUT, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
+async def make_output_of_job(context: TaskContext, payload: MakeOutput) -> None:
+    """Claim the output if it is QUEUED, and bring it to an end."""
+    await make_output(context, output_id=payload.output_id)

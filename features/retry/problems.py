@@ -10,10 +10,3 @@ class NotRetryable(BadRequest):
 
     slug = "not-retryable"
     title = "Not retryable"
-
-
-class FileGone(BadRequest):
-    """The file of this job is no longer stored; upload it again."""
-
-    slug = "file-gone"
-    title = "File gone"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import uuid
 
-from fastapi import APIRouter
+from fastapi import APIRouter, BackgroundTasks
 
-from features.retry.problems import FileGone, NotRetryable
+from features.retry.problems import NotRetryable
 from features.retry.service import retry_job
 from shared.db.session import SessionDep
 from shared.jobs.schemas import JobRead
+from shared.jobs.storage import list_output_files, remove_output_files
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.problems import JobNotFound, NotAuthenticated, responses
+from shared.web.problems import FileGone, JobNotFound, NotAuthenticated, responses
 
 router = APIRouter(prefix="/api/jobs", tags=["retry"])
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=responses(NotRetryable, FileGone, JobNotFound, NotAuthenticated))
-async def retry_failed_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
+async def retry_failed_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep, settings: SettingsDep, after: BackgroundTasks) -> JobRead:
     """Run a FAILED or CANCELLED job again from its first row."""
+    # Listed before the job runs again, so that outputs of its new attempt are not among them.
+    left = await list_output_files(settings.upload_dir, job_id)
     job = await retry_job(session, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    after.add_task(remove_output_files, left)
     return JobRead.model_validate(job)

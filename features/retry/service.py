@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.retry import queries
-from features.retry.problems import FileGone, NotRetryable
+from features.retry.problems import NotRetryable
 from shared.db.models import Job
 from shared.jobs import job_state
 from shared.jobs.queries import require_job
 from shared.jobs.storage import file_exists, stored_path
+from shared.web.problems import FileGone
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession

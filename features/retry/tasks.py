@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import structlog
-from redis.exceptions import RedisError
 
 from features.retry import metrics
-from features.retry.suspects import Suspects
 from shared.contracts import MAINTENANCE_QUEUE
-from shared.db.session import SENT
 from shared.jobs import job_state
-from shared.messages.redis_client import explain
+from shared.jobs.job_state import ExpiredLease
+from shared.jobs.ringing import ring_unanswered
+from shared.jobs.suspects import Suspects
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
 
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
 TAKE_BACK = TaskRef("retry.take_back", MAINTENANCE_QUEUE, Nothing)
 RING_AGAIN = TaskRef("retry.ring_again", MAINTENANCE_QUEUE, Nothing)
-RING_JOBS = 500
 MEMORY_KEY = "rowgate:broker-remembers"
-"""A key in the broker's own Redis: if it is gone, the messages are gone too."""
 
 EVERY_S = 5.0
 log = structlog.get_logger(__name__)
 
 
-_suspects = Suspects()
+_suspects: Suspects[ExpiredLease] = Suspects()
 
 
 @task(TAKE_BACK, every_s=EVERY_S, time_limit_s=30)
@@ -45,32 +46,8 @@ async def take_back(context: TaskContext, _: Nothing) -> None:
 @task(RING_AGAIN, every_s=EVERY_S, time_limit_s=30)
 async def ring_again(context: TaskContext, _: Nothing) -> None:
     """Send the messages of unanswered QUEUED jobs again; those of all QUEUED jobs if the broker has lost its messages."""
-    try:
-        if not await context.redis.exists(MEMORY_KEY):
-            async with context.database.unit_of_work() as session:
-                forgotten = await job_state.forget_rings(session)
-            await context.redis.set(MEMORY_KEY, "yes")
-            if forgotten:
-                log.warning("the broker had lost its messages: they are sent again", jobs=forgotten)
-        await context.redis.ping()
-    except RedisError as error:
-        log.warning("the broker is unreachable: no message is sent again until it is back", reason=explain(error))
-        return
-    rung, sent = RING_JOBS, True
-    while rung == RING_JOBS and sent:
-        async with context.database.unit_of_work() as session:
-            rung = await job_state.ring_again(session, limit=RING_JOBS)
-        sent = bool(session.info[SENT])
-        if rung:
-            metrics.MESSAGES_SENT_AGAIN.inc(rung)
-            log.info("sent messages of QUEUED jobs again", jobs=rung, taken=sent)
-    if not sent:
-        await forget_broker(context)
+    metrics.MESSAGES_SENT_AGAIN.inc(await ring_unanswered(context, memory_key=MEMORY_KEY, forget=job_state.forget_rings, ring=_ring))
 
 
-async def forget_broker(context: TaskContext) -> None:
-    """Make the next sweep send every QUEUED job's message again: messages that the broker did not take were recorded as sent."""
-    try:
-        await context.redis.delete(MEMORY_KEY)
-    except RedisError as error:
-        log.warning("the broker is unreachable", reason=explain(error))
+async def _ring(session: AsyncSession, limit: int) -> int:
+    return await job_state.ring_again(session, limit=limit)

@@ -40,6 +40,8 @@ class Insertion:
     has_begun: bool = False
 
 
+_LATER_FIELDS = {"outputs", "external_id", "labels"}
+"""Fields that count only if they are sent, so that a request without them has the fingerprint that it had before there were such fields."""
 MAX_IN_GROUP = 32
 PATIENCE_S = 0.05
 """How long a group of small files, or of jobs, waits for the previous group before it runs beside it."""
@@ -77,14 +79,7 @@ async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer,
         fingerprint=_fingerprint(received) if idempotency_key is not None else None,
     )
     path = stored_path(upload_dir, received.job_id, received.filename)
-    insertion = Insertion(create=create, path=path, request_id=get_request_id())
-    try:
-        # A job with a key is inserted alone: it may have to wait for another transaction that inserts the same key, and in a group the other jobs
-        # would wait with it, or two groups would deadlock.
-        job = await intake.insertions.do(insertion) if idempotency_key is None else await _insert_or_find(intake.database, insertion)
-    finally:
-        if not insertion.has_begun:
-            await asyncio.shield(remove_file(path))
+    job = await require_inserted(intake, Insertion(create=create, path=path, request_id=get_request_id()))
     if job.id == create.id:
         metrics.UPLOADS.labels(file_type=job.file_type).inc()
         metrics.UPLOADED_BYTES.inc(job.file_size)
@@ -93,6 +88,19 @@ async def accept_file(intake: Intake, received: ReceivedFile, *, viewer: Viewer,
     if job.fingerprint != create.fingerprint:
         raise KeyReused(f"The Idempotency-Key {idempotency_key!r} belongs to job {job.id}, which had another file or other fields; use a new key.")
     return job, False
+
+
+async def require_inserted(intake: Intake, insertion: Insertion) -> AcceptedJob:
+    """Return the committed job of an insertion, or the one that has its idempotency key already; if the insertion fails, its file is removed."""
+    try:
+        # A job with a key is inserted alone: it may have to wait for another transaction that inserts the same key, and in a group the other jobs
+        # would wait with it, or two groups would deadlock.
+        if insertion.create.idempotency_key is None:
+            return await intake.insertions.do(insertion)
+        return await _insert_or_find(intake.database, insertion)
+    finally:
+        if not insertion.has_begun:
+            await asyncio.shield(remove_file(insertion.path))
 
 
 async def insert_together(database: Database, insertions: Sequence[Insertion]) -> Sequence[AcceptedJob | BaseException]:
@@ -150,5 +158,6 @@ async def _remove_files(insertions: Sequence[Insertion]) -> None:
 
 def _fingerprint(received: ReceivedFile) -> str:
     """Hash the file and its fields: equal for equal requests (draft-ietf-httpapi-idempotency-key-header, "Idempotency Fingerprint")."""
-    payload = [received.sha256, received.filename, received.options.model_dump()]
+    fields = received.options.model_dump(exclude=_LATER_FIELDS) | received.options.model_dump(include=_LATER_FIELDS, exclude_defaults=True)
+    payload = [received.sha256, received.filename, fields]
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()

@@ -239,13 +239,14 @@ def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
     for folder in {writer.folder for writer in writers}:
         renamed = [writer for writer in writers if writer.folder == folder and writer not in failures]
         try:
-            _sync_folder(folder)
+            sync_folder(folder)
         except OSError as error:
             failures |= dict.fromkeys(renamed, error)
     return [failures.get(writer) for writer in writers]
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (fsync(2))."""
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
@@ -266,10 +267,15 @@ def _skip(chunks: list[memoryview], count: int) -> list[memoryview]:
     return []
 
 
+def is_disk_full(error: OSError) -> bool:
+    """Whether there is no room left: on the disk, within a quota, or for a file of this size."""
+    return error.errno in _FULL
+
+
 async def _translate(writing: Awaitable[None]) -> None:
     try:
         await writing
     except OSError as error:
-        if error.errno in _FULL:
+        if is_disk_full(error):
             raise DiskFull from error
         raise

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from features.upload.form import FILE_FIELD, Part
 from features.upload.problems import TooManyUploads
@@ -11,9 +14,11 @@ from features.upload.schemas import OPTION_NAMES, UploadOptions
 from shared.descriptors.encodings import normalize_encoding
 from shared.descriptors.judging import JudgesBusy, Kind, judge_descriptor
 from shared.descriptors.problems import DescriptorInvalid
+from shared.jobs.schemas import ExternalId, Labels
+from shared.output_names import OUTPUT_NAMES
 from shared.settings import Settings
-from shared.texts import quote_briefly
-from shared.web.problems import InvalidPart
+from shared.texts import list_briefly, quote_briefly
+from shared.web.problems import MAX_PARTS, InvalidPart, describe_invalid
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
 
@@ -35,6 +40,9 @@ async def check_options(parts: Sequence[Part], *, settings: Settings, client: st
         table_schema=await _check_descriptor("schema", texts.get("schema"), problems, client),
         dialect=await _check_descriptor("dialect", texts.get("dialect"), problems, client),
         encoding=_check_encoding(texts.get("encoding"), problems),
+        outputs=_check_outputs(texts.get("outputs"), problems),
+        external_id=_check_external_id(texts.get("external_id"), problems),
+        labels=_check_labels(texts.get("labels"), problems),
     )
     return options, problems
 
@@ -56,9 +64,12 @@ def find_wrong_names(parts: Sequence[Part]) -> Sequence[InvalidPart]:
 
 
 def _check_webhook_url(value: bytearray | None, settings: Settings, problems: list[InvalidPart]) -> str | None:
-    if value is None:
-        return None
-    url = value.decode().strip()
+    return None if value is None else check_webhook_url(value.decode(), settings, problems)
+
+
+def check_webhook_url(text: str, settings: Settings, problems: list[InvalidPart]) -> str:
+    """Return the URL; why it may not be called is added to `problems`."""
+    url = text.strip()
     try:
         require_acceptable(url, settings=settings)
     except WebhookAddressRefused as refused:
@@ -67,10 +78,13 @@ def _check_webhook_url(value: bytearray | None, settings: Settings, problems: li
 
 
 async def _check_descriptor(kind: Kind, value: bytearray | None, problems: list[InvalidPart], client: str) -> dict[str, Any] | None:
-    if value is None:
-        return None
+    return None if value is None else await check_descriptor(kind, bytes(value), problems, client)
+
+
+async def check_descriptor(kind: Kind, text: bytes, problems: list[InvalidPart], client: str) -> dict[str, Any] | None:
+    """Return the JSON object of a schema or dialect; what is wrong with it is added to `problems`. Raises `TooManyUploads` if it cannot be checked now."""
     try:
-        return await judge_descriptor(kind, bytes(value), client=client)
+        return await judge_descriptor(kind, text, client=client)
     except DescriptorInvalid as invalid:
         problems.extend(InvalidPart(pointer=problem.pointer, message=problem.message) for problem in invalid.problems)
         return None
@@ -79,10 +93,62 @@ async def _check_descriptor(kind: Kind, value: bytearray | None, problems: list[
 
 
 def _check_encoding(value: bytearray | None, problems: list[InvalidPart]) -> str | None:
-    if value is None:
-        return None
-    name = value.decode().strip()
+    return None if value is None else check_encoding(value.decode(), problems)
+
+
+def check_encoding(text: str, problems: list[InvalidPart]) -> str | None:
+    """Return the encoding's usual name; if there is no such encoding, that is added to `problems`."""
+    name = text.strip()
     encoding = normalize_encoding(name)
     if encoding is None:
         problems.append(InvalidPart(field="encoding", message=f"There is no encoding {quote_briefly(name)!r}; try utf-8, cp1252 or utf-16."))
     return encoding
+
+
+def _check_outputs(value: bytearray | None, problems: list[InvalidPart]) -> tuple[str, ...]:
+    return () if value is None else check_outputs(value.decode().split(","), problems)
+
+
+def check_outputs(names: Sequence[str], problems: list[InvalidPart]) -> tuple[str, ...]:
+    """Return the names of outputs without repeats and empty ones; names that there are not are added to `problems`."""
+    wanted = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
+    unknown = [name for name in wanted if name not in OUTPUT_NAMES]
+    if unknown:
+        message = f"There is no output {list_briefly([repr(quote_briefly(name)) for name in unknown])}; there are {', '.join(OUTPUT_NAMES)}."
+        problems.append(InvalidPart(field="outputs", message=message))
+    return wanted
+
+
+def _check_external_id(value: bytearray | None, problems: list[InvalidPart]) -> str | None:
+    if value is None:
+        return None
+    text = value.decode().strip()
+    return text if _is_valid(_EXTERNAL_ID, text, "external_id", problems) else None
+
+
+def _check_labels(value: bytearray | None, problems: list[InvalidPart]) -> dict[str, str]:
+    if value is None:
+        return {}
+    try:
+        given = json.loads(value)
+    except (ValueError, RecursionError):
+        problems.append(InvalidPart(pointer="/labels", message='This is not JSON; send an object such as {"team": "sales"}.'))
+        return {}
+    if not isinstance(given, dict):
+        problems.append(InvalidPart(pointer="/labels", message='The labels must be a JSON object such as {"team": "sales"}.'))
+        return {}
+    return given if _is_valid(_LABELS, given, "labels", problems) else {}
+
+
+def _is_valid(adapter: TypeAdapter[Any], value: object, field: str, problems: list[InvalidPart]) -> bool:
+    """Whether a value is as `adapter` wants it; what is wrong with it is added to `problems`."""
+    try:
+        adapter.validate_python(value, strict=True)
+    except ValidationError as invalid:
+        problems.extend(describe_invalid({**error, "loc": ("body", field, *error["loc"])}) for error in invalid.errors(include_url=False)[:MAX_PARTS])
+        return False
+    return True
+
+
+_EXTERNAL_ID: TypeAdapter[Any] = TypeAdapter(ExternalId)
+_LABELS: TypeAdapter[Any] = TypeAdapter(Labels)

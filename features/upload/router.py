@@ -1,8 +1,9 @@
-"""POST /api/files/upload."""
+"""POST /api/files/upload and POST /api/jobs/{job_id}/check-again."""
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -11,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 from fastapi.responses import JSONResponse
 
 from features.upload.accept import Intake, accept_file
+from features.upload.check_again import check_again
 from features.upload.lingering import BodyStream, refuse
 from features.upload.problems import (
     DiskFull,
@@ -21,12 +23,16 @@ from features.upload.problems import (
     TooManyOfYours,
     TooManyUploads,
 )
-from features.upload.receive import receive_file, require_acceptable_length, upload_slot
-from features.upload.schemas import FORM_OPENAPI, UploadRead
+from features.upload.receive import name_network, receive_file, require_acceptable_length, upload_slot
+from features.upload.schemas import FORM_OPENAPI, CheckAgain, CheckAgainRead, UploadRead
 from shared.descriptors.judging import start_judging
+from shared.descriptors.problems import MAX_DESCRIPTOR_BYTES
 from shared.web.auth import SettingsDep, ViewerDep
-from shared.web.body_limit import BOUNDED_BY_ENDPOINT, accept_body
-from shared.web.problems import ClientTooSlow, NotAuthenticated, Problem, responses
+from shared.web.body_limit import BOUNDED_BY_ENDPOINT, MAX_BODY_BYTES, accept_body
+from shared.web.problems import ClientTooSlow, FileGone, JobNotFound, NotAuthenticated, Problem, responses
+
+CHECK_AGAIN_BYTES = 2 * MAX_DESCRIPTOR_BYTES + MAX_BODY_BYTES
+"""A schema and a dialect of the largest size, and whatever else there is."""
 
 
 @asynccontextmanager
@@ -40,7 +46,7 @@ async def open_intake(app: FastAPI) -> AsyncIterator[None]:
         await app.state.intake.aclose()
 
 
-router = APIRouter(prefix="/api/files", tags=["upload"], lifespan=open_intake)
+router = APIRouter(prefix="/api", tags=["upload"], lifespan=open_intake)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -55,7 +61,7 @@ async def get_intake(request: Request) -> Intake:
 
 
 @router.post(
-    "/upload",
+    "/files/upload",
     status_code=202,
     response_model=UploadRead,
     openapi_extra=FORM_OPENAPI,
@@ -86,3 +92,28 @@ async def upload_file(
         return refuse(problem, stream)
     body = UploadRead.model_validate(job).model_dump(mode="json")
     return JSONResponse(body, status_code=202 if is_new else 200, headers={"Location": f"/api/jobs/{job.id}"})
+
+
+@router.post(
+    "/jobs/{job_id}/check-again",
+    status_code=202,
+    responses={
+        202: {"headers": {"Location": {"description": "The new job", "schema": {"type": "string", "format": "uri-reference"}}}},
+        **responses(InvalidUpload, FileGone, JobNotFound, NotAuthenticated, ClientTooSlow, TooManyUploads, DiskFull),
+    },
+)
+@accept_body(CHECK_AGAIN_BYTES)
+async def check_job_again(
+    job_id: uuid.UUID,
+    request: Request,
+    response: Response,
+    settings: SettingsDep,
+    intake: Annotated[Intake, Depends(get_intake)],
+    viewer: ViewerDep,
+    given: CheckAgain | None = None,
+) -> CheckAgainRead:
+    """Check the stored file of a job again, as a new job: with another schema, dialect or encoding, or with the same ones."""
+    client = viewer.name or name_network(request.client.host if request.client else None)
+    job = await check_again(intake, job_id=job_id, viewer=viewer, given=given or CheckAgain(), settings=settings, client=client)
+    response.headers["Location"] = f"/api/jobs/{job.id}"
+    return CheckAgainRead.model_validate(job)

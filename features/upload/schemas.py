@@ -5,12 +5,14 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from shared.db.models import JobStatus
 from shared.descriptors.problems import MAX_DEPTH, MAX_DESCRIPTOR_BYTES
 from shared.descriptors.table_schema import MAX_FIELDS
 from shared.formats import list_extensions, list_formats
+from shared.jobs.schemas import MAX_LABELS, JobRead
+from shared.output_names import OUTPUT_NAMES
 from shared.web.schemas import Read, UtcTime
 from shared.web.webhook_address import MAX_URL_CHARACTERS
 
@@ -35,6 +37,10 @@ class UploadOptions(BaseModel):
     table_schema: dict[str, Any] | None = None
     dialect: dict[str, Any] | None = None
     encoding: str | None = None
+    outputs: tuple[str, ...] = ()
+    """Names of the outputs to make as soon as the job has ended, without repeats."""
+    external_id: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
 
 
 class JobCreate(BaseModel):
@@ -49,8 +55,37 @@ class JobCreate(BaseModel):
     sha256: str
     options: UploadOptions
     submitted_by: str | None
-    idempotency_key: str | None
-    fingerprint: str | None
+    idempotency_key: str | None = None
+    fingerprint: str | None = None
+    checked_again_from: uuid.UUID | None = None
+
+
+class CheckAgain(BaseModel):
+    """How to check a stored file again. An absent member is taken from the job; null means to find it out anew, or to have none."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"schema": {"fields": [{"name": "age", "type": "integer"}]}, "outputs": ["rejected.xlsx"]}]}
+    )
+
+    table_schema: dict[str, Any] | None = Field(None, alias="schema", description="A Frictionless Table Schema; null: infer one")
+    dialect: dict[str, Any] | None = Field(None, description="A Frictionless Table Dialect; null: detect it")
+    encoding: str | None = Field(None, description="An encoding name; null: detect it", examples=["cp1252"])
+    webhook_url: str | None = Field(
+        None, description="Where to send a webhook when the new job has ended; null: nowhere", json_schema_extra={"maxLength": MAX_URL_CHARACTERS}
+    )
+    outputs: list[str] | str | None = Field(
+        None, description="Outputs to make as soon as the new job has ended, as a list or separated by commas; null: none", examples=[["rejected.xlsx"]]
+    )
+
+
+class CheckAgainRead(JobRead):
+    """The new job, which checks the stored file of another one; follow it at `Location`."""
+
+    @computed_field(description="The same as id, named as in the answer to an upload")  # type: ignore[prop-decorator]  # pydantic's way
+    @property
+    def job_id(self) -> uuid.UUID:
+        """The job's id."""
+        return self.id
 
 
 _DESCRIPTOR_BOUNDS = f"At most {MAX_DESCRIPTOR_BYTES:,} bytes and {MAX_DEPTH} levels"
@@ -80,6 +115,23 @@ _FORM_FIELDS: dict[str, dict[str, Any]] = {
         "examples": ['{"delimiter": ";"}'],
     },
     "encoding": {"type": "string", "description": "An encoding name; without it the encoding is detected", "examples": ["utf-8"]},
+    "outputs": {
+        "type": "string",
+        "description": f"Outputs to make as soon as the job has ended, separated by commas, of {', '.join(OUTPUT_NAMES)}",
+        "examples": ["rejected.xlsx,valid.csv"],
+    },
+    "external_id": {
+        "type": "string",
+        "maxLength": 255,
+        "description": "Your own id for the job; shown with it, searchable in the list, sent in the webhook",
+        "examples": ["order-import-4711"],
+    },
+    "labels": {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "description": f"Your own labels for the job: a JSON object of up to {MAX_LABELS} short strings by name; shown, searchable and sent like external_id",
+        "examples": ['{"team": "sales"}'],
+    },
 }
 
 FORM_OPENAPI: dict[str, Any] = {

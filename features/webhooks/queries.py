@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ARRAY, Integer, Interval, Table, Uuid, any_, bindparam, delete, exists, func, literal, select, true, update
@@ -17,7 +17,7 @@ from features.webhooks.models import Delivery, DeliveryAttempt, DeliveryStatus
 from features.webhooks.schemas import MAX_ATTEMPTS, MAX_ATTEMPTS_OF_ALL, MAX_DELIVERIES
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Outcome
 from shared.db.base import Base
-from shared.db.models import Job
+from shared.db.models import Job, Output
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -67,8 +67,16 @@ async def get_job(session: AsyncSession, *, job_id: uuid.UUID) -> Job | None:
     return await session.get(Job, job_id, populate_existing=True)
 
 
-async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, event: str, url: str, payload: dict[str, Any]) -> uuid.UUID | None:
-    """Insert a delivery and return its id; None if this event of this attempt already has one."""
+async def list_wanted(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> Sequence[Output]:
+    """Return the outputs that were asked for at upload, of one attempt, by name."""
+    statement = select(Output).where(Output.job_id == job_id, Output.attempt == attempt, Output.is_wanted).order_by(Output.name)
+    return (await session.scalars(statement, execution_options={"populate_existing": True})).all()
+
+
+async def insert_delivery(
+    session: AsyncSession, *, job: Job, attempt: int, event: str, url: str, payload: dict[str, Any], started_at: datetime | None = None
+) -> uuid.UUID | None:
+    """Insert a delivery and return its id; None if this event of this attempt already has one. Its ten seconds count from `started_at`, or now."""
     statement = (
         insert(Delivery)
         .values(
@@ -80,7 +88,7 @@ async def insert_delivery(session: AsyncSession, *, job: Job, attempt: int, even
             # The transaction may have begun seconds before the job ended.
             created_at=func.clock_timestamp(),
             due_at=func.clock_timestamp(),
-            round_started_at=job.completed_at,
+            round_started_at=func.clock_timestamp() if started_at is None else started_at,
         )
         .on_conflict_do_nothing()
         .returning(Delivery.id)

@@ -204,9 +204,10 @@ class ErrorPiece(Base):
 
 
 class Output(Base):
-    """A file made of a job for people or programs to take away, such as `rejected.xlsx`. Inserted by outputs; only `shared.jobs.output_state` changes its status.
+    """A file made of a job for people or programs to take away, such as `rejected.xlsx`.
 
-    Its content is at `shared.jobs.storage.output_path`, under a name with its id and claim, so that nobody writes to the file of another claim.
+    Inserted by outputs; only `shared.jobs.output_state` changes its status. Its content is at `shared.jobs.storage.output_path`, under a name with its id
+    and claim, so that nobody writes to the file of another claim.
     """
 
     __tablename__ = "outputs"

@@ -42,5 +42,5 @@ async def settle(session: AsyncSession, *, job_id: uuid.UUID) -> PurgedJob | Non
     row = (await session.execute(delete(Job).where(Job.id.in_(free)).returning(Job.id, Job.filename))).one_or_none()
     if row is not None:
         return PurgedJob(job_id=row.id, filename=row.filename)
-    await session.execute(update(Job).where(Job.id == job_id, Job.deleted_at.is_(None), ~has_old_errors).values(purge_due_at=None))
+    await session.execute(update(Job).where(Job.id == job_id, Job.deleted_at.is_(None), ~has_old_errors).values(purge_due_at=None, updated_at=Job.updated_at))
     return None

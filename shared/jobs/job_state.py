@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Interval, and_, case, cast, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Interval, and_, case, cast, delete, func, literal, select, text, update
 from sqlalchemy.orm import undefer
 
 from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
-from shared.db.models import ENDED, Job, JobStatus
+from shared.db.models import ENDED, Job, JobStatus, Output
 from shared.messages.events import publish
 from shared.messages.outbox import enqueue
 
@@ -141,7 +141,7 @@ async def is_held(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> 
 
 async def renew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> bool:
     """Extend the lease of a PROCESSING job to `lease_s` from now, by the worker that claimed it. False: the job is lost."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s)).returning(Job.id)
+    statement = update(Job).where(_is_held(job_id, attempt)).values(lease_expires_at=_lease_until(lease_s), updated_at=Job.updated_at).returning(Job.id)
     return (await session.scalars(statement)).one_or_none() is not None
 
 
@@ -177,9 +177,10 @@ async def fail(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, messag
     return await _end(session, _is_held(job_id, attempt), JobStatus.FAILED, figures | {"error_message": message})
 
 
-async def cancel(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """PROCESSING → CANCELLED, by a client; the worker notices at its next chunk. False: the job was not running."""
-    return await _end(session, and_(Job.id == job_id, Job.status == JobStatus.PROCESSING, Job.deleted_at.is_(None)), JobStatus.CANCELLED, {})
+async def cancel(session: AsyncSession, *, job_id: uuid.UUID, even_if_queued: bool = False) -> bool:
+    """PROCESSING → CANCELLED, by a client; the worker notices at its next chunk. `even_if_queued`: also QUEUED → CANCELLED. False: in another status."""
+    statuses = [JobStatus.PROCESSING, *([JobStatus.QUEUED] if even_if_queued else [])]
+    return await _end(session, and_(Job.id == job_id, Job.status.in_(statuses), Job.deleted_at.is_(None)), JobStatus.CANCELLED, {"next_ring_at": None})
 
 
 async def _end(session: AsyncSession, guard: ColumnElement[bool], status: JobStatus, values: dict[str, Any]) -> bool:
@@ -200,14 +201,22 @@ async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> 
 
 
 async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """FAILED or CANCELLED → QUEUED, by a client; the crash count starts again at 0. False: the job is in another status."""
+    """FAILED or CANCELLED → QUEUED, by a client, without its outputs; the crash count starts again at 0. False: the job is in another status."""
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
         .values(**_reset(), status=JobStatus.QUEUED, crashes=0)
         .returning(Job.id)
     )
-    return _ring_for(session, (await session.scalars(statement)).all()) > 0
+    retried = (await session.scalars(statement)).all()
+    await _drop_outputs(session, retried)
+    return _ring_for(session, retried) > 0
+
+
+async def _drop_outputs(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> None:
+    """Delete the outputs of these jobs, so that their workers find them lost; the caller or a sweep removes their files."""
+    if job_ids:
+        await session.execute(delete(Output).where(Output.job_id.in_(job_ids)))
 
 
 async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, max_crashes: int) -> TakenBack | None:
@@ -268,7 +277,7 @@ async def forget_rings(session: AsyncSession) -> int:
     statement = (
         update(Job)
         .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
-        .values(rings=0, next_ring_at=func.now())
+        .values(rings=0, next_ring_at=func.now(), updated_at=Job.updated_at)
         .returning(Job.id)
     )
     return len((await session.scalars(statement)).all())
@@ -290,7 +299,7 @@ async def ring_again(session: AsyncSession, *, limit: int) -> int:
     statement = (
         update(Job)
         .where(Job.id.in_(due))
-        .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval))
+        .values(rings=Job.rings + 1, next_ring_at=func.now() + pause * cast(text("interval '1 second'"), Interval), updated_at=Job.updated_at)
         .returning(Job.id)
     )
     return _ring_for(session, (await session.scalars(statement)).all())
@@ -312,6 +321,7 @@ async def hide(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
     )
     if (await session.scalars(statement)).one_or_none() is None:
         return False
+    await _drop_outputs(session, [job_id])
     enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
     return True
 
@@ -326,6 +336,7 @@ async def hide_ended_before(session: AsyncSession, *, moment: datetime, limit: i
     )
     statement = update(Job).where(Job.id.in_(old)).values(deleted_at=func.now(), purge_due_at=func.now()).returning(Job.id)
     hidden = (await session.scalars(statement)).all()
+    await _drop_outputs(session, hidden)
     for job_id in hidden:
         enqueue(session, PURGE_JOB, PurgeJob(job_id=job_id))
     return len(hidden)

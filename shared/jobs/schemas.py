@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.db.models import JobStatus
 from shared.web.schemas import Read, UtcTime
+
+MAX_LABELS = 16
+
+
+def _refuse_nul(text: str) -> str:
+    """PostgreSQL's text and JSON types cannot hold NUL."""
+    if "\0" in text:
+        raise ValueError("A NUL character is not allowed.")
+    return text
+
+
+ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_refuse_nul)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_refuse_nul)]
+LabelValue = Annotated[str, StringConstraints(max_length=255), AfterValidator(_refuse_nul)]
+Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=MAX_LABELS)]
 
 
 class SourceRead(Read):
@@ -49,16 +64,26 @@ class JobEntry(Read):
     created_at: UtcTime
     started_at: UtcTime | None
     completed_at: UtcTime | None
+    updated_at: UtcTime = Field(description="When what is shown of the job last changed")
+    attempt: int = Field(
+        description="Rises with each claim of a worker and with each return to the queue; the job's errors and outputs are those of this attempt"
+    )
+    valid: bool | None = Field(description="Whether the job is COMPLETED without any error, header included; null until it has ended")
     source: SourceRead | None = Field(description="What was found in the file; null until the file was opened")
     notes: list[NoteRead] | None = Field(description="How the file was read, as far as that is no error: at most 50 notes; null until the file was opened")
     sha256: str = Field(description="SHA-256 of the file, in hexadecimal", examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     submitted_by: str | None = Field(description="Name of the API key that sent the file, if keys are configured")
     external_id: str | None = Field(description="The client's own id for the job", examples=["order-import-4711"])
     labels: dict[str, str] = Field(description="The client's own labels for the job: short strings by name", examples=[{"team": "sales"}])
+    checked_again_from: uuid.UUID | None = Field(description="The job whose stored file this job checks again; null for an upload")
 
 
 class JobRead(JobEntry):
     """A job in its current state."""
+
+    queue_position: int | None = Field(
+        None, description="While QUEUED, the job's place among the jobs that wait, from 1; only in GET of one job, and null past 10,000", examples=[3]
+    )
 
     table_schema: dict[str, Any] | None = Field(
         serialization_alias="schema",

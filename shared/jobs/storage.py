@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
 import stat
 import unicodedata
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiofiles.os
@@ -75,3 +78,34 @@ def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
             continue
         if stat.S_ISREG(status.st_mode):
             yield job_id, path, status.st_mtime
+
+
+async def remove_outputs(upload_dir: Path, job_id: uuid.UUID) -> None:
+    """Remove the folder of a deleted job's outputs with everything in it; what cannot be removed is left to the sweep."""
+    await asyncio.to_thread(shutil.rmtree, outputs_folder(upload_dir, job_id), ignore_errors=True)
+
+
+async def list_output_files(upload_dir: Path, job_id: uuid.UUID) -> list[Path]:
+    """Return the files, and folders, of the job's outputs; empty if it has none."""
+    return await asyncio.to_thread(_list_folder, outputs_folder(upload_dir, job_id))
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+async def remove_output_files(paths: Sequence[Path]) -> None:
+    """Remove these files and folders; what cannot be removed is left to the sweep."""
+    await asyncio.to_thread(_remove_all, paths)
+
+
+def _remove_all(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(OSError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()

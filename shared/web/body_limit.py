@@ -35,6 +35,11 @@ def accept_body(max_bytes: int) -> Callable[[Endpoint], Endpoint]:
     return declare
 
 
+def takes_body(route: APIRoute) -> bool:
+    """Whether an endpoint takes a body: one that the framework parses, or one that it reads itself of the request that it takes."""
+    return route.body_field is not None or route.dependant.request_param_name is not None or hasattr(route.endpoint, _ATTRIBUTE)
+
+
 def parse_length(content_length: str | None) -> int | None:
     """Return the bytes that a Content-Length announces, or 10^19 and more if that is too many to be told; None if there is none.
 

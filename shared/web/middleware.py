@@ -23,7 +23,8 @@ from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.observing import metrics
 from shared.texts import MAX_SHOWN_CHARACTERS, escape_control, quote_briefly
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
-from shared.web.problems import METHODS, BadRequest, BodyTooLarge, InvalidPart, describe_status, describe_unexpected
+from shared.web.parameters import InputRules, announces_body
+from shared.web.problems import METHODS, BadRequest, BodyTooLarge, InvalidPart, Problem, describe_status, describe_unexpected
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -63,22 +64,18 @@ class GuardMiddleware:
     Time spent waiting for the client, for its body or while it reads, does not count towards the deadline. A body has limits of its own (`BodyLimits`).
     """
 
-    def __init__(self, app: ASGIApp, *, limits: BodyLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: BodyLimits, rules: InputRules) -> None:
         self._app = app
-        self._limits = limits
+        self._limits, self._rules = limits, rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, or answer on its behalf if it fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if self._limits.is_announced_too_large(scope):
-            await BodyTooLarge(headers={"Connection": "close"}).to_response()(scope, receive, send)
-            return
-        null = find_null_parameter(scope["query_string"])
-        if null is not None:
-            wrong = InvalidPart(field=null, message="The parameter has a NUL character (%00) in it; leave that out.")
-            await BadRequest(f"Correct these and send the request again: {null}.", errors=[wrong]).to_response()(scope, receive, send)
+        refusal = self._find_refusal(scope)
+        if refusal is not None:
+            await refusal.to_response()(scope, receive, send)
             return
         scope["query_string"] = drop_empty_parameters(scope["query_string"])
         started = False
@@ -106,6 +103,19 @@ class GuardMiddleware:
             if started:
                 raise
             await describe_unexpected(error, path=scope["path"])(scope, receive, send)
+
+    def _find_refusal(self, scope: Scope) -> Problem | None:
+        """Return what is wrong with a request as its head shows it; None if nothing is."""
+        if self._limits.is_announced_too_large(scope):
+            return BodyTooLarge(headers={"Connection": "close"})
+        null = find_null_parameter(scope["query_string"])
+        if null is not None:
+            wrong = InvalidPart(field=null, message="The parameter has a NUL character (%00) in it; leave that out.")
+            return BadRequest(f"Correct these and send the request again: {null}.", errors=[wrong])
+        problem = self._rules.find_problem(scope)
+        if problem is not None and announces_body(scope):
+            problem.headers["Connection"] = "close"  # nobody reads the body
+        return problem
 
 
 class _BodyReader:
@@ -211,7 +221,7 @@ def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRout
 
     Pages of other origins may send what `routes` declare: their methods and the headers that they take.
     """
-    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes, timeout_s=settings.upload_idle_timeout_s))
+    app.add_middleware(GuardMiddleware, limits=BodyLimits(routes, timeout_s=settings.upload_idle_timeout_s), rules=InputRules(routes))
     if settings.allowed_origins:
         declared = {name.title() for route in routes for name in _list_headers(route.dependant)}
         app.add_middleware(

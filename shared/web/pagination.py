@@ -16,6 +16,7 @@ MAX_ROWS_SKIPPED = 2**53
 
 PageNumber = Annotated[int, Query(ge=1, description="Counted from 1; a page past the end is an empty list")]
 PageSize = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
+Cursor = Annotated[str | None, Query(max_length=255, description="`next_cursor` of the previous page; takes precedence over `page`")]
 
 
 def count_pages(total: int, page_size: int) -> int:

@@ -88,6 +88,13 @@ class JobNotFound(Problem):
     title = "Job not found"
 
 
+class FileGone(BadRequest):
+    """The file of this job is no longer stored; upload it again."""
+
+    slug = "file-gone"
+    title = "File gone"
+
+
 class ClientTooSlow(Problem):
     """Too little arrived for too long; send the request again over a faster connection."""
 
@@ -222,7 +229,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     found = error.errors()
     if any(tuple(item["loc"]) == ("path", "job_id") for item in found):
         return JobNotFound().to_response()
-    parts = [_describe_invalid(item) for item in found[:MAX_PARTS]]
+    parts = [describe_invalid(item) for item in found[:MAX_PARTS]]
     names = ", ".join(sorted({part.field or "" for part in parts}))
     more = f" (and {len(found) - MAX_PARTS} more)" if len(found) > MAX_PARTS else ""
     return BadRequest(
@@ -230,7 +237,7 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
     ).to_response()
 
 
-def _describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
+def describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
     """Name what is wrong with a part of the input: its field, and, in a JSON body, its place; in words of this service if the framework's are about Python."""
     source, *place = item["loc"]
     kind, context = item["type"], item.get("ctx", {})

@@ -19,9 +19,9 @@ ROOMS = "in a slice: router | tasks | events, then services, then queries, then 
 QUERIES = "queries know no service: SQL needs data types, models and shared"
 TYPES = "types, schemas, problems, metrics and models know no service"
 DOORS = "nobody imports a router, a task or a subscriber"
-SQLALCHEMY = "only queries.py, models.py, job_state.py and shared/db import SQLAlchemy"
+SQLALCHEMY = "only queries.py, models.py, job_state.py, output_state.py and shared/db import SQLAlchemy"
 PURE = "reading and checking know no web, no database, no Celery"
-PROCESSING = "in processing: the job's run, then recording, then the engine, then checks, then what runs them, then keys, then readers, then columns"
+PROCESSING = "in processing: the runs of jobs and outputs, then exporting, recording, the engine, checks, what runs them, keys, readers, columns"
 SHARED = "in shared: workers, then jobs, then the web, then the database, then messages, then observing, then descriptors and settings"
 FILES = {f"{SLICE}/{name}.py": "" for name in ("router", "tasks", "events", "service", "queries", "types", "schemas", "problems", "metrics", "models")} | {
     f"{SLICE}/__init__.py": '"""A slice that no contract names."""\n'

@@ -125,14 +125,21 @@ def test_places_are_there_and_complete() -> None:
     named = list_places()
     assert [place for place in named if not (ROOT / place).exists()] == []
     assert {str(entry.parent.relative_to(ROOT)) for entry in ROOT.glob("shared/*/__init__.py")} - named == set()
-    ours = {f"features/{name}" for name in ("errors", "health", "jobs", "processing", "retry", "upload", "webhooks")}
+    ours = {f"features/{name}" for name in ("errors", "health", "jobs", "outputs", "processing", "retry", "upload", "webhooks")}
     assert ours - named == set()  # others may be added without a word here
 
 
 def test_webhook_of_the_readme_has_the_fields_that_are_sent() -> None:
     [shown] = [json.loads(block) for block in README.blocks("json") if '"type": "job.completed"' in block]
     job = Job(
-        id=uuid.uuid4(), status=JobStatus.COMPLETED, filename="orders.csv", rows_processed=1, rows_failed=0, error_count=0, completed_at=datetime.now(UTC)
+        id=uuid.uuid4(),
+        status=JobStatus.COMPLETED,
+        filename="orders.csv",
+        labels={},
+        rows_processed=1,
+        rows_failed=0,
+        error_count=0,
+        completed_at=datetime.now(UTC),
     )
     sent = describe_end(job, JobFinished(job_id=job.id, attempt=1, name="job.completed"))
     assert {name: type(value) for name, value in shown.items()} == {name: type(value) for name, value in sent.items()}

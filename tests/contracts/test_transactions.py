@@ -20,31 +20,32 @@ from tests.paths import ROOT
 SOURCES = sorted(path for folder in ("features", "shared") for path in (ROOT / folder).rglob("*.py") if "versions" not in path.parts)
 COMMITS = {"commit", "begin", "begin_nested"}
 MAY_COMMIT = {Path("shared/db/session.py"), Path("shared/migrations/env.py")}
-MAY_SET_STATUS = {Path("shared/jobs/job_state.py")}
+MAY_SET_STATUS = {"Job": Path("shared/jobs/job_state.py"), "Output": Path("shared/jobs/output_state.py")}
+TABLE_NAMES = {"Job": "jobs", "Output": "outputs"}
 
 
 def find_commits(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that begin or end their own transaction: `….commit()`, `….begin()`."""
+    """Yield the lines that begin or end their own transaction: `….commit()`, `….begin()`; what begins with something is no transaction."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COMMITS:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in COMMITS and not node.args:
             yield node.lineno
 
 
-def find_status_changes(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines that change, or may change, a job's status: by an UPDATE of the ORM or in SQL, or as an attribute of a job."""
+def find_status_changes(tree: ast.AST, model: str = "Job") -> Iterator[int]:
+    """Yield the lines that change, or may change, the status of a job or output: by an UPDATE of the ORM or in SQL, or as an attribute."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values" and is_update_of_jobs(node.func):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values" and is_update_of(model, node.func):
             # `**` hides what is set, and so does a dictionary that is made elsewhere.
             if any(keyword.arg in {"status", None} for keyword in node.keywords) or any("status" in names for names in map(name_keys, node.args)):
                 yield node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "execute" and len(node.args) > 1:
-            if is_update_of_jobs(node.args[0]):
+            if is_update_of(model, node.args[0]):
                 yield node.lineno
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr":
             if ast.unparse(node.args[1]) == "'status'":
                 yield node.lineno
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if re.search(r"(?i)\bupdate\s+(only\s+)?jobs\b", node.value):
+            if re.search(rf"(?i)\bupdate\s+(only\s+)?{TABLE_NAMES[model]}\b", node.value):
                 yield node.lineno
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -52,12 +53,11 @@ def find_status_changes(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
-def is_update_of_jobs(tree: ast.AST) -> bool:
+def is_update_of(model: str, tree: ast.AST) -> bool:
     """Whether `update(Job)`, or that of another module's name for it, is a part of the expression."""
     calls = [inner for inner in ast.walk(tree) if isinstance(inner, ast.Call) and inner.args]
-    return any(
-        ast.unparse(call.func).rpartition(".")[2] == "update" and ast.unparse(call.args[0]).rpartition(".")[2] in {"Job", "jobs", "__table__"} for call in calls
-    )
+    names = {model, TABLE_NAMES[model], "__table__"}
+    return any(ast.unparse(call.func).rpartition(".")[2] == "update" and ast.unparse(call.args[0]).rpartition(".")[2] in names for call in calls)
 
 
 def name_keys(argument: ast.expr) -> set[str]:
@@ -93,8 +93,10 @@ def test_commit_would_be_seen(code: str, lines: int) -> None:
         "row.status = 1",
     ],
 )
-def test_change_of_a_status_would_be_seen(code: str) -> None:
-    assert list(find_status_changes(ast.parse(code))) == [1]
+@pytest.mark.parametrize("model", list(MAY_SET_STATUS))
+def test_change_of_a_status_would_be_seen(code: str, model: str) -> None:
+    code = code.replace("Job", model).replace("jobs", TABLE_NAMES[model])
+    assert list(find_status_changes(ast.parse(code), model)) == [1]
 
 
 def test_only_the_session_commits() -> None:
@@ -104,16 +106,16 @@ def test_only_the_session_commits() -> None:
     assert found == set()
 
 
-def test_only_job_state_sets_a_status() -> None:
+@pytest.mark.parametrize(("model", "allowed"), MAY_SET_STATUS.items())
+def test_only_one_module_sets_a_status(model: str, allowed: Path) -> None:
     found = {
         f"{path.relative_to(ROOT)}:{line}"
         for path in SOURCES
-        for line in find_status_changes(ast.parse(path.read_text()))
-        if path.relative_to(ROOT) not in MAY_SET_STATUS
+        for line in find_status_changes(ast.parse(path.read_text()), model)
+        if path.relative_to(ROOT) != allowed
     }
     assert found == set()
-    [job_state] = MAY_SET_STATUS
-    assert len(list(find_status_changes(ast.parse((ROOT / job_state).read_text())))) >= 5
+    assert len(list(find_status_changes(ast.parse((ROOT / allowed).read_text()), model))) >= 5
 
 
 @pytest.mark.parametrize("code", ["update(Job).values(progress=1)", "update(Job).values({'labels': 1})", "self.status = 1", "execute(update(Job))"])

@@ -62,6 +62,7 @@ class Api:
     uploads: Path
     client: httpx.Client
     pid: int
+    database_url: str
 
     @property
     def url(self) -> str:
@@ -92,7 +93,7 @@ def running_api(servers: Servers, folder: Path, *, program: Sequence[str] = ("uv
 
         try:
             assert wait_until(answers, timeout_s=60), list(child.last_lines)
-            yield Api(port, folder / "uploads", client, child.pid)
+            yield Api(port, folder / "uploads", client, child.pid, environment["DATABASE_URL"].replace("+asyncpg", ""))
         finally:
             child.stop()
             shutil.rmtree(folder, ignore_errors=True)

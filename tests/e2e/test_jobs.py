@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,6 +16,7 @@ import openpyxl
 import pytest
 import xlwt
 
+from compose.processes import wait_until
 from tests.e2e.conftest import Service
 
 pytestmark = pytest.mark.timeout(180)
@@ -97,6 +100,24 @@ def test_file_of_each_type_runs_to_its_end_and_tells_its_webhook(service: Servic
     assert event["completed_at"] == job["completed_at"]
     deliveries = service.client.get(f"/api/jobs/{job_id}/deliveries").json()["deliveries"]
     assert [delivery["id"] for delivery in deliveries] == [event["id"]]
+
+
+def test_outputs_that_are_asked_for_at_upload_are_made_and_told(service: Service, hook: tuple[str, list[dict[str, Any]]]) -> None:
+    url, told = hook
+    service.upload("people.csv", make_csv(), webhook_url=url, outputs="valid.csv,rejected.xlsx,errors.parquet")
+    assert wait_until(lambda: len(told) == 2, timeout_s=30), (told, service.tail())
+    end, ready = told
+    assert (end["type"], end["valid"], {output["status"] for output in end["outputs"]}) == ("job.completed", False, {"QUEUED"})
+    assert end["at"] - datetime.fromisoformat(end["completed_at"]).timestamp() < 2
+    assert ready["type"] == "job.outputs_ready"
+    assert {output["name"]: (output["status"], output["row_count"]) for output in ready["outputs"]} == {
+        "valid.csv": ("READY", 50),
+        "rejected.xlsx": ("READY", 3),
+        "errors.parquet": ("READY", 3),
+    }
+    for output in ready["outputs"]:
+        content = service.client.get(output["url"]).content
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (output["size_bytes"], output["sha256"])
 
 
 def test_running_job_is_cancelled_and_runs_to_its_end_when_retried(service: Service) -> None:

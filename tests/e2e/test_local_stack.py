@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import openpyxl
 import pytest
 
 from compose.local import ROOT
@@ -98,7 +99,7 @@ def start(run_dir: Path) -> Iterator[Callable[[], Run]]:
         run.end()
 
 
-def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(start: Callable[[], Run]) -> None:
+def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(start: Callable[[], Run], tmp_path: Path) -> None:
     first = start()
     with first.wait_until_up() as client:
         assert client.get("/docs").status_code == 200
@@ -108,7 +109,7 @@ def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(
         demo = subprocess.run(
             [sys.executable, "-m", "compose.demo"],
             cwd=ROOT,
-            env={**os.environ, "PORT": str(client.base_url.port), "COLUMNS": "200"},
+            env={**os.environ, "PORT": str(client.base_url.port), "COLUMNS": "200", "RUN_DIR": str(tmp_path / "demo-run")},
             capture_output=True,
             text=True,
             check=False,
@@ -116,6 +117,10 @@ def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(
         assert demo.returncode == 0, demo.stdout + demo.stderr
         assert "315 errors in 293 of 10,006 rows" in demo.stdout
         assert "type-error" in demo.stdout
+        rejected = openpyxl.load_workbook(tmp_path / "demo-run" / "demo" / "rejected.xlsx", read_only=True).active
+        assert rejected is not None
+        assert len(list(rejected.iter_rows())) == 1 + 293
+        assert len((tmp_path / "demo-run" / "demo" / "valid.csv").read_bytes().splitlines()) == 1 + 10_006 - 293
     second = start()
     assert second.process.wait(30) == 1
     assert "already runs" in second.output

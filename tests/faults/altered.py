@@ -30,8 +30,7 @@ HOG = "hog.csv"
 
 def hurry(_: str) -> None:
     """Run sweeps every second, and shorten what they wait for and the time given to a silent broker, so that tests wait less."""
-    from features.retry import suspects
-    from shared.jobs import job_state
+    from shared.jobs import job_state, suspects
     from shared.messages import broker, tasks
 
     often_s = 5.0
@@ -86,6 +85,37 @@ def move_clock(seconds: str) -> None:
 def pause(seconds: str) -> None:
     """Make every chunk take `seconds` longer."""
     _before_each_report(lambda _name, _number: time.sleep(float(seconds)))
+
+
+def pause_outputs(seconds: str) -> None:
+    """Make every chunk of an output take `seconds` longer."""
+    from features.processing import engine
+
+    read = engine.Inspection.checked_rows
+
+    def read_slowly(self: engine.Inspection) -> Iterator[engine.CheckedRows]:
+        for rows in read(self):
+            time.sleep(float(seconds))
+            yield rows
+
+    setattr(engine.Inspection, "checked_rows", read_slowly)  # noqa: B010  # a method
+
+
+def die_completing(moment: str) -> None:
+    """Kill the worker when the file of an output is written: `before` it is renamed or `after` that, at its first claim; or `always`, before that."""
+    from features.processing import make_output
+
+    complete = make_output._complete
+
+    def complete_and_die(path: Any, target: Any, written: Any) -> Any:
+        if moment == "always" or (moment == "before" and "-1-" in target.name[36:39]):
+            die()
+        made = complete(path, target, written)
+        if moment == "after" and "-1-" in target.name[36:39]:
+            die()
+        return made
+
+    make_output._complete = complete_and_die
 
 
 def poison(_: str) -> None:
@@ -264,6 +294,8 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         hurry,
         move_clock,
         pause,
+        pause_outputs,
+        die_completing,
         poison,
         hang,
         hog,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import random
 import resource
@@ -24,6 +25,7 @@ import httpx
 
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
+from shared.jobs.storage import OUTPUTS_FOLDER
 from shared.messages.broker import create_celery
 from shared.settings import Settings
 from tests.faults.watching import ProgressWatch, WebhookReceiver
@@ -371,7 +373,7 @@ class Stack:
         """Assert everything that must hold after a fault; may be called any number of times.
 
         Every accepted job is at an end, with the errors of its rows stored once and one delivery for each end of an attempt; progress never fell within
-        an attempt; no file is without a job and no job without its file; no transaction is open; every part runs.
+        an attempt; no file is without a job or output and none of these without its file; no transaction is open; every part runs.
         """
         for job_id, accepted in self.accepted.items():
             if job_id not in self._settled and not accepted.is_deleted:
@@ -382,6 +384,7 @@ class Stack:
                     self._assert_errors(job_id, job, accepted.sample)
         self._assert_deliveries()
         self._assert_files()
+        self._assert_outputs()
         self._assert_no_transaction()
         assert self.watch.falls() == []
         ended = {name for name, part in self.parts.items() if part.child.exit_status() is not None}
@@ -412,10 +415,31 @@ class Stack:
 
     def _assert_files(self) -> None:
         live = {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted and accepted.has_file}
-        found = sorted(path.name for path in self.uploads.iterdir())
+        found = sorted(path.name for path in self.uploads.iterdir() if path.name != OUTPUTS_FOLDER)
         assert sorted(name.partition("_")[0] for name in found) == sorted(live), found
         known = {str(row["id"]) for row in self.query("SELECT id FROM jobs WHERE deleted_at IS NULL")}
         assert known == {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted}
+
+    def list_output_files(self) -> dict[str, tuple[int, str]]:
+        """Return the size and the SHA-256 of every file below the folder of outputs, by its name."""
+        found = {}
+        for path in list_files(self.uploads / OUTPUTS_FOLDER):
+            with suppress(FileNotFoundError):  # it was removed meanwhile
+                content = path.read_bytes()
+                found[path.name] = (len(content), hashlib.sha256(content).hexdigest())
+        return found
+
+    def _assert_outputs(self) -> None:
+        """Assert that every output is at an end, and that, after a sweep, only the files of those that are READY are there, as they are told."""
+        statement = "SELECT id::text, claim, name, status::text, size_bytes, sha256, error_message FROM outputs"
+        ends = {"READY", "FAILED"}
+        assert wait_until(lambda: {row["status"] for row in self.query(statement)} <= ends, timeout_s=60 * self.patience), (self.query(statement), self.tail())
+        rows = self.query(statement)
+        assert all(row["error_message"] for row in rows if row["status"] == "FAILED"), rows
+        expected = {f"{row['id']}-{row['claim']}-{row['name']}": (row["size_bytes"], row["sha256"]) for row in rows if row["status"] == "READY"}
+        if self.list_output_files() != expected:
+            self.send_task("outputs.sweep_files", queue="maintenance")
+        assert wait_until(lambda: self.list_output_files() == expected, timeout_s=20), (self.list_output_files(), expected, self.tail())
 
     def _assert_no_transaction(self) -> None:
         def is_quiet() -> bool:
@@ -441,6 +465,11 @@ class Stack:
         with suppress(AttributeError):
             self.wire.close()
         self.receiver.close()
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Return every file below the folder; folders and files may be removed meanwhile, and the folder need not be there."""
+    return [Path(parent, name) for parent, _, names in os.walk(folder) for name in names]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.processing.checking.declarations import ColumnRule
+from features.processing.checking.params import make_params
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Mask
 from shared.descriptors.table_schema import Field, constraint_value
@@ -21,14 +22,17 @@ _INT64_END, _INT64_DIGITS = 2**63, 19
 _MOMENT_WORDS = {"at least": "not be before", "at most": "not be after", "more than": "be after", "less than": "be before"}
 
 
-def build_bound_rule(field: Field, given: object, compare: Callable[[Any, Any], Any], words: str) -> ColumnRule | None:
-    """Build the rule that `compare(value, given)` must be true; None if there is no limit. `words` (such as `at least`) go into the message."""
+def build_bound_rule(field: Field, name: str, given: object, compare: Callable[[Any, Any], Any], words: str) -> ColumnRule | None:
+    """Build the rule that `compare(value, given)` must be true; None if there is no limit.
+
+    `words` (such as `at least`) go into the message, `name` (such as `minimum`) into its params.
+    """
     if given is None:
         return None
     bound = constraint_value(field, given)
     if isinstance(bound, int | Decimal) and Decimal(bound).is_nan():
         # NaN is neither above nor below anything.
-        return ColumnRule(message=_describe(field, given, words), find_bad_values=lambda typed: typed.ok)
+        return ColumnRule(message=_describe(field, given, words), find_bad_values=lambda typed: typed.ok, params=make_params(**{name: given}))
     limit = float(bound) if isinstance(bound, Decimal) else 0.0
 
     def holds(value: Any) -> bool:  # noqa: ANN401 - a logical value of any ordered type
@@ -43,7 +47,7 @@ def build_bound_rule(field: Field, given: object, compare: Callable[[Any, Any], 
             bad[doubtful] = [not holds(value) for value in typed.values(doubtful)]
         return bad
 
-    return ColumnRule(message=_describe(field, given, words), find_bad_values=find_bad)
+    return ColumnRule(message=_describe(field, given, words), find_bad_values=find_bad, params=make_params(**{name: given}))
 
 
 def _describe(field: Field, given: object, words: str) -> str:

@@ -105,7 +105,15 @@ class Checker:
             for error_type, rule in self._key_rules:
                 for found in rule.find_bad(typed_chunk):
                     failed[found.rows] = True
-                    findings.append(Finding(error_type=error_type, row_numbers=chunk.row_numbers[found.rows], message=found.message))
+                    findings.append(
+                        Finding(
+                            error_type=error_type,
+                            row_numbers=chunk.row_numbers[found.rows],
+                            message=found.message,
+                            params=found.params,
+                            first_rows=found.first_rows,
+                        )
+                    )
         return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost, failed, by_index)
 
     def finish(self) -> Iterator[CheckResult]:
@@ -123,7 +131,7 @@ class Checker:
                     continue
                 count = int(np.searchsorted(head.row_numbers, end, side="right"))
                 if count:
-                    findings.append(Finding(error_type=error_type, row_numbers=head.row_numbers[:count], message=head.message))
+                    findings.append(Finding(error_type=error_type, row_numbers=head.row_numbers[:count], message=head.message, params=head.params))
                     fresh.append(head.row_numbers[:count][~head.had_failed[:count]])
                 later.append((error_type, rest, _rest_of(head, count) if count < len(head.row_numbers) else next(rest, None)))
             heads = later

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +13,7 @@ import pyarrow as pa
 from features.processing.checking.declarations import CheckContext, ColumnCheck, ColumnRule, column_checks, make_messages
 from features.processing.checking.native_cells import NativeRule
 from features.processing.checking.padding import find_bad_without_padding, name_padding
+from features.processing.checking.params import type_params
 from features.processing.checking.reasons import Reasons
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
 from features.processing.column import Column, Indices, Mask, TextSet
@@ -57,6 +60,7 @@ class ColumnPlan:
         self.field = field
         self._may_fail_later = may_fail_later
         self._type_rule = TypeRule(field)
+        self._type_params = type_params(field)
         self._native_rule = NativeRule(field, self._type_rule)
         given = table_schema.missing_values if field.missing_values is None else field.missing_values
         # A cell that has only white space counts as "", and so does a missing value that has only white space.
@@ -79,7 +83,7 @@ class ColumnPlan:
 
     def _find_bad(self, rule: ColumnRule, column: Column) -> Mask:
         typed = self._type_rule.judge(column, column.present)
-        bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else ~typed.ok
+        bad, _ = _judge_by(rule, column, typed, np.zeros(len(column), np.int64))
         return bad | ~typed.ok
 
     def check(
@@ -102,22 +106,22 @@ class ColumnPlan:
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
-        def report(error_type: str, bad: Mask, message: str | ColumnRule, reasons: Reasons | None = None) -> None:
+        def report(error_type: str, bad: Mask, rule: str | ColumnRule, params: Mapping[str, Any], first_rows: RowNumbers | None = None) -> None:
             if bool(bad.any()):
                 rows = np.flatnonzero(bad)
-                said = self._say(error_type, message, reasons, column, rows)
-                findings.append(make_finding(error_type, raw, rows, row_numbers, said, column_number, column_name))
+                said = self._say(error_type, rule, typed.reasons if rule is self._type_rule.message else None, column, rows)
+                finding = make_finding(error_type, raw, rows, row_numbers, said, column_number, column_name)
+                findings.append(replace(finding, params=params, first_rows=None if first_rows is None else first_rows[rows]))
                 np.logical_or(failed, bad, out=failed)
 
-        report("type-error", candidates & ~typed.ok, self._type_rule.message, typed.reasons)
+        report("type-error", candidates & ~typed.ok, self._type_rule.message, self._type_params)
         if too_long is not None:
-            report("type-error", too_long, TOO_LONG)
+            report("type-error", too_long, TOO_LONG, self._type_params)
         if self.field.constraints.required:
-            report("required-error", missing, _REQUIRED_MESSAGE)
+            report("required-error", missing, _REQUIRED_MESSAGE, {})
         for check, rule in self._rules:
-            bad = rule.find_bad_values(typed) if rule.find_bad_values is not None else rule.find_bad(column) if rule.find_bad is not None else failed
-            if bool(bad.any()):
-                report(check.error_type, bad & typed.ok & ~failed, rule)
+            bad, first_rows = _judge_by(rule, column, typed, row_numbers)
+            report(check.error_type, bad & typed.ok & ~failed, rule, rule.params, first_rows)
         return JudgedColumn(raw, column_number, column_name, findings, failed, typed, missing)
 
     def _judge(self, raw: Column, column: Column, types: NativeTypes | None) -> tuple[Typed, Mask, Mask]:
@@ -172,6 +176,16 @@ class ColumnPlan:
         for _, rule in self._rules:
             if rule.close is not None:
                 rule.close()
+
+
+def _judge_by(rule: ColumnRule, column: Column, typed: Typed, row_numbers: RowNumbers) -> tuple[Mask, RowNumbers | None]:
+    """Mark the cells that a rule finds bad, and return, for a rule of values that must not come again, the row that has each first."""
+    if rule.find_first_rows is not None:
+        first_rows = rule.find_first_rows(typed, row_numbers)
+        return first_rows > 0, first_rows
+    if rule.find_bad_values is not None:
+        return rule.find_bad_values(typed), None
+    return rule.find_bad(column) if rule.find_bad is not None else ~typed.ok, None
 
 
 def make_finding(

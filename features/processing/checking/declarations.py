@@ -11,7 +11,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -71,7 +71,12 @@ class ColumnRule:
     find_bad: Callable[[Column], Mask] | None = None
     """Mark the bad cells of a column by their text. Marks on cells that are missing, have the wrong type or already have an error are ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None
-    """The same by logical values; called for all cells of the right type, whatever other checks found. Give one of the two functions."""
+    """The same by logical values; called for all cells of the right type, whatever other checks found."""
+    find_first_rows: Callable[[Typed, RowNumbers], RowNumbers] | None = None
+    """The same for values that must not come again: given the row number of each cell, returns for a bad one the row that has its value first, else 0.
+    Give one of the three functions."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The values in the message, for programs (`params.make_params`)."""
     close: Callable[[], None] | None = None
 
 
@@ -82,6 +87,9 @@ class RowFinding:
     rows: Indices
     """Positions in the chunk, ascending."""
     message: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    first_rows: RowNumbers | None = None
+    """For each of the rows, the row that has its key first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,7 @@ class LateFinding:
     had_failed: Mask
     """Rows that already had an error when they were read."""
     message: str
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from features.processing.checking.declarations import CheckContext, LateFinding, RowFinding, TypedChunk
+from features.processing.checking.params import make_params
 from features.processing.checking.value_keys import make_row_keys
 from shared.descriptors.table_schema import TableSchema
 from shared.texts import list_briefly
@@ -23,6 +24,7 @@ class UniqueKeyRule:
         self._keys = context.keys
         self._set = context.keys.create_set()
         self._is_primary = is_primary
+        self._params = make_params(fields=names)
         listed = list_briefly(names)
         self._empty_message = f"This row needs a value in each column of the primary key ({listed})."
         kind = "primary key" if is_primary else "combination of values"
@@ -37,13 +39,15 @@ class UniqueKeyRule:
         if self._is_primary:
             empty = np.flatnonzero(np.logical_or.reduce([chunk.missing[field.name] for field in self._fields]))
             if len(empty):
-                findings.append(RowFinding(rows=empty, message=self._empty_message))
+                findings.append(RowFinding(rows=empty, message=self._empty_message, params=self._params))
         rows = np.flatnonzero(complete)
         if len(rows):
             keys = make_row_keys(chunk, self._fields, rows, self._keys)
-            repeated = rows[self._set.add(keys)]
-            if len(repeated):
-                findings.append(RowFinding(rows=repeated, message=self._repeated_message))
+            first_rows = self._set.add(keys, chunk.row_numbers[rows])
+            is_repeated = first_rows > 0
+            if bool(is_repeated.any()):
+                found = RowFinding(rows=rows[is_repeated], message=self._repeated_message, params=self._params, first_rows=first_rows[is_repeated])
+                findings.append(found)
         return findings
 
     def finish(self) -> Iterator[LateFinding]:

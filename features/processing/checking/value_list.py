@@ -8,14 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.processing.checking.declarations import ColumnRule
+from features.processing.checking.params import make_params
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.column import Mask, TextSet
 from shared.descriptors.table_schema import Field, constraint_parser, identity_of
 from shared.texts import list_briefly
 
 
-def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule | None:
-    """Build the rule that allows the values in `given`; None if there is no list."""
+def build_list_rule(field: Field, name: str, given: Sequence[object] | None) -> ColumnRule | None:
+    """Build the rule that allows the values in `given`; None if there is no list. `name` (such as `enum`) is that of its params."""
     if given is None:
         return None
     parse = constraint_parser(field)
@@ -35,4 +36,4 @@ def build_list_rule(field: Field, given: Sequence[object] | None) -> ColumnRule 
             bad[doubtful] = [identity_of(value) not in allowed for value in typed.values(doubtful)]
         return bad
 
-    return ColumnRule(message=message, find_bad_values=find_bad)
+    return ColumnRule(message=message, find_bad_values=find_bad, params=make_params(**{name: given}))

@@ -11,4 +11,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that are not one of the categories of the field."""
     del context
-    return build_list_rule(field, field.categories)
+    return build_list_rule(field, "categories", field.categories)

@@ -11,4 +11,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that are not in the list."""
     del context
-    return build_list_rule(field, field.constraints.enum)
+    return build_list_rule(field, "enum", field.constraints.enum)

@@ -13,4 +13,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that are not below the limit."""
     del context
-    return build_bound_rule(field, field.constraints.exclusive_maximum, operator.lt, "less than")
+    return build_bound_rule(field, "exclusive_maximum", field.constraints.exclusive_maximum, operator.lt, "less than")

@@ -13,4 +13,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that are not above the limit."""
     del context
-    return build_bound_rule(field, field.constraints.exclusive_minimum, operator.gt, "more than")
+    return build_bound_rule(field, "exclusive_minimum", field.constraints.exclusive_minimum, operator.gt, "more than")

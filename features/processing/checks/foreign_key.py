@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.processing.checking.declarations import CheckContext, KeyRule, LateFinding, RowFinding, TypedChunk, key_check
+from features.processing.checking.params import make_params
 from features.processing.checking.value_keys import make_row_keys
 from features.processing.column import Mask
 from features.processing.keys.packed_keys import PackedKeys
@@ -38,6 +39,7 @@ class _ForeignKeyRule:
         self._known = context.keys.create_set()
         directory = context.limits.spill_dir
         self._waiting: IO[bytes] = tempfile.SpooledTemporaryFile(_SPOOL_BYTES, prefix="rows-", dir=str(directory) if directory is not None else None)  # noqa: SIM115 - closed by close()
+        self._params = make_params(fields=key.fields, reference_fields=key.reference_fields)
         mine, theirs = list_briefly(key.fields), list_briefly(key.reference_fields)
         self._message = f"The value in {mine} must also occur in {theirs} of this file."
 
@@ -46,7 +48,7 @@ class _ForeignKeyRule:
             return []
         rows = np.flatnonzero(np.logical_and.reduce([chunk.columns[field.name].ok for field in self._reference_fields]))
         if len(rows):
-            self._known.add(make_row_keys(chunk, self._reference_fields, rows, self._keys, as_text=self._as_text))
+            self._known.add(make_row_keys(chunk, self._reference_fields, rows, self._keys, as_text=self._as_text), chunk.row_numbers[rows])
         rows = np.flatnonzero(np.logical_and.reduce([chunk.columns[field.name].ok for field in self._fields]))
         if len(rows):
             keys = make_row_keys(chunk, self._fields, rows, self._keys, as_text=self._as_text)
@@ -65,7 +67,7 @@ class _ForeignKeyRule:
             lost: npt.NDArray[np.void] = waiting[~self._known.contains(keys)]
             had_failed: Mask = np.ascontiguousarray(lost["failed"])
             if len(lost):
-                yield LateFinding(row_numbers=np.ascontiguousarray(lost["row"]), had_failed=had_failed, message=self._message)
+                yield LateFinding(row_numbers=np.ascontiguousarray(lost["row"]), had_failed=had_failed, message=self._message, params=self._params)
 
     def close(self) -> None:
         self._known.close()

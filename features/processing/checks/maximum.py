@@ -13,4 +13,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values above the limit."""
     del context
-    return build_bound_rule(field, field.constraints.maximum, operator.le, "at most")
+    return build_bound_rule(field, "maximum", field.constraints.maximum, operator.le, "at most")

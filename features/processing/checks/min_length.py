@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
 from features.processing.checking.lengths import MAX_BYTES_PER_CHARACTER, compare_characters, count_parts, describe_length
+from features.processing.checking.params import make_params
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Mask
 from shared.descriptors.table_schema import Field
@@ -25,4 +26,4 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         bad: Mask = sizes < limit
         return compare_characters(typed.column, bad, (sizes >= limit) & (sizes < limit * MAX_BYTES_PER_CHARACTER), lambda length: length < limit)
 
-    return ColumnRule(message=f"This value must have at least {describe_length(field, limit)}.", find_bad_values=find_bad)
+    return ColumnRule(message=f"This value must have at least {describe_length(field, limit)}.", find_bad_values=find_bad, params=make_params(min_length=limit))

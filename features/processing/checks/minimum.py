@@ -13,4 +13,4 @@ from shared.descriptors.table_schema import Field
 def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values below the limit."""
     del context
-    return build_bound_rule(field, field.constraints.minimum, operator.ge, "at least")
+    return build_bound_rule(field, "minimum", field.constraints.minimum, operator.ge, "at least")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
+from features.processing.checking.params import make_params
 from features.processing.checking.slow_rule import SlowRules
 from features.processing.checking.type_rule import Typed
 from features.processing.column import Column, Mask, as_mask
@@ -54,7 +55,7 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
             bad[doubtful] = rules.find_bad(in_python, typed.column, doubtful)[doubtful]
         return bad
 
-    return ColumnRule(message=rules.messages, find_bad_values=find_bad_values)
+    return ColumnRule(message=rules.messages, find_bad_values=find_bad_values, params=make_params(pattern=pattern))
 
 
 class _Re2Rule:

@@ -7,7 +7,7 @@ import numpy as np
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
 from features.processing.checking.type_rule import Typed
 from features.processing.checking.value_keys import make_keys
-from features.processing.column import Mask
+from features.processing.readers.base import RowNumbers
 from shared.descriptors.table_schema import Field
 
 
@@ -18,11 +18,11 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return None
     key_set = context.keys.create_set()
 
-    def find_bad(typed: Typed) -> Mask:
+    def find_first_rows(typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
         rows = np.flatnonzero(typed.ok)
-        bad = np.zeros(len(typed.ok), np.bool_)
+        first_rows = np.zeros(len(typed.ok), np.int64)
         if len(rows):
-            bad[rows] = key_set.add(make_keys(typed, rows, field, context.keys))
-        return bad
+            first_rows[rows] = key_set.add(make_keys(typed, rows, field, context.keys), row_numbers[rows])
+        return first_rows
 
-    return ColumnRule(message="This value must be unique, but an earlier row has it too.", find_bad_values=find_bad, close=key_set.close)
+    return ColumnRule(message="This value must be unique, but an earlier row has it too.", find_first_rows=find_first_rows, close=key_set.close)

@@ -90,7 +90,7 @@ class RowPrefixes:
             for mark in (table.delimiter, table.escape_char, "\n", "\r"):
                 text = text if mark is None else text.replace(mark, self._blank)
             return text
-        if not text and not always:
+        if not always and (not text or text.isidentifier()):  # nothing, or our own label
             return text
         if table.escape_char is not None:
             text = text.replace(table.escape_char, table.escape_char * 2)

@@ -9,10 +9,11 @@ from features.processing.exporting.csv_writer import MarkedCsv, ValidCsv
 from features.processing.exporting.ndjson_writer import NdjsonWriter
 from features.processing.exporting.parquet_writer import ParquetWriter
 from features.processing.exporting.raw_csv import open_annotated_csv, open_rejected_csv, open_valid_csv
+from features.processing.exporting.rows_index_writer import RowsWriter
 from features.processing.exporting.workbooks.writers import MarkedWorkbook, ValidWorkbook
 from features.processing.exporting.writer import CheckRoom, OpenWriter, OutputWriter
 from features.processing.readers.base import ReadLimits
-from shared.output_names import OutputName
+from shared.output_names import ROWS, OutputName
 
 
 def open_writer(name: OutputName, *, is_csv: bool) -> OpenWriter:
@@ -39,5 +40,6 @@ _OF_ANY: Mapping[str, OpenWriter] = {
     "rejected.xlsx": _opener(lambda path, check_room: MarkedWorkbook(path, kind="rejected", check_room=check_room)),
     "annotated.csv": _opener(lambda path, check_room: MarkedCsv(path, only_failed=False, check_room=check_room)),
     "annotated.xlsx": _opener(lambda path, check_room: MarkedWorkbook(path, kind="annotated", check_room=check_room)),
+    ROWS: RowsWriter,
 }
 """Write the rows of any file anew."""

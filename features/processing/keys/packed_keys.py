@@ -1,7 +1,8 @@
-"""Keys as two words of 64 bits each, one key for each row; how to sort them, and find them in sorted runs."""
+"""Keys as two words of 64 bits each, one key for each row; how to sort them, and find them in sorted runs, with the row that had each first."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy.typing as npt
 from features.processing.column import Indices, Mask
 
 Words = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.uint32]
+"""Row numbers, from 1; 0 stands for none. A file of 2^32 rows is larger than any that is taken."""
 
 
 class PackedKeys(NamedTuple):
@@ -21,6 +24,25 @@ class PackedKeys(NamedTuple):
     def take(self, rows: Indices | Mask) -> PackedKeys:
         """Select some of the keys."""
         return PackedKeys(self.high[rows], self.low[rows])
+
+
+class StoredKeys(NamedTuple):
+    """Keys without repeats, and the row that had each first."""
+
+    keys: PackedKeys
+    rows: Rows
+
+    def take(self, places: Indices | Mask) -> StoredKeys:
+        """Select some of the keys."""
+        return StoredKeys(self.keys.take(places), self.rows[places])
+
+
+def join_stored(parts: Sequence[StoredKeys]) -> StoredKeys:
+    """Put the keys of several parts one after the other."""
+    return StoredKeys(
+        PackedKeys(np.concatenate([part.keys.high for part in parts]), np.concatenate([part.keys.low for part in parts])),
+        np.concatenate([part.rows for part in parts]),
+    )
 
 
 def empty_keys(size: int) -> PackedKeys:
@@ -45,21 +67,24 @@ def order_of(keys: PackedKeys) -> Indices:
     return order
 
 
-def search_pairs(run: PackedKeys, keys: PackedKeys) -> Mask:
-    """Mark the keys that occur in `run`, which is sorted by both words."""
-    left = np.searchsorted(run.high, keys.high, side="left")
-    right = np.searchsorted(run.high, keys.high, side="right")
-    found = np.zeros(len(keys.high), np.bool_)
-    single = right - left == 1
-    found[single] = run.low[left[single]] == keys.low[single]
+def search_pairs(run: StoredKeys, keys: PackedKeys) -> Rows:
+    """Return the row of each key in `run`, which is sorted by both words; 0 for a key that is not in it."""
+    high, low = run.keys
+    left = np.searchsorted(high, keys.high, side="left")
+    right = np.searchsorted(high, keys.high, side="right")
+    found = np.zeros(len(keys.high), np.uint32)
+    single = np.flatnonzero(right - left == 1)
+    single = single[low[left[single]] == keys.low[single]]
+    found[single] = run.rows[left[single]]
     # Texts of one length with the same bytes from the ninth on share a high word: each is found by binary search in its stretch, all at once.
     several = np.flatnonzero(right - left > 1)
     low_end, high_end = left[several], right[several]
     wanted = keys.low[several]
     while bool((low_end < high_end).any()):
         middle = (low_end + high_end) // 2
-        below = (low_end < high_end) & (run.low[np.minimum(middle, len(run.low) - 1)] < wanted)
+        below = (low_end < high_end) & (low[np.minimum(middle, len(low) - 1)] < wanted)
         low_end, high_end = np.where(below, middle + 1, low_end), np.where(below, high_end, np.where(low_end < high_end, middle, high_end))
-    inside = low_end < right[several]
-    found[several[inside]] = run.low[low_end[inside]] == wanted[inside]
+    inside = np.flatnonzero(low_end < right[several])
+    inside = inside[low[low_end[inside]] == wanted[inside]]
+    found[several[inside]] = run.rows[low_end[inside]]
     return found

@@ -1,4 +1,4 @@
-"""Keys on disk: sorted runs in blocks of 64 KB, each found through one key in memory, and a Bloom filter in front of them."""
+"""Keys on disk: sorted runs in blocks of 80 KB, each found through one key in memory, and a Bloom filter in front of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import IO
 import numpy as np
 
 from features.processing.column import Indices, Mask
-from features.processing.keys.packed_keys import PackedKeys, Words, empty_keys, search_pairs
+from features.processing.keys.packed_keys import PackedKeys, Rows, StoredKeys, Words, empty_keys, join_stored, search_pairs
 from features.processing.readers.base import ReadLimits
 
 BLOCK_KEYS = 4096
-_KEY_BYTES = 16
+_KEY_BYTES = 20
+"""Two words, and a row."""
 
 
 class Bloom:
@@ -43,22 +44,22 @@ class Bloom:
 
 
 class SpilledRun:
-    """Sorted keys in an unnamed temporary file; the first key of each block stays in memory."""
+    """Sorted keys, with their rows, in an unnamed temporary file; the first key of each block stays in memory."""
 
-    def __init__(self, pieces: Iterable[PackedKeys], limits: ReadLimits) -> None:
+    def __init__(self, pieces: Iterable[StoredKeys], limits: ReadLimits) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
         self.size = 0
         fences = [empty_keys(0)]
-        for keys in _in_blocks(pieces):
+        for keys, rows in _in_blocks(pieces):
             fences.append(keys.take(np.arange(1)))
-            self._file.write(keys.high.tobytes() + keys.low.tobytes())
-            self.size += len(keys.high)
+            self._file.write(keys.high.tobytes() + keys.low.tobytes() + rows.tobytes())
+            self.size += len(rows)
         self._fences = PackedKeys(np.concatenate([keys.high for keys in fences]), np.concatenate([keys.low for keys in fences]))
         self._file.flush()
 
-    def contains(self, keys: PackedKeys) -> Mask:
-        """Mark the keys that are in the file; each block is read at most once."""
-        found = np.zeros(len(keys.high), np.bool_)
+    def find(self, keys: PackedKeys) -> Rows:
+        """Return the row of each key; 0 for a key that is not in the file. Each block is read at most once."""
+        found = np.zeros(len(keys.high), np.uint32)
         blocks = _last_not_greater(self._fences, keys)
         order = np.argsort(blocks, kind="stable")
         edges = np.flatnonzero(np.diff(blocks[order], prepend=-2, append=-2))
@@ -72,24 +73,29 @@ class SpilledRun:
         """Delete the file; may be called twice."""
         self._file.close()
 
-    def _read_block(self, block: int) -> PackedKeys:
+    def _read_block(self, block: int) -> StoredKeys:
         count = min(BLOCK_KEYS, self.size - block * BLOCK_KEYS)
         self._file.seek(block * BLOCK_KEYS * _KEY_BYTES)
-        words = np.frombuffer(self._file.read(count * _KEY_BYTES), np.uint64)
-        return PackedKeys(words[:count], words[count:])
+        data = self._file.read(count * _KEY_BYTES)
+        words = np.frombuffer(data, np.uint64, 2 * count)
+        return StoredKeys(PackedKeys(words[:count], words[count:]), np.frombuffer(data, np.uint32, count, words.nbytes))
 
 
-def _in_blocks(pieces: Iterable[PackedKeys]) -> Iterator[PackedKeys]:
+def _in_blocks(pieces: Iterable[StoredKeys]) -> Iterator[StoredKeys]:
     """Yield the same keys in blocks of equal size; the last may be smaller."""
-    rest = empty_keys(0)
+    rest: StoredKeys | None = None
     for piece in pieces:
-        keys = PackedKeys(np.concatenate([rest.high, piece.high]), np.concatenate([rest.low, piece.low])) if len(rest.high) else piece
-        whole = len(keys.high) - len(keys.high) % BLOCK_KEYS
+        stored = piece if rest is None else join_stored([rest, piece])
+        whole = len(stored.rows) - len(stored.rows) % BLOCK_KEYS
         for start in range(0, whole, BLOCK_KEYS):
-            yield PackedKeys(keys.high[start : start + BLOCK_KEYS], keys.low[start : start + BLOCK_KEYS])
-        rest = PackedKeys(keys.high[whole:], keys.low[whole:])
-    if len(rest.high):
+            yield _slice(stored, start, start + BLOCK_KEYS)
+        rest = _slice(stored, whole, len(stored.rows)) if whole < len(stored.rows) else None
+    if rest is not None:
         yield rest
+
+
+def _slice(stored: StoredKeys, start: int, end: int) -> StoredKeys:
+    return StoredKeys(PackedKeys(stored.keys.high[start:end], stored.keys.low[start:end]), stored.rows[start:end])
 
 
 def _last_not_greater(fences: PackedKeys, keys: PackedKeys) -> Indices:

@@ -6,7 +6,7 @@ the web, the database or Celery.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -111,6 +111,10 @@ class Finding:
     column_number: int | None = None
     """From 1; None for errors of whole rows. Readers and checks count the columns of the table, and the cells outside it (`extra-cell`) as in the file."""
     column_name: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """The values that the message says, for programs, as JSON; the same for all rows."""
+    first_rows: RowNumbers | None = None
+    """For each error about a value that was there before, the row that has it first; 0 for the others, None if there are only others."""
 
     def __len__(self) -> int:
         return len(self.row_numbers)
@@ -124,7 +128,14 @@ class Finding:
             row_numbers=self.row_numbers[start:stop],
             message=self.message if isinstance(self.message, str) else self.message.slice(start, stop - start),
             raw_values=None if self.raw_values is None else self.raw_values.slice(start, stop - start),
+            first_rows=None if self.first_rows is None else self.first_rows[start:stop],
         )
+
+    def list_params(self) -> list[Mapping[str, Any]]:
+        """Return the values in the message of each error, the row that has its value first among them."""
+        if self.first_rows is None:
+            return [self.params] * len(self)
+        return [{**self.params, "first_row_number": row} if row else self.params for row in self.first_rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)

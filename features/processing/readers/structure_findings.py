@@ -68,6 +68,7 @@ class StructureFindings:
                     raw_values=pa.nulls(len(at_fault), type=pa.string()),
                     column_number=column + 1,
                     column_name=self._name(column),
+                    params={"expected_cells": self.width},
                 )
             )
         return findings
@@ -79,6 +80,7 @@ class StructureFindings:
             row_numbers=row_numbers,
             message=f"This row ends before this column: {self._measure} has {_columns(self.width)}, this row has {cells}.",
             raw_values=pa.nulls(len(row_numbers), type=pa.string()),
+            params={"expected_cells": self.width},
         )
         return [replace(first, column_number=column + 1, column_name=self._name(column)) for column in range(cells, self.width)]
 
@@ -92,6 +94,7 @@ class StructureFindings:
                 message=message,
                 raw_values=pc.utf8_slice_codeunits(texts, start=0, stop=self.most_characters),
                 column_number=self.width + place + 1,
+                params={"expected_cells": self.width},
             )
             for place, texts in enumerate(beyond)
         ]
@@ -115,6 +118,7 @@ class StructureFindings:
                         message=f"{OUTSIDE_TABLE}: {self._measure} has only {_columns(self.width)}.",
                         raw_values=pa.array([(row.cells[column] or "")[: self.most_characters] for row in at_fault], type=pa.string()),
                         column_number=column + 1,
+                        params={"expected_cells": self.width},
                     )
                 )
         return findings

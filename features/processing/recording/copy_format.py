@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.processing.readers.base import RowNumbers
 from features.processing.recording.pieces import ErrorRecords, RecordRule, RuleNumbers
 from features.processing.recording.record_ids import make_piece_id
 
-COLUMNS = ("job_id", "attempt", "first_row", "first_column", "record_count", "id", "rules", "row_numbers", "rule_numbers", "raw_values")
+COLUMNS = ("job_id", "attempt", "first_row", "first_column", "record_count", "id", "rules", "row_numbers", "rule_numbers", "raw_values", "first_row_numbers")
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = struct.pack(">h", -1)
@@ -24,6 +25,7 @@ _JSONB_VERSION = b"\x01"
 _INT2 = np.dtype([("size", ">i4"), ("value", ">i2")])
 _INT8 = np.dtype([("size", ">i4"), ("value", ">i8")])
 _LENGTH_BYTES = 4
+_NULL = struct.pack(">i", -1)
 _MAX_RULES = 1 << 15
 
 
@@ -55,8 +57,9 @@ def _encode_piece(records: ErrorRecords, job_id: uuid.UUID, attempt: int) -> byt
         _encode_numbers(records.row_numbers, _INT8, _INT8_OID),
         _encode_numbers(numbers, _INT2, _INT2_OID),
         _encode_texts(records.raw_values),
+        _encode_first_rows(records.first_rows),
     )
-    fields = [part for value in values for part in (struct.pack(">i", len(value)), value)]
+    fields = [part for value in values for part in ((struct.pack(">i", len(value)), value) if value is not None else (_NULL,))]
     return b"".join((struct.pack(">h", len(values)), *fields))
 
 
@@ -81,7 +84,20 @@ def _select_rules(records: ErrorRecords) -> tuple[bytes, RuleNumbers]:
 @lru_cache(maxsize=1024)
 def _describe(rule: RecordRule) -> str:
     """Return the members of the rule as JSON, with the closing brace; cached, since the same rules recur in piece after piece."""
-    return json.dumps(rule._asdict(), ensure_ascii=False)[1:]
+    members = rule._asdict()
+    params = members.pop("params")
+    described = json.dumps(members, ensure_ascii=False)[1:]
+    return described if params == "{}" else f'{described.removesuffix("}")}, "params": {params}}}'
+
+
+def _encode_first_rows(first_rows: RowNumbers | None) -> bytes | None:
+    """Encode an array of row numbers in which 0 is NULL; None, which is NULL itself, if all of them are 0."""
+    if first_rows is None or not bool(first_rows.any()):
+        return None
+    is_set = first_rows > 0
+    # An element is its size and its bytes; NULL is the size -1 alone.
+    parts = [struct.pack(">iq", 8, row) if row else _NULL for row in first_rows.tolist()]
+    return _array_header(len(first_rows), _INT8_OID, has_nulls=not bool(is_set.all())) + b"".join(parts)
 
 
 def _encode_numbers(values: npt.NDArray[np.integer], kind: np.dtype[np.void], oid: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -19,8 +20,10 @@ RECORD_SCHEMA = pa.schema(
         ("error_type", pa.string()),
         ("error_message", pa.string()),
         ("raw_value", pa.string()),
+        ("params", pa.string()),
     ]
 )
+"""`params` is JSON text."""
 
 
 def findings_to_table(findings: Iterable[Finding]) -> pa.Table:
@@ -69,9 +72,16 @@ def _to_batch(finding: Finding) -> pa.RecordBatch:
             _repeat(finding.error_type, size, pa.string()),
             _repeat(show_message(finding.message), size, pa.string()) if isinstance(finding.message, str) else show_messages(finding.message),
             pa.nulls(size, type=pa.string()) if finding.raw_values is None else show_values(finding.raw_values),
+            _list_params(finding),
         ],
         schema=RECORD_SCHEMA,
     )
+
+
+def _list_params(finding: Finding) -> pa.StringArray:
+    if finding.first_rows is None:
+        return _repeat(json.dumps(dict(finding.params), ensure_ascii=False), len(finding), pa.string())
+    return pa.array([json.dumps(dict(params), ensure_ascii=False) for params in finding.list_params()], pa.string())
 
 
 def _repeat(value: str | int | None, size: int, kind: pa.DataType) -> pa.Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,8 +70,18 @@ class PieceWriter:
 
 def _read_piece(piece: ErrorPiece) -> ErrorRecords:
     return ErrorRecords(
-        rules=[RecordRule(*(rule[name] for name in RecordRule._fields)) for rule in piece.rules],
+        rules=[
+            RecordRule(
+                rule["column_number"],
+                rule["column_name"],
+                rule["error_type"],
+                rule["error_message"],
+                json.dumps(rule["params"], ensure_ascii=False) if rule.get("params") else "{}",
+            )
+            for rule in piece.rules
+        ],
         row_numbers=np.array(piece.row_numbers, np.int64),
         rule_numbers=np.array(piece.rule_numbers, np.int32),
         raw_values=pa.array(piece.raw_values, pa.string()),
+        first_rows=None if piece.first_row_numbers is None else np.array([row or 0 for row in piece.first_row_numbers], np.int64),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -35,6 +36,8 @@ class RecordRule(NamedTuple):
     column_name: str | None
     error_type: str
     error_message: str
+    params: str = "{}"
+    """The values in the sentence, as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +51,20 @@ class ErrorRecords:
     """Index into `rules` for each record, from 0."""
     raw_values: pa.StringArray
     """As they are displayed; null for records of whole rows."""
+    first_rows: RowNumbers | None = None
+    """For each record of a value that was there before, the row that has it first; 0 for the others, None if there are only others."""
 
     def __len__(self) -> int:
         return len(self.row_numbers)
 
     def __getitem__(self, part: slice) -> ErrorRecords:
-        return ErrorRecords(rules=self.rules, row_numbers=self.row_numbers[part], rule_numbers=self.rule_numbers[part], raw_values=self.raw_values[part])
+        return ErrorRecords(
+            rules=self.rules,
+            row_numbers=self.row_numbers[part],
+            rule_numbers=self.rule_numbers[part],
+            raw_values=self.raw_values[part],
+            first_rows=None if self.first_rows is None else self.first_rows[part],
+        )
 
     def place(self, index: int) -> Place:
         """Return the place of one record."""
@@ -77,15 +88,18 @@ def make_records(findings: Iterable[Finding]) -> ErrorRecords:
     numbers: list[RuleNumbers] = []
     rows: list[RowNumbers] = []
     raw_values: list[pa.StringArray] = []
+    first_rows: list[RowNumbers | None] = []
     for finding in findings:
         if not len(finding):
             continue
+        first_rows.append(finding.first_rows)
         rows.append(finding.row_numbers)
         raw_values.append(pa.nulls(len(finding), pa.string()) if finding.raw_values is None else finding.raw_values)
         numbers.append(_number_rules(finding, rules))
     if not rows:
         return ErrorRecords(rules=(), row_numbers=np.array([], np.int64), rule_numbers=np.array([], np.int32), raw_values=pa.array([], pa.string()))
-    return _sort(list(rules), np.concatenate(rows), np.concatenate(numbers), show_values(pa.concat_arrays(raw_values)))
+    firsts = _join_first_rows(first_rows, list(map(len, rows)))
+    return _sort(list(rules), np.concatenate(rows), np.concatenate(numbers), show_values(pa.concat_arrays(raw_values)), firsts)
 
 
 def merge_records(parts: Sequence[ErrorRecords]) -> ErrorRecords:
@@ -100,6 +114,7 @@ def merge_records(parts: Sequence[ErrorRecords]) -> ErrorRecords:
         np.concatenate([part.row_numbers for part in parts]),
         np.concatenate(numbers),
         pa.concat_arrays([part.raw_values for part in parts]),
+        _join_first_rows([part.first_rows for part in parts], list(map(len, parts))),
     )
 
 
@@ -132,9 +147,10 @@ def _find_starts(records: ErrorRecords) -> npt.NDArray[np.bool_]:
 def _number_rules(finding: Finding, rules: dict[RecordRule, int]) -> RuleNumbers:
     """Return the rule number of each error of the finding; rules that are new are added to `rules`."""
     name = show_name(finding.column_name)
+    params = json.dumps(dict(finding.params), ensure_ascii=False) if finding.params else "{}"
 
     def number(message: str) -> int:
-        return rules.setdefault(RecordRule(finding.column_number, name, finding.error_type, show_message(message)), len(rules))
+        return rules.setdefault(RecordRule(finding.column_number, name, finding.error_type, show_message(message), params), len(rules))
 
     if isinstance(finding.message, str):
         return np.full(len(finding), number(finding.message), np.int32)
@@ -144,10 +160,23 @@ def _number_rules(finding: Finding, rules: dict[RecordRule, int]) -> RuleNumbers
     return numbers
 
 
-def _sort(rules: Sequence[RecordRule], rows: RowNumbers, numbers: RuleNumbers, raw_values: pa.StringArray) -> ErrorRecords:
+def _join_first_rows(parts: Sequence[RowNumbers | None], sizes: Sequence[int]) -> RowNumbers | None:
+    """Return the first rows of all parts, which have so many records each; None if no part has any."""
+    if all(part is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(size, np.int64) if part is None else part for part, size in zip(parts, sizes, strict=True)])
+
+
+def _sort(rules: Sequence[RecordRule], rows: RowNumbers, numbers: RuleNumbers, raw_values: pa.StringArray, first_rows: RowNumbers | None) -> ErrorRecords:
     columns = np.fromiter((rule.column_number or 0 for rule in rules), np.int64, len(rules))
     order = _order(rows, columns[numbers])
-    return ErrorRecords(rules=rules, row_numbers=rows[order], rule_numbers=numbers[order], raw_values=raw_values.take(pa.array(order)))
+    return ErrorRecords(
+        rules=rules,
+        row_numbers=rows[order],
+        rule_numbers=numbers[order],
+        raw_values=raw_values.take(pa.array(order)),
+        first_rows=None if first_rows is None else first_rows[order],
+    )
 
 
 def _order(rows: RowNumbers, columns: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Self
 
 from features.processing.recording.piece_writer import PieceWriter
+from features.processing.types import ClaimLost
 from shared.jobs import job_state
 from shared.texts import make_storable
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from shared.jobs.job_state import Progress
 
 
-class JobLost(Exception):  # a state, not a mistake
+class JobLost(ClaimLost):
     """This worker no longer holds the job: it was cancelled, taken back or deleted. Nothing more may be written."""
 
 

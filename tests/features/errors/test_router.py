@@ -12,7 +12,9 @@ from tests.factories import Factory
 
 PLACES = [(2, 1, "type-error"), (2, None, "primary-key-error"), (3, 2, "required-error"), (10, 1, "type-error"), (9, 3, "enum-error"), (9, 1, "type-error")]
 IN_ORDER = [(2, None), (2, 1), (3, 2), (9, 1), (9, 3), (10, 1)]
-ERROR_FIELDS = {"id", "job_id", "row_number", "column_number", "column_name", "error_type", "error_message", "raw_value", "created_at"}
+ERROR_FIELDS = {
+    "id", "job_id", "row_number", "column_number", "column_name", "cell", "error_type", "error_message", "params", "raw_value", "created_at",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -123,7 +125,7 @@ async def test_job_without_errors_has_an_empty_list_and_summary(client: httpx.As
     job = await factory.job()
     assert (await client.get(f"/api/jobs/{job.id}/errors")).json()["errors"] == []
     summary = (await client.get(f"/api/jobs/{job.id}/errors/summary")).json()
-    assert summary == {"rows_processed": 0, "rows_failed": 0, "error_count": 0, "errors_truncated": False, "by_type": [], "by_column": []}
+    assert summary == {"rows_processed": 0, "rows_failed": 0, "error_count": 0, "errors_truncated": False, "valid": None, "by_type": [], "by_column": []}
 
 
 async def test_deleted_job_has_no_errors(client: httpx.AsyncClient, job: Job) -> None:

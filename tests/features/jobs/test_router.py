@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from shared.db.models import JobStatus
+from shared.db.session import Database
+from shared.jobs import job_state
 from shared.jobs.storage import stored_path
 from shared.messages.outbox import Message
 from shared.settings import Settings
@@ -14,12 +16,13 @@ from tests.factories import Factory
 
 JOB_FIELDS = {
     "id", "filename", "file_size", "file_type", "status", "progress", "rows_processed", "rows_failed", "total_rows", "error_count", "errors_truncated",
-    "error_message", "webhook_url", "created_at", "started_at", "completed_at", "source", "notes", "sha256", "schema", "submitted_by", "external_id", "labels",
+    "error_message", "webhook_url", "created_at", "started_at", "completed_at", "updated_at", "attempt", "valid", "source", "notes", "sha256", "schema",
+    "submitted_by", "external_id", "labels", "checked_again_from", "queue_position",
 }  # fmt: skip
 
 
 async def test_no_jobs_is_an_empty_page(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/api/jobs")).json() == {"total": 0, "page": 1, "page_size": 50, "total_pages": 0, "jobs": []}
+    assert (await client.get("/api/jobs")).json() == {"total": 0, "page": 1, "page_size": 50, "total_pages": 0, "next_cursor": None, "jobs": []}
 
 
 async def test_jobs_are_listed_newest_first_with_ids_breaking_ties(client: httpx.AsyncClient, factory: Factory) -> None:
@@ -29,7 +32,7 @@ async def test_jobs_are_listed_newest_first_with_ids_breaking_ties(client: httpx
     listed = (await client.get("/api/jobs")).json()
     expected = [str(job.id) for job in sorted(same, key=lambda job: job.id, reverse=True)] + [str(old.id)]
     assert [job["id"] for job in listed["jobs"]] == expected
-    assert set(listed["jobs"][0]) == JOB_FIELDS - {"schema"}
+    assert set(listed["jobs"][0]) == JOB_FIELDS - {"schema", "queue_position"}
 
 
 async def test_pages_cover_all_jobs_once(client: httpx.AsyncClient, factory: Factory) -> None:
@@ -165,3 +168,107 @@ async def test_schema_that_was_given_goes_before_an_inferred_one(client: httpx.A
     job = await factory.job(schema_given={"fields": [{"name": "given"}]}, schema_inferred={"fields": [{"name": "inferred"}]})
     assert (await client.get(f"/api/jobs/{job.id}/schema")).json() == {"fields": [{"name": "given"}]}
     assert (await client.get(f"/api/jobs/{job.id}")).json()["schema"] == {"fields": [{"name": "given"}]}
+
+
+async def test_pages_and_cursors_give_the_same_jobs(client: httpx.AsyncClient, factory: Factory) -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    for number in range(7):
+        await factory.job(created_at=moment + timedelta(microseconds=number // 2))
+    listed = [job["id"] for job in (await client.get("/api/jobs")).json()["jobs"]]
+    followed, cursor = [], None
+    while True:
+        page = (await client.get("/api/jobs", params={"page_size": 2} | ({"cursor": cursor} if cursor else {}))).json()
+        followed += [job["id"] for job in page["jobs"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert followed == listed
+    assert len(listed) == 7
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "W10", "WyIyMDI2LTAxLTAyIiwieCJd", "WyIyMDI2LTAxLTAyVDAwOjAwOjAwIiwiNmYxYzJmMGEtM2YwZS00ZjZjLTlhNTEtMmQ1YjlmM2Y3YzExIl0"]
+)
+async def test_cursor_of_another_make_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
+    answer = await client.get("/api/jobs", params={"cursor": cursor})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("params", "found"),
+    [
+        ({"q": "ORDERS"}, {"orders"}),
+        ({"q": "100%"}, {"percent"}),
+        ({"q": "_"}, {"people"}),
+        ({"external_id": "4711"}, {"people"}),
+        ({"label.team": "sales"}, {"orders", "people"}),
+        ({"label.team": "sales", "label.region": "north"}, {"orders"}),
+        ({"label.team": "SALES"}, set()),
+        ({"file_type": "XLSX"}, {"percent"}),
+        ({"q": "o", "label.team": "sales", "file_type": "csv"}, {"orders", "people"}),
+    ],
+)
+async def test_jobs_are_found_by_name_id_labels_and_type(client: httpx.AsyncClient, factory: Factory, params: dict[str, str], found: set[str]) -> None:
+    jobs = {
+        "orders": await factory.job(filename="Orders-May.csv", labels={"team": "sales", "region": "north"}),
+        "people": await factory.job(filename="people_of.csv", labels={"team": "sales"}, external_id="4711"),
+        "percent": await factory.job(filename="100%.xlsx", file_type="xlsx"),
+    }
+    page = (await client.get("/api/jobs", params=params)).json()
+    assert {job["id"] for job in page["jobs"]} == {str(jobs[name].id) for name in found}
+    assert page["total"] == len(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "errors", "valid"),
+    [
+        (JobStatus.QUEUED, 0, None),
+        (JobStatus.PROCESSING, 0, None),
+        (JobStatus.COMPLETED, 0, True),
+        (JobStatus.COMPLETED, 1, False),
+        (JobStatus.FAILED, 0, False),
+        (JobStatus.CANCELLED, 0, False),
+    ],
+)
+async def test_job_says_whether_its_file_is_valid(client: httpx.AsyncClient, factory: Factory, status: JobStatus, errors: int, valid: bool | None) -> None:
+    job = await factory.job(status=status, error_count=errors)
+    assert (await client.get(f"/api/jobs/{job.id}")).json()["valid"] is valid
+
+
+async def test_queued_job_has_a_place_in_the_queue(client: httpx.AsyncClient, factory: Factory) -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    first, running, last = [
+        await factory.job(status=status, created_at=moment + timedelta(seconds=n))
+        for n, status in enumerate((JobStatus.QUEUED, JobStatus.PROCESSING, JobStatus.QUEUED))
+    ]
+    shown = {job.id: (await client.get(f"/api/jobs/{job.id}")).json()["queue_position"] for job in (first, running, last)}
+    assert shown == {first.id: 1, running.id: None, last.id: 2}
+
+
+@pytest.mark.parametrize("status", [JobStatus.QUEUED, JobStatus.PROCESSING])
+async def test_cancel_ends_a_job_and_keeps_it(client: httpx.AsyncClient, factory: Factory, settings: Settings, status: JobStatus) -> None:
+    job = await factory.job(status=status)
+    answer = await client.post(f"/api/jobs/{job.id}/cancel")
+    assert (answer.status_code, answer.json()["status"], answer.json()["valid"]) == (202, "CANCELLED", False)
+    assert (await client.get(f"/api/jobs/{job.id}")).json()["completed_at"] is not None
+    assert stored_path(settings.upload_dir, job.id, job.filename).exists()
+    again = await client.post(f"/api/jobs/{job.id}/cancel")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/already-ended")
+
+
+async def test_retry_runs_a_job_that_was_cancelled_before_it_began(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.job()
+    await client.post(f"/api/jobs/{job.id}/cancel")
+    assert (await client.post(f"/api/jobs/{job.id}/retry")).json()["status"] == "QUEUED"
+
+
+async def test_updated_at_moves_with_what_clients_see_and_with_nothing_else(client: httpx.AsyncClient, factory: Factory, database: Database) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1)
+    before = (await client.get(f"/api/jobs/{job.id}")).json()["updated_at"]
+    async with database.unit_of_work() as session:
+        assert await job_state.renew(session, job_id=job.id, attempt=1, lease_s=30)
+    assert (await client.get(f"/api/jobs/{job.id}")).json()["updated_at"] == before
+    changed = (await client.patch(f"/api/jobs/{job.id}", json={"labels": {"a": "b"}})).json()["updated_at"]
+    assert changed > before
+    assert (await client.post(f"/api/jobs/{job.id}/cancel")).json()["updated_at"] > changed

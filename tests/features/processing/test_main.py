@@ -92,6 +92,7 @@ def test_json_holds_summary_source_schema_and_errors(bad: Path, schema: Path, ca
             "error_type": "type-error",
             "error_message": "This value must be a whole number.",
             "raw_value": "x",
+            "params": {"type": "integer"},
         }
     ]
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openpyxl
 import pytest
 
@@ -375,3 +376,33 @@ def wrap_reports(monkeypatch: pytest.MonkeyPatch, wrap: Any) -> None:
             return iter(wrap(self._inspection.reports()))
 
     monkeypatch.setattr(run, "inspect_file", lambda path, **options: Wrapped(real(path, **options)))
+
+
+async def test_errors_carry_what_their_sentences_say_for_programs(context: TaskContext, client: httpx.AsyncClient, factory: Factory) -> None:
+    schema = {
+        "fields": [
+            {"name": "id", "type": "integer", "constraints": {"unique": True, "minimum": 1}},
+            {"name": "day", "type": "date", "format": "%d.%m.%Y"},
+            {"name": "kind", "type": "string", "constraints": {"enum": ["a", "b"], "pattern": "[a-c]", "maxLength": 3}},
+        ],
+        "primaryKey": ["kind", "day"],
+        "foreignKeys": [{"fields": ["id"], "reference": {"resource": "", "fields": ["id"]}}],
+    }
+    rows = ["1,01.02.2026,a", "0,02.02.2026,b", "1,2026-02-03,c", "3,01.02.2026,a", "4,05.02.2026", "1,06.02.2026,long"]
+    job = await factory.job(content="\n".join(["id,day,kind", *rows]).encode(), schema_given=schema)
+    await process(context, job)
+    listed = (await client.get(f"/api/jobs/{job.id}/errors")).json()["errors"]
+    told = [(error["row_number"], error["cell"], error["error_type"], error["params"]) for error in listed]
+    assert told == [
+        (3, "A3", "minimum-error", {"minimum": 1}),
+        (4, "A4", "unique-error", {"first_row_number": 2}),
+        (4, "B4", "type-error", {"type": "date", "format": "%d.%m.%Y"}),
+        (4, "C4", "enum-error", {"enum": ["a", "b"]}),
+        (5, None, "primary-key-error", {"fields": ["kind", "day"], "first_row_number": 2}),
+        (6, "C6", "missing-cell", {"expected_cells": 3}),
+        (7, "A7", "unique-error", {"first_row_number": 2}),
+        (7, "C7", "enum-error", {"enum": ["a", "b"]}),
+    ]
+    assert [(error.row_number, error.params) for error in await factory.list_errors(job.id)] == [(row, params) for row, _, _, params in told]
+    [filtered] = (await client.get(f"/api/jobs/{job.id}/errors", params={"error_type": "primary-key-error"})).json()["errors"]
+    assert filtered["params"] == {"fields": ["kind", "day"], "first_row_number": 2}

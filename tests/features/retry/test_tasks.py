@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from features.retry import tasks
-from features.retry.suspects import Suspects
 from shared.db.models import JobStatus
 from shared.jobs import job_state
+from shared.jobs.suspects import Suspects
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
 from shared.messages.refs import Nothing

@@ -169,6 +169,6 @@ def test_usual_cells_are_read_by_whole_columns(field: dict[str, object], cells: 
 def test_one_value_in_two_spellings_is_no_unique_value(field: dict[str, object], cells: list[str]) -> None:
     schema = parse_table_schema({"fields": [{"name": "a", **field, "constraints": {"unique": True}}]})
     checker = Checker(schema, labels=["a"], header_row=1, limits=ReadLimits())
-    (finding,) = checker.check(Chunk(columns=[pa.array(cells)], row_numbers=np.arange(len(cells)))).findings
+    (finding,) = checker.check(Chunk(columns=[pa.array(cells)], row_numbers=np.arange(2, 2 + len(cells)))).findings
     checker.close()
-    assert (finding.error_type, finding.row_numbers.tolist()) == ("unique-error", [1])
+    assert (finding.error_type, finding.row_numbers.tolist(), finding.list_params()) == ("unique-error", [3], [{"first_row_number": 2}])

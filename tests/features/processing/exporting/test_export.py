@@ -88,7 +88,7 @@ def test_an_error_that_is_known_after_the_last_row_makes_its_row_a_bad_one(tmp_p
     assert (tmp_path / "valid.csv").read_text() == "id,parent\n2,1\n3,\n5,7\n6,6\n7,1\n"
     sentence = "The value in parent must also occur in id of this file."
     assert (tmp_path / "rejected.csv").read_text() == (
-        f'_row,"_errors",id,parent\n2,"{sentence}",1,9\n5,"{sentence}",4,8\n6,"id: This value must be a whole number.",x,5\n'
+        f'_row,_errors,id,parent\n2,"{sentence}",1,9\n5,"{sentence}",4,8\n6,"id: This value must be a whole number.",x,5\n'
     )
 
 

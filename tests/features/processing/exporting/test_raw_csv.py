@@ -71,7 +71,7 @@ def _unmark(file: CsvFile, row: str) -> tuple[str, str]:
     return found[1], row[found.end() :]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(file=csv_files())
 def test_valid_and_rejected_partition_the_rows_byte_for_byte(file: CsvFile) -> None:
     with TemporaryDirectory() as folder:
@@ -89,9 +89,8 @@ def test_valid_and_rejected_partition_the_rows_byte_for_byte(file: CsvFile) -> N
         # Row by row: each begins with its number, and its record is that of the file.
         for index, header in enumerate(file.header):
             cells = ("_row", "_errors") if index == 0 else ("", "")
-            delimiter, quote = file.dialect["delimiter"], file.dialect["quoteChar"]
-            said = f"{quote}{cells[1]}{quote}" if cells[1] else ""
-            mine = f"{cells[0]}{delimiter}{said}{delimiter}".encode(_codec(file)) + header
+            delimiter = file.dialect["delimiter"]
+            mine = f"{cells[0]}{delimiter}{cells[1]}{delimiter}".encode(_codec(file)) + header
             assert rest.startswith(mine)
             rest = rest.removeprefix(mine)
         for number, record in rows:
@@ -126,7 +125,7 @@ def _without_place(errors: Sequence[FoundError]) -> list[tuple[str | None, str, 
     return [each[1:] for each in errors]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much])
 @given(file=csv_files())
 def test_an_output_that_comes_back_unmended_has_the_same_errors(file: CsvFile) -> None:
     assume(file.header)
@@ -204,7 +203,7 @@ def test_line_ends_that_were_doubled_stay_as_they_are(tmp_path: Path) -> None:
     header, rows = b"id,name,size\r\r\n", [row + b"\r\r\n" for row in ROWS]
     outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
     assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == b'_row,"_errors",' + header + b"6," + SAID + b"," + rows[4]
+    assert outputs["rejected"] == b'_row,_errors,' + header + b"6," + SAID + b"," + rows[4]
     back = _make(tmp_path / "file.csv", outputs["annotated"])
     assert back["valid"].count(b"\r\r\n") == len(ROWS)
 
@@ -216,7 +215,7 @@ def test_rows_that_are_quoted_as_one_cell_stay_so(tmp_path: Path) -> None:
     header, rows = wrap(b"id,name,size"), [wrap(row.replace(b"Gus", b'"Gus, sr"')) for row in ROWS]
     outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
     assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == wrap(b'_row,"_errors",id,name,size') + wrap(b"6," + SAID + b"," + ROWS[4])
+    assert outputs["rejected"] == wrap(b'_row,_errors,id,name,size') + wrap(b"6," + SAID + b"," + ROWS[4])
     inspection = inspect_file(tmp_path / "annotated.csv")
     assert inspection.labels == ["id", "name", "size"]
     assert list(list_errors(inspection)) == [6]
@@ -226,7 +225,7 @@ def test_a_line_that_names_the_delimiter_stays_first(tmp_path: Path) -> None:
     rows = [row.replace(b",", b";") + b"\n" for row in ROWS]
     outputs = _make(tmp_path / "file.csv", b"sep=;\nid;name;size\n" + b"".join(rows))
     assert outputs["valid"] == b"sep=;\nid;name;size\n" + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == b'sep=;\n_row;"_errors";id;name;size\n7;' + SAID + b";" + rows[4]
+    assert outputs["rejected"] == b'sep=;\n_row;_errors;id;name;size\n7;' + SAID + b";" + rows[4]
 
 
 def test_a_row_with_an_unclosed_quote_swallows_nothing(tmp_path: Path) -> None:
@@ -245,7 +244,7 @@ def test_a_row_that_is_too_long_has_only_its_number_and_its_error(tmp_path: Path
     outputs = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows), limits=ReadLimits(keep_rows=True, max_row_bytes=2_000_000))
     assert outputs["valid"] == b"id,name,size\n" + b"".join([*rows[:4], rows[5], *rows[7:]])
     assert outputs["rejected"] == (
-        b'_row,"_errors",id,name,size\n6,' + SAID + b",5,Ed,many\n" + b'8,"This row is too long to be read: more than 2000000 bytes or 16,384 cells."\n'
+        b'_row,_errors,id,name,size\n6,' + SAID + b",5,Ed,many\n" + b'8,"This row is too long to be read: more than 2000000 bytes or 16,384 cells."\n'
     )
 
 
@@ -326,7 +325,7 @@ def test_a_file_that_comes_back_again_is_still_understood(tmp_path: Path) -> Non
     rows = [row + b"\n" for row in ROWS]
     first = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows))["annotated"]
     second = _make(tmp_path / "file.csv", first)["annotated"]
-    assert second.splitlines()[0] == b'_row,"_errors",_row,"_errors",id,name,size'
+    assert second.splitlines()[0] == b'_row,_errors,_row,_errors,id,name,size'
     inspection = inspect_file(tmp_path / "annotated.csv")
     assert inspection.labels == ["id", "name", "size"]
     assert inspection.column_numbers == [5, 6, 7]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from features.processing.column import Column
 from features.processing.keys.key_set import KeySpace
-from features.processing.readers.base import ReadLimits
+from features.processing.readers.base import ReadLimits, RowNumbers
+
+K = TypeVar("K", str, int)
 
 _TEXTS = st.one_of(
     st.text("ab\x00é", max_size=20),
@@ -22,19 +26,28 @@ _TEXTS = st.one_of(
 )
 
 
+def next_rows(batch: Sequence[K], seen: dict[K, int]) -> tuple[RowNumbers, list[int]]:
+    """Give each key of the batch a row after those before, with a gap now and then; return the rows, and the row that had each key first, or 0."""
+    rows, expected = [], []
+    last = max(seen.values(), default=1)
+    for place, key in enumerate(batch):
+        last += 1 + (place % 5 == 4)
+        rows.append(last)
+        expected.append(seen.get(key, 0))
+        seen.setdefault(key, last)
+    return np.array(rows, np.int64), expected
+
+
 @pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(_TEXTS, max_size=12), max_size=12), st.sampled_from([0, 500, 2**26]))
 def test_texts_that_were_seen_are_found_and_no_others(batches: list[list[str]], budget: int) -> None:
     space = KeySpace(ReadLimits(spill_threshold_bytes=budget))
     key_set = space.create_set()
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for batch in batches:
-        expected = []
-        for text in batch:
-            expected.append(text in seen)
-            seen.add(text)
-        assert key_set.add(space.text_keys(Column(pa.array(batch, pa.string())), np.arange(len(batch)))).tolist() == expected
+        rows, expected = next_rows(batch, seen)
+        assert key_set.add(space.text_keys(Column(pa.array(batch, pa.string())), np.arange(len(batch))), rows).tolist() == expected
     space.close()
 
 
@@ -44,13 +57,10 @@ def test_texts_that_were_seen_are_found_and_no_others(batches: list[list[str]], 
 def test_numbers_that_were_seen_are_found_and_no_others(batches: list[list[int]], budget: int) -> None:
     space = KeySpace(ReadLimits(spill_threshold_bytes=budget))
     key_set = space.create_set()
-    seen: set[int] = set()
+    seen: dict[int, int] = {}
     for batch in batches:
-        expected = []
-        for number in batch:
-            expected.append(number in seen)
-            seen.add(number)
-        assert key_set.add(space.number_keys(np.array(batch, np.int64))).tolist() == expected
+        rows, expected = next_rows(batch, seen)
+        assert key_set.add(space.number_keys(np.array(batch, np.int64)), rows).tolist() == expected
     space.close()
 
 
@@ -61,9 +71,9 @@ def test_a_hundred_thousand_keys_stay_within_the_budget_and_exact(tmp_path: Path
     numbers = np.random.default_rng(1).permutation(100_000)
     for start in range(0, len(numbers), 5_000):
         part = numbers[start : start + 5_000]
-        assert not key_set.add(space.number_keys(part)).any()
+        assert not key_set.add(space.number_keys(part), np.arange(start + 2, start + 5_002)).any()
         assert key_set.memory_bytes <= budget
-    assert key_set.contains(space.number_keys(numbers)).all()
+    assert key_set.find(space.number_keys(numbers)).tolist() == list(range(2, 100_002))
     assert not key_set.contains(space.number_keys(numbers + 100_000)).any()
     space.close()
     assert list(tmp_path.iterdir()) == []
@@ -72,13 +82,13 @@ def test_a_hundred_thousand_keys_stay_within_the_budget_and_exact(tmp_path: Path
 def test_full_disk_while_spilling_is_an_error_and_no_silence(tmp_path: Path) -> None:
     space = KeySpace(ReadLimits(spill_threshold_bytes=0, spill_dir=tmp_path / "gone"))
     with pytest.raises(OSError, match="gone"):
-        space.create_set().add(space.number_keys(np.array([1])))
+        space.create_set().add(space.number_keys(np.array([1])), np.array([2]))
 
 
 def test_numbers_and_texts_that_look_alike_are_different_keys() -> None:
     space = KeySpace(ReadLimits())
     key_set = space.create_set()
-    key_set.add(space.number_keys(np.array([49])))
+    key_set.add(space.number_keys(np.array([49])), np.array([2]))
     assert not key_set.contains(space.text_keys(Column(pa.array(["1", "49"])), np.arange(2))).any()
 
 
@@ -87,7 +97,7 @@ def test_ascending_numbers_are_fresh_until_one_comes_back() -> None:
         key_set = space.create_set()
 
         def add(*numbers: int) -> list[bool]:
-            return list(map(bool, key_set.add(space.number_keys(np.array(numbers, np.int64)))))
+            return list(map(bool, key_set.add(space.number_keys(np.array(numbers, np.int64)), np.arange(2, 2 + len(numbers)))))
 
         assert add(-3, -1, 0) == [False, False, False]
         assert add(1, 5, 9) == [False, False, False]

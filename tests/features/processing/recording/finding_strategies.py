@@ -37,6 +37,8 @@ def one_finding(draw: st.DrawFn) -> Finding:
         raw_values=raw_values,
         column_number=column,
         column_name=None if column is None else draw(st.sampled_from(NAMES)),
+        params=draw(st.sampled_from([{}, {"minimum": 1}, {"enum": ["é", 'a"b}']}])),
+        first_rows=np.array(draw(st.lists(st.sampled_from([0, 2, 2**40]), min_size=len(rows), max_size=len(rows))), np.int64) if draw(st.booleans()) else None,
     )
 
 

@@ -29,9 +29,9 @@ def test_cells_and_rows_become_records() -> None:
     table = findings_to_table([cell_finding(2, 5), row])
     assert table.schema == RECORD_SCHEMA
     assert table.to_pylist() == [
-        dict(zip(RECORD_SCHEMA.names, (2, 3, "amount", "type-error", "This value must be a whole number.", "x"), strict=True)),
-        dict(zip(RECORD_SCHEMA.names, (5, 3, "amount", "type-error", "This value must be a whole number.", "x"), strict=True)),
-        dict(zip(RECORD_SCHEMA.names, (9, None, None, "blank-row", "This row is empty.", None), strict=True)),
+        dict(zip(RECORD_SCHEMA.names, (2, 3, "amount", "type-error", "This value must be a whole number.", "x", "{}"), strict=True)),
+        dict(zip(RECORD_SCHEMA.names, (5, 3, "amount", "type-error", "This value must be a whole number.", "x", "{}"), strict=True)),
+        dict(zip(RECORD_SCHEMA.names, (9, None, None, "blank-row", "This row is empty.", None, "{}"), strict=True)),
     ]
 
 

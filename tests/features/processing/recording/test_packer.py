@@ -47,7 +47,7 @@ def count_records(batch: Batch) -> int:
             (size,) = struct.unpack_from(">i", rows, at)
             if name == "record_count":
                 count += struct.unpack_from(">q", rows, at + 4)[0]
-            at += 4 + size
+            at += 4 + max(0, size)  # that of NULL is -1
     return count
 
 

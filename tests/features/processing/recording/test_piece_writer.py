@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import uuid
 
 import numpy as np
@@ -51,8 +52,14 @@ async def read(database: Database, job_id: uuid.UUID) -> list[ErrorPiece]:
 
 
 def unpack(piece: ErrorPiece) -> list[Record]:
-    rules = {rule["number"]: tuple(rule[name] for name in RECORD_SCHEMA.names[1:5]) for rule in piece.rules}
-    return [(row, *rules[number], raw_value) for row, number, raw_value in zip(piece.row_numbers, piece.rule_numbers, piece.raw_values, strict=True)]
+    rules = {rule["number"]: (*(rule[name] for name in RECORD_SCHEMA.names[1:5]), rule.get("params", {})) for rule in piece.rules}
+    firsts = piece.first_row_numbers or [None] * len(piece.row_numbers)
+    found = []
+    for row, number, raw_value, first in zip(piece.row_numbers, piece.rule_numbers, piece.raw_values, firsts, strict=True):
+        *says, params = rules[number]
+        shown = params if first is None else {**params, "first_row_number": first}
+        found.append((row, *says, raw_value, json.dumps(shown, ensure_ascii=False)))
+    return found
 
 
 def place(record: Record) -> tuple[int, int]:
@@ -94,7 +101,8 @@ async def assert_view_is_the_same(database: Database, job_id: uuid.UUID, pieces:
     assert shown.keys() == expected.keys()
     for record_id, (record, piece) in expected.items():
         row = shown[record_id]
-        assert tuple(getattr(row, name) for name in RECORD_SCHEMA.names) == record
+        *told, params = (getattr(row, name) for name in RECORD_SCHEMA.names)
+        assert (*told, json.dumps(params, ensure_ascii=False)) == record
         assert row.created_at == piece.created_at
 
 

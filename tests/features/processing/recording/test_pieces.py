@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +19,13 @@ from tests.features.processing.recording.finding_strategies import Record, one_f
 
 def list_records(records: ErrorRecords) -> list[Record]:
     rules = [records.rules[number] for number in records.rule_numbers]
-    rows = zip(records.row_numbers.tolist(), rules, records.raw_values.to_pylist(), strict=True)
-    return [(row, *rule, raw_value) for row, rule, raw_value in rows]
+    firsts = [0] * len(records) if records.first_rows is None else records.first_rows.tolist()
+    rows = zip(records.row_numbers.tolist(), rules, records.raw_values.to_pylist(), firsts, strict=True)
+    return [(row, *rule[:4], raw_value, json.dumps(add_first(json.loads(rule.params), first), ensure_ascii=False)) for row, rule, raw_value, first in rows]
+
+
+def add_first(params: dict[str, Any], first: int) -> dict[str, Any]:
+    return {**params, "first_row_number": first} if first else params
 
 
 def make_places(*places: tuple[int, int | None], raw: str = "x") -> ErrorRecords:

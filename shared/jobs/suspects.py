@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Generic, TypeVar
 
-from shared.jobs.job_state import RENEWALS_PER_LEASE, ExpiredLease
+from shared.jobs.job_state import RENEWALS_PER_LEASE
 
 MARGIN_S = 2.0
 MAX_PATIENCE_S = 20.0
@@ -12,15 +13,17 @@ MAX_PATIENCE_S = 20.0
 BLIND_S = 20.0
 """After this long without a look, earlier observations mean nothing."""
 
+Lease = TypeVar("Lease", bound=Hashable)
 
-class Suspects:
+
+class Suspects(Generic[Lease]):
     """Leases that one process has seen expired. A living worker renews within a third of a lease once it can reach the database."""
 
     def __init__(self) -> None:
-        self._first_seen_s: dict[ExpiredLease, float] = {}
+        self._first_seen_s: dict[Lease, float] = {}
         self._looked_at_s: float | None = None
 
-    def judge(self, expired: Sequence[ExpiredLease], *, now_s: float, lease_s: float) -> Sequence[ExpiredLease]:
+    def judge(self, expired: Sequence[Lease], *, now_s: float, lease_s: float) -> Sequence[Lease]:
         """Return those of `expired` that were not renewed although their workers had time to do so.
 
         `expired` is what the database says at `now_s`, in seconds of the monotonic clock.

@@ -1,0 +1,87 @@
+"""Response bodies of the outputs slice."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from shared.db.models import OutputStatus
+from shared.web.schemas import Read, UtcTime
+
+if TYPE_CHECKING:
+    from shared.db.models import Output
+
+
+class OutputRead(Read):
+    """An output in its current state."""
+
+    name: str = Field(description="Kind and format", examples=["rejected.xlsx"])
+    status: OutputStatus
+    progress: int = Field(ge=0, le=100, description="Per cent; 100 only when READY")
+    size_bytes: int | None = Field(description="Null until READY")
+    row_count: int | None = Field(description="Rows (of `errors`: records) in it; null until READY")
+    sha256: str | None = Field(description="SHA-256 of the file, in hexadecimal; null until READY")
+    error_message: str | None = Field(description="Why a FAILED output could not be made")
+    notes: list[str] = Field(description="What a person should know about the content: cells that were cut, sheets that were added")
+    url: str = Field(description="Where the file is", examples=["/api/jobs/9f86d081-884c-4d65-9a2f-eaa0c55ad015/outputs/rejected.xlsx"])
+    created_at: UtcTime
+    completed_at: UtcTime | None
+
+
+class OutputList(Read):
+    """The outputs of a job, and those that it can have."""
+
+    outputs: list[OutputRead] = Field(description="Those that were asked for, by name; without those whose content is gone")
+    available: list[str] = Field(
+        description="Names that can be asked for; empty if the job has not ended, or its rows were never read", examples=[["valid.csv"]]
+    )
+
+
+class RowErrorRead(Read):
+    """One error of a row."""
+
+    column_number: int | None = Field(description="Counted from 1; null for an error of the whole row")
+    error_type: str = Field(examples=["type-error"])
+    error_message: str
+
+
+class RowRead(Read):
+    """One row as it stands in the file."""
+
+    row_number: int = Field(description="The row as a spreadsheet shows it", examples=[2])
+    cells: list[str | None] = Field(description="By place in the file, each at most 1,000 characters; null for a cell that is absent")
+    errors: list[RowErrorRead]
+
+
+class RowList(Read):
+    """Some rows of the file, in its order."""
+
+    columns: list[str | None] = Field(description="The labels of the columns, by place in the file; null where there is none")
+    rows: list[RowRead]
+    next_from_row: int | None = Field(description="Send it as from_row to go on; null if there are no more rows")
+
+
+class RowsPending(Read):
+    """The rows are being made ready."""
+
+    status: OutputStatus
+    progress: int = Field(ge=0, le=100, description="Per cent")
+
+
+def read_output(output: Output, *, job_id: uuid.UUID) -> OutputRead:
+    """Return the output as clients see it."""
+    return OutputRead(
+        name=output.name,
+        status=output.status,
+        progress=output.progress,
+        size_bytes=output.size_bytes,
+        row_count=output.row_count,
+        sha256=output.sha256,
+        error_message=output.error_message,
+        notes=output.notes,
+        url=f"/api/jobs/{job_id}/outputs/{output.name}",
+        created_at=output.created_at,
+        completed_at=output.completed_at,
+    )

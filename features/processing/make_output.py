@@ -1,0 +1,301 @@
+"""Make one output of a job: claim, write beside, hash, rename, end. What can interrupt it is in `guarded.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+import structlog
+
+from features.processing import queries
+from features.processing.checking.declarations import FileUncheckable
+from features.processing.engine import Inspection, inspect_file
+from features.processing.error_tables import tabulate_piece
+from features.processing.exporting.error_records import ERROR_SCHEMA, open_error_records
+from features.processing.exporting.export import Export
+from features.processing.exporting.writer import CheckRoom, OutputUnmakeable, Written
+from features.processing.guarded import require_no_stop, run_guarded
+from features.processing.metrics import OUTPUT_BYTES, Outcome, count_output
+from features.processing.readers.base import FileUnreadable
+from features.processing.readers.prefetch import Prefetch
+from features.processing.reading import FILE_GONE, get_reading_options, parse_descriptor
+from features.processing.types import ClaimLost, OutputHold
+from shared.descriptors.table_schema import parse_table_schema
+from shared.jobs import output_state
+from shared.jobs.output_state import Made
+from shared.jobs.storage import output_path, stored_path
+from shared.observing.frames import describe_frames
+from shared.output_names import OutputName
+from shared.texts import make_storable
+
+if TYPE_CHECKING:
+    import uuid
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.db.models import Job, Output
+    from shared.messages.tasks import TaskContext
+    from shared.settings import Settings
+
+ERRORS = "errors"
+"""The kind that is made of stored records, without its file."""
+BLOCK_BYTES = 2**20
+LOOK_S = 0.1
+"""How often it is looked whether the output is still wanted; each chunk is, if it takes longer."""
+MAX_PERCENT = 99
+DISK_FULL = "There is not enough disk space left to make this output. Ask for it again later, or tell whoever runs this service."
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedOutput:
+    """An output that was claimed, and what interrupts it."""
+
+    hold: OutputHold
+    kind: ClassVar[str] = "output"
+
+    @property
+    def lease_s(self) -> float:
+        """The length of its lease."""
+        return self.hold.lease_s
+
+    async def renew(self, session: AsyncSession) -> bool:
+        """Extend the lease; False if it is lost."""
+        return await output_state.renew(session, output_id=self.hold.output_id, claim=self.hold.claim, lease_s=self.hold.lease_s)
+
+    async def fail(self, session: AsyncSession, message: str) -> bool:
+        """End it as FAILED; False if it is lost."""
+        return await output_state.fail(session, output_id=self.hold.output_id, claim=self.hold.claim, message=make_storable(message))
+
+    async def release(self, session: AsyncSession) -> None:
+        """Give it back without counting a crash."""
+        await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
+
+    async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
+        """Give it back, or end it as FAILED at its last crash."""
+        await output_state.count_crash(session, output_id=self.hold.output_id, claim=self.hold.claim, max_crashes=max_crashes)
+
+    def explain_time_limit(self, limit_s: float) -> str:
+        """Return the sentence for an output that takes too long."""
+        return f"Making this output took longer than the {limit_s:g} seconds that are allowed. Ask for another format, or split the file."
+
+    def explain_memory_limit(self, mebibytes: int) -> str:
+        """Return the sentence for an output that needs too much memory."""
+        return f"This output needs more memory than the {mebibytes:,} MiB that one file may use here. Ask for another format, or split the file."
+
+
+async def make_output(context: TaskContext, *, output_id: uuid.UUID) -> None:
+    """Claim the output if it is QUEUED, and bring it to an end; a second call does nothing."""
+    settings = context.settings
+    async with context.database.unit_of_work() as session:
+        output = await output_state.claim(session, output_id=output_id, lease_s=settings.job_lease_s)
+        job = None if output is None else await queries.get_job(session, job_id=output.job_id)
+    if output is None or job is None:
+        return
+    hold = OutputHold(output_id=output_id, claim=output.claim, lease_s=settings.job_lease_s)
+    with structlog.contextvars.bound_contextvars(job_id=str(job.id), output=output.name, claim=hold.claim):
+        log.info("output claimed")
+        start = time.perf_counter()
+        outcome = await run_guarded(context, ClaimedOutput(hold), partial(_attempt, context, output, job, hold))
+        count_output(output.name, outcome, duration_s=time.perf_counter() - start)
+
+
+async def _attempt(context: TaskContext, output: Output, job: Job, hold: OutputHold) -> Outcome:
+    """Make the output, and end it as READY, or as FAILED with the sentence that says why; whatever interrupts it leaves no file."""
+    target = output_path(context.settings.upload_dir, job_id=job.id, output_id=output.id, claim=hold.claim, name=output.name)
+    try:
+        async with _folder_beside(target) as folder:
+            written = await _write(context, output, job, hold, folder / output.name)
+            made = await _in_thread(partial(_complete, folder / output.name, target, written))
+    except (FileUnreadable, FileUncheckable, OutputUnmakeable) as unmakeable:
+        cause = unmakeable.__cause__
+        # The reason is in the output only, since it may name the file's sheets.
+        log.info("output cannot be made", exception=describe_frames(cause) if cause is not None else None)
+        return await _fail(context, hold, str(unmakeable))
+    except OSError as error:
+        if error.errno not in _FULL:
+            await _require_hold(context, hold)
+            raise
+        log.warning("output failed: the disk is full")
+        return await _fail(context, hold, DISK_FULL)
+    # From here on the file stays if the database does not tell whether the output has become READY; if it has not, the sweep removes the file.
+    async with context.database.unit_of_work() as session:
+        held = await output_state.finish(session, output_id=hold.output_id, claim=hold.claim, made=made)
+    if not held:
+        await asyncio.to_thread(target.unlink, missing_ok=True)
+        raise ClaimLost
+    OUTPUT_BYTES.labels(output.name).inc(made.size_bytes)
+    log.info("output made", size_bytes=made.size_bytes, row_count=made.row_count)
+    return "completed"
+
+
+async def _fail(context: TaskContext, hold: OutputHold, message: str) -> Outcome:
+    async with context.database.unit_of_work() as session:
+        if not await output_state.fail(session, output_id=hold.output_id, claim=hold.claim, message=make_storable(message)):
+            raise ClaimLost
+    return "failed"
+
+
+async def _require_hold(context: TaskContext, hold: OutputHold) -> None:
+    """Raise `ClaimLost` if the output is no longer ours."""
+    async with context.database.reading() as session:
+        if not await output_state.is_held(session, output_id=hold.output_id, claim=hold.claim):
+            raise ClaimLost
+
+
+@asynccontextmanager
+async def _folder_beside(target: Path) -> AsyncIterator[Path]:
+    """Make the folder in which the file is written, with whatever temporary files that takes, and remove it at the end; and `target` after an exception."""
+    folder = target.with_name(target.name + ".part")
+    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+    try:
+        yield folder
+    except BaseException:
+        await asyncio.to_thread(target.unlink, missing_ok=True)
+        raise
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _complete(path: Path, target: Path, written: Written) -> Made:
+    """Hash the file, make it durable, and give it its real name; runs in a thread."""
+    digest = hashlib.sha256()
+    size_bytes = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            size_bytes += len(block)
+        os.fsync(file.fileno())
+    path.rename(target)
+    _sync_folder(target.parent)
+    return Made(size_bytes=size_bytes, row_count=written.row_count, sha256=digest.hexdigest(), notes=[make_storable(note) for note in written.notes])
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def make_room_check(folder: Path, *, min_free_bytes: int) -> CheckRoom:
+    """Return a function that raises `OSError` (`ENOSPC`) if less than `min_free_bytes` are free where `folder` is."""
+
+    def check_room() -> None:
+        if shutil.disk_usage(folder).free < min_free_bytes:
+            raise OSError(errno.ENOSPC, "the reserve of free disk space is reached")
+
+    return check_room
+
+
+async def _write(context: TaskContext, output: Output, job: Job, hold: OutputHold, path: Path) -> Written:
+    """Write the file; stops if the output is lost, or this worker shuts down."""
+    watch = _Watch(context, hold)
+    name = OutputName(*output.name.split("."))
+    check_room = make_room_check(path.parent, min_free_bytes=context.settings.min_free_disk_bytes)
+    if name.kind == ERRORS:
+        return await _write_errors(context, job, path, name.format, check_room, watch)
+    options = await asyncio.to_thread(get_reading_options, job, context.settings)
+    export = Export(partial(_open, job, context.settings), {name: path}, limits=options["limits"], check_room=check_room)
+    try:
+        async with aclosing(_run_ahead(export)) as fractions:
+            async for fraction in fractions:
+                await watch.look(fraction)
+    finally:
+        await asyncio.to_thread(export.close)
+    [written] = export.written
+    return written
+
+
+def _open(job: Job, settings: Settings) -> Inspection:
+    """Open the file by the rules of the job's own attempt, its inferred schema included; runs in a thread. Raises `FileUnreadable`."""
+    path = stored_path(settings.upload_dir, job.id, job.filename)
+    known_schema = None if job.schema_given is not None else parse_descriptor(parse_table_schema, job.schema_inferred)
+    try:
+        options = get_reading_options(job, settings)
+        options["limits"] = replace(options["limits"], keep_rows=True)
+        return inspect_file(path, known_schema=known_schema, **options)
+    except FileNotFoundError as error:
+        # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
+        if str(error.filename) != str(path):
+            raise
+        raise FileUnreadable(FILE_GONE) from error
+
+
+async def _run_ahead(export: Export) -> AsyncGenerator[float]:
+    """Run the export in a thread, and yield how far it is."""
+    ahead = Prefetch(export.run())
+    try:
+        while (fraction := await asyncio.to_thread(next, ahead, None)) is not None:
+            yield fraction
+    finally:
+        # A thread cannot be cancelled, so files may only be closed once it has ended.
+        await asyncio.to_thread(ahead.close)
+
+
+async def _write_errors(context: TaskContext, job: Job, path: Path, format_name: str, check_room: CheckRoom, watch: _Watch) -> Written:
+    """Write the stored error records, a piece of a few thousand at a time; no transaction is open while the file is written."""
+    writer = await _in_thread(partial(open_error_records, format_name, path, names=ERROR_SCHEMA.names, check_room=check_room))
+    try:
+        done, place = 0, (-1, -1)
+        while True:
+            async with context.database.reading() as session:
+                piece = await queries.get_piece_after(session, job_id=job.id, attempt=job.attempt, place=place)
+            if piece is None:
+                break
+            await _in_thread(lambda piece=piece: writer.write(tabulate_piece(piece)))  # type: ignore[misc]
+            done, place = done + piece.record_count, (piece.first_row, piece.first_column)
+            await watch.look(done / max(done, job.errors_stored))
+        return await _in_thread(writer.finish)
+    finally:
+        await asyncio.to_thread(writer.close)
+
+
+async def _in_thread(function: Callable[[], T]) -> T:
+    """Run the function in a thread, and wait for its end even if this is cancelled meanwhile: what it writes to must not be closed before."""
+    running = asyncio.ensure_future(asyncio.to_thread(function))
+    try:
+        return await asyncio.shield(running)
+    finally:
+        if not running.done():
+            await asyncio.wait([running])
+
+
+class _Watch:
+    """Looks, between chunks, whether the output is still held and the worker may go on, and records the progress."""
+
+    def __init__(self, context: TaskContext, hold: OutputHold) -> None:
+        self._context, self._hold = context, hold
+        self._looked_at = self._advanced_at = time.monotonic()
+
+    async def look(self, fraction: float) -> None:
+        """Record what is done. Raises `ClaimLost` or `StopRequested`."""
+        require_no_stop()
+        now = time.monotonic()
+        if now - self._advanced_at >= self._context.settings.progress_interval_s:
+            await self._advance(min(MAX_PERCENT, int(fraction * 100)))
+            self._looked_at = self._advanced_at = now
+        elif now - self._looked_at >= LOOK_S:
+            await _require_hold(self._context, self._hold)
+            self._looked_at = now
+
+    async def _advance(self, percent: int) -> None:
+        async with self._context.database.unit_of_work() as session:
+            held = await output_state.advance(session, output_id=self._hold.output_id, claim=self._hold.claim, percent=percent, lease_s=self._hold.lease_s)
+        if not held:
+            raise ClaimLost

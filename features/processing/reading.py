@@ -1,0 +1,51 @@
+"""How the file of a job is opened: the same for the job's own attempt and for its outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from features.processing.readers.base import FileUnreadable, ReadLimits
+from shared.descriptors.problems import DescriptorInvalid
+from shared.descriptors.table_dialect import TableDialect, parse_table_dialect
+from shared.descriptors.table_schema import TableSchema, parse_table_schema
+
+if TYPE_CHECKING:
+    from shared.db.models import Job
+    from shared.settings import Settings
+
+FILE_GONE = "The file of this job is no longer stored. Please upload it again."
+
+
+class ReadingOptions(TypedDict):
+    """Arguments of `inspect_file`."""
+
+    table_schema: TableSchema | None
+    dialect: TableDialect | None
+    encoding: str | None
+    limits: ReadLimits
+
+
+def get_reading_options(job: Job, settings: Settings) -> ReadingOptions:
+    """Return how the job's file is opened; may take a second, since schema and dialect are parsed again. Raises `FileUnreadable`."""
+    return ReadingOptions(
+        table_schema=parse_descriptor(parse_table_schema, job.schema_given),
+        dialect=parse_descriptor(parse_table_dialect, job.dialect),
+        encoding=job.encoding,
+        limits=ReadLimits(
+            chunk_rows=settings.chunk_rows,
+            max_row_bytes=settings.max_row_bytes,
+            spill_dir=settings.spill_dir,
+            excel_reader=settings.excel_reader,
+        ),
+    )
+
+
+def parse_descriptor(parse: Any, descriptor: dict[str, Any] | None) -> Any:  # noqa: ANN401  # what `parse` returns
+    """Return the stored schema or dialect as `parse` reads it; None if there is none. Raises `FileUnreadable`."""
+    try:
+        return None if descriptor is None else parse(descriptor)
+    except DescriptorInvalid as invalid:
+        # It was accepted by a version of this service with other rules.
+        problem = invalid.problems[0]
+        name = problem.pointer.split("/")[1]
+        raise FileUnreadable(f"The {name} of this job can no longer be used: {problem.pointer}: {problem.message}") from invalid
