@@ -203,7 +203,7 @@ def test_line_ends_that_were_doubled_stay_as_they_are(tmp_path: Path) -> None:
     header, rows = b"id,name,size\r\r\n", [row + b"\r\r\n" for row in ROWS]
     outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
     assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == b'_row,_errors,' + header + b"6," + SAID + b"," + rows[4]
+    assert outputs["rejected"] == b"_row,_errors," + header + b"6," + SAID + b"," + rows[4]
     back = _make(tmp_path / "file.csv", outputs["annotated"])
     assert back["valid"].count(b"\r\r\n") == len(ROWS)
 
@@ -215,7 +215,7 @@ def test_rows_that_are_quoted_as_one_cell_stay_so(tmp_path: Path) -> None:
     header, rows = wrap(b"id,name,size"), [wrap(row.replace(b"Gus", b'"Gus, sr"')) for row in ROWS]
     outputs = _make(tmp_path / "file.csv", header + b"".join(rows))
     assert outputs["valid"] == header + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == wrap(b'_row,_errors,id,name,size') + wrap(b"6," + SAID + b"," + ROWS[4])
+    assert outputs["rejected"] == wrap(b"_row,_errors,id,name,size") + wrap(b"6," + SAID + b"," + ROWS[4])
     inspection = inspect_file(tmp_path / "annotated.csv")
     assert inspection.labels == ["id", "name", "size"]
     assert list(list_errors(inspection)) == [6]
@@ -225,7 +225,7 @@ def test_a_line_that_names_the_delimiter_stays_first(tmp_path: Path) -> None:
     rows = [row.replace(b",", b";") + b"\n" for row in ROWS]
     outputs = _make(tmp_path / "file.csv", b"sep=;\nid;name;size\n" + b"".join(rows))
     assert outputs["valid"] == b"sep=;\nid;name;size\n" + b"".join(rows[:4] + rows[5:])
-    assert outputs["rejected"] == b'sep=;\n_row;_errors;id;name;size\n7;' + SAID + b";" + rows[4]
+    assert outputs["rejected"] == b"sep=;\n_row;_errors;id;name;size\n7;" + SAID + b";" + rows[4]
 
 
 def test_a_row_with_an_unclosed_quote_swallows_nothing(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_a_row_that_is_too_long_has_only_its_number_and_its_error(tmp_path: Path
     outputs = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows), limits=ReadLimits(keep_rows=True, max_row_bytes=2_000_000))
     assert outputs["valid"] == b"id,name,size\n" + b"".join([*rows[:4], rows[5], *rows[7:]])
     assert outputs["rejected"] == (
-        b'_row,_errors,id,name,size\n6,' + SAID + b",5,Ed,many\n" + b'8,"This row is too long to be read: more than 2000000 bytes or 16,384 cells."\n'
+        b"_row,_errors,id,name,size\n6," + SAID + b",5,Ed,many\n" + b'8,"This row is too long to be read: more than 2000000 bytes or 16,384 cells."\n'
     )
 
 
@@ -325,7 +325,7 @@ def test_a_file_that_comes_back_again_is_still_understood(tmp_path: Path) -> Non
     rows = [row + b"\n" for row in ROWS]
     first = _make(tmp_path / "file.csv", b"id,name,size\n" + b"".join(rows))["annotated"]
     second = _make(tmp_path / "file.csv", first)["annotated"]
-    assert second.splitlines()[0] == b'_row,_errors,_row,_errors,id,name,size'
+    assert second.splitlines()[0] == b"_row,_errors,_row,_errors,id,name,size"
     inspection = inspect_file(tmp_path / "annotated.csv")
     assert inspection.labels == ["id", "name", "size"]
     assert inspection.column_numbers == [5, 6, 7]
