@@ -84,7 +84,9 @@ class _RouteRules:
 
 
 def announces_body(scope: Scope) -> bool:
-    """Whether a request says that it has a body (RFC 9112, section 6.3)."""
+    """Whether a request says that it has a body (RFC 9112, section 6.3); that of a GET or HEAD means nothing (RFC 9110, section 9.3.1), and is passed over."""
+    if scope["method"] in {"GET", "HEAD"}:
+        return False
     headers = Headers(scope=scope)
     return "transfer-encoding" in headers or headers.get("content-length", "0").strip("0 ") != ""
 

@@ -15,7 +15,7 @@ NO_HEADER = "The table has no header, so the row numbers and the errors are its 
 
 
 def say_errors(errors: Sequence[RowError]) -> str:
-    """Return the sentences of all errors of a row in one line, such as `id: This cell must not be empty.`, each with its column."""
+    """Return the sentences of all errors of a row in one line, each with its column, such as `id: This cell must not be empty.` for a cell."""
     return " ".join([_say_error(error) for error in errors])
 
 

@@ -17,7 +17,7 @@ from shared.db.session import Database
 from shared.jobs import job_state
 from tests.factories import Factory
 
-FIELDS = ["id", "job_id", "row_number", "column_name", "column_number", "error_type", "error_message", "raw_value", "created_at"]
+FIELDS = ["id", "job_id", "row_number", "column_name", "column_number", "error_type", "error_message", "raw_value", "params", "created_at"]
 
 
 def test_fields_are_those_of_the_record() -> None:

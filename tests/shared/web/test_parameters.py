@@ -35,7 +35,7 @@ async def test_every_wrong_parameter_is_named_with_those_that_there_are(client: 
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/retry"), ("POST", "/cancel"), ("POST", "/deliveries/redeliver"), ("GET", ""), ("DELETE", ""), ("GET", "/errors")]
+    ("method", "path"), [("POST", "/retry"), ("POST", "/cancel"), ("POST", "/deliveries/redeliver"), ("DELETE", ""), ("PUT", "/outputs/valid.csv")]
 )
 async def test_body_is_refused_where_none_is_taken(client: httpx.AsyncClient, factory: Factory, method: str, path: str) -> None:
     job = await factory.job()

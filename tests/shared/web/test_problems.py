@@ -60,7 +60,7 @@ async def test_document_has_problems_and_no_422(client: httpx.AsyncClient) -> No
     upload = document["paths"]["/api/files/upload"]["post"]
     assert set(upload["responses"]) == {"200", "202", "400", "401", "408", "413", "500", "503", "507"}
     form = upload["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "webhook_url", "schema", "dialect", "encoding"}
+    assert set(form["properties"]) == {"file", "webhook_url", "schema", "dialect", "encoding", "outputs", "external_id", "labels"}
 
 
 def test_deadline_leaves_time_to_answer_within_ten_seconds() -> None:
