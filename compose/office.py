@@ -2,8 +2,8 @@
 
     python -m compose.office [--install]
 
-With `--install` it only sees to it that LibreOffice is there, for the tests that are run later. Needs soffice. As root on Debian it is installed if it is not there (about 270 MB): unlike promtool it does not run from where it is merely unpacked. Otherwise
-says what is missing and exits 0.
+With `--install` it only sees to it that LibreOffice is there, for the tests that are run later. Needs soffice. As root on Debian it is installed if it is not
+there (about 270 MB): unlike promtool it does not run from where it is merely unpacked. Otherwise says what is missing and exits 0.
 """
 
 from __future__ import annotations

@@ -45,12 +45,12 @@ async def get_output(session: AsyncSession, *, job: Job, name: str) -> Output | 
     return (await session.scalars(select(Output).where(_is_of(job), Output.name == name))).one_or_none()
 
 
-async def list_kept_claims(session: AsyncSession, *, output_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, int]:
-    """Return the present claim of those outputs that have a file, or get one, by their id."""
-    statement = select(Output.id, Output.claim).where(
+async def list_kept_claims(session: AsyncSession, *, output_ids: Collection[uuid.UUID]) -> Mapping[uuid.UUID, tuple[int, OutputStatus]]:
+    """Return the present claim and the status of those outputs that have a file, or get one, by their id."""
+    statement = select(Output.id, Output.claim, Output.status).where(
         Output.id.in_(output_ids), Output.status.in_([OutputStatus.RUNNING, OutputStatus.READY]), Output.expired_at.is_(None)
     )
-    return {row.id: row.claim for row in await session.execute(statement)}
+    return {row.id: (row.claim, row.status) for row in await session.execute(statement)}
 
 
 def _is_of(job: Job) -> ColumnElement[bool]:

@@ -16,6 +16,7 @@ import structlog
 
 from features.outputs import queries
 from features.outputs.metrics import FILES_SWEPT
+from shared.db.models import OutputStatus
 from shared.jobs.storage import OUTPUTS_FOLDER
 
 if TYPE_CHECKING:
@@ -85,11 +86,16 @@ def _list_folder(folder: Path) -> list[Path]:
         return []
 
 
-def _remove_unkept(batch: list[Found], kept: Mapping[uuid.UUID, int]) -> int:
+def _remove_unkept(batch: list[Found], kept: Mapping[uuid.UUID, tuple[int, OutputStatus]]) -> int:
     oldest = time.time() - UNTOUCHED_S
     removed = 0
     for each in batch:
-        is_kept = each.changed_at >= oldest if each.output_id is None else kept.get(each.output_id) == each.claim
+        if each.output_id is None:
+            is_kept = each.changed_at >= oldest
+        else:
+            claim, status = kept.get(each.output_id, (None, None))
+            # Of an output that is READY only the file stays, not the folder in which it was made.
+            is_kept = claim == each.claim and (status is OutputStatus.RUNNING or not each.path.name.endswith(".part"))
         if not is_kept and remove(each.path):
             removed += 1
     return removed

@@ -95,7 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_written(notes: Console, files: NamedFiles) -> None:
     for path, written in files.written():
-        _print_note(notes, f"Written: {path} ({written.row_count:,} {'row' if written.row_count == 1 else 'rows'})")
+        what = "error" if path.stem == "errors" else "row"
+        _print_note(notes, f"Written: {path} ({written.row_count:,} {what if written.row_count == 1 else f'{what}s'})")
         for note in written.notes:
             _print_note(notes, f"Note: {path.name}: {note}")
 

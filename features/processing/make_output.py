@@ -50,6 +50,10 @@ if TYPE_CHECKING:
 ERRORS = "errors"
 """The kind that is made of stored records, without its file."""
 BLOCK_BYTES = 2**20
+NEW_FOLDERS = 3
+"""The folder of the job and that of all outputs may be new, so that their folders have to be synced too."""
+FILE_MODE = 0o600
+"""As that of uploaded files: what is in them is nobody else's business."""
 LOOK_S = 0.1
 """How often it is looked whether the output is still wanted; each chunk is, if it takes longer."""
 MAX_PERCENT = 99
@@ -172,16 +176,18 @@ async def _folder_beside(target: Path) -> AsyncIterator[Path]:
 
 
 def _complete(path: Path, target: Path, written: Written) -> Made:
-    """Hash the file, make it durable, and give it its real name; runs in a thread."""
+    """Hash the file, make it durable, and give it its real name and mode; runs in a thread."""
     digest = hashlib.sha256()
     size_bytes = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
             size_bytes += len(block)
+        os.fchmod(file.fileno(), FILE_MODE)
         os.fsync(file.fileno())
     path.rename(target)
-    _sync_folder(target.parent)
+    for folder in list(target.parents)[:NEW_FOLDERS]:
+        _sync_folder(folder)
     return Made(size_bytes=size_bytes, row_count=written.row_count, sha256=digest.hexdigest(), notes=[make_storable(note) for note in written.notes])
 
 

@@ -229,7 +229,7 @@ def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRout
             allow_origins=settings.allowed_origins,
             allow_methods=sorted({method for route in routes for method in route.methods or ()}),
             allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID"} | declared),
-            expose_headers=["Location", "Retry-After", "X-Request-ID"],
+            expose_headers=["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(PlainFailureMiddleware)
     app.add_middleware(RequestMiddleware)

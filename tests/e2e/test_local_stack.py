@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import signal
@@ -120,7 +121,8 @@ def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(
         rejected = openpyxl.load_workbook(tmp_path / "demo-run" / "demo" / "rejected.xlsx", read_only=True).active
         assert rejected is not None
         assert len(list(rejected.iter_rows())) == 1 + 293
-        assert len((tmp_path / "demo-run" / "demo" / "valid.csv").read_bytes().splitlines()) == 1 + 10_006 - 293
+        with (tmp_path / "demo-run" / "demo" / "valid.csv").open(newline="", encoding="utf-8") as valid:
+            assert len(list(csv.reader(valid))) == 1 + 10_006 - 293
     second = start()
     assert second.process.wait(30) == 1
     assert "already runs" in second.output

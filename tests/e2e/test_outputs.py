@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
 import socket
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import asyncpg
 import pytest
 
 from shared.jobs.storage import output_path
+from shared.output_names import ROWS
+from shared.rows_index import RowsIndexWriter
 from tests.e2e.conftest import Api, running_api
 from tests.services import Servers
 
@@ -44,7 +47,7 @@ def api(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield running
 
 
-def insert_output(api: Api, sha256: str) -> tuple[uuid.UUID, Path]:
+def insert_output(api: Api, sha256: str, *, name: str = "valid.csv") -> tuple[uuid.UUID, Path]:
     """Insert an ended job with an output that is READY, and return the job's id and where the content has to be."""
     job_id, output_id = uuid.uuid4(), uuid.uuid4()
 
@@ -58,17 +61,18 @@ def insert_output(api: Api, sha256: str) -> tuple[uuid.UUID, Path]:
             )
             await connection.execute(
                 "INSERT INTO outputs (id, job_id, attempt, name, status, claim, progress, size_bytes, row_count, sha256, completed_at)"
-                " VALUES ($1, $2, 1, 'valid.csv', 'READY', 1, 100, $3, 1, $4, now())",
+                " VALUES ($1, $2, 1, $5, 'READY', 1, 100, $3, 1, $4, now())",
                 output_id,
                 job_id,
                 SIZE_BYTES,
                 sha256,
+                name,
             )
         finally:
             await connection.close()
 
     asyncio.run(insert())
-    return job_id, output_path(api.uploads, job_id=job_id, output_id=output_id, claim=1, name="valid.csv")
+    return job_id, output_path(api.uploads, job_id=job_id, output_id=output_id, claim=1, name=name)
 
 
 def read_resident_bytes(pid: int) -> int:
@@ -127,3 +131,27 @@ def test_download_that_nobody_reads_holds_no_connection_of_the_database(api: Api
         time.sleep(0.5)
         assert count_connections_in_use(api) == 0
     path.unlink()
+
+
+def test_any_rows_of_a_million_are_shown_in_time(api: Api) -> None:
+    job_id, path = insert_output(api, "0" * 64, name=ROWS)
+    path.parent.mkdir(parents=True)
+    writer = RowsIndexWriter(path, columns=[f"c{place}" for place in range(10)])
+    for number in range(1, 1_000_001):
+        writer.add(number, [f"{number * place} and some text" for place in range(10)], [(1, "type-error", "No.")] if number % 1_009 == 0 else [])
+    writer.finish()
+    writer.close()
+    chance = random.Random(1)
+    seconds: dict[str, list[float]] = {"from_row": [], "around_row": [], "only=failed&from_row": []}
+    for _ in range(100):
+        for query, found in seconds.items():
+            row = chance.randint(1, 990_000)
+            start = time.perf_counter()
+            answer = api.client.get(f"/api/jobs/{job_id}/rows?{query}={row}")
+            found.append(time.perf_counter() - start)
+            assert answer.status_code == 200
+            assert answer.json()["rows"]
+    path.unlink()
+    worst = {query: sorted(found)[98] for query, found in seconds.items()}
+    print({query: f"{found * 1000:.1f} ms" for query, found in worst.items()})
+    assert max(worst.values()) < 0.1

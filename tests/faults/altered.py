@@ -243,6 +243,16 @@ def drop_fence(_: str) -> None:
     job_state._is_held = lambda job_id, attempt: and_(Job.id == job_id, Job.status == JobStatus.PROCESSING)
 
 
+def drop_output_fence(_: str) -> None:
+    """Remove a protection: a worker may end an output whatever its claim is."""
+    from sqlalchemy import and_
+
+    from shared.db.models import Output, OutputStatus
+    from shared.jobs import output_state
+
+    output_state._is_held = lambda output_id, claim: and_(Output.id == output_id, Output.status == OutputStatus.RUNNING)
+
+
 def drop_lease_check(_: str) -> None:
     """Remove a protection: the sweep considers the lease of every running job expired."""
     from sqlalchemy import select
@@ -305,6 +315,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         die_before_message,
         commit_slowly,
         drop_fence,
+        drop_output_fence,
         drop_lease_check,
         drop_take_back,
         send_before_commit,

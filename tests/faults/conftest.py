@@ -15,8 +15,8 @@ import pytest
 
 from tests.faults.harness import Stack, running_stack
 
-WORKERS = {name: ["poison", "pause=0.01"] for name in ("worker", "second", "single")}
-"""With this pause a job of 300 chunks takes three seconds even on a fast machine."""
+WORKERS = {name: ["poison", "pause=0.01", "pause_outputs=0.01"] for name in ("worker", "second", "single")}
+"""With these pauses a job of 300 chunks, or an output of it, takes three seconds even on a fast machine."""
 
 
 class StackKeeper:

@@ -26,19 +26,17 @@ SMALL = make_sample(300, seed=8)
 LARGE = Sample(SAMPLE.content.replace(b",Name ", b",Name " + b"x" * 400), SAMPLE.rows, SAMPLE.errors)
 """Its good rows are some 8 MB: more than the buffers between server and client hold."""
 NAMES = ("worker", "second")
-SLOW = ["pause_outputs=0.01"]
-"""An output of `SAMPLE` takes two seconds at least."""
 KILLS = 20 if IS_LONG else 2
 
 
 @pytest.fixture(autouse=True)
-def two_slow_workers(stack: Stack) -> None:
-    """Two workers that make outputs slowly; those that a test has left otherwise are started anew."""
+def two_workers(stack: Stack) -> None:
+    """Two workers; those that a test has left otherwise are started anew."""
     for name in NAMES:
         if name not in stack.parts:
-            stack.start_worker(name, altered=SLOW)
-        elif stack.parts[name].altered != SLOW or stack.parts[name].child.exit_status() is not None:
-            stack.restart_part(name, altered=SLOW)
+            stack.start_worker(name)
+        elif stack.parts[name].altered or stack.parts[name].child.exit_status() is not None:
+            stack.restart_part(name)
         else:
             continue
         stack.wait_until_alive(name)
@@ -123,7 +121,7 @@ def test_worker_killed_at_any_moment_of_an_output_ends_in_one_right_file(stack: 
         time.sleep(chance.uniform(0, 2.2))
         name = chance.choice(NAMES)
         stack.kill(name)
-        stack.restart_part(name, altered=SLOW)
+        stack.restart_part(name)
         stack.wait_until_alive(name)
     for job_id in jobs:
         assert_ready(stack, job_id, timeout_s=TAKEN_BACK_S + 60)
@@ -147,7 +145,7 @@ def test_output_that_kills_its_worker_each_time_fails_after_three(stack: Stack) 
     assert wait_until(lambda: row_of(stack, job_id)["status"] == "FAILED", timeout_s=3 * TAKEN_BACK_S), (row_of(stack, job_id), stack.tail())
     answer = stack.client.get(f"/api/jobs/{job_id}/outputs/valid.csv")
     assert (answer.status_code, "3 times" in answer.json()["detail"]) == (409, True)
-    stack.restart_part("worker", altered=SLOW)
+    stack.restart_part("worker")
     stack.wait_until_alive("worker")
     ask(stack, job_id)
     assert_ready(stack, job_id, SMALL)
@@ -158,7 +156,7 @@ def test_worker_stopped_for_longer_than_its_lease_is_fenced_out(stack: Stack) ->
     _, writer = find_writer(stack)
     os.kill(writer, signal.SIGSTOP)
     try:
-        assert wait_until(lambda: row_of(stack, job_id)["claim"] > 1, timeout_s=TAKEN_BACK_S), stack.tail()
+        assert wait_until(lambda: row_of(stack, job_id)["claim"] == 3, timeout_s=TAKEN_BACK_S, interval_s=0.05), stack.tail()
     finally:
         os.kill(writer, signal.SIGCONT)
     row = assert_ready(stack, job_id)
@@ -173,7 +171,7 @@ def test_sigterm_gives_the_output_back_and_another_worker_makes_it(stack: Stack)
     row = assert_ready(stack, job_id, timeout_s=2 * LEASE_S + 30)
     assert (row["crashes"], row["claim"]) == (0, 3)
     assert wait_until(lambda: stack.parts[name].child.exit_status() is not None, timeout_s=20)
-    stack.restart_part(name, altered=SLOW)
+    stack.restart_part(name)
     stack.wait_until_alive(name)
 
 
@@ -227,14 +225,14 @@ def test_full_disk_fails_the_output_and_leaves_nothing(stack: Stack) -> None:
     stack.stop_part("second")
     folder = stack.uploads / OUTPUTS_FOLDER
     folder.mkdir(exist_ok=True)
-    stack.restart_part("worker", altered=SLOW, prefix=mounting(folder, size_bytes=2**18))
+    stack.restart_part("worker", prefix=mounting(folder, size_bytes=2**18))
     stack.wait_until_alive("worker")
     ask(stack, job_id)
     assert wait_until(lambda: row_of(stack, job_id)["status"] == "FAILED", timeout_s=30), (row_of(stack, job_id), stack.tail())
     assert "not enough disk space" in row_of(stack, job_id)["error_message"]
     seen = seen_by(stack.parts["worker"].child.pid, folder)
     assert list_files(seen) == []
-    stack.restart_part("worker", altered=SLOW)
+    stack.restart_part("worker")
     stack.wait_until_alive("worker")
     ask(stack, job_id)
     assert_ready(stack, job_id)
@@ -248,7 +246,7 @@ def test_broker_that_forgets_its_messages_is_told_again(stack: Stack) -> None:
     with stack.make_celery().connection_for_write() as connection:
         connection.default_channel.client.flushall()
     for name in NAMES:
-        stack.start_worker(name, altered=SLOW)
+        stack.start_worker(name)
     assert_ready(stack, job_id, timeout_s=90)
 
 

@@ -73,14 +73,10 @@ class MarkedCsv:
         """See `OutputWriter`."""
         assert self._file is not None
         assert self._table is not None
-        lines = []
+        # The file has a buffer.
         for row in iterate_rows(rows, self._table, only_failed=self._only_failed):
-            lines.append(_make_line(row))
+            self._file.write(_make_line(row).encode())
             self._rows += 1
-            if len(lines) >= _LINES_AT_ONCE:
-                self._file.write("".join(lines).encode())
-                lines = []
-        self._file.write("".join(lines).encode())
 
     def finish(self) -> Written:
         """See `OutputWriter`."""
@@ -112,6 +108,3 @@ def _quote(text: str) -> str:
     if '"' in text or "," in text or "\n" in text or "\r" in text:
         return '"' + text.replace('"', '""') + '"'
     return text
-
-
-_LINES_AT_ONCE = 1_000

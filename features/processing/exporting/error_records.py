@@ -202,7 +202,7 @@ def _to_json(name: str, column: pa.Array) -> pa.StringArray:
 _FOREIGN_TEXTS = ("column_name", "error_message", "raw_value")
 """They come from the file, or from whoever wrote its schema."""
 _GROUP_ROWS, _GROUP_BYTES = 100_000, 16 * 2**20
-_ROWS_AT_ONCE = 10_000
+_ROWS_AT_ONCE = 2_000
 _WIDTH = 14.0
 _WIDTHS: Mapping[str, float] = {"id": 38.0, "job_id": 38.0, "error_message": 60.0, "raw_value": 30.0, "params": 30.0, "column_name": 20.0, "created_at": 28.0}
 _WRITERS: Mapping[str, Callable[..., ErrorRecordsWriter]] = {"csv": CsvRecords, "ndjson": NdjsonRecords, "parquet": ParquetRecords, "xlsx": WorkbookRecords}

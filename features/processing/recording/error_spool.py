@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -58,14 +58,15 @@ class ErrorSpool:
     def close(self) -> None:
         """Remove the temporary files; may be called twice."""
         for run in self._runs:
-            run.file.close()
+            # What is still in its buffer may find no room on the disk.
+            run.file.raw.close()
 
 
 @dataclass(slots=True)
 class _Run:
     """A temporary file of records in order."""
 
-    file: IO[bytes]
+    file: BufferedRandom
     writer: pa.RecordBatchStreamWriter
     last_row: int = 0
     reader: pa.RecordBatchStreamReader | None = field(default=None)

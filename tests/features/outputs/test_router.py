@@ -90,6 +90,20 @@ async def test_download_is_resumed_by_range_and_not_sent_twice(client: httpx.Asy
     assert (await fetch(client, job.id, If_None_Match='"other"')).status_code == 200
 
 
+@pytest.mark.parametrize("ranges", ["0-," * 90 + "0-", "0-," * 2000 + "0-", "0-0,2-2,4-4", "5-1", "x", "-", "18446744073709551616-", "0-18446744073709551616"])
+async def test_range_that_asks_for_much_or_nonsense_costs_no_more_than_the_file(
+    client: httpx.AsyncClient, ended_job: EndedJob, make_all: MakeAll, ranges: str
+) -> None:
+    job = await ended_job()
+    await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
+    await make_all()
+    answer = await fetch(client, job.id, Range=f"bytes={ranges}")
+    assert answer.status_code in {200, 206, 400, 416}
+    assert len(answer.content) < len(GOOD) + 1000
+    if answer.status_code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
 @pytest.mark.parametrize("name", ["valid.xls", "good.csv", "rows.index", "valid", "..", "%2e%2e%2fa", "valid.csv.part", "VALID.CSV"])
 async def test_name_of_no_output_is_a_400_that_lists_them(client: httpx.AsyncClient, ended_job: EndedJob, name: str) -> None:
     job = await ended_job()

@@ -49,6 +49,7 @@ async def test_file_of_the_present_claim_stays_and_others_go_at_once(context: Ta
     kept = [put(locate(context, ready, 1)), put(locate(context, running, 1)), put(locate(context, running, 1).with_suffix(".csv.part") / "valid.csv")]
     gone = [
         put(locate(context, ready, 0)),
+        put(locate(context, ready, 1).with_suffix(".csv.part") / "valid.csv"),
         put(locate(context, running, 2)),
         put(locate(context, failed, 1)),
         put(locate(context, running, 0).with_suffix(".csv.part") / "a" / "b"),
@@ -56,7 +57,7 @@ async def test_file_of_the_present_claim_stays_and_others_go_at_once(context: Ta
     ]
     await sweep_files(context, Nothing())
     assert [path.exists() for path in kept] == [True] * 3
-    assert [path.exists() for path in gone] == [False] * 5
+    assert [path.exists() for path in gone] == [False] * 6
 
 
 async def test_what_no_output_is_called_like_goes_when_it_is_old(context: TaskContext) -> None:

@@ -87,6 +87,7 @@ async def test_output_is_made_once_and_told_with_its_hash(context: TaskContext, 
     assert path == output_path(context.settings.upload_dir, job_id=output.job_id, output_id=output.id, claim=1, name="valid.csv")
     assert (made.status, made.progress, made.row_count, made.size_bytes) == (OutputStatus.READY, 100, ROWS - 1, path.stat().st_size)
     assert made.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.stat().st_mode & 0o777 == 0o600
     assert (made.lease_expires_at, made.crashes, made.error_message) == (None, 0, None)
     assert (await make(context, output)).claim == 1
 

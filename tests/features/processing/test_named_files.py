@@ -46,6 +46,7 @@ def test_every_output_is_made_in_one_run_beside_the_report(table: Path, folder: 
     assert json.loads(captured.out)["rows_failed"] == 2
     assert list_names(folder) == sorted(OUTPUT_NAMES)
     assert f"Written: {folder / 'valid.parquet'} (8 rows)" in captured.err
+    assert f"Written: {folder / 'errors.csv'} (2 errors)" in captured.err
     assert pd.read_parquet(folder / "valid.parquet")["id"].tolist() == [1, 4, 5, 6, 7, 8, 9, 10]
     assert (folder / "valid.csv").read_text() == table.read_text().replace("x,Bob\n3\n", "")
     assert openpyxl.load_workbook(folder / "rejected.xlsx").worksheets[0]["A2"].value == 3

@@ -120,6 +120,8 @@ def sheet_tail(*, filtered: str | None, has_comments: bool) -> str:
     return (
         f"</sheetData>{f'<autoFilter ref={_quote(filtered)}/>' if filtered else ''}"
         '<pageMargins left="0.7" right="0.7" top="0.75" bottom="0.75" header="0.3" footer="0.3"/>'
+        # Else Excel marks every text that looks like a number.
+        '<ignoredErrors><ignoredError sqref="A1:XFD1048576" numberStoredAsText="1"/></ignoredErrors>'
         f"{'<legacyDrawing r:id=' + _quote('rId1') + '/>' if has_comments else ''}</worksheet>"
     )
 

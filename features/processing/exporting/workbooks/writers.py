@@ -26,7 +26,7 @@ _OWN_WIDTHS = (9.0, 60.0)
 _MIN_WIDTH, _MAX_WIDTH = 9, 50
 _ROWS_MEASURED = 200
 _BAD, _HEADER = "bad", "header"
-_CELLS_AT_ONCE = 200_000
+_CELLS_AT_ONCE, _BYTES_AT_ONCE = 200_000, 4 * 2**20
 _T = TypeVar("_T")
 _Error = tuple[int, str]
 """The column of a cell, from 1, and a sentence."""
@@ -55,7 +55,9 @@ class ValidWorkbook:
         good = np.flatnonzero(~rows.failed)
         self._rows += len(good)
         # Cells as Python's text take much more memory than those of the chunk.
-        step = max(1, _CELLS_AT_ONCE // max(1, len(rows.chunk.columns)))
+        columns = rows.chunk.columns
+        row_bytes = sum(column.nbytes for column in columns) // max(1, len(rows.failed)) + 1
+        step = max(1, min(_CELLS_AT_ONCE // max(1, len(columns)), _BYTES_AT_ONCE // row_bytes))
         for start in range(0, len(good), step):
             self._write_some(book, rows, good[start : start + step])
 

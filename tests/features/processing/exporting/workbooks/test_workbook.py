@@ -39,6 +39,7 @@ def write_theirs(path: Path, *, rows: int = 3) -> None:
         sheet.set_column(0, 0, 8.79)
         sheet.set_column(1, 1, 59.29)
         sheet.freeze_panes(1, 2)
+        sheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
         sheet.autofilter(0, 0, rows, 3)
         for column, label in enumerate(["_row", "_errors", "name", "joined"]):
             sheet.write_string(0, column, label)
