@@ -33,7 +33,7 @@ from features.processing.types import ClaimLost, OutputHold
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import output_state
 from shared.jobs.output_state import Made
-from shared.jobs.storage import output_path, stored_path
+from shared.jobs.storage import is_disk_full, output_path, stored_path, sync_folder
 from shared.observing.frames import describe_frames
 from shared.output_names import OutputName
 from shared.texts import make_storable
@@ -58,7 +58,6 @@ LOOK_S = 0.1
 """How often it is looked whether the output is still wanted; each chunk is, if it takes longer."""
 MAX_PERCENT = 99
 DISK_FULL = "There is not enough disk space left to make this output. Ask for it again later, or tell whoever runs this service."
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 T = TypeVar("T")
 
@@ -131,7 +130,7 @@ async def _attempt(context: TaskContext, output: Output, job: Job, hold: OutputH
         log.info("output cannot be made", exception=describe_frames(cause) if cause is not None else None)
         return await _fail(context, hold, str(unmakeable))
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_disk_full(error):
             await _require_hold(context, hold)
             raise
         log.warning("output failed: the disk is full")
@@ -187,16 +186,8 @@ def _complete(path: Path, target: Path, written: Written) -> Made:
         os.fsync(file.fileno())
     path.rename(target)
     for folder in list(target.parents)[:NEW_FOLDERS]:
-        _sync_folder(folder)
+        sync_folder(folder)
     return Made(size_bytes=size_bytes, row_count=written.row_count, sha256=digest.hexdigest(), notes=[make_storable(note) for note in written.notes])
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def make_room_check(folder: Path, *, min_free_bytes: int) -> CheckRoom:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.upload.accept import Insertion, require_inserted
-from features.upload.disk import is_disk_full, sync_folder
 from features.upload.options import check_descriptor, check_encoding, check_outputs, check_webhook_url
 from features.upload.problems import DiskFull, InvalidUpload
 from features.upload.schemas import CheckAgain, JobCreate, UploadOptions
 from shared.db.models import Job
 from shared.jobs.queries import require_job
-from shared.jobs.storage import stored_path
+from shared.jobs.storage import is_disk_full, stored_path, sync_folder
 from shared.messages.outbox import get_request_id
 from shared.web.problems import FileGone, InvalidPart
 

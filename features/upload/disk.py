@@ -16,6 +16,7 @@ from pathlib import Path
 
 from features.upload.problems import DiskFull
 from shared.concurrency.grouping import Grouping
+from shared.jobs.storage import is_disk_full, sync_folder
 
 BATCH_BYTES = 256 * 1024
 """Size of one write, or slightly more. An upload's memory is the bytes in its queue plus those being written."""
@@ -25,7 +26,6 @@ WRITEBACK_BYTES = 8 * 2**20
 """Dirty pages are flushed to disk in steps of this size during the upload, so that little is left for the fsync at the end."""
 HEAD_BYTES = 512
 _SYNC_FILE_RANGE_WRITE = 2
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload-writer")
 
@@ -245,15 +245,6 @@ def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
     return [failures.get(writer) for writer in writers]
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in a folder durable (fsync(2))."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _set_done(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
@@ -265,11 +256,6 @@ def _skip(chunks: list[memoryview], count: int) -> list[memoryview]:
             return [chunk[count:], *chunks[index + 1 :]] if count else chunks[index:]
         count -= len(chunk)
     return []
-
-
-def is_disk_full(error: OSError) -> bool:
-    """Whether there is no room left: on the disk, within a quota, or for a file of this size."""
-    return error.errno in _FULL
 
 
 async def _translate(writing: Awaitable[None]) -> None:

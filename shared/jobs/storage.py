@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 import shutil
 import stat
@@ -46,6 +48,23 @@ def outputs_folder(upload_dir: Path, job_id: uuid.UUID) -> Path:
 def output_path(upload_dir: Path, *, job_id: uuid.UUID, output_id: uuid.UUID, claim: int, name: str) -> Path:
     """Return the path of an output's content as one claim of it makes it: two claims never write to the same file."""
     return outputs_folder(upload_dir, job_id) / f"{output_id}-{claim}-{name}"
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether there is no room left: on the disk, within a quota, or for a file of this size."""
+    return error.errno in _FULL
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (fsync(2))."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 async def file_exists(path: Path) -> bool:
