@@ -9,13 +9,13 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from features.outputs import queries
-from features.outputs.ask import ask_for, list_available, locate
+from features.outputs.ask import ask_for, find_reason_against, list_available, locate
 from features.outputs.problems import NoOutputs, NoSuchOutput, OutputFailed, OutputGone, OutputNotFound, RangeNotSatisfiable, RowsFailed
 from features.outputs.rows import read_rows
-from features.outputs.schemas import OutputList, OutputRead, RowList, RowsPending, read_output
+from features.outputs.schemas import OutputList, OutputRead, RowList, RowsPending, describe_wanted, read_output
 from features.outputs.send import send_output
 from features.outputs.types import RowsWanted
-from shared.db.models import Output, OutputStatus
+from shared.db.models import ENDED, Output, OutputStatus
 from shared.db.session import Database, DatabaseDep, ReadingDep, SessionDep
 from shared.jobs.queries import require_job
 from shared.output_names import MEDIA_TYPES, OUTPUT_NAMES, parse_output_name
@@ -30,7 +30,7 @@ RETRY_AFTER_S = 1
 
 OutputNameParameter = Annotated[str, Path(max_length=100, description="Kind and format", examples=list(OUTPUT_NAMES))]
 IfNoneMatch = Annotated[str | None, Header(max_length=1000, description="The ETag of what the client has already")]
-IfRange = Annotated[str | None, Header(alias="Range", max_length=1000, description="Send the range only if the file still has this ETag; else the whole file")]
+IfRange = Annotated[str | None, Header(alias="If-Range", max_length=1000, description="Send the range only if the file still has this ETag; else all of it")]
 Range = Annotated[str | None, Header(alias="Range", max_length=10_000, description="Bytes to send, to resume a download", examples=["bytes=1048576-"])]
 
 
@@ -45,7 +45,7 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": OutputRead, "description": "It is being made; ask again in a moment"},
     206: {"description": "The bytes that Range asked for", "content": _FILE_CONTENT, "headers": _FILE_HEADERS},
     304: {"description": "The client has the file already"},
-    **responses(BadRequest, OutputNotFound, JobNotFound, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated),
+    **responses(BadRequest, OutputNotFound, JobNotFound, NoOutputs, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated),
 }
 MAX_ROWS, DEFAULT_ROWS = 200, 50
 MAX_CONTEXT, DEFAULT_CONTEXT = 100, 3
@@ -56,9 +56,10 @@ RowNumber = Annotated[int | None, Query(ge=1, le=MAX_ROW_NUMBER)]
 async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep, settings: SettingsDep) -> OutputList:
     """The outputs of a job that were asked for, and the names of those that can be."""
     job = await require_job(session, job_id=job_id, viewer=viewer)
-    outputs = await queries.list_outputs(session, job=job)
-    available = await list_available(job, upload_dir=settings.upload_dir)
-    return OutputList(outputs=[read_output(output, job_id=job_id) for output in outputs], available=available)
+    outputs = [read_output(output, job_id=job_id) for output in await queries.list_outputs(session, job=job)]
+    if job.status not in ENDED:
+        outputs += [describe_wanted(job, name) for name in job.outputs_wanted]
+    return OutputList(outputs=outputs, available=await list_available(job, upload_dir=settings.upload_dir))
 
 
 @router.put(
@@ -119,6 +120,13 @@ async def _answer(database: Database, settings: Settings, *, viewer: Viewer, job
     async with database.reading() as session:
         job = await require_job(session, job_id=job_id, viewer=viewer)
         output = await queries.get_output(session, job=job, name=name) if parse_output_name(name) is not None else None
+        if output is None and name in job.outputs_wanted:
+            # It was asked for at upload, and is made when the job has ended.
+            if job.status not in ENDED:
+                return JSONResponse(describe_wanted(job, name).model_dump(mode="json"), status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
+            reason = await find_reason_against(job, name=name, upload_dir=settings.upload_dir)
+            if reason is not None:
+                raise NoOutputs(reason)
     if output is None:
         raise OutputNotFound
     if output.expired_at is not None:

@@ -11,7 +11,7 @@ from shared.db.models import OutputStatus
 from shared.web.schemas import Read, UtcTime
 
 if TYPE_CHECKING:
-    from shared.db.models import Output
+    from shared.db.models import Job, Output
 
 
 class OutputRead(Read):
@@ -68,6 +68,13 @@ class RowsPending(Read):
 
     status: OutputStatus
     progress: int = Field(ge=0, le=100, description="Per cent")
+
+
+def describe_wanted(job: Job, name: str) -> OutputRead:
+    """Return, as clients see it, an output that was asked for at upload and waits for the end of the job."""
+    empty = {"size_bytes": None, "row_count": None, "sha256": None, "error_message": None, "completed_at": None}
+    url = f"/api/jobs/{job.id}/outputs/{name}"
+    return OutputRead(name=name, status=OutputStatus.QUEUED, progress=0, notes=[], url=url, created_at=job.created_at, **empty)
 
 
 def read_output(output: Output, *, job_id: uuid.UUID) -> OutputRead:

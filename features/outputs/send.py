@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import unicodedata
 from http import HTTPStatus
@@ -17,11 +18,14 @@ from features.outputs.problems import OutputGone
 from shared.output_names import MEDIA_TYPES, parse_output_name
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from shared.db.models import Output
 
 MAX_NAME_CHARACTERS = 100
 CACHE_CONTROL = "private, no-cache"
 """May be kept by who asked for it, who asks with `If-None-Match` before using it again."""
+_RANGES = re.compile(rb"bytes=\s*(?:[0-9]+-[0-9]*|-[0-9]+)(?:\s*,\s*(?:[0-9]+-[0-9]*|-[0-9]+))*\s*")
 _FOREIGN_TO_NAMES = frozenset('/\\:*?"<>|%')
 """Characters that file systems refuse, and `%`, by which browsers guess at a second encoding."""
 
@@ -30,6 +34,11 @@ class OutputResponse(FileResponse):
     """A file in blocks of a size that costs few calls and little memory."""
 
     chunk_size = 256 * 1024
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file; a `Range` in another unit, or of no form that there is, counts as none (RFC 9110, section 14.2)."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _RANGES.fullmatch(value)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
 
 async def send_output(output: Output, path: Path, *, filename: str, if_none_match: str | None) -> Response:

@@ -30,6 +30,7 @@ from features.processing.readers.base import FileUnreadable
 from features.processing.readers.prefetch import Prefetch
 from features.processing.reading import FILE_GONE, get_reading_options, parse_descriptor
 from features.processing.types import ClaimLost, OutputHold
+from shared.db.models import JobStatus
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import output_state
 from shared.jobs.output_state import Made
@@ -258,9 +259,21 @@ async def _write_errors(context: TaskContext, job: Job, path: Path, format_name:
             await _in_thread(lambda piece=piece: writer.write(tabulate_piece(piece)))  # type: ignore[misc]
             done, place = done + piece.record_count, (piece.first_row, piece.first_column)
             await watch.look(done / max(done, job.errors_stored))
-        return await _in_thread(writer.finish)
+        written = await _in_thread(writer.finish)
+        written.notes += _note_missing_records(job)
+        return written
     finally:
         await asyncio.to_thread(writer.close)
+
+
+def _note_missing_records(job: Job) -> list[str]:
+    """Return what is to be said of the errors of a job that are not among its records."""
+    notes = []
+    if job.errors_truncated:
+        notes.append(f"Of {job.error_count:,} errors the first {job.errors_stored:,} are recorded; rejected.csv has every row with an error.")
+    if job.status is not JobStatus.COMPLETED:
+        notes.append(f"The job ended before its last row was checked: these are the errors of its first {job.rows_processed:,} rows.")
+    return notes
 
 
 async def _in_thread(function: Callable[[], T]) -> T:

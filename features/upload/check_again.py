@@ -81,7 +81,7 @@ async def _choose_options(job: Job, given: CheckAgain, *, settings: Settings, cl
         elif name == "webhook_url":
             changes[name] = check_webhook_url(value, settings, problems) if value is not None and value.strip() else None
         else:
-            changes[name] = check_outputs(value.split(",") if isinstance(value, str) else value or (), problems)
+            changes[name] = check_outputs(value or (), problems)
     taken = {
         "webhook_url": job.webhook_url,
         "table_schema": job.schema_given,

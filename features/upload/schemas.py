@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
 
 from shared.db.models import JobStatus
 from shared.descriptors.problems import MAX_DEPTH, MAX_DESCRIPTOR_BYTES
@@ -60,6 +60,11 @@ class JobCreate(BaseModel):
     checked_again_from: uuid.UUID | None = None
 
 
+def _split_names(given: object) -> object:
+    """Take names that are separated by commas for a list."""
+    return given.split(",") if isinstance(given, str) else given
+
+
 class CheckAgain(BaseModel):
     """How to check a stored file again. An absent member is taken from the job; null means to find it out anew, or to have none."""
 
@@ -73,7 +78,7 @@ class CheckAgain(BaseModel):
     webhook_url: str | None = Field(
         None, description="Where to send a webhook when the new job has ended; null: nowhere", json_schema_extra={"maxLength": MAX_URL_CHARACTERS}
     )
-    outputs: list[str] | str | None = Field(
+    outputs: Annotated[list[str], BeforeValidator(_split_names, json_schema_input_type=list[str] | str)] | None = Field(
         None, description="Outputs to make as soon as the new job has ended, as a list or separated by commas; null: none", examples=[["rejected.xlsx"]]
     )
 

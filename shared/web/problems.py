@@ -249,6 +249,11 @@ def describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
         return InvalidPart(field=str(source), message=item["msg"])
     messages = {
         "extra_forbidden": "There is no such member.",
+        "dict_type": "This must be a JSON object.",
+        "list_type": "This must be a list.",
+        "string_type": "This must be a text.",
+        "int_parsing": "This must be a whole number.",
+        "int_type": "This must be a whole number.",
         "too_long": f"At most {context.get('max_length')} are allowed.",
         "string_too_long": f"At most {context.get('max_length')} characters are allowed.",
         "string_too_short": f"At least {context.get('min_length')} {'character is' if context.get('min_length') == 1 else 'characters are'} required.",

@@ -59,6 +59,8 @@ def with_single_bytes(column: Column, form: LocalForm) -> Column | None:
 
 def find_numbers(column: Column, form: LocalForm) -> Mask:
     """Mark the cells that are certainly numbers of the form."""
+    if not len(column.data):
+        return np.zeros(len(column), np.bool_)
     if len(column.data) > 2 * _MAX_SIZES[-1][1] * len(column):
         # Long texts among the cells would take several times their size in memory.
         rows = np.flatnonzero(column.sizes <= _MAX_SIZES[-1][1])

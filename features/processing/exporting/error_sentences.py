@@ -10,6 +10,7 @@ from shared.cell_names import name_column
 
 __all__ = ["ERRORS_LABEL", "NO_HEADER", "ROW_LABEL", "say_errors"]
 
+OWN_LABELS = (ROW_LABEL, ERRORS_LABEL)
 NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
 """What is said of an output of such a table."""
 
@@ -22,4 +23,5 @@ def say_errors(errors: Sequence[RowError]) -> str:
 def _say_error(error: RowError) -> str:
     if error.column_number is None:
         return error.message
-    return f"{error.column_name or f'Column {name_column(error.column_number)}'}: {error.message}"
+    # A column without a name is called by its letters in the file that is written, which has two columns in front.
+    return f"{error.column_name or f'Column {name_column(error.column_number + len(OWN_LABELS))}'}: {error.message}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from features.processing.engine import CheckedRows
 from features.processing.exporting.csv_text import RowPrefixes
-from features.processing.exporting.error_sentences import ERRORS_LABEL, ROW_LABEL
+from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL
 from features.processing.exporting.rows import IN_BLANK_RUN, RowError, list_errors
 from features.processing.exporting.writer import CheckRoom, OpenedTable, Written
 from features.processing.readers.base import ReadLimits
@@ -258,7 +258,7 @@ class MarkedRowsWriter:
         """See `writer.OutputWriter`."""
         assert self._target is not None
         self._target.finish()
-        return Written(row_count=self._rows)
+        return Written(row_count=self._rows, notes=[] if self._table.header else [NO_HEADER])
 
     def close(self) -> None:
         """See `writer.OutputWriter`."""

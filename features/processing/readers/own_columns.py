@@ -9,6 +9,8 @@ from typing import TypeVar
 from features.processing.readers.base import Note
 
 ROW_LABEL, ERRORS_LABEL = "_row", "_errors"
+VALID_SHEET, REJECTED_SHEET, ANNOTATED_SHEET = "Valid rows", "Rejected rows", "Annotated rows"
+"""The first sheets of workbooks that are outputs; rows that do not fit go on on a second, whose name is the same with ` 2` after it."""
 OUTSIDE_TABLE = "This cell is outside the table"
 """How the sentences on such cells begin."""
 _MOST_DIGITS = 18

@@ -274,3 +274,33 @@ def test_name_of_a_download_can_fool_no_header_and_no_screen(filename: str, plai
 
 def list_files(upload_dir: Path) -> list[Path]:
     return sorted(path for path in (upload_dir / "outputs").rglob("*") if path.is_file())
+
+
+async def test_output_that_was_asked_for_at_upload_waits_for_the_end_of_its_job(client: httpx.AsyncClient, factory: Factory) -> None:
+    job = await factory.job(content=CSV, outputs_wanted=["valid.csv"])
+    for status in (JobStatus.QUEUED, JobStatus.PROCESSING):
+        await factory.set(job.id, status=status)
+        waiting = await fetch(client, job.id)
+        assert (waiting.status_code, waiting.json()["status"]) == (202, "QUEUED")
+        [listed] = (await client.get(f"/api/jobs/{job.id}/outputs")).json()["outputs"]
+        assert listed == waiting.json()
+    assert (await fetch(client, job.id, "errors.csv")).status_code == 404
+    await factory.set(job.id, status=JobStatus.FAILED, error_message="The file has no header.")
+    refused = await fetch(client, job.id)
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-outputs")
+    assert "The file has no header." in refused.json()["detail"]
+    assert (await client.get(f"/api/jobs/{job.id}/outputs")).json()["outputs"] == []
+
+
+@pytest.mark.parametrize("asked", ["chars=0-1", "bytes=abc", "bytes=-", "bytes 0-1", ""])
+async def test_range_of_no_form_that_there_is_counts_as_none(client: httpx.AsyncClient, ended_job: EndedJob, make_all: MakeAll, asked: str) -> None:
+    job = await ended_job()
+    await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
+    await make_all()
+    answer = await fetch(client, job.id, Range=asked)
+    assert (answer.status_code, answer.content) == (200, GOOD)
+
+
+async def test_document_names_the_headers_of_a_download(app: FastAPI) -> None:
+    declared = app.openapi()["paths"]["/api/jobs/{job_id}/outputs/{name}"]["get"]["parameters"]
+    assert {"Range", "If-Range", "If-None-Match"} <= {each["name"].title() for each in declared if each["in"] == "header"}

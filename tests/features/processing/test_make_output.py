@@ -269,3 +269,13 @@ async def test_lost_after_the_file_is_there_removes_it(context: TaskContext, fac
 async def test_unknown_output_does_nothing(context: TaskContext) -> None:
     await make_output_of_job(context, MakeOutput(output_id=uuid.uuid4()))
     assert not (context.settings.upload_dir / "outputs").exists()
+
+
+async def test_errors_that_are_not_recorded_are_told_of(context: TaskContext, factory: Factory) -> None:
+    limited = change(context, max_stored_errors_per_job=1)
+    output = await ask(limited, factory, "errors.csv", schema_given={"fields": [{"name": "id", "type": "integer"}, {"name": "name", "type": "integer"}]})
+    assert (await make(context, output)).notes == [f"Of {ROWS + 1:,} errors the first 1 are recorded; rejected.csv has every row with an error."]
+    async with context.database.unit_of_work() as session:
+        await session.execute(update(Job).values(status=JobStatus.CANCELLED, error_count=1, rows_processed=7))
+        await session.execute(update(Output).values(status=OutputStatus.QUEUED))
+    assert (await make(context, output)).notes == ["The job ended before its last row was checked: these are the errors of its first 7 rows."]

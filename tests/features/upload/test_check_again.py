@@ -80,6 +80,8 @@ async def test_deleting_either_job_leaves_the_other_whole(client: httpx.AsyncCli
         ({"encoding": "klingon"}, "encoding"),
         ({"webhook_url": "ftp://example.com"}, "webhook_url"),
         ({"outputs": ["valid.pdf"]}, "outputs"),
+        ({"outputs": [1]}, "/outputs/0"),
+        ({"outputs": {}}, "/outputs"),
         ({"labels": {}}, "/labels"),
     ],
 )

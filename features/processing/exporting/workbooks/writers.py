@@ -19,6 +19,7 @@ from features.processing.exporting.workbooks.native_values import native_cell
 from features.processing.exporting.workbooks.workbook import MAX_COMMENTS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, Layout, Workbook
 from features.processing.exporting.writer import CheckRoom, OpenedTable, OutputUnmakeable, Written
 from features.processing.readers.base import Finding
+from features.processing.readers.own_columns import ANNOTATED_SHEET, REJECTED_SHEET, VALID_SHEET
 
 _OWN_COLUMNS = 2
 """The columns `_row` and `_errors` come first."""
@@ -91,7 +92,7 @@ class ValidWorkbook:
             style = book.styles.attribute(fill=_HEADER)
             header = None if table.labels is None else [book.text(label, style) for label in table.labels]
             widths = _measure(table, rows)
-            book.begin(Layout(title="Valid rows", header=header, widths=widths, has_filter=header is not None, max_rows=self._max_sheet_rows))
+            book.begin(Layout(title=VALID_SHEET, header=header, widths=widths, has_filter=header is not None, max_rows=self._max_sheet_rows))
         return book
 
 
@@ -150,7 +151,7 @@ class MarkedWorkbook:
             errors = list(_list_header_errors(table.header_findings)) if self._is_annotated and table.labels is not None else []
             book.begin(
                 Layout(
-                    title=f"{self._kind.capitalize()} rows",
+                    title=REJECTED_SHEET if self._kind == "rejected" else ANNOTATED_SHEET,
                     header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
                     widths=[*_OWN_WIDTHS, *_place(table, _measure(table, rows), _MIN_WIDTH)],
                     frozen_columns=_OWN_COLUMNS,

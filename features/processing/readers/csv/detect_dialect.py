@@ -14,6 +14,7 @@ from features.processing.readers.cell_kinds import CellKind, KindCache, find_kin
 from features.processing.readers.csv.grammar import CsvGrammar, RowSplitter, is_blank
 from features.processing.readers.csv.scan import scan_rows
 from features.processing.readers.csv.table_likeness import NO_TABLE, Likeness, judge_lines, judge_rows
+from features.processing.readers.own_columns import ERRORS_LABEL, ROW_LABEL
 
 DELIMITERS = (",", ";", "\t", "|")
 """On a tie the first one wins, which also stands for the case that there is only one column."""
@@ -35,6 +36,8 @@ _UNSPLIT_WORTH = 0.6
 _LEAST_UNIFORMITY = 0.9
 _MOST = 0.9
 _SEP_LINE = re.compile(rb'"?sep=(\\t|[^\w\s"\x80-\xff]|[\t ])"?[,;\t|]*\r*(?:\n|\r|\Z)', re.IGNORECASE)
+
+_OWN_LABELS = re.compile(rb"[\"']?%b[\"']?([^\w\s\"'\x80-\xff]|[\t ])[\"']?%b[\"']?\1" % (ROW_LABEL.encode(), ERRORS_LABEL.encode()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,12 @@ def find_sep_line(sample: bytes) -> str | None:
     return "\t" if name == "\\t" else name
 
 
+def find_own_delimiter(sample: bytes) -> str | None:
+    """Return the delimiter after the labels that outputs put in front of a header; None if the first line is another."""
+    found = _OWN_LABELS.match(sample)
+    return None if found is None else found[1].decode()
+
+
 def detect_dialect(
     sample: bytes, grammar: CsvGrammar, *, find_delimiter: bool, find_quote: bool, find_escape: bool, find_space: bool, skip_rows: int
 ) -> CsvGrammar:
@@ -72,6 +81,9 @@ def detect_dialect(
     finder = _Finder(sample, grammar, find_quote=find_quote, find_escape=find_escape, find_space=find_space, skip_rows=skip_rows)
     if not find_delimiter:
         return finder.settle(finder.split(grammar.delimiter))
+    own = find_own_delimiter(sample)
+    if own is not None:
+        return finder.settle(finder.split(own))
     best = max((finder.split(delimiter) for delimiter in finder.usable(DELIMITERS)), key=lambda split: split.worth, default=None)
     unsplit = finder.judge_lines(best)
     if rare := finder.split_rare(best, unsplit):

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from features.processing.readers.base import FileUnreadable, Note
 from features.processing.readers.excel.sheet_layout import Grid, NameFit, SheetLayout, find_table, fit_names, make_grid
 from features.processing.readers.excel.sheet_rows import SheetRow, is_blank
+from features.processing.readers.own_columns import ANNOTATED_SHEET, REJECTED_SHEET, VALID_SHEET
 from shared.descriptors.table_dialect import TableDialect
 from shared.texts import list_briefly, quote_briefly
 
@@ -72,7 +73,18 @@ def choose_sheet(workbook: SheetPeeker, *, dialect: TableDialect | None, field_n
     if hidden and not looks.has_cells(index):
         _require_no_cells(sheets, [other for other in hidden if looks.has_cells(other)])
     others = [other for other, sheet in enumerate(sheets) if other != index and sheet.has_rows and looks.has_cells(other)]
+    _require_whole([sheets[each].name for each in (index, *others)])
     return ChosenSheet(index, [_note_others(sheets, index, others)] if others else [])
+
+
+def _require_whole(names: Sequence[str]) -> None:
+    """Raise `FileUnreadable` if the workbook is an output whose rows go on on a further sheet: read alone, the first one would pass for all of them."""
+    going_on = next((f"{name} 2" for name in (VALID_SHEET, REJECTED_SHEET, ANNOTATED_SHEET) if name in names and f"{name} 2" in names), None)
+    if going_on is not None:
+        raise FileUnreadable(
+            f"The rows of this workbook go on on the sheet {going_on}, and only one sheet of a file is read. Move each sheet to a file of its own, "
+            f"and upload them one by one; to read one sheet alone, send its name in the dialect, such as {_show_dialect(going_on)}."
+        )
 
 
 def _find_named(sheets: Sequence[SheetName], dialect: TableDialect, listed: str) -> int:

@@ -172,3 +172,12 @@ def test_one_value_in_two_spellings_is_no_unique_value(field: dict[str, object],
     (finding,) = checker.check(Chunk(columns=[pa.array(cells)], row_numbers=np.arange(2, 2 + len(cells)))).findings
     checker.close()
     assert (finding.error_type, finding.row_numbers.tolist(), finding.list_params()) == ("unique-error", [3], [{"first_row_number": 2}])
+
+
+@pytest.mark.parametrize("field", [{"type": "number", "decimalChar": ","}, {"type": "integer", "groupChar": "."}, {"type": "number", "bareNumber": False}])
+def test_long_text_among_empty_cells_is_one_error(field: dict[str, object]) -> None:
+    schema = parse_table_schema({"fields": [{"name": "a", **field}]})
+    checker = Checker(schema, labels=["a"], header_row=1, limits=ReadLimits())
+    (finding,) = checker.check(Chunk(columns=[pa.array(["x" * 400, "", ""])], row_numbers=np.arange(2, 5))).findings
+    checker.close()
+    assert (finding.error_type, finding.row_numbers.tolist()) == ("type-error", [2])

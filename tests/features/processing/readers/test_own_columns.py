@@ -8,12 +8,13 @@ from typing import Any
 
 import openpyxl
 import pytest
+import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
 from features.processing.engine import Inspection, inspect_file
 from features.processing.exporting.export import Export
-from features.processing.readers.base import ReadLimits
+from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.readers.own_columns import find_own_columns, read_mark
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
@@ -188,3 +189,27 @@ def test_places_and_indices_are_each_other_s_inverse(columns: set[int], index: i
 @pytest.mark.parametrize(("text", "mark"), [("12", 12), (" 12 ", 12), ("", 0), (None, 0), ("x", 0), ("-1", 0), ("1.5", 0), ("²", 0), ("9" * 400, 0)])
 def test_a_mark_is_a_row_number_or_none(text: str | None, mark: int) -> None:
     assert read_mark(text) == mark
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", ":", "^", "~", " "])
+def test_delimiter_of_a_file_that_comes_back_is_known_by_its_labels(tmp_path: Path, delimiter: str) -> None:
+    rows = [["_row", "_errors", "id", "x"], ["3", '"id: This value, here; is | no: number."', "a", "b"]]
+    path = tmp_path / "rejected.csv"
+    path.write_text("".join(delimiter.join(row) + "\n" for row in rows))
+    inspection = inspect_file(path)
+    inspection.close()
+    assert (inspection.source.delimiter, inspection.labels) == (delimiter, ["id", "x"])
+
+
+def test_output_that_goes_on_on_another_sheet_is_not_read_as_if_it_were_whole(tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "annotated.xlsx")
+    for name in ("Annotated rows", "Annotated rows 2"):
+        sheet = book.add_worksheet(name)
+        for number, row in enumerate([["_row", "_errors", "id"], ["2", "", "1"], ["3", "", "2"]]):
+            sheet.write_row(number, 0, row)
+    book.close()
+    with pytest.raises(FileUnreadable, match="Annotated rows 2, and only one sheet of a file is read"):
+        inspect_file(tmp_path / "annotated.xlsx")
+    inspection = inspect_file(tmp_path / "annotated.xlsx", dialect=parse_table_dialect({"sheetName": "Annotated rows 2"}))
+    inspection.close()
+    assert inspection.labels == ["id"]
