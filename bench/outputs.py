@@ -102,7 +102,7 @@ def _measure_memory(plan: Plan, stack: Stack, rows: list[list[str]], verdicts: l
             stack.start_worker()
             job_id, _ = stack.run_job(file.path, table_schema=json.dumps(TABLE_SCHEMA))
             for kind in kinds:
-                if share == (0.0 if kind.startswith("errors") else None):
+                if kind.startswith("errors") and not share:
                     continue  # there are none
                 say(f"memory: {kind}, {scale}x, {share:.0%} bad")
                 run = _make_output(stack, job_id, kind)
