@@ -20,6 +20,7 @@ from tests.faults.harness import IS_LONG, LEASE_S, SEED, TAKEN_BACK_S, Sample, S
 
 pytestmark = pytest.mark.timeout(1200 if IS_LONG else 300)
 
+only_long = pytest.mark.skipif(not IS_LONG, reason="it takes half a minute: `make faults` runs it")
 needs_mount = pytest.mark.skipif(not can_mount(), reason="this system lets its users mount no disk of their own")
 SAMPLE = make_sample(20_000, seed=7)
 SMALL = make_sample(300, seed=8)
@@ -127,7 +128,7 @@ def test_worker_killed_at_any_moment_of_an_output_ends_in_one_right_file(stack: 
         assert_ready(stack, job_id, timeout_s=TAKEN_BACK_S + 60)
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("moment", ["before", pytest.param("after", marks=only_long)])
 def test_worker_killed_when_the_file_is_renamed_makes_it_again(stack: Stack, moment: str) -> None:
     stack.stop_part("second")
     stack.restart_part("worker", altered=[f"die_completing={moment}"])
@@ -137,6 +138,7 @@ def test_worker_killed_when_the_file_is_renamed_makes_it_again(stack: Stack, mom
     assert row["crashes"] == 1
 
 
+@only_long
 def test_output_that_kills_its_worker_each_time_fails_after_three(stack: Stack) -> None:
     stack.stop_part("second")
     stack.restart_part("worker", altered=["die_completing=always"])

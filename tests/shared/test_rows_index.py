@@ -138,28 +138,3 @@ def test_full_disk_is_told_before_and_while_it_is_written(tmp_path: Path) -> Non
             writer.add(number, [str(chance.random()) for _ in range(10)], [])
     writer.close()
     assert 2**20 < (tmp_path / "a").stat().st_size < 4 * 2**20
-
-
-@pytest.mark.slow
-def test_any_row_of_a_million_is_found_in_time(tmp_path: Path) -> None:
-    writer = RowsIndexWriter(tmp_path / "a", columns=["c"] * 10)
-    for number in range(1, 1_000_001):
-        writer.add(number, [f"{number * place}" for place in range(10)], [(1, "type-error", "No.")] if number % 4001 == 0 else [])
-    writer.finish()
-    writer.close()
-    chance = random.Random(1)
-    seconds: dict[Any, list[float]] = {}
-    for _ in range(100):
-        for kind in ("from", "around", "failed"):
-            row = chance.randint(1, 1_000_000)
-            start = time.perf_counter()
-            with RowsIndex(tmp_path / "a") as index:
-                if kind == "around":
-                    found = index.read_around(row, context=3, only_failed=False)
-                else:
-                    found = index.read_from(row, limit=200, only_failed=kind == "failed")
-            seconds.setdefault(kind, []).append(time.perf_counter() - start)
-            assert found.rows
-    worst = {kind: sorted(values)[98] for kind, values in seconds.items()}
-    print({kind: f"{value * 1000:.1f} ms" for kind, value in worst.items()}, f"{(tmp_path / 'a').stat().st_size / 2**20:.0f} MiB", file=sys.stderr)
-    assert max(worst.values()) < 0.1

@@ -132,10 +132,13 @@ def test_unreadable_file_makes_nothing(tmp_path: Path, folder: Path) -> None:
 
 def run_module(*arguments: str, stderr: int = subprocess.PIPE, limit_bytes: int | None = None) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "features.processing", *arguments]
+    environment = {**os.environ, "TERM": "xterm"}
     if limit_bytes is not None:
+        # What coverage writes at the end would be cut as well, and spoil what it has measured elsewhere.
+        environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
         # A limit on the size of files ends a write as a full disk does: with an error, since Python ignores the signal.
         command = ["prlimit", f"--fsize={limit_bytes}", *command]
-    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, check=False, env={**os.environ, "TERM": "xterm"})
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, check=False, env=environment)
 
 
 @pytest.mark.parametrize("name", ["valid.csv", "valid.xlsx", "valid.parquet", "valid.ndjson", "rejected.xlsx", "annotated.csv", "errors.ndjson", "errors.xlsx"])
