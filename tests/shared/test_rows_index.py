@@ -3,10 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import random
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
