@@ -36,7 +36,7 @@ slices.load_declarations("features")
 TABLES = "jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts"
 SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
 """Folders that are slow as a whole; other tests are marked where they are."""
-LONGEST = ("tests/faults/test_workers.py", "tests/faults/", "tests/e2e/")
+LONGEST = ("tests/faults/test_workers.py", "tests/contracts/test_plugins.py", "tests/faults/", "tests/e2e/")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -153,6 +153,7 @@ def test_output_that_kills_its_worker_each_time_fails_after_three(stack: Stack) 
     assert_ready(stack, job_id, SMALL)
 
 
+@only_long
 def test_worker_stopped_for_longer_than_its_lease_is_fenced_out(stack: Stack) -> None:
     job_id = start(stack)
     _, writer = find_writer(stack)
@@ -240,6 +241,7 @@ def test_full_disk_fails_the_output_and_leaves_nothing(stack: Stack) -> None:
     assert_ready(stack, job_id)
 
 
+@only_long
 def test_broker_that_forgets_its_messages_is_told_again(stack: Stack) -> None:
     job_id = ended_job(stack)
     for name in NAMES:
