@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -61,12 +62,16 @@ async def test_large_schema_does_not_hold_up_other_requests(client: httpx.AsyncC
 
     properties = {f"p{n}": {"type": "string", "pattern": "(a+)+$"} for n in range(12_000)}
     schema = {"fields": [{"name": "a", "type": "object", "constraints": {"jsonSchema": {"type": "object", "properties": properties}}}]}
-    uploading = asyncio.create_task(client.post("/api/files/upload", files={"file": ("a.csv", b"a\n{}\n")}, data={"schema": json.dumps(schema)}))
     longest_s = 0.0
+    # What the tests before have left is no garbage that this process of the service would have to look through.
+    gc.collect()
+    gc.freeze()
+    uploading = asyncio.create_task(client.post("/api/files/upload", files={"file": ("a.csv", b"a\n{}\n")}, data={"schema": json.dumps(schema)}))
     while not uploading.done():
         # Processor time of this thread: what the clock says depends on what else the machine does.
         start_s = time.thread_time()
         await asyncio.sleep(0.001)
         longest_s = max(longest_s, time.thread_time() - start_s)
+    gc.unfreeze()
     assert (await uploading).status_code == 202
     assert longest_s < 0.5
