@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     max_concurrent_uploads: int = Field(
         128, ge=1, description="Uploads at once in one API process, half of them by one API key or, without keys, address; beyond that 503 with `Retry-After`"
     )
+    max_event_streams: int = Field(1000, ge=1, description="Event streams open at once in one API process; beyond that 503 with `Retry-After`")
+    page: bool = Field(default=True, description="Serve the page at `/`; `false`: only the API")
     min_free_disk_bytes: int = Field(
         64 * MEBIBYTE, ge=0, description="Disk space that uploads and outputs leave free; below it uploads get a 507, and outputs are FAILED"
     )

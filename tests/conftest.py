@@ -33,7 +33,7 @@ for name in {field.upper() for field in Settings.model_fields} - {"DATABASE_URL"
 # Every process of the service loads these first, and modules that tests import read them.
 slices.load_declarations("features")
 
-TABLES = "jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts"
+TABLES = "jobs, deleted_jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts"
 SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
 """Folders that are slow as a whole; other tests are marked where they are."""
 LONGEST = ("tests/faults/test_workers.py", "tests/contracts/test_plugins.py", "tests/faults/", "tests/e2e/")

@@ -78,6 +78,7 @@ class Job(Base):
         Index("ix_jobs_external_id", "external_id", postgresql_where=text("deleted_at IS NULL AND external_id IS NOT NULL")),
         Index("ix_jobs_labels", "labels", postgresql_using="gin", postgresql_where=text("deleted_at IS NULL AND labels <> '{}'::jsonb")),
         Index("ix_jobs_purge_due_at", "purge_due_at", postgresql_where=text("purge_due_at IS NOT NULL")),
+        Index("ix_jobs_changed_in", "changed_in"),
         Index(
             "uq_jobs_idempotency_key",
             text("coalesce(submitted_by, '')"),
@@ -142,6 +143,10 @@ class Job(Base):
     """When the job was deleted as far as clients can see; its row, errors and file are removed later."""
     purge_due_at: Mapped[datetime | None]
     """Since when there have been error records to remove, of older attempts or of a deleted job; None if there are none."""
+    version: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often what clients see has changed; set by a trigger (migration 0009), as is `changed_in`."""
+    changed_in: Mapped[int | None]
+    """The transaction of the last such change (PostgreSQL's 64-bit id), by which event streams find what they have not told yet; None: before 0009."""
 
     @property
     def errors_truncated(self) -> bool:
@@ -217,6 +222,7 @@ class Output(Base):
         Index("ix_outputs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
         Index("ix_outputs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
         Index("ix_outputs_completed_at", "completed_at", postgresql_where=text("status = 'READY' AND expired_at IS NULL")),
+        Index("ix_outputs_changed_in", "changed_in"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True, default=uuid.uuid4)
@@ -247,6 +253,9 @@ class Output(Base):
     lease_expires_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(default=0, server_default="0")
     next_ring_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    version: Mapped[int] = mapped_column(default=0, server_default="0")
+    """As of a job; set by a trigger, as is `changed_in`."""
+    changed_in: Mapped[int | None]
 
 
 class ProcessingError(Base):

@@ -61,6 +61,13 @@ class Database:
             yield session
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open a session whose statements only read, and all see the database as the first of them did."""
+        async with self.sessions() as session:
+            await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+            yield session
+
+    @asynccontextmanager
     async def sole_run(self, name: str) -> AsyncIterator[bool]:
         """Yield whether this is the only running block with this name, in any process (uses an advisory lock of PostgreSQL)."""
         async with self.engine.connect() as connection:

@@ -78,12 +78,16 @@ class JobEntry(Read):
     checked_again_from: uuid.UUID | None = Field(description="The job whose stored file this job checks again; null for an upload")
 
 
-class JobRead(JobEntry):
-    """A job in its current state."""
+class JobEvent(JobEntry):
+    """A job in its current state, as events tell it."""
 
     queue_position: int | None = Field(
-        None, description="While QUEUED, the job's place among the jobs that wait, from 1; only in GET of one job, and null past 10,000", examples=[3]
+        None, description="While QUEUED, the job's place among the jobs that wait, from 1; not in lists, and null past 10,000", examples=[3]
     )
+
+
+class JobRead(JobEvent):
+    """A job in its current state."""
 
     table_schema: dict[str, Any] | None = Field(
         serialization_alias="schema",

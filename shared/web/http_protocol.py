@@ -24,6 +24,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from shared.web.buffered_reads import BufferedReads
+from shared.web.event_stream import END_STREAM
 from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, MalformedRequest, Problem
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ BODY_TIMEOUT_S = 30.0
 """Longest time from an answer to the end of its request's body, if the endpoint answered without it."""
 WRITE_TIMEOUT_S = 30.0
 """Longest time in which a client reads nothing of what waits to be sent to it."""
+STREAM_WRITE_TIMEOUT_S = 12.0
+"""The same for an event stream. Nothing may be sent on one for 15 s, and together that has to be less than 30 s, after which a dead client is gone."""
 UNREAD_BYTES_OF_ALL = 128 * 2**20
 """Most bytes that wait to be sent on all connections of a process; beyond that, the connection with the most of them is closed."""
 LOOK_S = 1.0
@@ -103,6 +106,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._note_unread(0)
         self._disconnect()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server begins to stop: an event stream, which would not end by itself, ends now."""
+        running = self._running
+        end_stream = None if running is None else running.scope.get(END_STREAM)
+        if end_stream is not None:
+            end_stream()
+        super().shutdown()
 
     def resume_writing(self) -> None:
         """The client has read enough of what waits to be sent."""
@@ -268,7 +279,8 @@ class GuardedProtocol(HttpToolsProtocol):
             _reset(most.transport)
             if isinstance(most, GuardedProtocol):
                 most._note_unread(0)  # noqa: SLF001  # another connection of this class
-        if now - self._sent_at >= WRITE_TIMEOUT_S:
+        running = self._running
+        if now - self._sent_at >= (STREAM_WRITE_TIMEOUT_S if running is not None and END_STREAM in running.scope else WRITE_TIMEOUT_S):
             _reset(self.transport)
         elif self._body_due_at is not None and now >= self._body_due_at:
             self._close()

@@ -188,19 +188,20 @@ class RequestMiddleware:
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        start, status = time.perf_counter(), 500
+        start, status, is_stream = time.perf_counter(), 500, False
         metrics.HTTP_IN_PROGRESS.inc()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_stream
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                is_stream = headers.get("content-type", "").startswith("text/event-stream")
                 headers["X-Request-ID"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
                     headers[name] = value
                 is_page = scope["path"].startswith(_PAGES)
-                headers["Content-Security-Policy"] = _POLICY_OF_PAGES if is_page else _POLICY
+                headers.setdefault("Content-Security-Policy", _POLICY_OF_PAGES if is_page else _POLICY)
                 headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
             await send(message)
 
@@ -211,7 +212,8 @@ class RequestMiddleware:
             route = getattr(scope.get("route"), "path", "unmatched")
             method = scope["method"] if scope["method"] in METHODS else "other"  # clients may invent methods
             metrics.HTTP_IN_PROGRESS.dec()
-            metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
+            if not is_stream:  # one is open for as long as its client likes
+                metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
             if not route.startswith(("/api/health", "/metrics")):
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
 

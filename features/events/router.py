@@ -1,0 +1,84 @@
+"""GET /api/jobs/{job_id}/events and GET /api/events."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+
+from features.events import queries
+from features.events.feed import Feed, tell_state
+from features.events.problems import TooManyStreams
+from features.events.streams import JobsStream, JobStream
+from features.events.types import MAX_ID_CHARACTERS, Snapshot, Version
+from shared.db.session import DatabaseDep
+from shared.web.auth import ViewerDep
+from shared.web.event_stream import EventStream
+from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
+
+
+@asynccontextmanager
+async def open_feed(app: FastAPI) -> AsyncIterator[None]:
+    """Keep one `Feed` while the application runs."""
+    app.state.feed = Feed(app.state.database, max_streams=app.state.settings.max_event_streams)
+    try:
+        yield
+    finally:
+        await app.state.feed.aclose()
+
+
+router = APIRouter(prefix="/api", tags=["events"], lifespan=open_feed)
+
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID", max_length=MAX_ID_CHARACTERS, description="`id` of the last event that came, to go on after it; browsers send it by themselves"
+    ),
+]
+_EXAMPLE = 'event: job\ndata: {"id": "9f86d081-884c-4d65-9a2f-eaa0c55ad015", "status": "PROCESSING", "progress": 40, …}\nid: 1.7.0\n\n'
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Server-sent events: `job` with the job as `GET` shows it, without its schema; `deleted` with its `id`; a comment every 15 s",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    }
+}
+
+
+async def get_feed(request: Request) -> Feed:
+    """Return the application's `Feed`."""
+    feed: Feed = request.app.state.feed
+    return feed
+
+
+FeedDep = Annotated[Feed, Depends(get_feed)]
+
+
+@router.get(
+    "/jobs/{job_id}/events",
+    response_class=EventStream,
+    responses={
+        **_STREAM,
+        204: {"description": "The client has been told everything already, and nothing more will come: browsers stop asking"},
+        **responses(BadRequest, JobNotFound, TooManyStreams, NotAuthenticated),
+    },
+)
+async def follow_job(job_id: uuid.UUID, database: DatabaseDep, feed: FeedDep, viewer: ViewerDep, last_event_id: LastEventId = None) -> Response:
+    """Follow one job: an event at once, one for each change, a last one after its end. Outputs that are being made keep the stream open."""
+    # The session is closed here: a connection must not be held while the stream is open.
+    async with database.snapshot() as session:
+        state = await queries.get_state(session, job_id=job_id, viewer=viewer)
+    if state is None:
+        raise JobNotFound
+    seen = Version.parse(last_event_id or "")
+    if seen == state.version and tell_state(state).is_last:
+        return Response(status_code=204)
+    return EventStream(JobStream(feed, database, viewer=viewer, job_id=job_id, seen=seen))
+
+
+@router.get("/events", response_class=EventStream, responses={**_STREAM, **responses(BadRequest, TooManyStreams, NotAuthenticated)})
+async def follow_jobs(database: DatabaseDep, feed: FeedDep, viewer: ViewerDep, last_event_id: LastEventId = None) -> Response:
+    """Follow all jobs: an event for each that has not ended (the newest 1,000), then one for each change of any. `Last-Event-ID` goes on without a gap."""
+    return EventStream(JobsStream(feed, database, viewer=viewer, seen=Snapshot.parse(last_event_id or "")))
