@@ -55,9 +55,10 @@ class StopAsked(Exception):
 class Stack:
     """Five processes that run and end together."""
 
-    def __init__(self, run_dir: Path, *, port: int) -> None:
+    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True) -> None:
         self.run_dir = run_dir
         self.port = port
+        self.has_page = has_page
         self.logs = run_dir / "logs"
         self.console = Console(self.logs)
         self._apps: list[Child] = []
@@ -163,13 +164,13 @@ def given_environment() -> dict[str, str]:
     return {**DEFAULTS, **written, **os.environ}
 
 
-def require_valid_settings() -> None:
-    """Raise `StackFailed` if a setting makes no sense, before anything is started."""
+def require_valid_settings() -> Settings:
+    """Return the settings, without the addresses of the servers. Raises `StackFailed` if one makes no sense, before anything is started."""
     environment = given_environment()
     given = {name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())}
     places = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull}
     try:
-        Settings(**{**given, **places})  # type: ignore[arg-type]  # checked by the model
+        return Settings(**{**given, **places})  # type: ignore[arg-type]  # checked by the model
     except ValidationError as invalid:
         raise StackFailed(describe_invalid(invalid)) from None
 
@@ -270,7 +271,7 @@ def announce(stack: Stack) -> None:
     sample = Path("tests/data/orders.csv")
     lines = [
         "",
-        f"Rowgate is up:   {stack.url}",
+        f"Rowgate is up:   {stack.url}   ({'open it in a browser' if stack.has_page else 'PAGE=false: without the page'})",
         f"Documentation:   {stack.url}/docs",
         f"Try it:          curl -F file=@{sample} {stack.url}/api/files/upload",
         f"Data and logs:   {stack.run_dir}",
@@ -298,10 +299,10 @@ def chosen_port() -> int:
 @contextmanager
 def running_stack() -> Iterator[Stack]:
     """Start a stack for the block and stop it afterwards; the caller announces it. Raises `StackFailed`, `ServiceFailed` or `StopAsked`."""
-    require_valid_settings()
+    settings = require_valid_settings()
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
-        stack = Stack(run_dir, port=choose_port(wanted))
+        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page)
         if stack.port != wanted:
             stack.console.say(f"Port {wanted} is taken: the API will listen on {stack.port} (set PORT to choose).")
         try:

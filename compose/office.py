@@ -8,38 +8,20 @@ there (about 270 MB): unlike promtool it does not run from where it is merely un
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 
+from compose.debian import install
+
 PACKAGE = "libreoffice-calc-nogui"
 TEST = "tests/features/processing/exporting/test_office.py"
-_LIST_S, _INSTALL_S, _TEST_S = 60, 180, 300
-
-
-def install() -> str | None:
-    """Install LibreOffice; return why it cannot be, or None."""
-    apt = shutil.which("apt-get")
-    if apt is None or os.geteuid() != 0:
-        return f"it is not installed, and only root can do that with apt-get (Debian: apt-get install {PACKAGE})"
-    commands = ((_LIST_S, [apt, "update", "-qq"]), (_INSTALL_S, [apt, "install", "-y", "-qq", "--no-install-recommends", PACKAGE]))
-    for limit_s, command in commands:
-        try:
-            done = subprocess.run(  # noqa: S603  # fixed commands
-                command, check=False, capture_output=True, text=True, timeout=limit_s, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            )
-        except subprocess.TimeoutExpired:
-            return f"'{' '.join(command[:2])}' took longer than {limit_s} s"
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or ["no reason given"]
-            return f"'{' '.join(command[:2])}' failed: {said[-1]}"
-    return None
+_TEST_S = 300
 
 
 def main() -> int:
     """Run the test; return its exit code, or 0 if it has to be skipped."""
-    reason = None if shutil.which("soffice") else install()
+    reason = None if shutil.which("soffice") else install(PACKAGE)
     if reason is not None:
         print(f"skipped: the workbooks are opened by LibreOffice, but {reason}")  # noqa: T201  # a command's report
         return 0

@@ -59,6 +59,7 @@ FeedDep = Annotated[Feed, Depends(get_feed)]
 @router.get(
     "/jobs/{job_id}/events",
     response_class=EventStream,
+    status_code=200,
     responses={
         **_STREAM,
         204: {"description": "The client has been told everything already, and nothing more will come: browsers stop asking"},
@@ -78,7 +79,7 @@ async def follow_job(job_id: uuid.UUID, database: DatabaseDep, feed: FeedDep, vi
     return EventStream(JobStream(feed, database, viewer=viewer, job_id=job_id, seen=seen))
 
 
-@router.get("/events", response_class=EventStream, responses={**_STREAM, **responses(BadRequest, TooManyStreams, NotAuthenticated)})
+@router.get("/events", response_class=EventStream, status_code=200, responses={**_STREAM, **responses(BadRequest, TooManyStreams, NotAuthenticated)})
 async def follow_jobs(database: DatabaseDep, feed: FeedDep, viewer: ViewerDep, last_event_id: LastEventId = None) -> Response:
     """Follow all jobs: an event for each that has not ended (the newest 1,000), then one for each change of any. `Last-Event-ID` goes on without a gap."""
     return EventStream(JobsStream(feed, database, viewer=viewer, seen=Snapshot.parse(last_event_id or "")))

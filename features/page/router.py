@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from features.page.files import FILES_PATH, load_files
 from shared.web.auth import SettingsDep
+from shared.web.parameters import accept_parameters
 
 POLICY = "; ".join(
     (
@@ -50,6 +51,7 @@ async def send_file(version: str, name: str, request: Request) -> Response:
 @router.api_route("/", methods=READ)
 @router.api_route("/app", methods=READ)
 @router.api_route("/app/{path:path}", methods=READ)
+@accept_parameters("")
 async def send_page() -> Response:
-    """The page, whatever the path: its script reads the path."""
+    """The page, whatever the path and its parameters: its script reads them."""
     return Response(load_files().shell, media_type="text/html; charset=utf-8", headers=_PAGE_HEADERS)

@@ -110,9 +110,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The server begins to stop: an event stream, which would not end by itself, ends now."""
         running = self._running
-        end_stream = None if running is None else running.scope.get(END_STREAM)
-        if end_stream is not None:
-            end_stream()
+        if running is not None and END_STREAM in running.scope:
+            running.scope[END_STREAM]()  # type: ignore[operator]  # the scope's own type knows no keys of ours
         super().shutdown()
 
     def resume_writing(self) -> None:

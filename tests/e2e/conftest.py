@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -149,20 +150,24 @@ def stop_all(children: Sequence[Child]) -> None:
         list(pool.map(Child.stop, children))
 
 
-def new_database(database_url: str) -> str:
-    """Create a database for this module only, so that no other test empties it meanwhile; return its URL."""
-    import asyncio
+def execute(database_url: str, statement: str, *values: object) -> None:
+    """Run a statement; in a thread of its own, since a browser's driver keeps an event loop running in that of the tests."""
 
-    name = f"service_{time.monotonic_ns()}"
-
-    async def create() -> None:
+    async def run() -> None:
         connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
         try:
-            await connection.execute(f"CREATE DATABASE {name}")
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 
-    asyncio.run(create())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: asyncio.run(run())).result()
+
+
+def new_database(database_url: str) -> str:
+    """Create a database for this module only, so that no other test empties it meanwhile; return its URL."""
+    name = f"service_{time.monotonic_ns()}"
+    execute(database_url, f"CREATE DATABASE {name}")
     return database_url.rpartition("/")[0] + f"/{name}"
 
 

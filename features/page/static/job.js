@@ -5,7 +5,7 @@ import { Comparison } from "./comparison.js";
 import { Deliveries } from "./deliveries.js";
 import { Errors } from "./errors.js";
 import { count, isOver, moment, number, outcome, size, status } from "./format.js";
-import { go } from "./location.js";
+import { focusHeading, go } from "./location.js";
 import { Outputs } from "./outputs.js";
 import { Announce, Bar, Failed, Loading, Question, Status, asFailure, useAction } from "./parts.js";
 import { Schema } from "./schema.js";
@@ -13,153 +13,154 @@ import { Schema } from "./schema.js";
 const VIEWS = [["", "Errors"], ["schema", "Columns and rules"], ["outputs", "Take away"], ["webhook", "Webhook"], ["details", "Details"]];
 
 export function Job({ id, query }) {
-  const { job, summary, failure, isDeleted, reload, version } = useJob(id);
-  useEffect(() => {
-    document.title = `${job ? `${job.filename}: ${status(job).word}` : "File"} – Rowgate`;
-  }, [job?.filename, job?.status, job?.valid]);
-  if (isDeleted || failure?.status === 404) {
-    return html`<section class="lone"><h1 tabindex="-1">There is no such file</h1>
-      <p>It may have been deleted, the address may be incomplete, or it was sent by somebody else. <a href="/">Go to the files</a>.</p></section>`;
-  }
-  if (!job) return failure ? html`<h1 tabindex="-1">File</h1><${Failed} failure=${failure} />` : html`<h1 tabindex="-1">File</h1><${Loading} />`;
-  const view = query.get("view") || "";
-  return html`<article class="job">
-    <${Head} job=${job} summary=${summary} onChanged=${reload} />
-    ${job.checked_again_from && isOver(job) && html`<${Comparison} job=${job} summary=${summary} />`}
-    <nav class="views" aria-label="Of this file">
-      ${VIEWS.map(([name, word]) => html`<a href=${name ? `/app/jobs/${id}?view=${name}` : `/app/jobs/${id}`} aria-current=${name === view ? "page" : undefined}>${word}${name === "" && job.error_count ? html` <span class="badge">${number(job.error_count)}</span>` : ""}</a>`)}
-    </nav>
-    ${view === "" && html`<${Errors} job=${job} summary=${summary} query=${query} />`}
-    ${view === "schema" && html`<${Schema} job=${job} />`}
-    ${view === "outputs" && html`<${Outputs} job=${job} version=${version} onAsked=${reload} />`}
-    ${view === "webhook" && html`<${Deliveries} job=${job} />`}
-    ${view === "details" && html`<${Details} job=${job} />`}
-    ${!VIEWS.some(([name]) => name === view) && html`<p>There is no such view. Choose one above.</p>`}
-    <${Announce} text=${`${job.filename}: ${status(job).word}`} />
-  </article>`;
+	const { job, summary, failure, isDeleted, reload, version } = useJob(id);
+	useEffect(() => {
+		document.title = `${job ? `${job.filename}: ${status(job).word}` : "File"} – Rowgate`;
+	}, [job?.filename, job?.status, job?.valid]);
+	useEffect(focusHeading, [Boolean(job)]);
+	if (isDeleted || failure?.status === 404) {
+		return html`<section class="lone"><h1 tabindex="-1">There is no such file</h1>
+			<p>It may have been deleted, the address may be incomplete, or it was sent by somebody else. <a href="/">Go to the files</a>.</p></section>`;
+	}
+	if (!job) return failure ? html`<h1 tabindex="-1">File</h1><${Failed} failure=${failure} />` : html`<h1 tabindex="-1">File</h1><${Loading} />`;
+	const view = query.get("view") || "";
+	return html`<article class="job">
+		<${Head} job=${job} summary=${summary} onChanged=${reload} />
+		${job.checked_again_from && isOver(job) && html`<${Comparison} job=${job} summary=${summary} />`}
+		<nav class="views" aria-label="Of this file">
+			${VIEWS.map(([name, word]) => html`<a href=${name ? `/app/jobs/${id}?view=${name}` : `/app/jobs/${id}`} aria-current=${name === view ? "page" : undefined}>${word}${name === "" && job.error_count ? html` <span class="badge">${number(job.error_count)}</span>` : ""}</a>`)}
+		</nav>
+		${view === "" && html`<${Errors} job=${job} summary=${summary} query=${query} />`}
+		${view === "schema" && html`<${Schema} job=${job} />`}
+		${view === "outputs" && html`<${Outputs} job=${job} version=${version} onAsked=${reload} />`}
+		${view === "webhook" && html`<${Deliveries} job=${job} />`}
+		${view === "details" && html`<${Details} job=${job} />`}
+		${!VIEWS.some(([name]) => name === view) && html`<p>There is no such view. Choose one above.</p>`}
+		<${Announce} text=${`${job.filename}: ${status(job).word}`} />
+	</article>`;
 }
 
 // A job as it stands now, told by events; `version` rises with each of them.
 function useJob(id) {
-  const [state, setState] = useState({ version: 0 });
-  const [turn, setTurn] = useState(0);
-  useEffect(() => {
-    let isGone = false;
-    let asked = -1;
-    const set = (change) => isGone || setState((before) => ({ ...before, ...change(before) }));
-    async function summarize(job) {
-      const mine = (asked += 1);
-      try {
-        const summary = await get(`/api/jobs/${id}/errors/summary`);
-        if (mine === asked) set(() => ({ summary }));
-      } catch (error) {
-        if (isOver(job)) set(() => ({ failure: asFailure(error) }));
-      }
-    }
-    const stop = follow(`/api/jobs/${encodeURIComponent(id)}/events`, {
-      onEvent(name, job) {
-        if (name === "deleted") return set(() => ({ isDeleted: true }));
-        set((before) => ({ job, failure: null, version: before.version + 1 }));
-        return summarize(job);
-      },
-      onEnd: (failure) => failure && set(() => ({ failure })),
-    });
-    return () => {
-      isGone = true;
-      stop();
-    };
-  }, [id, turn]);
-  return { ...state, reload: () => setTurn((before) => before + 1) };
+	const [state, setState] = useState({ version: 0 });
+	const [turn, setTurn] = useState(0);
+	useEffect(() => {
+		let isGone = false;
+		let asked = -1;
+		const set = (change) => isGone || setState((before) => ({ ...before, ...change(before) }));
+		async function summarize(job) {
+			const mine = (asked += 1);
+			try {
+				const summary = await get(`/api/jobs/${id}/errors/summary`);
+				if (mine === asked) set(() => ({ summary }));
+			} catch (error) {
+				if (isOver(job)) set(() => ({ failure: asFailure(error) }));
+			}
+		}
+		const stop = follow(`/api/jobs/${encodeURIComponent(id)}/events`, {
+			onEvent(name, job) {
+				if (name === "deleted") return set(() => ({ isDeleted: true }));
+				set((before) => ({ job, failure: null, version: before.version + 1 }));
+				return summarize(job);
+			},
+			onEnd: (failure) => failure && set(() => ({ failure })),
+		});
+		return () => {
+			isGone = true;
+			stop();
+		};
+	}, [id, turn]);
+	return { ...state, reload: () => setTurn((before) => before + 1) };
 }
 
 function Head({ job, summary, onChanged }) {
-  const [question, setQuestion] = useState(null);
-  const { run, isBusy, failure } = useAction();
-  const act = (method, path) => run(async () => {
-    await ask(method, `/api/jobs/${job.id}${path}`);
-    onChanged();
-  });
-  async function answer(yes) {
-    setQuestion(null);
-    if (!yes) return;
-    if (question === "cancel") {
-      await act("POST", "/cancel");
-      return;
-    }
-    const isDone = await run(async () => {
-      await ask("DELETE", `/api/jobs/${job.id}`);
-      return true;
-    });
-    if (isDone) go("/");
-  }
-  return html`<header class="head">
-    <h1 tabindex="-1" dir="auto">${job.filename}</h1>
-    <p class="outcome"><${Status} job=${job} /> <${Outcome} job=${job} summary=${summary} /></p>
-    ${job.status === "PROCESSING" && html`<p><${Bar} value=${job.progress} label="Checked so far" /> ${job.progress} %</p>`}
-    ${job.status === "FAILED" && html`<p class="hint">${wayOut(job)}</p>`}
-    ${job.errors_truncated && html`<p class="hint">Not every error is kept: the counts are exact, the list has the first ones.</p>`}
-    <${Notes} job=${job} />
-    <p class="actions">
-      ${!isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("cancel")}>Cancel</button>`}
-      ${(job.status === "FAILED" || job.status === "CANCELLED") && html`<button type="button" class="main" disabled=${isBusy} onClick=${() => act("POST", "/retry")}>Check it anew</button>`}
-      ${job.status === "COMPLETED" && job.error_count > 0 && html`<a class="button main" href=${`/app/jobs/${job.id}?view=outputs`}>Get it back with its errors marked</a>`}
-      ${isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("delete")}>Delete</button>`}
-    </p>
-    <${Failed} failure=${failure} />
-    ${question === "delete" &&
-    html`<${Question} title="Delete this file?" yes="Delete it" onAnswer=${answer}>
-      <p><b dir="auto">${job.filename}</b> is removed from the service with its errors and everything that was made of it. This cannot be undone.</p>
-    <//>`}
-    ${question === "cancel" &&
-    html`<${Question} title="Stop checking this file?" yes="Stop" onAnswer=${answer}>
-      <p>What was found so far is kept. It can be checked anew later, from its first row.</p>
-    <//>`}
-  </header>`;
+	const [question, setQuestion] = useState(null);
+	const { run, isBusy, failure } = useAction();
+	const act = (method, path) => run(async () => {
+		await ask(method, `/api/jobs/${job.id}${path}`);
+		onChanged();
+	});
+	async function answer(yes) {
+		setQuestion(null);
+		if (!yes) return;
+		if (question === "cancel") {
+			await act("POST", "/cancel");
+			return;
+		}
+		const isDone = await run(async () => {
+			await ask("DELETE", `/api/jobs/${job.id}`);
+			return true;
+		});
+		if (isDone) go("/");
+	}
+	return html`<header class="head">
+		<h1 tabindex="-1" dir="auto">${job.filename}</h1>
+		<p class="outcome"><${Status} job=${job} /> <${Outcome} job=${job} summary=${summary} /></p>
+		${job.status === "PROCESSING" && html`<p><${Bar} value=${job.progress} label="Checked so far" /> ${job.progress} %</p>`}
+		${job.status === "FAILED" && html`<p class="hint">${wayOut(job)}</p>`}
+		${job.errors_truncated && html`<p class="hint">Not every error is kept: the counts are exact, the list has the first ones.</p>`}
+		<${Notes} job=${job} />
+		<p class="actions">
+			${!isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("cancel")}>Cancel</button>`}
+			${(job.status === "FAILED" || job.status === "CANCELLED") && html`<button type="button" class="main" disabled=${isBusy} onClick=${() => act("POST", "/retry")}>Check it anew</button>`}
+			${job.status === "COMPLETED" && job.error_count > 0 && html`<a class="button main" href=${`/app/jobs/${job.id}?view=outputs`}>Get it back with its errors marked</a>`}
+			${isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("delete")}>Delete</button>`}
+		</p>
+		<${Failed} failure=${failure} />
+		${question === "delete" &&
+		html`<${Question} title="Delete this file?" yes="Delete it" onAnswer=${answer}>
+			<p><b dir="auto">${job.filename}</b> is removed from the service with its errors and everything that was made of it. This cannot be undone.</p>
+		<//>`}
+		${question === "cancel" &&
+		html`<${Question} title="Stop checking this file?" yes="Stop" onAnswer=${answer}>
+			<p>What was found so far is kept. It can be checked anew later, from its first row.</p>
+		<//>`}
+	</header>`;
 }
 
 export function Outcome({ job, summary }) {
-  return outcome(job, summary).map((part) => (typeof part === "string" ? part : html`<em dir="auto">${part.column}</em>`));
+	return outcome(job, summary).map((part) => (typeof part === "string" ? part : html`<em dir="auto">${part.column}</em>`));
 }
 
 function wayOut(job) {
-  return job.rows_processed || !job.source
-    ? "If the file is at fault, mend it and send it again; else check it anew."
-    : "Mend the file and send it again, or say how it is to be read: in “Columns and rules” it can be checked again with a dialect.";
+	return job.rows_processed || !job.source
+		? "If the file is at fault, mend it and send it again; else check it anew."
+		: "Mend the file and send it again, or say how it is to be read: in “Columns and rules” it can be checked again with a dialect.";
 }
 
 function Notes({ job: { id, notes } }) {
-  if (!notes?.length) return null;
-  return html`<details class="notes" open=${notes.length <= 3}>
-    <summary>${count(notes.length, "note")} on how the file was read</summary>
-    <ul>${notes.map((note) => html`<li>${note.message}${place(note)}</li>`)}</ul>
-    <p><a href=${`/app/jobs/${id}?view=schema`}>Say how it is to be read, and check it again</a></p>
-  </details>`;
+	if (!notes?.length) return null;
+	return html`<details class="notes" open=${notes.length <= 3}>
+		<summary>${count(notes.length, "note")} on how the file was read</summary>
+		<ul>${notes.map((note) => html`<li>${note.message}${place(note)}</li>`)}</ul>
+		<p><a href=${`/app/jobs/${id}?view=schema`}>Say how it is to be read, and check it again</a></p>
+	</details>`;
 }
 
 function place(note) {
-  const parts = [note.row_number ? `row ${number(note.row_number)}` : "", note.column_name ? `column ${note.column_name}` : ""].filter(Boolean);
-  return parts.length ? html` <span class="hint">(${parts.join(", ")})</span>` : "";
+	const parts = [note.row_number ? `row ${number(note.row_number)}` : "", note.column_name ? `column ${note.column_name}` : ""].filter(Boolean);
+	return parts.length ? html` <span class="hint">(${parts.join(", ")})</span>` : "";
 }
 
 function Details({ job }) {
-  const { source } = job;
-  const told = [
-    ["Size", size(job.file_size)],
-    ["Encoding", source?.encoding],
-    ["Delimiter", source?.delimiter && (source.delimiter === "\t" ? "tab" : source.delimiter)],
-    ["Quotes", source?.quote_char],
-    ["Sheet", source?.sheet],
-    ["Header in row", source?.header_row && number(source.header_row)],
-    ["Sent", moment(job.created_at)],
-    ["Checked from", job.started_at && moment(job.started_at)],
-    ["Ended", job.completed_at && moment(job.completed_at)],
-    ["Sent by", job.submitted_by],
-    ["Your id", job.external_id],
-    ["Labels", Object.entries(job.labels).map(([name, value]) => `${name}: ${value}`).join(", ")],
-    ["SHA-256", job.sha256],
-    ["Job id", job.id],
-  ].filter(([, value]) => value);
-  return html`<section aria-labelledby="details"><h2 id="details">Details</h2>
-    <dl class="details">${told.map(([name, value]) => html`<div><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>
-    <p class="hint">For programs: <a href=${`/docs#/jobs/show_job`}>the description of the API</a>.</p></section>`;
+	const { source } = job;
+	const told = [
+		["Size", size(job.file_size)],
+		["Encoding", source?.encoding],
+		["Delimiter", source?.delimiter && (source.delimiter === "\t" ? "tab" : source.delimiter)],
+		["Quotes", source?.quote_char],
+		["Sheet", source?.sheet],
+		["Header in row", source?.header_row && number(source.header_row)],
+		["Sent", moment(job.created_at)],
+		["Checked from", job.started_at && moment(job.started_at)],
+		["Ended", job.completed_at && moment(job.completed_at)],
+		["Sent by", job.submitted_by],
+		["Your id", job.external_id],
+		["Labels", Object.entries(job.labels).map(([name, value]) => `${name}: ${value}`).join(", ")],
+		["SHA-256", job.sha256],
+		["Job id", job.id],
+	].filter(([, value]) => value);
+	return html`<section aria-labelledby="details"><h2 id="details">Details</h2>
+		<dl class="details">${told.map(([name, value]) => html`<div><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>
+		<p class="hint">For programs: <a href=${`/docs#/jobs/show_job`}>the description of the API</a>.</p></section>`;
 }

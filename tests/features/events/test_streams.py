@@ -272,9 +272,7 @@ async def test_transaction_that_commits_late_is_told_all_the_same(feed: Feed, da
         await slow.close()
 
 
-async def test_client_that_was_away_is_told_each_change_once(
-    feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_client_that_was_away_is_told_each_change_once(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "STATES_AT_ONCE", 3)
     before = [await factory.job() for _ in range(3)]
     async with reading(follow_all(feed, database)) as reader:
@@ -325,9 +323,7 @@ async def test_id_of_another_database_begins_anew(feed: Feed, database: Database
     assert reader.told == [(str(job.id), "QUEUED")]
 
 
-async def test_client_that_falls_behind_is_ended_and_misses_nothing(
-    feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_client_that_falls_behind_is_ended_and_misses_nothing(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_module, "MAX_PENDING", 4)
     async with reading(follow_all(feed, database)) as reader:
         await reader.wait_quiet()
@@ -341,9 +337,7 @@ async def test_client_that_falls_behind_is_ended_and_misses_nothing(
         await again.wait_for(5)
 
 
-async def test_database_that_is_away_ends_no_stream(
-    feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_database_that_is_away_ends_no_stream(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     job = await factory.job()
     is_away, looks = False, 0
     original = queries.read_snapshot
