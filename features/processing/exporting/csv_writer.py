@@ -9,12 +9,11 @@ import pyarrow as pa
 
 from features.processing.engine import CheckedRows
 from features.processing.exporting.csv_lines import csv_line, csv_lines
-from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL, say_errors
+from features.processing.exporting.error_sentences import NO_HEADER, say_errors
 from features.processing.exporting.output_file import OutputFile
 from features.processing.exporting.rows import FileRow, iterate_rows
 from features.processing.exporting.writer import CheckRoom, OpenedTable, Written
-
-_OWN_LABELS = (ROW_LABEL, ERRORS_LABEL)
+from features.processing.readers.own_columns import OWN_LABELS
 
 
 class ValidCsv:
@@ -67,7 +66,7 @@ class MarkedCsv:
         self.close()
         self._file, self._table, self._rows = OutputFile(self._path, self._check_room), table, 0
         if table.labels is not None:
-            self._file.write(csv_line([*_OWN_LABELS, *_place_labels(table, table.labels)]))
+            self._file.write(csv_line([*OWN_LABELS, *_place_labels(table, table.labels)]))
 
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.processing.exporting.rows import RowError
-from features.processing.readers.own_columns import ERRORS_LABEL, ROW_LABEL
+from features.processing.readers.own_columns import OWN_LABELS
 from shared.cell_names import name_column
 
-__all__ = ["ERRORS_LABEL", "NO_HEADER", "ROW_LABEL", "say_errors"]
-
-OWN_LABELS = (ROW_LABEL, ERRORS_LABEL)
 NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
 """What is said of an output of such a table."""
 

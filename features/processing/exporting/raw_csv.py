@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from features.processing.engine import CheckedRows
 from features.processing.exporting.csv_text import RowPrefixes
-from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL
+from features.processing.exporting.error_sentences import NO_HEADER
 from features.processing.exporting.rows import IN_BLANK_RUN, RowError, list_errors
 from features.processing.exporting.writer import CheckRoom, OpenedTable, Written
 from features.processing.readers.base import ReadLimits
+from features.processing.readers.own_columns import OWN_LABELS
 from features.processing.readers.row_spans import Offsets, RawRows, RawTable, RowKind, RowSpan
 
 _BYTES_PER_CHECK = 4 * 2**20
@@ -202,7 +203,7 @@ class MarkedRowsWriter:
         self._prefixes = RowPrefixes(raw)
         self._target = _Target(self._path, self._check_room)
         self._rows = 0
-        labels = [(ROW_LABEL, ERRORS_LABEL), *[("", "")] * (len(raw.header) - 1)]
+        labels = [OWN_LABELS, *[("", "")] * (len(raw.header) - 1)]
         self._target.write(
             [raw.mark, raw.sep_line, *(self._prefixes.put_before(pair, row) for pair, row in zip(labels, raw.header, strict=False))],
         )

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from features.processing.readers.base import Note
 
-ROW_LABEL, ERRORS_LABEL = "_row", "_errors"
+OWN_LABELS = ROW_LABEL, ERRORS_LABEL = "_row", "_errors"
+"""The labels of our columns, in their order."""
 VALID_SHEET, REJECTED_SHEET, ANNOTATED_SHEET = "Valid rows", "Rejected rows", "Annotated rows"
 """The first sheets of workbooks that are outputs; rows that do not fit go on on a second, whose name is the same with ` 2` after it."""
 OUTSIDE_TABLE = "This cell is outside the table"
@@ -56,9 +57,9 @@ class OwnColumns:
 
 def find_own_columns(labels: Sequence[str], field_names: Sequence[str] | None) -> OwnColumns | None:
     """Return where the columns of an output are, unless one is missing or the schema has a field of such a name."""
-    if ROW_LABEL not in labels or ERRORS_LABEL not in labels or not {ROW_LABEL, ERRORS_LABEL}.isdisjoint(field_names or ()):
+    if ROW_LABEL not in labels or ERRORS_LABEL not in labels or not set(OWN_LABELS).isdisjoint(field_names or ()):
         return None
-    found = frozenset(index for index, label in enumerate(labels) if label in (ROW_LABEL, ERRORS_LABEL))
+    found = frozenset(index for index, label in enumerate(labels) if label in OWN_LABELS)
     # A table of nothing else is one that is meant.
     return OwnColumns(labels.index(ROW_LABEL), found) if len(found) < len(labels) else None
 

@@ -12,17 +12,16 @@ import pyarrow as pa
 
 from features.processing.column import Indices
 from features.processing.engine import CheckedRows
-from features.processing.exporting.error_sentences import ERRORS_LABEL, NO_HEADER, ROW_LABEL, say_errors
+from features.processing.exporting.error_sentences import NO_HEADER, say_errors
 from features.processing.exporting.rows import FileRow, iterate_rows
 from features.processing.exporting.workbooks.cell_xml import NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
 from features.processing.exporting.workbooks.native_values import native_cell
 from features.processing.exporting.workbooks.workbook import MAX_COMMENTS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, Layout, Workbook
 from features.processing.exporting.writer import CheckRoom, OpenedTable, OutputUnmakeable, Written
 from features.processing.readers.base import Finding
-from features.processing.readers.own_columns import ANNOTATED_SHEET, REJECTED_SHEET, VALID_SHEET
+from features.processing.readers.own_columns import ANNOTATED_SHEET, ERRORS_LABEL, OWN_LABELS, REJECTED_SHEET, VALID_SHEET
 
-_OWN_COLUMNS = 2
-"""The columns `_row` and `_errors` come first."""
+_OWN_COLUMNS = len(OWN_LABELS)
 _OWN_WIDTHS = (9.0, 60.0)
 _MIN_WIDTH, _MAX_WIDTH = 9, 50
 _ROWS_MEASURED = 200
@@ -164,7 +163,7 @@ class MarkedWorkbook:
 
     def _make_header(self, book: Workbook, table: OpenedTable, labels: Sequence[str], bad: set[int]) -> Sequence[str]:
         fine, wrong = book.styles.attribute(fill=_HEADER), book.styles.attribute(fill=_BAD)
-        cells = [text_cell(ROW_LABEL, fine), text_cell(ERRORS_LABEL, fine)]
+        cells = [text_cell(label, fine) for label in OWN_LABELS]
         for column, label in enumerate(_place(table, labels, ""), len(cells) + 1):
             style = wrong if column in bad else fine
             cells.append(book.text(label, style) if label else blank_cell(style))
