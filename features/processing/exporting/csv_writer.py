@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,7 +65,7 @@ class MarkedCsv:
         self.close()
         self._file, self._table, self._rows = OutputFile(self._path, self._check_room), table, 0
         if table.labels is not None:
-            self._file.write(csv_line([*OWN_LABELS, *_place_labels(table, table.labels)]))
+            self._file.write(csv_line([*OWN_LABELS, *table.place(table.labels, "")]))
 
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""
@@ -87,15 +86,6 @@ class MarkedCsv:
         """See `OutputWriter`."""
         if self._file is not None:
             self._file.discard()
-
-
-def _place_labels(table: OpenedTable, labels: Sequence[str]) -> Sequence[str]:
-    if table.column_numbers is None:
-        return labels
-    placed = [""] * max(table.column_numbers, default=0)
-    for number, label in zip(table.column_numbers, labels, strict=True):
-        placed[number - 1] = label
-    return placed
 
 
 def _make_line(row: FileRow) -> str:

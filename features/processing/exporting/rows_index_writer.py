@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from features.processing.engine import CheckedRows
@@ -56,10 +56,4 @@ class RowsWriter:
 
 def _place_labels(table: OpenedTable) -> list[str | None]:
     """Return the labels by the place of their columns in the file."""
-    numbers = table.column_numbers if table.column_numbers is not None else range(1, table.width + 1)
-    labels: Iterator[str | None] = iter(table.labels or [])
-    placed: list[str | None] = [None] * max(numbers, default=0)
-    for number in numbers:
-        label = next(labels, None)
-        placed[number - 1] = None if label is None else make_storable(label)
-    return placed
+    return table.place([None] * table.width if table.labels is None else [make_storable(label) for label in table.labels], None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from features.processing.engine import CheckedRows
 from features.processing.readers.base import Finding, ReadLimits, Source
 from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_schema import Field
+
+_T = TypeVar("_T")
 
 CheckRoom: TypeAlias = Callable[[], None]
 """Raises `OSError` (`ENOSPC`) if too little disk space is left. A writer calls it before it begins and at least once for each 8 MiB that it writes."""
@@ -48,6 +50,20 @@ class OpenedTable:
     """Yields the number and the cells of every row of the file up to and including the header; can be called while rows are read."""
     raw: RawTable | None = None
     """How the table stands in its text file; None in a workbook, and unless the file was opened with `ReadLimits.keep_rows`."""
+
+    @property
+    def file_width(self) -> int:
+        """Number of columns of the file up to the last one of the table."""
+        return max(self.column_numbers, default=0) if self.column_numbers is not None else self.width
+
+    def place(self, values: Sequence[_T], absent: _T) -> list[_T]:
+        """Return one value for each column of the file, from one for each column of the table; `absent` for columns that are left out of the table."""
+        if self.column_numbers is None:
+            return list(values)
+        placed = [absent] * self.file_width
+        for number, value in zip(self.column_numbers, values, strict=True):
+            placed[number - 1] = value
+        return placed
 
 
 @dataclass(slots=True)

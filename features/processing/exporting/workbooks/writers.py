@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,6 @@ _MIN_WIDTH, _MAX_WIDTH = 9, 50
 _ROWS_MEASURED = 200
 _BAD, _HEADER = "bad", "header"
 _CELLS_AT_ONCE, _BYTES_AT_ONCE = 200_000, 4 * 2**20
-_T = TypeVar("_T")
 _Error = tuple[int, str]
 """The column of a cell, from 1, and a sentence."""
 
@@ -108,7 +106,7 @@ class MarkedWorkbook:
 
     def begin(self, table: OpenedTable) -> None:
         """See `OutputWriter`."""
-        width = _file_width(table)
+        width = table.file_width
         if width + _OWN_COLUMNS > MAX_SHEET_COLUMNS:
             raise OutputUnmakeable(_say_too_wide(width, f"{self._kind}.csv"))
         self.close()
@@ -152,7 +150,7 @@ class MarkedWorkbook:
                 Layout(
                     title=REJECTED_SHEET if self._kind == "rejected" else ANNOTATED_SHEET,
                     header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
-                    widths=[*_OWN_WIDTHS, *_place(table, _measure(table, rows), _MIN_WIDTH)],
+                    widths=[*_OWN_WIDTHS, *table.place(_measure(table, rows), _MIN_WIDTH)],
                     frozen_columns=_OWN_COLUMNS,
                     has_filter=True,
                     header_comments=_join_by_column(errors),
@@ -164,7 +162,7 @@ class MarkedWorkbook:
     def _make_header(self, book: Workbook, table: OpenedTable, labels: Sequence[str], bad: set[int]) -> Sequence[str]:
         fine, wrong = book.styles.attribute(fill=_HEADER), book.styles.attribute(fill=_BAD)
         cells = [text_cell(label, fine) for label in OWN_LABELS]
-        for column, label in enumerate(_place(table, labels, ""), len(cells) + 1):
+        for column, label in enumerate(table.place(labels, ""), len(cells) + 1):
             style = wrong if column in bad else fine
             cells.append(book.text(label, style) if label else blank_cell(style))
         cells += [blank_cell(wrong) if column in bad else NO_CELL for column in range(len(cells) + 1, max(bad, default=0) + 1)]
@@ -245,20 +243,6 @@ def _join_by_column(errors: Sequence[_Error]) -> Sequence[_Error]:
     for column, message in errors:
         joined[column] = f"{joined[column]}\n{message}" if column in joined else message
     return sorted(joined.items())
-
-
-def _file_width(table: OpenedTable) -> int:
-    return table.width if not table.column_numbers else max(table.column_numbers)
-
-
-def _place(table: OpenedTable, values: Sequence[_T], absent: _T) -> list[_T]:
-    """Return what the columns of the table have at the places of these columns in the file."""
-    if table.column_numbers is None:
-        return list(values)
-    placed = [absent] * _file_width(table)
-    for number, value in zip(table.column_numbers, values, strict=False):
-        placed[number - 1] = value
-    return placed
 
 
 def _measure(table: OpenedTable, rows: CheckedRows | None) -> list[float]:
