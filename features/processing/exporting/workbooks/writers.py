@@ -13,7 +13,7 @@ from features.processing.column import Indices
 from features.processing.engine import CheckedRows
 from features.processing.exporting.error_sentences import NO_HEADER, say_errors
 from features.processing.exporting.rows import FileRow, iterate_rows
-from features.processing.exporting.workbooks.cell_xml import NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
+from features.processing.exporting.workbooks.cell_xml import MAX_UNITS, NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
 from features.processing.exporting.workbooks.native_values import native_cell
 from features.processing.exporting.workbooks.workbook import MAX_COMMENTS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, Layout, Workbook
 from features.processing.exporting.writer import CheckRoom, OpenedTable, OutputUnmakeable, Written
@@ -30,26 +30,78 @@ _Error = tuple[int, str]
 """The column of a cell, from 1, and a sentence."""
 
 
-class ValidWorkbook:
-    """Writes the rows that have no error, as they would be in a workbook of their own."""
+class _RowsWorkbook:
+    """What the writers have in common: how a workbook is begun, completed and closed."""
 
-    def __init__(self, path: Path, *, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
+    def __init__(self, path: Path, *, kind: str, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
         self._path, self._check_room, self._max_sheet_rows = path, check_room, max_sheet_rows
+        self._instead = f"{kind}.csv"
+        """The output that has whatever does not fit into a workbook."""
         self._workbook: Workbook | None = None
         self._table: OpenedTable | None = None
         self._rows = 0
 
     def begin(self, table: OpenedTable) -> None:
         """See `OutputWriter`."""
-        if table.width > MAX_SHEET_COLUMNS:
-            raise OutputUnmakeable(_say_too_wide(table.width, "valid.csv"))
         self.close()
         self._table, self._rows = table, 0
         self._workbook = Workbook(self._path, check_room=self._check_room)
 
+    def finish(self) -> Written:
+        """See `OutputWriter`."""
+        book, table = self._begun(None)
+        book.finish()
+        return Written(self._rows, self._make_notes(book, table))
+
+    def close(self) -> None:
+        """See `OutputWriter`."""
+        if self._workbook is not None:
+            self._workbook.close()
+
+    def _begun(self, rows: CheckedRows | None) -> tuple[Workbook, OpenedTable]:
+        """Return the workbook and the table; the first sheet is begun when the first rows tell how wide its columns are."""
+        book, table = self._workbook, self._table
+        assert book is not None
+        assert table is not None
+        if book.sheet_count == 0:
+            book.begin(self._lay_out(book, table, rows))
+        return book, table
+
+    def _lay_out(self, book: Workbook, table: OpenedTable, rows: CheckedRows | None) -> Layout:
+        """Return how the sheets look; `rows` are the first ones, None if there are none."""
+        raise NotImplementedError
+
+    def _make_notes(self, book: Workbook, table: OpenedTable) -> list[str]:
+        del table
+        notes = []
+        if book.sheet_count > 1:
+            sheets = f"they are on {book.sheet_count:,} sheets, one after the other"
+            notes.append(f"The rows do not fit on one sheet of at most {self._max_sheet_rows:,} rows: {sheets}.")
+        if book.cells_cut:
+            cells = "1 cell was" if book.cells_cut == 1 else f"{book.cells_cut:,} cells were"
+            notes.append(f"{cells} cut, because a cell of a workbook holds at most {MAX_UNITS:,} characters: {self._instead} has the whole text.")
+        return notes
+
+    def _require_room(self, width: int, own_columns: int = 0) -> None:
+        """Raise `OutputUnmakeable` if a sheet has too few columns for the `width` ones of the file and our own."""
+        if width + own_columns > MAX_SHEET_COLUMNS:
+            raise OutputUnmakeable(f"This table has {width:,} columns, more than fit on a sheet of a workbook: take {self._instead} instead.")
+
+
+class ValidWorkbook(_RowsWorkbook):
+    """Writes the rows that have no error, as they would be in a workbook of their own."""
+
+    def __init__(self, path: Path, *, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
+        super().__init__(path, kind="valid", check_room=check_room, max_sheet_rows=max_sheet_rows)
+
+    def begin(self, table: OpenedTable) -> None:
+        """See `OutputWriter`."""
+        self._require_room(table.width)
+        super().begin(table)
+
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""
-        book = self._begun(rows)
+        book, _ = self._begun(rows)
         good = np.flatnonzero(~rows.failed)
         self._rows += len(good)
         # Cells as Python's text take much more memory than those of the chunk.
@@ -69,95 +121,56 @@ class ValidWorkbook:
         for cells in zip(*columns, strict=True):
             book.add_row(cells)
 
-    def finish(self) -> Written:
-        """See `OutputWriter`."""
-        book = self._begun(None)
-        book.finish()
-        return Written(self._rows, _make_notes(book, self._max_sheet_rows, "valid.csv"))
-
-    def close(self) -> None:
-        """See `OutputWriter`."""
-        if self._workbook is not None:
-            self._workbook.close()
-
-    def _begun(self, rows: CheckedRows | None) -> Workbook:
-        """Return the workbook; its first sheet is begun when the first rows tell how wide its columns are."""
-        book, table = self._workbook, self._table
-        assert book is not None
-        assert table is not None
-        if book.sheet_count == 0:
-            style = book.styles.attribute(fill=_HEADER)
-            header = None if table.labels is None else [book.text(label, style) for label in table.labels]
-            widths = _measure(table, rows)
-            book.begin(Layout(title=VALID_SHEET, header=header, widths=widths, has_filter=header is not None, max_rows=self._max_sheet_rows))
-        return book
+    def _lay_out(self, book: Workbook, table: OpenedTable, rows: CheckedRows | None) -> Layout:
+        style = book.styles.attribute(fill=_HEADER)
+        header = None if table.labels is None else [book.text(label, style) for label in table.labels]
+        return Layout(title=VALID_SHEET, header=header, widths=_measure(table, rows), has_filter=header is not None, max_rows=self._max_sheet_rows)
 
 
-class MarkedWorkbook:
+class MarkedWorkbook(_RowsWorkbook):
     """Writes the rows that have errors, or all rows, with `_row` and `_errors` before the columns of the file."""
 
     def __init__(self, path: Path, *, kind: str, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
         """`kind` is `rejected` or `annotated`; only an annotated workbook has colours and comments."""
-        self._path, self._check_room, self._max_sheet_rows = path, check_room, max_sheet_rows
-        self._kind, self._is_annotated = kind, kind == "annotated"
-        self._workbook: Workbook | None = None
-        self._table: OpenedTable | None = None
-        self._rows = self._left_out = 0
+        super().__init__(path, kind=kind, check_room=check_room, max_sheet_rows=max_sheet_rows)
+        self._is_annotated = kind == "annotated"
+        self._left_out = 0
 
     def begin(self, table: OpenedTable) -> None:
         """See `OutputWriter`."""
-        width = table.file_width
-        if width + _OWN_COLUMNS > MAX_SHEET_COLUMNS:
-            raise OutputUnmakeable(_say_too_wide(width, f"{self._kind}.csv"))
-        self.close()
-        self._table, self._rows, self._left_out = table, 0, 0
-        self._workbook = Workbook(self._path, check_room=self._check_room)
+        self._require_room(table.file_width, _OWN_COLUMNS)
+        super().begin(table)
+        self._left_out = 0
 
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""
-        book = self._begun(rows)
-        assert self._table is not None
+        book, table = self._begun(rows)
         put = self._put_marked if self._is_annotated else self._put_plain
-        for row in iterate_rows(rows, self._table, only_failed=not self._is_annotated):
+        for row in iterate_rows(rows, table, only_failed=not self._is_annotated):
             put(book, row)
             self._rows += 1
 
-    def finish(self) -> Written:
-        """See `OutputWriter`."""
-        book = self._begun(None)
-        book.finish()
-        notes = _make_notes(book, self._max_sheet_rows, f"{self._kind}.csv")
+    def _make_notes(self, book: Workbook, table: OpenedTable) -> list[str]:
+        notes = super()._make_notes(book, table)
         if self._left_out:
-            notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._kind}.csv has them.")
-        if self._table is not None and self._table.labels is None:
+            notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._instead} has them.")
+        if table.labels is None:
             notes.append(NO_HEADER)
         if book.comments_left_out:
             notes.append(f"Only the first {MAX_COMMENTS:,} errors are comments; the column {ERRORS_LABEL} has all of them.")
-        return Written(self._rows, notes)
+        return notes
 
-    def close(self) -> None:
-        """See `OutputWriter`."""
-        if self._workbook is not None:
-            self._workbook.close()
-
-    def _begun(self, rows: CheckedRows | None) -> Workbook:
-        book, table = self._workbook, self._table
-        assert book is not None
-        assert table is not None
-        if book.sheet_count == 0:
-            errors = list(_list_header_errors(table.header_findings)) if self._is_annotated and table.labels is not None else []
-            book.begin(
-                Layout(
-                    title=REJECTED_SHEET if self._kind == "rejected" else ANNOTATED_SHEET,
-                    header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
-                    widths=[*_OWN_WIDTHS, *table.place(_measure(table, rows), _MIN_WIDTH)],
-                    frozen_columns=_OWN_COLUMNS,
-                    has_filter=True,
-                    header_comments=_join_by_column(errors),
-                    max_rows=self._max_sheet_rows,
-                )
-            )
-        return book
+    def _lay_out(self, book: Workbook, table: OpenedTable, rows: CheckedRows | None) -> Layout:
+        errors = list(_list_header_errors(table.header_findings)) if self._is_annotated and table.labels is not None else []
+        return Layout(
+            title=ANNOTATED_SHEET if self._is_annotated else REJECTED_SHEET,
+            header=None if table.labels is None else self._make_header(book, table, table.labels, {column for column, _ in errors}),
+            widths=[*_OWN_WIDTHS, *table.place(_measure(table, rows), _MIN_WIDTH)],
+            frozen_columns=_OWN_COLUMNS,
+            has_filter=True,
+            header_comments=_join_by_column(errors),
+            max_rows=self._max_sheet_rows,
+        )
 
     def _make_header(self, book: Workbook, table: OpenedTable, labels: Sequence[str], bad: set[int]) -> Sequence[str]:
         fine, wrong = book.styles.attribute(fill=_HEADER), book.styles.attribute(fill=_BAD)
@@ -252,17 +265,3 @@ def _measure(table: OpenedTable, rows: CheckedRows | None) -> list[float]:
         texts = column.slice(0, _ROWS_MEASURED).to_pylist()
         found.append(int(np.quantile([len(text or "") for text in texts] or [0], 0.95)) + 1)
     return [float(min(_MAX_WIDTH, max(_MIN_WIDTH, *found))) if found else float(_MIN_WIDTH) for found in lengths]
-
-
-def _say_too_wide(width: int, instead: str) -> str:
-    return f"This table has {width:,} columns, more than fit on a sheet of a workbook: take {instead} instead."
-
-
-def _make_notes(book: Workbook, max_sheet_rows: int, instead: str) -> list[str]:
-    notes = []
-    if book.sheet_count > 1:
-        notes.append(f"The rows do not fit on one sheet of at most {max_sheet_rows:,} rows: they are on {book.sheet_count:,} sheets, one after the other.")
-    if book.cells_cut:
-        cells = "1 cell was" if book.cells_cut == 1 else f"{book.cells_cut:,} cells were"
-        notes.append(f"{cells} cut, because a cell of a workbook holds at most 32,767 characters: {instead} has the whole text.")
-    return notes
