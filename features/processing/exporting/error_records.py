@@ -57,54 +57,50 @@ def open_error_records(format_name: str, path: Path, *, names: list[str], check_
     return _WRITERS[format_name](path, names=names, check_room=check_room)
 
 
-class CsvRecords:
+class _LineRecords:
+    """Writes one or more lines of text for each record."""
+
+    def __init__(self, path: Path, *, names: Sequence[str], check_room: CheckRoom) -> None:
+        self._names, self._written = names, Written()
+        self._file = OutputFile(path, check_room)
+
+    def write(self, records: pa.Table) -> None:
+        """See `ErrorRecordsWriter`."""
+        self._written.row_count += len(records)
+        for batch in _list_batches(records, self._names):
+            for lines in self._make_lines(batch):
+                self._file.write(lines)
+
+    def finish(self) -> Written:
+        """See `ErrorRecordsWriter`."""
+        self._file.finish()
+        return self._written
+
+    def close(self) -> None:
+        """See `ErrorRecordsWriter`."""
+        self._file.discard()
+
+    def _make_lines(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        raise NotImplementedError
+
+
+class CsvRecords(_LineRecords):
     """Writes UTF-8 with commas and CRLF. What a spreadsheet would run as a formula gets a quote before it."""
 
     def __init__(self, path: Path, *, names: Sequence[str], check_room: CheckRoom) -> None:
-        self._names, self._written = names, Written()
-        self._file = OutputFile(path, check_room)
+        super().__init__(path, names=names, check_room=check_room)
         self._file.write(csv_line(names))
 
-    def write(self, records: pa.Table) -> None:
-        """See `ErrorRecordsWriter`."""
-        self._written.row_count += len(records)
-        for batch in _list_batches(records, self._names):
-            columns = {name: _to_text(column) for name, column in zip(self._names, batch.columns, strict=True)}
-            for line in csv_lines([guard_formulas(column) if name in _FOREIGN_TEXTS else column for name, column in columns.items()]):
-                self._file.write(line)
-
-    def finish(self) -> Written:
-        """See `ErrorRecordsWriter`."""
-        self._file.finish()
-        return self._written
-
-    def close(self) -> None:
-        """See `ErrorRecordsWriter`."""
-        self._file.discard()
+    def _make_lines(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        columns = {name: _to_text(column) for name, column in zip(self._names, batch.columns, strict=True)}
+        return csv_lines([guard_formulas(column) if name in _FOREIGN_TEXTS else column for name, column in columns.items()])
 
 
-class NdjsonRecords:
+class NdjsonRecords(_LineRecords):
     """Writes an object for each record, `params` as an object within it."""
 
-    def __init__(self, path: Path, *, names: Sequence[str], check_room: CheckRoom) -> None:
-        self._names, self._written = names, Written()
-        self._file = OutputFile(path, check_room)
-
-    def write(self, records: pa.Table) -> None:
-        """See `ErrorRecordsWriter`."""
-        self._written.row_count += len(records)
-        for batch in _list_batches(records, self._names):
-            for line in json_lines(self._names, [_to_json(name, column) for name, column in zip(self._names, batch.columns, strict=True)]):
-                self._file.write(line)
-
-    def finish(self) -> Written:
-        """See `ErrorRecordsWriter`."""
-        self._file.finish()
-        return self._written
-
-    def close(self) -> None:
-        """See `ErrorRecordsWriter`."""
-        self._file.discard()
+    def _make_lines(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
+        return json_lines(self._names, [_to_json(name, column) for name, column in zip(self._names, batch.columns, strict=True)])
 
 
 class ParquetRecords:
