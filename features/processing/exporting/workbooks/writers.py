@@ -134,13 +134,13 @@ class MarkedWorkbook(_RowsWorkbook):
         """`kind` is `rejected` or `annotated`; only an annotated workbook has colours and comments."""
         super().__init__(path, kind=kind, check_room=check_room, max_sheet_rows=max_sheet_rows)
         self._is_annotated = kind == "annotated"
-        self._left_out = 0
+        self._left_out = self._errors_cut = 0
 
     def begin(self, table: OpenedTable) -> None:
         """See `OutputWriter`."""
         self._require_room(table.file_width, _OWN_COLUMNS)
         super().begin(table)
-        self._left_out = 0
+        self._left_out = self._errors_cut = 0
 
     def write(self, rows: CheckedRows) -> None:
         """See `OutputWriter`."""
@@ -154,6 +154,10 @@ class MarkedWorkbook(_RowsWorkbook):
         notes = super()._make_notes(book, table)
         if self._left_out:
             notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._instead} has them.")
+        if self._errors_cut:
+            rows = "1 row" if self._errors_cut == 1 else f"{self._errors_cut:,} rows"
+            reason = f"because a cell of a workbook holds at most {MAX_UNITS:,} characters"
+            notes.append(f"The errors of {rows} were cut in the column {ERRORS_LABEL}, {reason}: errors.csv lists each of them.")
         if table.labels is None:
             notes.append(NO_HEADER)
         if book.comments_left_out:
@@ -182,7 +186,7 @@ class MarkedWorkbook(_RowsWorkbook):
         return cells
 
     def _put_plain(self, book: Workbook, row: FileRow) -> None:
-        book.add_row([number_cell(row.row_number), _errors_cell(row), *self._make_cells(book, row)])
+        book.add_row([number_cell(row.row_number), self._make_errors_cell(row), *self._make_cells(book, row)])
 
     def _put_marked(self, book: Workbook, row: FileRow) -> None:
         if not row.errors:
@@ -198,7 +202,14 @@ class MarkedWorkbook(_RowsWorkbook):
             cells[column - _OWN_COLUMNS - 1] = self._make_bad_cell(book, row, column - _OWN_COLUMNS - 1, style)
         is_bad_row = any(error.column_number is None for error in row.errors)
         number = number_cell(row.row_number, style if is_bad_row else "")
-        book.add_row([number, _errors_cell(row), *cells], _join_by_column([error for error in errors if error[0] in bad]))
+        book.add_row([number, self._make_errors_cell(row), *cells], _join_by_column([error for error in errors if error[0] in bad]))
+
+    def _make_errors_cell(self, row: FileRow) -> str:
+        said = say_errors(row.errors)
+        if needs_cut(said):
+            self._errors_cut += 1
+            said = cut_text(said)
+        return text_cell(said) if said else NO_CELL
 
     def _make_cells(self, book: Workbook, row: FileRow) -> list[str]:
         cells: Sequence[str | None] = row.cells
@@ -233,11 +244,6 @@ def _make_cells(book: Workbook, texts: Sequence[str | None], types: Sequence[int
         else:
             cells.append(book.text(each) if each else NO_CELL)
     return cells
-
-
-def _errors_cell(row: FileRow) -> str:
-    said = say_errors(row.errors)
-    return text_cell(cut_text(said) if needs_cut(said) else said) if said else NO_CELL
 
 
 def _list_header_errors(findings: Sequence[Finding]) -> Iterator[_Error]:

@@ -135,12 +135,20 @@ def test_long_cells_are_cut_and_counted_in_a_note_that_names_the_way_out(tmp_pat
     assert written.notes == ["2 cells were cut, because a cell of a workbook holds at most 32,767 characters: valid.csv has the whole text."]
 
 
-def test_errors_of_a_very_wide_row_are_cut_to_what_a_cell_holds(tmp_path: Path) -> None:
-    path = make_csv(tmp_path, ",".join(f"column{number}" for number in range(1000)), "1")
-    target, _ = make_output(path, "annotated.xlsx", schema={"fields": [{"name": f"column{number}", "type": "integer"} for number in range(1000)]})
-    said = read_sheets(target)["Annotated rows"][1][1]
-    assert len(said) == 32_767
-    assert said.endswith("…")
+@pytest.mark.parametrize(
+    ("name", "rows", "note"),
+    [
+        ("annotated.xlsx", ["1"], "The errors of 1 row were"),
+        ("rejected.xlsx", ["1", "2"], "The errors of 2 rows were"),
+    ],
+)
+def test_errors_of_a_very_wide_row_are_cut_to_what_a_cell_holds_and_a_note_says_so(tmp_path: Path, name: str, rows: Sequence[str], note: str) -> None:
+    path = make_csv(tmp_path, ",".join(f"column{number}" for number in range(1000)), *rows)
+    target, written = make_output(path, name, schema={"fields": [{"name": f"column{number}", "type": "integer"} for number in range(1000)]})
+    (read,) = read_sheets(target).values()
+    assert {len(row[1]) for row in read[1:]} == {32_767}
+    assert all(row[1].endswith("…") for row in read[1:])
+    assert written.notes == [f"{note} cut in the column _errors, because a cell of a workbook holds at most 32,767 characters: errors.csv lists each of them."]
 
 
 def test_table_that_fills_a_sheet_has_no_room_for_our_columns(tmp_path: Path) -> None:
