@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.processing.exporting.rows import RowError
-from features.processing.readers.own_columns import OWN_LABELS
+from features.processing.readers.own_columns import OUTSIDE_MARK, OWN_LABELS
 from shared.cell_names import name_column
 
 NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
@@ -21,4 +21,5 @@ def _say_error(error: RowError) -> str:
     if error.column_number is None:
         return error.message
     # A column without a name is called by its letters in the file that is written, which has two columns in front.
-    return f"{error.column_name or f'Column {name_column(error.column_number + len(OWN_LABELS))}'}: {error.message}"
+    column = error.column_name or f"Column {name_column(error.column_number + len(OWN_LABELS))}"
+    return f"{column} {OUTSIDE_MARK}: {error.message}" if error.error_type == "extra-cell" else f"{column}: {error.message}"

@@ -12,8 +12,8 @@ OWN_LABELS = ROW_LABEL, ERRORS_LABEL = "_row", "_errors"
 """The labels of our columns, in their order."""
 VALID_SHEET, REJECTED_SHEET, ANNOTATED_SHEET = "Valid rows", "Rejected rows", "Annotated rows"
 """The first sheets of workbooks that are outputs; rows that do not fit go on on a second, whose name is the same with ` 2` after it."""
-OUTSIDE_TABLE = "This cell is outside the table"
-"""How the sentences on such cells begin."""
+OUTSIDE_MARK = "(extra-cell)"
+"""What stands in `_errors` after the column of a cell outside the table, so that its row is known when the file comes back, whatever the sentence says."""
 _MOST_DIGITS = 18
 
 Cell = TypeVar("Cell")
@@ -34,7 +34,7 @@ class OwnColumns:
 
     def take_out_of_sample(self, rows: Sequence[Sequence[str]]) -> list[list[str]]:
         """Return rows without these columns, and without the rows that have a cell outside the table: alone these would look as wide as a table."""
-        return [self.take_out(row) for row in rows if not any(index < len(row) and OUTSIDE_TABLE in row[index] for index in self.columns)]
+        return [self.take_out(row) for row in rows if not any(index < len(row) and OUTSIDE_MARK in row[index] for index in self.columns)]
 
     def find_place(self, index: int) -> int:
         """Return where in the file a column is that has this index without them."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.processing.readers.base import Finding, RowNumbers
-from features.processing.readers.own_columns import OUTSIDE_TABLE
 from shared.texts import MAX_TEXT_CHARACTERS, quote_briefly
 
+_OUTSIDE_TABLE = "This cell is outside the table"
 _SHOWN_BYTES = {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(256)}
 
 
@@ -86,7 +86,7 @@ class StructureFindings:
 
     def of_long_rows(self, row_numbers: RowNumbers, beyond: Sequence[pa.StringArray]) -> list[Finding]:
         """Return one finding for each array of cells that stand beyond the last column, in rows that all have as many of them."""
-        message = f"{OUTSIDE_TABLE}: {self._measure} has only {_columns(self.width)}."
+        message = f"{_OUTSIDE_TABLE}: {self._measure} has only {_columns(self.width)}."
         return [
             Finding(
                 error_type="extra-cell",
@@ -101,7 +101,7 @@ class StructureFindings:
 
     def of_cells_outside(self, cells: Mapping[int, Sequence[tuple[int, str]]]) -> list[Finding]:
         """Return one finding for each column of the file that was left out and has cells; `cells` maps its index in the file to row numbers and texts."""
-        message = f"{OUTSIDE_TABLE}: its column has no name in the header."
+        message = f"{_OUTSIDE_TABLE}: its column has no name in the header."
         return [replace(self._of_cells("extra-cell", message, column, cells[column]), column_name=None) for column in sorted(cells)]
 
     def of_extra_cells(self, rows: Sequence[ExactRow], first_row: int) -> list[Finding]:
@@ -115,7 +115,7 @@ class StructureFindings:
                     Finding(
                         error_type="extra-cell",
                         row_numbers=np.array([row.index + first_row for row in at_fault], dtype=np.int64),
-                        message=f"{OUTSIDE_TABLE}: {self._measure} has only {_columns(self.width)}.",
+                        message=f"{_OUTSIDE_TABLE}: {self._measure} has only {_columns(self.width)}.",
                         raw_values=pa.array([(row.cells[column] or "")[: self.most_characters] for row in at_fault], type=pa.string()),
                         column_number=column + 1,
                         params={"expected_cells": self.width},

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from features.processing.engine import Inspection, inspect_file
 from features.processing.exporting.export import Export
+from features.processing.readers import structure_findings
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.readers.own_columns import find_own_columns, read_mark
 from shared.descriptors.table_dialect import parse_table_dialect
@@ -199,6 +200,23 @@ def test_delimiter_of_a_file_that_comes_back_is_known_by_its_labels(tmp_path: Pa
     inspection = inspect_file(path)
     inspection.close()
     assert (inspection.source.delimiter, inspection.labels) == (delimiter, ["id", "x"])
+
+
+@pytest.mark.parametrize("beyond", ["", "more"])
+def test_rows_with_a_cell_outside_the_table_are_known_by_a_mark_and_not_by_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beyond: str) -> None:
+    monkeypatch.setattr(structure_findings, "_OUTSIDE_TABLE", "A sentence that no reader knows")
+    path = tmp_path / "file.csv"
+    path.write_text("id,name\n" + "1,a\n" * 20 + f"2,b,{beyond}\n" * 3)
+    expected = _list(inspect_file(path))
+    assert [(row, column, error_type) for row, column, _, error_type, _, _ in expected] == [(row, 3, "extra-cell") for row in (22, 23, 24)]
+    limits = ReadLimits(keep_rows=True)
+    export = Export(
+        lambda: inspect_file(path, limits=limits), {OutputName("rejected", "csv"): tmp_path / "rejected.csv"}, limits=limits, check_room=lambda: None
+    )
+    list(export.run())
+    export.close()
+    found = _list(inspect_file(tmp_path / "rejected.csv"))
+    assert found == [(row - 20, 5, *rest) for row, _, *rest in expected]
 
 
 def test_output_that_goes_on_on_another_sheet_is_not_read_as_if_it_were_whole(tmp_path: Path) -> None:

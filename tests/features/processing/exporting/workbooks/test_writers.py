@@ -51,7 +51,7 @@ def test_rejected_holds_only_rows_with_errors_and_what_is_wrong_with_them(tmp_pa
         [3, "id: This value must be a whole number.", "x", "Bob", None],
         [4, "This row is empty.", None, None, None],
         [5, short, "3", None, None],
-        [6, "Column E: This cell is outside the table: the header has only 2 columns.", "4", "Dan", "more"],
+        [6, "Column E (extra-cell): This cell is outside the table: the header has only 2 columns.", "4", "Dan", "more"],
     ]
     assert read_comments(target) == {}
 
