@@ -47,11 +47,6 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 log = structlog.get_logger(__name__)
 
 
-def drop_empty_parameters(query: bytes) -> bytes:
-    """Return the query without parameters that have no value; they count as absent."""
-    return b"&".join(pair for pair in query.split(b"&") if pair.partition(b"=")[2])
-
-
 def find_null_parameter(query: bytes) -> str | None:
     """Return the name of the first parameter with a NUL character in its name or value, which no text in the database can hold; None if there is none."""
     pair = next((pair for pair in query.split(b"&") if b"%00" in pair), None) if b"%00" in query else None
@@ -77,7 +72,7 @@ class GuardMiddleware:
         if refusal is not None:
             await refusal.to_response()(scope, receive, send)
             return
-        scope["query_string"] = drop_empty_parameters(scope["query_string"])
+        scope["query_string"] = self._rules.drop_empty(scope)
         started = False
         receive_body = _BodyReader(scope, receive, self._limits)
         try:

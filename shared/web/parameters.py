@@ -1,4 +1,4 @@
-"""Refuse what an endpoint does not take: query parameters that it does not know, one that is given twice where one is meant, and a body."""
+"""What endpoints take: query parameters that one does not know, that are given twice where one is meant, or a body are refused; empty ones count as absent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def accept_parameters(*prefixes: str) -> Callable[[Endpoint], Endpoint]:
-    """Declare that the decorated endpoint also takes query parameters whose names begin so; it reads them itself."""
+    """Declare that the decorated endpoint also takes query parameters whose names begin so, empty values included; it reads them itself."""
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ATTRIBUTE, prefixes)
@@ -47,7 +47,7 @@ class InputRules:
         announced = announces_body(scope)
         if not query and not announced:
             return None
-        rules = next((rules for rules in self._routes if rules.route.matches(scope)[0] is Match.FULL), None)
+        rules = self._find(scope)
         if rules is None:
             return None
         parts = rules.find_wrong_parameters(query)
@@ -58,29 +58,46 @@ class InputRules:
         names = list_briefly(list(dict.fromkeys(part.field or "" for part in parts)))
         return BadRequest(f"Correct these and send the request again: {names}.", errors=parts[:MAX_PARTS])
 
+    def drop_empty(self, scope: Scope) -> bytes:
+        """Return the query of a request without the parameters that have no value. They count as absent, unless their names are the client's own."""
+        pairs = scope["query_string"].split(b"&")
+        kept = [pair for pair in pairs if pair.partition(b"=")[2]]
+        if len(kept) < len(pairs) and (rules := self._find(scope)) is not None and rules.prefixes:
+            kept = [pair for pair in pairs if pair.partition(b"=")[2] or _read_name(pair).startswith(rules.prefixes)]
+        return b"&".join(kept)
+
+    def _find(self, scope: Scope) -> _RouteRules | None:
+        return next((rules for rules in self._routes if rules.route.matches(scope)[0] is Match.FULL), None)
+
 
 class _RouteRules:
     def __init__(self, route: APIRoute) -> None:
         self.route = route
         self.takes_body = takes_body(route)
-        self._prefixes: tuple[str, ...] = getattr(route.endpoint, _ATTRIBUTE, ())
+        self.prefixes: tuple[str, ...] = getattr(route.endpoint, _ATTRIBUTE, ())
         fields = list(_list_query_fields(route.dependant))
         self._names = {field.alias for field in fields}
         self._lists = {field.alias for field in fields if _is_list(field)}
 
     def find_wrong_parameters(self, query: bytes) -> list[InvalidPart]:
         """Return one entry for each parameter that the endpoint does not know, or that is given too often."""
-        names = Counter(unquote_plus(pair.partition(b"=")[0].decode("latin-1")) for pair in query.split(b"&") if pair)
+        names = Counter(_read_name(pair) for pair in query.split(b"&") if pair)
         found = []
         for name, count in names.items():
             shown = quote_briefly(escape_control(name[: MAX_SHOWN_CHARACTERS + 1]))
-            if name not in self._names and not name.startswith(self._prefixes or ("\0",)):
+            if name in self.prefixes:
+                found.append(InvalidPart(field=shown, message=f"A name is missing after {name}; write {name}NAME=VALUE."))
+            elif name not in self._names and not name.startswith(self.prefixes):
                 known = ", ".join(sorted(self._names))
                 message = f"There is no such parameter; those that there are: {known}." if known else "There is no such parameter; this request takes none."
                 found.append(InvalidPart(field=shown, message=message))
             elif count > 1 and name not in self._lists:
                 found.append(InvalidPart(field=shown, message="The parameter is given more than once; give it once."))
         return found
+
+
+def _read_name(pair: bytes) -> str:
+    return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
 
 
 def announces_body(scope: Scope) -> bool:

@@ -205,6 +205,8 @@ async def test_cursor_of_another_make_is_refused(client: httpx.AsyncClient, curs
         ({"label.team": "sales"}, {"orders", "people"}),
         ({"label.team": "sales", "label.region": "north"}, {"orders"}),
         ({"label.team": "SALES"}, set()),
+        ({"label.team": ""}, {"percent"}),
+        ({"label.team": "", "label.region": "north"}, set()),
         ({"file_type": "XLSX"}, {"percent"}),
         ({"q": "o", "label.team": "sales", "file_type": "csv"}, {"orders", "people"}),
     ],
@@ -213,7 +215,7 @@ async def test_jobs_are_found_by_name_id_labels_and_type(client: httpx.AsyncClie
     jobs = {
         "orders": await factory.job(filename="Orders-May.csv", labels={"team": "sales", "region": "north"}),
         "people": await factory.job(filename="people_of.csv", labels={"team": "sales"}, external_id="4711"),
-        "percent": await factory.job(filename="100%.xlsx", file_type="xlsx"),
+        "percent": await factory.job(filename="100%.xlsx", file_type="xlsx", labels={"team": ""}),
     }
     page = (await client.get("/api/jobs", params=params)).json()
     assert {job["id"] for job in page["jobs"]} == {str(jobs[name].id) for name in found}

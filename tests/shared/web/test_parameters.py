@@ -50,7 +50,9 @@ async def test_empty_body_is_none(client: httpx.AsyncClient, factory: Factory) -
     assert (await client.post(f"/api/jobs/{job.id}/cancel", content=b"", headers={"Content-Length": "0"})).status_code == 202
 
 
-def test_lists_and_prefixes_are_taken_as_declared() -> None:
+@pytest.fixture
+def rules() -> InputRules:
+    """Rules of an endpoint that takes a list, a plain parameter, and parameters whose names are the client's."""
     router = APIRouter()
 
     @router.get("/things")
@@ -60,12 +62,43 @@ def test_lists_and_prefixes_are_taken_as_declared() -> None:
 
     app = FastAPI()
     app.include_router(router)
-    rules = InputRules(router.routes)  # type: ignore[arg-type]  # they are API routes
+    return InputRules(router.routes)  # type: ignore[arg-type]  # they are API routes
 
-    def is_refused(query: str) -> bool:
-        scope = {"type": "http", "method": "GET", "path": "/things", "query_string": query.encode(), "headers": []}
-        return rules.find_problem(scope) is not None
 
-    assert not is_refused("kind=a&kind=b&one=1&x.y=2")
-    assert is_refused("one=1&one=2")
-    assert is_refused("x=1")
+def _scope(query: str, path: str = "/things") -> dict[str, Any]:
+    return {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": []}
+
+
+@pytest.mark.parametrize(
+    ("query", "is_refused"),
+    [("kind=a&kind=b&one=1&x.y=2", False), ("x.y=", False), ("one=1&one=2", True), ("x=1", True), ("x.=1", True), ("x%2E=", True), ("x.y=&x.y=", True)],
+)
+def test_lists_and_prefixes_are_taken_as_declared(rules: InputRules, query: str, is_refused: bool) -> None:
+    assert (rules.find_problem(_scope(query)) is not None) is is_refused
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("", ""),
+        ("one=1", "one=1"),
+        ("one=&kind=a&kind=", "kind=a"),
+        ("one", ""),
+        ("one=%20&kind==", "one=%20&kind=="),
+        ("x.y=&one=", "x.y="),
+        ("x.y", "x.y"),
+        ("x%2ey=", "x%2ey="),
+    ],
+)
+def test_empty_parameter_counts_as_absent_unless_its_name_is_the_client_s(rules: InputRules, query: str, kept: str) -> None:
+    assert rules.drop_empty(_scope(query)) == kept.encode()
+
+
+def test_empty_parameter_of_an_unknown_path_counts_as_absent(rules: InputRules) -> None:
+    assert rules.drop_empty(_scope("x.y=&one=", path="/others")) == b""
+
+
+async def test_prefix_without_a_name_is_refused_with_a_sentence_that_shows_the_form(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/jobs?label.=x")
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"field": "label.", "message": "A name is missing after label.; write label.NAME=VALUE."}]

@@ -65,11 +65,3 @@ async def test_document_has_problems_and_no_422(client: httpx.AsyncClient) -> No
 
 def test_deadline_leaves_time_to_answer_within_ten_seconds() -> None:
     assert middleware.DEADLINE_S <= 9.5
-
-
-@pytest.mark.parametrize(
-    ("query", "kept"),
-    [(b"", b""), (b"a=1", b"a=1"), (b"status=&page=2&to_date=", b"page=2"), (b"a", b""), (b"a=%20&b==", b"a=%20&b==")],
-)
-def test_empty_parameter_counts_as_absent(query: bytes, kept: bytes) -> None:
-    assert middleware.drop_empty_parameters(query) == kept
