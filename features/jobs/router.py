@@ -12,9 +12,10 @@ from features.jobs.pages import list_page, read_job
 from features.jobs.problems import AlreadyEnded, JobEnded
 from features.jobs.schemas import JobList, JobUpdate
 from features.jobs.service import delete_job, stop_job, update_job
-from features.jobs.types import JobFilter, Moments, parse_moments
+from features.jobs.types import JobFilter, Moments, parse_file_type, parse_moments
 from shared.db.models import JobStatus
 from shared.db.session import DatabaseDep, ReadingDep, SessionDep
+from shared.formats import list_extensions
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.pagination import Cursor, PageNumber, PageSize
@@ -27,12 +28,14 @@ LABEL_PREFIX = "label."
 _EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
 _FROM = "Created at or after this date or date-time (UTC)"
 _TO = "Created at or before this date-time, or until the end of this date (UTC)"
+_FILE_TYPE = f"Only files with this extension, in any case: {', '.join(list_extensions())}"
 # Declared as text but used as `Moments`, because FastAPI accepts only plain types as query parameters.
 MomentsParameter: TypeAlias = Annotated[
     str,
     AfterValidator(parse_moments),
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]}),
 ]
+FileTypeParameter: TypeAlias = Annotated[str, AfterValidator(parse_file_type)]
 
 
 Labels = Annotated[
@@ -52,7 +55,7 @@ async def read_filter(
     to_date: Annotated[MomentsParameter | None, Query(description=_TO, examples=_EXAMPLES)] = None,
     q: Annotated[str | None, Query(max_length=255, description="Part of the file's name, in any case", examples=["orders"])] = None,
     external_id: Annotated[str | None, Query(max_length=255, description="Only jobs with this external_id", examples=["order-import-4711"])] = None,
-    file_type: Annotated[str | None, Query(max_length=50, description="Only files with this extension", examples=["csv"])] = None,
+    file_type: Annotated[FileTypeParameter | None, Query(max_length=50, description=_FILE_TYPE, examples=["csv"])] = None,
     _label: Labels = None,  # documents the parameters whose names are the client's
 ) -> JobFilter:
     """Return which jobs the request asks for."""
@@ -63,7 +66,7 @@ async def read_filter(
         name_part=q,
         external_id=external_id,
         labels={name.removeprefix(LABEL_PREFIX): value for name, value in request.query_params.items() if name.startswith(LABEL_PREFIX)},
-        file_type=file_type.lower() if file_type is not None else None,
+        file_type=file_type,
     )
 
 

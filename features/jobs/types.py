@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 
 from shared.db.models import JobStatus
+from shared.formats import list_extensions
+from shared.texts import quote_briefly
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,14 @@ def parse_moments(text: str) -> Moments:
     except (ValueError, OverflowError) as error:
         raise ValueError("must be a date (2026-11-23) or a date-time (2026-11-23T10:00:00Z)") from error
     return Moments(first=moment, last=moment)
+
+
+def parse_file_type(text: str) -> str:
+    """Return an extension in lower case. Raises `ValueError` if no format has it."""
+    extensions = list_extensions()
+    if text.lower() not in extensions:
+        raise ValueError(f"There is no file type {quote_briefly(text)!r}; there are {', '.join(extensions)}.")
+    return text.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,6 +88,9 @@ async def test_dates_are_inclusive_and_a_bare_date_is_its_whole_day(
         ({"page_size": 0}, "page_size"),
         ({"page_size": 1001}, "page_size"),
         ({"status": "DONE"}, "status"),
+        ({"file_type": "pdf"}, "file_type"),
+        ({"file_type": ".csv"}, "file_type"),
+        ({"file_type": "csv "}, "file_type"),
         ({"from_date": "yesterday"}, "from_date"),
         ({"to_date": "2026-13-01"}, "to_date"),
         ({"to_date": "9999-12-31T23:59:59-23:00"}, "to_date"),
@@ -98,6 +101,15 @@ async def test_nonsense_in_the_query_is_a_400_that_names_it(client: httpx.AsyncC
     assert response.status_code == 400
     assert response.headers["content-type"] == "application/problem+json"
     assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+async def test_file_type_that_there_is_not_is_answered_with_those_that_there_are(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/jobs", params={"file_type": "p" * 30})
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [{"field": "file_type", "message": f"There is no file type {'p' * 30!r}; there are csv, xls, xlsx."}]
+    document = (await client.get("/openapi.json")).json()
+    [described] = [each for each in document["paths"]["/api/jobs"]["get"]["parameters"] if each["name"] == "file_type"]
+    assert "csv, xls, xlsx" in described["description"]
 
 
 async def test_page_far_past_the_end_is_an_empty_list(client: httpx.AsyncClient, factory: Factory) -> None:
