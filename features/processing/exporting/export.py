@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from shared.texts import make_storable
 OpenInspection = Callable[[], Inspection]
 """Opens the file to be read and checked from its first row, with `ReadLimits.keep_rows`; called once for each pass."""
 MAX_PASSES = 20
-"""So often the file is read for one writer that has to start again."""
+"""At most so often the rows are written: a writer that must start again has the file read once more."""
 
 
 @dataclass(slots=True)
@@ -35,6 +36,8 @@ class Export:
         self._open_inspection, self._limits, self._check_room = open_inspection, limits, check_room
         self._targets = [_Target(name, path) for name, path in targets.items()]
         self._late: LateErrors | None = None
+        self._broken_off: str | None = None
+        """Why the late errors are not known, as a sentence."""
         self._inspection: Inspection | None = None
         self._fraction = 0.0
         self._passes_done = 0
@@ -50,11 +53,12 @@ class Export:
         if self._inspection.may_report_late:
             yield from self._collect_late()
             self._open()
-        for _ in range(MAX_PASSES):
+        for passes in range(MAX_PASSES):
+            if passes:
+                self._open()
             yield from self._write([target for target in self._targets if target.written is None])
             if all(target.written is not None for target in self._targets):
                 return
-            self._open()
         raise OutputUnmakeable("The values of this table change their types too often for this format; ask for another one, such as csv.")
 
     @property
@@ -77,24 +81,18 @@ class Export:
                 # The rows must not stay in memory while the next ones are read.
                 del rows
                 yield self._advance(fraction)
-        except FileUnreadable:
+        except FileUnreadable as error:
             # The next pass breaks off at the same place; nothing is known of the rows after it, nor of errors that depend on them.
-            self._passes_done += 1
-            return
-        for findings in self._inspection.late_findings():
-            self._late.add(findings)
+            self._broken_off = str(error)
+        else:
+            for findings in self._inspection.late_findings():
+                self._late.add(findings)
         self._passes_done += 1
 
     def _write(self, targets: Sequence[_Target]) -> Iterator[float]:
         """Read all rows and write them. A writer that must start again is left without a result."""
         assert self._inspection is not None
-        table = describe_table(self._inspection)
-        if self._late is not None:
-            self._late.rewind()
-        for target in targets:
-            if target.writer is None:
-                target.writer = open_writer(target.name, is_csv=table.raw is not None)(target.path, limits=self._limits, check_room=self._check_room)
-            target.writer.begin(table)
+        self._begin(targets, describe_table(self._inspection))
         going = list(targets)
         note: str | None = None
         last_row: int | None = None
@@ -114,9 +112,21 @@ class Export:
             if last_row is None:
                 raise
             note = make_storable(f"The file breaks off after row {last_row:,}, and only the rows up to there are in this output: {error}")
+        else:
+            if going and self._broken_off is not None:
+                # The late errors of these rows are not known, so bad rows would be among the good ones.
+                raise FileUnreadable(self._broken_off)
         for target in going:
             _finish(target, note)
         self._passes_done += 1
+
+    def _begin(self, targets: Sequence[_Target], table: OpenedTable) -> None:
+        if self._late is not None:
+            self._late.rewind()
+        for target in targets:
+            if target.writer is None:
+                target.writer = open_writer(target.name, is_csv=table.raw is not None)(target.path, limits=self._limits, check_room=self._check_room)
+            target.writer.begin(table)
 
     def _advance(self, fraction: float) -> float:
         """Return the fraction of all passes that is done."""
@@ -131,12 +141,14 @@ class Export:
 
     def close(self) -> None:
         """Release files and processes; may be called twice, and before `run` has come to its end."""
-        self._close_inspection()
-        for target in self._targets:
-            if target.writer is not None:
-                target.writer.close()
-        if self._late is not None:
-            self._late.close()
+        with ExitStack() as closing:
+            # The last is closed first, and each whatever becomes of the others.
+            if self._late is not None:
+                closing.callback(self._late.close)
+            for target in self._targets:
+                if target.writer is not None:
+                    closing.callback(target.writer.close)
+            closing.callback(self._close_inspection)
 
 
 def describe_table(inspection: Inspection) -> OpenedTable:

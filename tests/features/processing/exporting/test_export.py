@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -166,7 +167,13 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
 def test_a_writer_that_starts_again_for_ever_is_given_up(tmp_path: Path, row_lists: list[RowList], monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file.csv"
     path.write_text("id,parent\n" + "1,1\n" * 10)
-    export = _export(path, (ANNOTATED,))
+    opened: list[Inspection] = []
+
+    def open_inspection() -> Inspection:
+        opened.append(_open(path, ReadLimits(keep_rows=True), None))
+        return opened[-1]
+
+    export = Export(open_inspection, {ANNOTATED: tmp_path / "annotated.csv"}, limits=ReadLimits(), check_room=lambda: None)
 
     def refuse(self: RowList, rows: CheckedRows) -> None:
         del rows
@@ -176,10 +183,10 @@ def test_a_writer_that_starts_again_for_ever_is_given_up(tmp_path: Path, row_lis
     with pytest.raises(OutputUnmakeable, match="another one"):
         list(export.run())
     export.close()
-    assert row_lists[0].begun == MAX_PASSES
+    assert row_lists[0].begun == len(opened) == MAX_PASSES
 
 
-def _make_broken_workbook(path: Path, rows: int) -> None:
+def _make_workbook(path: Path, rows: int) -> None:
     workbook = openpyxl.Workbook()
     sheet = workbook.active
     assert sheet is not None
@@ -187,6 +194,10 @@ def _make_broken_workbook(path: Path, rows: int) -> None:
     for number in range(rows):
         sheet.append([number, number])
     workbook.save(path)
+
+
+def _make_broken_workbook(path: Path, rows: int) -> None:
+    _make_workbook(path, rows)
     with zipfile.ZipFile(path) as package:
         parts = {info.filename: package.read(info) for info in package.infolist()}
     parts["xl/worksheets/sheet1.xml"] = parts["xl/worksheets/sheet1.xml"].split(f'<row r="{rows}"'.encode())[0] + b"<row <<"
@@ -206,6 +217,53 @@ def test_a_file_that_breaks_off_gives_its_first_rows_and_a_note(tmp_path: Path, 
     assert 0 < written.row_count == row_lists[0].rows[-1][0] - 1
     assert len(written.notes) == 1
     assert written.notes[0].startswith(f"The file breaks off after row {row_lists[0].rows[-1][0]:,}, and only the rows up to there are in this output: ")
+
+
+def test_a_writer_may_start_again_where_a_file_breaks_off(tmp_path: Path, row_lists: list[RowList], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.xlsx"
+    _make_broken_workbook(path, 3_000)
+    export = _export(path, (ANNOTATED,), PARENTS, chunk_rows=1_000)
+    begin = RowList.begin
+
+    def refuse_once(self: RowList, table: OpenedTable) -> None:
+        begin(self, table)
+        self.refusals = int(self.begun == 1)
+
+    monkeypatch.setattr(RowList, "begin", refuse_once)
+    list(export.run())
+    export.close()
+    assert row_lists[0].begun == 2
+    assert "breaks off" in export.written[0].notes[0]
+
+
+def test_a_file_that_breaks_off_only_at_first_gives_nothing(tmp_path: Path) -> None:
+    broken, whole = tmp_path / "broken.xlsx", tmp_path / "whole.xlsx"
+    _make_broken_workbook(broken, 3_000)
+    _make_workbook(whole, 3_000)
+    paths = iter((broken, whole))
+    limits = ReadLimits(keep_rows=True, chunk_rows=1_000)
+    export = Export(lambda: _open(next(paths), limits, PARENTS), {VALID: tmp_path / "valid.csv"}, limits=limits, check_room=lambda: None)
+    with pytest.raises(FileUnreadable):
+        list(export.run())
+    export.close()
+    assert not export.written
+
+
+def test_all_files_are_closed_even_if_closing_one_fails(tmp_path: Path, row_lists: list[RowList], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: RowList) -> None:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr(RowList, "close", fail)
+    path = tmp_path / "file.csv"
+    path.write_text("id,parent\n1,9\n" + "2,1\n" * 10)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for names in ((ANNOTATED, VALID), (VALID, ANNOTATED)):
+        export = _export(path, names, PARENTS)
+        next(fraction for fraction in export.run() if fraction > 0.6)
+        with pytest.raises(OSError, match="the disk is gone"):
+            export.close()
+    assert len(row_lists) == 2
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_file_that_cannot_be_opened_gives_nothing(tmp_path: Path) -> None:
