@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from features.processing.exporting.error_sentences import say_errors
 from features.processing.exporting.rows import RowError
 from features.processing.readers.row_spans import RawTable
-from shared.texts import shorten
+from shared.texts import ELLIPSIS
 
-MAX_ERRORS_CHARACTERS = 10_000
-"""Longer sentences of a row are cut: a row of a few bytes may lack thousands of columns."""
-_MOST_SENTENCES = 200
+MAX_ERRORS, MAX_ERRORS_CHARACTERS = 200, 10_000
+"""More sentences of a row are cut: a row of a few bytes may lack thousands of columns."""
 _RUN_BY_SPREADSHEETS = ("=", "+", "-", "@")
 _ESCAPES = range(0xDC00, 0xDD00)
 _HANDLER = "rowgate.undecodable-again"
@@ -43,6 +42,8 @@ class RowPrefixes:
         """What stands between the number and the record of a good row, where digits are written as in ASCII."""
         self.may_be_wrapped = table.is_wrapped
         """Rows of the file are quoted as one cell; then ours go into that cell."""
+        self.rows_cut = 0
+        """Number of rows whose errors were cut."""
 
     def of_row(self, row_number: int, errors: Sequence[RowError]) -> bytes:
         """Return what stands before the record in a row."""
@@ -76,7 +77,10 @@ class RowPrefixes:
     def _say(self, errors: Sequence[RowError]) -> str:
         if not errors:
             return ""
-        said = shorten(" ".join(say_errors(errors[:_MOST_SENTENCES]).splitlines()), MAX_ERRORS_CHARACTERS)
+        said = " ".join(say_errors(errors[:MAX_ERRORS]).splitlines())
+        if len(errors) > MAX_ERRORS or len(said) > MAX_ERRORS_CHARACTERS:
+            self.rows_cut += 1
+            said = said[: MAX_ERRORS_CHARACTERS - 1] + ELLIPSIS
         return f"'{said}" if said.startswith(_RUN_BY_SPREADSHEETS) else said
 
     def _join(self, number: str, said: str) -> str:

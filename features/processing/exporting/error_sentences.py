@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from features.processing.exporting.rows import RowError
-from features.processing.readers.own_columns import OUTSIDE_MARK, OWN_LABELS
+from features.processing.readers.own_columns import ERRORS_LABEL, OUTSIDE_MARK, OWN_LABELS
 from shared.cell_names import name_column
 
 NO_HEADER = "The table has no header, so the row numbers and the errors are its first two columns without a label."
@@ -15,6 +15,11 @@ NO_HEADER = "The table has no header, so the row numbers and the errors are its 
 def say_errors(errors: Sequence[RowError]) -> str:
     """Return the sentences of all errors of a row in one line, each with its column, such as `id: This cell must not be empty.` for a cell."""
     return " ".join([_say_error(error) for error in errors])
+
+
+def note_cut(rows: int, reason: str) -> str:
+    """Return what is said of an output in which the errors of so many rows were cut; `reason` follows a comma."""
+    return f"The errors of {'1 row' if rows == 1 else f'{rows:,} rows'} were cut in the column {ERRORS_LABEL}, {reason}: errors.csv lists each of them."
 
 
 def _say_error(error: RowError) -> str:

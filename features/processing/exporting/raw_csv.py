@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.processing.engine import CheckedRows
-from features.processing.exporting.csv_text import RowPrefixes
-from features.processing.exporting.error_sentences import NO_HEADER
+from features.processing.exporting.csv_text import MAX_ERRORS, MAX_ERRORS_CHARACTERS, RowPrefixes
+from features.processing.exporting.error_sentences import NO_HEADER, note_cut
 from features.processing.exporting.rows import IN_BLANK_RUN, RowError, list_errors
 from features.processing.exporting.writer import CheckRoom, OpenedTable, Written
 from features.processing.readers.base import ReadLimits
@@ -259,7 +259,10 @@ class MarkedRowsWriter:
         """See `writer.OutputWriter`."""
         assert self._target is not None
         self._target.finish()
-        return Written(row_count=self._rows, notes=[] if self._table.header else [NO_HEADER])
+        notes = [] if self._table.header else [NO_HEADER]
+        if self._prefixes.rows_cut:
+            notes.append(note_cut(self._prefixes.rows_cut, f"which has at most {MAX_ERRORS:,} errors and {MAX_ERRORS_CHARACTERS:,} characters of a row"))
+        return Written(row_count=self._rows, notes=notes)
 
     def close(self) -> None:
         """See `writer.OutputWriter`."""

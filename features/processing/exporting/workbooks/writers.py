@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.processing.column import Indices
 from features.processing.engine import CheckedRows
-from features.processing.exporting.error_sentences import NO_HEADER, say_errors
+from features.processing.exporting.error_sentences import NO_HEADER, note_cut, say_errors
 from features.processing.exporting.rows import FileRow, iterate_rows
 from features.processing.exporting.workbooks.cell_xml import MAX_UNITS, NO_CELL, blank_cell, cut_text, needs_cut, number_cell, text_cell
 from features.processing.exporting.workbooks.native_values import native_cell
@@ -155,9 +155,7 @@ class MarkedWorkbook(_RowsWorkbook):
         if self._left_out:
             notes.append(f"Cells beyond the last column of a sheet were left out: {self._left_out:,} in all. {self._instead} has them.")
         if self._errors_cut:
-            rows = "1 row" if self._errors_cut == 1 else f"{self._errors_cut:,} rows"
-            reason = f"because a cell of a workbook holds at most {MAX_UNITS:,} characters"
-            notes.append(f"The errors of {rows} were cut in the column {ERRORS_LABEL}, {reason}: errors.csv lists each of them.")
+            notes.append(note_cut(self._errors_cut, f"because a cell of a workbook holds at most {MAX_UNITS:,} characters"))
         if table.labels is None:
             notes.append(NO_HEADER)
         if book.comments_left_out:

@@ -21,6 +21,7 @@ from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
 from shared.output_names import OutputName
 from tests.features.processing.exporting.csv_tables import CsvFile, FoundError, csv_files, list_errors, make_outputs, open_file
+from tests.features.processing.exporting.outputs import make_csv, make_output
 
 
 def _codec(file: CsvFile) -> str:
@@ -261,6 +262,20 @@ def test_without_a_quote_character_the_columns_in_front_can_still_be_read(tmp_pa
 def test_a_sentence_that_a_spreadsheet_would_run_begins_with_an_apostrophe(tmp_path: Path) -> None:
     outputs = _make(tmp_path / "file.csv", b"=1+1,b\n" + b"1,2\n" * 20 + b"x,2\n")
     assert outputs["rejected"].splitlines()[1] == b'22,"\'=1+1: This value must be a whole number.",x,2'
+
+
+@pytest.mark.parametrize(("row", "length"), [("," * 299, 200 * len("c000: This cell must not be empty. ")), ("1,2,3", 10_000)])
+def test_errors_of_a_very_wide_row_are_cut_and_a_note_says_so(tmp_path: Path, row: str, length: int) -> None:
+    names = [f"c{number:03}" for number in range(300)]
+    schema = {"fields": [{"name": name, "type": "string", "constraints": {"required": True}} for name in names]}
+    path = make_csv(tmp_path, ",".join(names), ",".join("1" * 300), row + "1", f"1{row}")
+    target, written = make_output(path, "rejected.csv", schema=schema, dialect={"delimiter": ",", "headerRows": [1]})
+    said = [cells[1] for cells in csv.reader(target.read_text().splitlines())][1:]
+    assert [len(each) for each in said] == [length, length]
+    assert all(each.endswith("…") for each in said)
+    assert written.notes == [
+        "The errors of 2 rows were cut in the column _errors, which has at most 200 errors and 10,000 characters of a row: errors.csv lists each of them."
+    ]
 
 
 def test_a_table_of_one_column_gets_columns_in_front(tmp_path: Path) -> None:
