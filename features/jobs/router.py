@@ -42,7 +42,7 @@ Labels = Annotated[
     str | None,
     Query(
         alias=f"{LABEL_PREFIX}NAME",
-        description="Only jobs with the label NAME and this value; several such parameters: jobs with all of them",
+        description="Only jobs with the label NAME and this value, which may be empty; several such parameters: jobs with all of them",
         examples=["sales"],
     ),
 ]
