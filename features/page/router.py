@@ -10,17 +10,8 @@ from features.page.files import FILES_PATH, load_files
 from shared.web.auth import SettingsDep
 from shared.web.parameters import accept_parameters
 
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "form-action 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    )
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _PAGE_HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache", "Cross-Origin-Opener-Policy": "same-origin"}
 _FILE_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding", "Cross-Origin-Resource-Policy": "same-origin"}
@@ -36,10 +27,11 @@ router = APIRouter(tags=["page"], include_in_schema=False, dependencies=[Depends
 READ = ["GET", "HEAD"]
 
 
-@router.api_route(FILES_PATH + "/{version}/{name:path}", methods=READ)
-async def send_file(version: str, name: str, request: Request) -> Response:
-    """A script, a style or the icon; the version in its path is that of all files, so it never changes."""
+@router.api_route(FILES_PATH + "/{path:path}", methods=READ)
+async def send_file(path: str, request: Request) -> Response:
+    """A script, a style or the icon. Its path begins with the version of all files, so what is at a path never changes."""
     files = load_files()
+    version, _, name = path.partition("/")
     file = files.by_name.get(name)
     if file is None or version != files.version:
         raise HTTPException(HTTPStatus.NOT_FOUND)

@@ -109,9 +109,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server begins to stop: an event stream, which would not end by itself, ends now."""
-        running = self._running
-        if running is not None and END_STREAM in running.scope:
-            running.scope[END_STREAM]()  # type: ignore[operator]  # the scope's own type knows no keys of ours
+        scope: dict[str, Any] = {} if self._running is None else {**self._running.scope}
+        if END_STREAM in scope:
+            scope[END_STREAM]()
         super().shutdown()
 
     def resume_writing(self) -> None:

@@ -15,7 +15,9 @@ from shared import slices
 from shared.settings import parse_api_keys
 from tests.factories import Factory
 
-OPEN = {"/api/health", "/api/health/live", "/metrics"}
+PAGE = {"/", "/app", "/app/{path:path}", "/app/files/{path:path}"}
+"""They hold no data of anybody; what the page shows it asks of the API, with a key."""
+OPEN = {"/api/health", "/api/health/live", "/metrics", *PAGE}
 """Routes that need no key, according to the contract."""
 KEYS = "ann:key-of-ann-0123456789,bob:key-of-bob-0123456789"
 

@@ -74,7 +74,7 @@ def upload(url: str, name: str, content: bytes, **fields: str) -> str:
     return str(answer.json()["job_id"])
 
 
-def test_way_of_a_file_by_mouse(full: Service, browser: Browser, customers: Path, tmp_path: Path) -> None:
+def test_way_of_a_file_by_mouse(full: Service, browser: Browser, customers: Path, tmp_path: Path) -> None:  # noqa: PLR0915  # one visit, step by step
     with visiting(browser, full.url) as visitor:
         page = visitor.page
         visitor.visit("/")
@@ -84,7 +84,7 @@ def test_way_of_a_file_by_mouse(full: Service, browser: Browser, customers: Path
         visitor.send(customers)
         page.wait_for_url(re.compile(r"/app/jobs/"))
         expect(page.locator(".outcome")).to_have_text("Has errors 296 of 300 rows are good; 4 have 4 errors, most of them in E-Mail.")
-        expect(page).to_have_title("Kunden.csv: Has errors – Rowgate")
+        expect(page).to_have_title("Kunden.csv: Has errors \u2013 Rowgate")
         expect(page.locator("tr.current td.bad")).to_contain_text("ada11(at)example.org")
         expect(page.locator("tr.current td.bad .why")).to_have_text('This value must be an e-mail address: it has no "@".')
         assert page.locator(".rows tbody tr").count() == 7
@@ -132,7 +132,7 @@ def test_way_of_a_file_by_mouse(full: Service, browser: Browser, customers: Path
         visitor.check()
         assert download.value.suggested_filename == "Kunden-annotated.xlsx"
         download.value.save_as(tmp_path / "marked.xlsx")
-        rows = list(openpyxl.load_workbook(tmp_path / "marked.xlsx").active.iter_rows(values_only=True))
+        rows = list(openpyxl.load_workbook(tmp_path / "marked.xlsx").worksheets[0].iter_rows(values_only=True))
         assert (rows[0][:3], len(rows)) == (("_row", "_errors", "Kundennr"), 301)
         for view in ("Webhook", "Details"):
             visitor.by_role("link", view).click()
@@ -150,7 +150,7 @@ def test_way_of_a_file_by_mouse(full: Service, browser: Browser, customers: Path
         expect(page.locator(".list tbody tr")).to_have_count(1)
 
 
-def test_way_of_a_file_by_keyboard_on_a_narrow_dark_screen(full: Service, browser: Browser, customers: Path) -> None:
+def test_way_of_a_file_by_keyboard_on_a_narrow_dark_screen(full: Service, browser: Browser, customers: Path) -> None:  # noqa: PLR0915  # as above
     with visiting(browser, full.url, **NARROW, **DARK) as visitor:
         page, press = visitor.page, visitor.page.keyboard.press
         page.on("filechooser", lambda chooser: chooser.set_files(customers))
@@ -211,14 +211,14 @@ def test_way_of_a_file_by_keyboard_on_a_narrow_dark_screen(full: Service, browse
 
 @pytest.mark.parametrize("look", [{}, {**NARROW, **DARK}], ids=["wide", "narrow-dark"])
 def test_states_of_ended_jobs(full: Service, browser: Browser, look: dict[str, Any]) -> None:
-    long, right_to_left = "x" * 5000, "שם הלקוח"
+    long, right_to_left = "x" * 5000, "שם הלקוח"  # Hebrew
     wide = ",".join(f"c{number}" for number in range(500)) + "\n" + "".join(",".join(["1"] * 499 + ["x" if row == 30 else "2"]) + "\n" for row in range(60))
     jobs = {
         "broken": full.upload("broken.xlsx", b"PK\x03\x04" + b"\0" * 400),
         "good": full.upload("good.csv", b"id,name\n1,Ada\n2,Bob\n3,Cy\n"),
         "empty": full.upload("header.csv", b"id,name\n"),
         "wide": full.upload("wide.csv", wide.encode()),
-        "text": full.upload("טקסט.csv", f"{right_to_left},n\n".encode() + f"ירושלים,1\n{long},2\nחיפה,x\n".encode() + b"Akko,3\n" * 20),
+        "text": full.upload("טקסט.csv", f"{right_to_left},n\n".encode() + f"ירושלים,1\n{long},2\nחיפה,x\n".encode() + b"Akko,3\n" * 20),  # noqa: RUF001  # as above
         "header": full.upload("header-error.csv", b"id,id\n1,2\n", schema=json.dumps({"fields": [{"name": "id"}, {"name": "name"}]})),
     }
     for job_id in jobs.values():
@@ -370,7 +370,7 @@ def test_list_is_searched_filtered_and_gone_on_with(api: Api, browser: Browser) 
 
 def test_sign_in_keeps_the_key_for_the_tab_and_out_of_addresses_and_logs(servers: Servers, browser: Browser, customers: Path, tmp_path: Path) -> None:
     (tmp_path / "service").mkdir()
-    settings = {
+    settings: dict[str, Any] = {
         "API_KEYS": f"ada:{KEY},bob:{OTHER_KEY}",
         "REDIS_URL": servers.redis_url.removesuffix("/0") + "/3",  # the worker of the other service must not take its messages
     }

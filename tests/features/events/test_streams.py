@@ -155,7 +155,10 @@ async def test_stream_holds_no_connection(feed: Feed, database: Database, factor
     async with reading(follow(feed, database, job)) as reader, reading(follow_all(feed, database)) as all_of_them:
         await reader.wait_for(1)
         await all_of_them.wait_for(1)
-        out = [database.engine.sync_engine.pool.checkedout() for _ in range(20) if not await asyncio.sleep(0.01)]  # type: ignore[attr-defined]  # of a queue pool
+        out = []
+        for _ in range(20):
+            out.append(database.engine.sync_engine.pool.checkedout())  # type: ignore[attr-defined]  # of a queue pool
+            await asyncio.sleep(0.01)
         assert 0 in out
         assert max(out) <= 1  # the feed's own look
 

@@ -15,7 +15,9 @@ def test_snapshot_is_read_as_it_was_written(first: int, end: int, running: froze
     assert Snapshot.parse(str(snapshot)) == snapshot
 
 
-@pytest.mark.parametrize("text", ["", ":", "1:2", "1:2:3,", "1:2:,3", "-1:2:", "1:2:x", "1:2: 3", "١:2:", "1:" + "2" * 20 + ":", "1:2:" + "3," * 3000 + "3"])
+@pytest.mark.parametrize(
+    "text", ["", ":", "1:2", "1:2:3,", "1:2:,3", "-1:2:", "1:2:x", "1:2: 3", "\u0661:2:", "1:" + "2" * 20 + ":", "1:2:" + "3," * 3000 + "3"]
+)
 def test_text_that_is_no_snapshot_is_none(text: str) -> None:
     assert Snapshot.parse(text) is None
 
