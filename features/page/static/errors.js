@@ -1,13 +1,13 @@
 // The errors of a job: its causes by frequency, which filter the list, and each error in the table of its rows.
 import { get } from "./api.js";
 import { html, useId, useRef, useState } from "./base.js";
-import { columnLetters, isOver, number } from "./format.js";
+import { columnLetters, isOver, number, visible } from "./format.js";
 import { change } from "./location.js";
 import { Failed, Loading, NumberForm, useLoaded } from "./parts.js";
 import { Rows } from "./rows.js";
 
 const PAGE_SIZE = 25;
-const CAUSES_SHOWN = 12;
+const CAUSES_SHOWN = 6;
 
 export function Errors({ job, summary, query }) {
 	const filter = { column: query.get("column"), type: query.get("type") };
@@ -40,7 +40,7 @@ function Causes({ summary, filter, total }) {
 			<button type="button" class="cause" aria-pressed=${isChosen(cause, filter) ? "true" : "false"} onClick=${() => choose(cause)}>
 				<span class="times">${number(cause.count)}<span class="unseen"> ${cause.count === 1 ? "time" : "times"}: </span></span>
 				<span class="what"><b dir="auto">${cause.column_name ?? whole(cause)}</b> <span>${cause.error_message ?? cause.error_type}</span>
-					${cause.examples.length > 0 && html`<span class="examples">${"for example "}${cause.examples.map((example, place) => html`${place ? ", " : ""}<code dir="auto">${example === "" ? "(empty)" : example}</code>`)}</span>`}</span>
+					${cause.examples.length > 0 && html`<span class="examples">${"for example "}${cause.examples.map((example, place) => html`${place ? ", " : ""}<code dir="auto">${visible(example)}</code>`)}</span>`}</span>
 			</button></li>`)}</ul>
 		<p>
 			${causes.length > shown.length && html`<button type="button" class="link" onClick=${() => setWhole(true)}>Show all ${number(causes.length)} causes</button>`}
@@ -95,7 +95,7 @@ function ErrorEntry({ error, job, isOpen, onToggle }) {
 		<button type="button" aria-expanded=${isOpen ? "true" : "false"} aria-controls=${isOpen ? id : undefined} onClick=${onToggle}>
 			<span class="place">${error.cell ?? `Row ${number(error.row_number)}`}</span>
 			<span class="what"><b dir="auto">${error.column_name ?? (error.column_number ? `Column ${columnLetters(error.column_number)}` : "The whole row")}</b> <span>${error.error_message}</span></span>
-			${error.raw_value !== null && html`<code class="value" dir="auto">${error.raw_value === "" ? "(empty)" : error.raw_value}</code>`}
+			${error.raw_value !== null && html`<code class="value" dir="auto">${visible(error.raw_value)}</code>`}
 		</button>
 		${isOpen && html`<div id=${id} class="context"><${Rows} job=${job} row=${error.row_number} column=${error.column_number} /></div>`}
 	</li>`;

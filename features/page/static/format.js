@@ -92,6 +92,9 @@ function whereMost(summary, job) {
 	return most * 2 > job.error_count ? [", most of them in ", { column: name }] : [];
 }
 
+// A value that can be seen, also if it is empty or has nothing but blanks.
+export const visible = (value) => (value === "" ? "(empty)" : value.trim() === "" ? `(${count(value.length, "blank")})` : value);
+
 const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 // The name of a column as a spreadsheet shows it, from its number.

@@ -1,7 +1,7 @@
 // Rows as they stand in the file, with their bad cells marked and each sentence at its cell.
 import { getRows } from "./api.js";
 import { html, useEffect, useMemo, useState } from "./base.js";
-import { columnLetters, isOver, number } from "./format.js";
+import { columnLetters, isOver, number, visible } from "./format.js";
 import { Bar, Failed, Loading, asFailure } from "./parts.js";
 
 const CONTEXT = 3;
@@ -52,7 +52,7 @@ function Row({ row, places, isCurrent, column }) {
 
 function shown(text, isBad, isThere) {
 	if (text === null || text === undefined) return isBad || isThere ? html`<i>no cell</i>` : "";
-	return text === "" && isBad ? html`<i>(empty)</i>` : text;
+	return isBad ? visible(text) : text;
 }
 
 // The rows around a row; they are made ready when they are first asked for, which takes seconds for a large file.
