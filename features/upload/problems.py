@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from shared.web.problems import BadRequest, Problem
+from shared.web.problems import BadRequest, InvalidPart, Problem
 
 
 class InvalidUpload(BadRequest):
@@ -12,6 +12,10 @@ class InvalidUpload(BadRequest):
 
     slug = "invalid-upload"
     title = "Invalid upload"
+    example_errors = (
+        InvalidPart(field="encoding", message="There is no encoding 'utf-9'; try utf-8, cp1252 or utf-16."),
+        InvalidPart(pointer="/schema/fields/0/name", message="A field must have a name."),
+    )
 
 
 class MalformedBody(BadRequest):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_plus
 
@@ -88,9 +88,7 @@ class _RouteRules:
             if name in self.prefixes:
                 found.append(InvalidPart(field=shown, message=f"A name is missing after {name}; write {name}NAME=VALUE."))
             elif name not in self._names and not name.startswith(self.prefixes):
-                known = ", ".join(sorted(self._names))
-                message = f"There is no such parameter; those that there are: {known}." if known else "There is no such parameter; this request takes none."
-                found.append(InvalidPart(field=shown, message=message))
+                found.append(describe_unknown(shown, self._names))
             elif count > 1 and name not in self._lists:
                 found.append(InvalidPart(field=shown, message="The parameter is given more than once; give it once."))
         return found
@@ -98,6 +96,13 @@ class _RouteRules:
 
 def _read_name(pair: bytes) -> str:
     return unquote_plus(pair.partition(b"=")[0].decode("latin-1"))
+
+
+def describe_unknown(name: str, known: Collection[str]) -> InvalidPart:
+    """Say that there is no such query parameter, and which ones there are."""
+    names = ", ".join(sorted(known))
+    message = f"There is no such parameter; those that there are: {names}." if names else "There is no such parameter; this request takes none."
+    return InvalidPart(field=name, message=message)
 
 
 def announces_body(scope: Scope) -> bool:

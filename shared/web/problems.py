@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -35,17 +36,18 @@ class InvalidPart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    field: str | None = Field(None, description="The form field, query parameter, header, or member of a JSON body", examples=["page_size"])
-    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) whose first part is the field", examples=["/schema/fields/2/type"])
-    message: str = Field(description="One plain sentence", examples=["Input should be greater than or equal to 1"])
+    field: str | None = Field(None, description="The form field, query parameter, header, or member of a JSON body")
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) whose first part is the field: `/schema/fields/2/type`")
+    message: str = Field(description="One plain sentence")
 
 
 class ProblemRead(BaseModel):
     """A failure, as defined by RFC 9457."""
 
-    type: str = Field(description="A stable URI reference", examples=["/problems/bad-request"])
-    title: str = Field(examples=["Bad request"])
-    status: int = Field(examples=[400])
+    # Without examples: each response has one of its own, and what these said would be shown below every status.
+    type: str = Field(description="Which problem it is, for programs: a URI reference that never changes", json_schema_extra={"format": "uri-reference"})
+    title: str = Field(description="The problem in a few words")
+    status: int = Field(description="The status of the response")
     detail: str = Field(description="One plain sentence that says what to do")
     errors: list[InvalidPart] | None = Field(None, description="For bad input: one entry for each problem found")
 
@@ -56,6 +58,8 @@ class Problem(Exception):  # named as in the RFC
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     slug: ClassVar[str] = "bad-request"
     title: ClassVar[str] = "Bad request"
+    example_errors: ClassVar[Sequence[InvalidPart]] = ()
+    """What the example in the document lists, for a problem that lists what is wrong."""
 
     def __init__(self, detail: str | None = None, *, errors: Sequence[InvalidPart] = (), headers: Mapping[str, str] | None = None) -> None:
         self.detail = detail or " ".join((self.__doc__ or self.title).split())
@@ -137,21 +141,39 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+class _Unexpected(Problem):
+    """Something unexpected went wrong; the details are in the service's log."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    slug = "internal-error"
+    title = "Internal error"
+
+
 def responses(*problems: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """Describe, for an endpoint's `responses=`, the problems that it can answer with; 413, 500 and 503 are always included."""
-    described: dict[int | str, dict[str, Any]] = {}
+    """Describe, for an endpoint's `responses=`, the problems that it can answer with; 400, 413, 500 and 503 are always included."""
     takes_body = any(problem.status == BodyTooLarge.status for problem in problems)
-    possible: tuple[type[Problem], ...] = (*problems, *(() if takes_body else (BodyTooLarge,)), Unavailable)
+    possible = dict.fromkeys((*problems, BadRequest, *(() if takes_body else (BodyTooLarge,)), Unavailable, _Unexpected))
+    by_status: dict[int, list[type[Problem]]] = {}
     for problem in possible:
-        text = " ".join((problem.__doc__ or problem.title).split())
-        known = described.get(problem.status.value)
-        described[problem.status.value] = _document(f"{known['description']} / {text}" if known else text)
-    described[500] = _document("Something unexpected went wrong; the details are in the service's log.")
-    return described
+        by_status.setdefault(problem.status.value, []).append(problem)
+    return {status: _document(those) for status, those in sorted(by_status.items())}
 
 
-def _document(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemRead"}}}}
+def _document(problems: Sequence[type[Problem]]) -> dict[str, Any]:
+    """Describe one response: with an example, or, if it can be one of several problems, with an example of each by name."""
+    examples = {_name_example(problem): {"summary": problem.title, "value": _make_example(problem)} for problem in problems}
+    [first, *others] = examples.values()
+    content = {"schema": {"$ref": "#/components/schemas/ProblemRead"}, **({"examples": examples} if others else {"example": first["value"]})}
+    return {"description": " / ".join(" ".join((problem.__doc__ or problem.title).split()) for problem in problems), "content": {MEDIA_TYPE: content}}
+
+
+def _name_example(problem: type[Problem]) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", problem.__name__).lower()
+
+
+def _make_example(problem: type[Problem]) -> dict[str, Any]:
+    raised = problem()
+    return _make_body(raised.status, raised.slug, raised.title, raised.detail, raised.example_errors)
 
 
 def _respond(
@@ -162,10 +184,14 @@ def _respond(
     errors: Sequence[InvalidPart] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    content = _make_body(status, slug, title, detail, errors)
+    return JSONResponse(content, status_code=int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _make_body(status: int, slug: str, title: str, detail: str, errors: Sequence[InvalidPart]) -> dict[str, Any]:
     parts = [part.model_copy(update={"message": shorten(part.message)}) for part in errors]
     body = ProblemRead(type=f"/problems/{slug}", title=title, status=status, detail=shorten(detail), errors=parts or None)
-    content = body.model_dump(exclude_none=True)
-    return JSONResponse(content, status_code=int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
+    return body.model_dump(exclude_none=True)
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -274,4 +300,4 @@ def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:
         log.warning("the database, or something else behind this request, does not answer", path=path, reason=repr(error))
         return Unavailable().to_response()
     log.error("unexpected failure", path=path, exc_info=error)
-    return _respond(500, "internal-error", "Internal error", "Something unexpected went wrong; the details are in the service's log.")
+    return _Unexpected().to_response()
