@@ -6,22 +6,32 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import WithJsonSchema
 
 from features.errors.pages import list_page, summarize
 from features.errors.schemas import ErrorList, ErrorSummary
 from shared.db.models import Job
 from shared.db.session import ReadingDep
 from shared.jobs.queries import require_job
+from shared.vocabulary import ERROR_TYPES
 from shared.web.auth import ViewerDep
+from shared.web.openapi import declare_tag
 from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 
-router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=["errors"])
+TAG = declare_tag("errors", place=40, description="What is wrong in the file: error by error, or counted by cause.")
+router = APIRouter(prefix="/api/jobs/{job_id}/errors", tags=[TAG])
 
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL's text type cannot hold NUL, so no stored value can match one."""
-ErrorType = Annotated[str | None, Query(max_length=100, pattern=NO_NUL, description="Only errors of this type", examples=["type-error"])]
-ColumnName = Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="Only errors of this column", examples=["age"])]
+_KNOWN_TYPES = {"type": "string", "enum": list(ERROR_TYPES)}
+_OTHER_TYPES = {"type": "string", "maxLength": 100, "pattern": NO_NUL, "description": "The type of a check that was added to this service"}
+ErrorType = Annotated[
+    str | None,
+    Query(max_length=100, pattern=NO_NUL, description="Only errors of this type"),
+    WithJsonSchema({"anyOf": [_KNOWN_TYPES, _OTHER_TYPES]}),
+]
+ColumnName = Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="Only errors of this column: `age`")]
 
 
 @router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))

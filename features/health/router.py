@@ -8,15 +8,17 @@ from fastapi import APIRouter, Request, Response
 
 from features.health.gauges import collect_gauges
 from features.health.parts import check_health
-from features.health.schemas import HealthRead, LiveRead
+from features.health.schemas import UNHEALTHY, HealthRead, LiveRead
 from shared.db.session import DatabaseDep
+from shared.jobs.examples import show
 from shared.observing.metrics import render_metrics
 from shared.web.auth import SettingsDep
+from shared.web.openapi import declare_tag
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=[declare_tag("health", place=80, description="Whether the service can work, for operators; no key is needed.")])
 
 
-@router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer"}})
+@router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer", **show(UNHEALTHY)}})
 async def show_health(request: Request, response: Response, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
     """Whether the database and Redis answer; 503 with the same body if one does not."""
     health = await check_health(database, request.app.state.redis, upload_dir=settings.upload_dir)
@@ -30,7 +32,9 @@ async def show_live() -> LiveRead:
     return LiveRead()
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+@router.get(
+    "/metrics", response_class=Response, response_description="The metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+)
 async def show_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
     """Prometheus text for all API processes, with gauges from the database, Redis and disk; a part that does not answer within a second is left out."""
     gauges = await collect_gauges(database, request.app.state.redis, upload_dir=settings.upload_dir)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.web.schemas import Read, UtcTime
+
+_SEEN_AT = "2026-11-23T18:36:00.104210Z"
+HEALTHY: dict[str, Any] = {
+    "status": "healthy",
+    "database": {"status": "healthy", "latency_ms": 1.4},
+    "redis": {"status": "healthy", "latency_ms": 0.6},
+    "workers": {"status": "alive", "dispatcher_seen_at": _SEEN_AT, "workers_alive": 4, "dispatchers_alive": 1, "worker_seen_at": _SEEN_AT},
+    "details": {
+        "version": "0.1.0",
+        "database_version": "17.2",
+        "redis_version": "8.0.0",
+        "migration": {"status": "current", "database_level": "0008", "code_level": "0008"},
+        "upload_disk": {"free_bytes": 64_424_509_440, "size_bytes": 107_374_182_400},
+    },
+}
+"""Everything works, as the document shows it."""
+UNHEALTHY = {**HEALTHY, "status": "unhealthy", "redis": {"status": "unhealthy", "latency_ms": None}, "workers": {"status": "unknown"}}
+"""Redis is away."""
 
 
 class PartHealth(Read):
@@ -53,6 +71,8 @@ class HealthDetails(Read):
 
 class HealthRead(Read):
     """Whether the service can do its work."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [HEALTHY]})
 
     status: Literal["healthy", "unhealthy"]
     database: PartHealth

@@ -16,18 +16,22 @@ from features.jobs.types import JobFilter, Moments, parse_file_type, parse_momen
 from shared.db.models import JobStatus
 from shared.db.session import DatabaseDep, ReadingDep, SessionDep
 from shared.formats import list_extensions
+from shared.jobs.examples import JOB, show
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
+from shared.web.openapi import declare_tag
 from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.parameters import accept_parameters
 from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
 
-router = APIRouter(prefix="/api/jobs", tags=["jobs"])
+TAG = declare_tag("jobs", place=20, description="A job is one check of one file: follow it, find it again, change it, stop it, delete it.")
+router = APIRouter(prefix="/api/jobs", tags=[TAG])
 
 LABEL_PREFIX = "label."
-_EXAMPLES = ["2026-11-23", "2026-11-23T10:00:00Z"]
-_FROM = "Created at or after this date or date-time (UTC)"
-_TO = "Created at or before this date-time, or until the end of this date (UTC)"
+_CANCELLED = {**JOB, "status": "CANCELLED", "progress": 40, "total_rows": 120, "valid": False}
+# Examples are in the descriptions: pages such as /docs fill in those of a parameter, and a filter that nobody chose finds nothing.
+_FROM = "Created at or after this date or date-time (UTC): `2026-11-23` or `2026-11-23T10:00:00Z`"
+_TO = "Created at or before this date-time, or until the end of this date (UTC): `2026-11-23T10:00:00Z` or `2026-11-23`"
 _FILE_TYPE = f"Only files with this extension, in any case: {', '.join(list_extensions())}"
 # Declared as text but used as `Moments`, because FastAPI accepts only plain types as query parameters.
 MomentsParameter: TypeAlias = Annotated[
@@ -42,20 +46,19 @@ Labels = Annotated[
     str | None,
     Query(
         alias=f"{LABEL_PREFIX}NAME",
-        description="Only jobs with the label NAME and this value, which may be empty; several such parameters: jobs with all of them",
-        examples=["sales"],
+        description="Only jobs whose label NAME has this value, which may be empty: `label.team=sales`; several such parameters: jobs with all of them",
     ),
 ]
 
 
 async def read_filter(
     request: Request,
-    status: JobStatus | None = None,
-    from_date: Annotated[MomentsParameter | None, Query(description=_FROM, examples=_EXAMPLES)] = None,
-    to_date: Annotated[MomentsParameter | None, Query(description=_TO, examples=_EXAMPLES)] = None,
-    q: Annotated[str | None, Query(max_length=255, description="Part of the file's name, in any case", examples=["orders"])] = None,
-    external_id: Annotated[str | None, Query(max_length=255, description="Only jobs with this external_id", examples=["order-import-4711"])] = None,
-    file_type: Annotated[FileTypeParameter | None, Query(max_length=50, description=_FILE_TYPE, examples=["csv"])] = None,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state")] = None,
+    from_date: Annotated[MomentsParameter | None, Query(description=_FROM)] = None,
+    to_date: Annotated[MomentsParameter | None, Query(description=_TO)] = None,
+    q: Annotated[str | None, Query(max_length=255, description="Part of the file's name, in any case: `orders`")] = None,
+    external_id: Annotated[str | None, Query(max_length=255, description="Only jobs with this external_id: `order-import-4711`")] = None,
+    file_type: Annotated[FileTypeParameter | None, Query(max_length=50, description=_FILE_TYPE)] = None,
     _label: Labels = None,  # documents the parameters whose names are the client's
 ) -> JobFilter:
     """Return which jobs the request asks for."""
@@ -96,13 +99,13 @@ async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDe
     return JobRead.model_validate(await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings))
 
 
-@router.delete("/{job_id}", status_code=204, responses=responses(JobNotFound, NotAuthenticated))
+@router.delete("/{job_id}", status_code=204, response_description="The job is cancelled or deleted", responses=responses(JobNotFound, NotAuthenticated))
 async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
     """Cancel the job if it is PROCESSING; otherwise delete it with its errors and its file."""
     await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=responses(JobNotFound, AlreadyEnded, NotAuthenticated))
+@router.post("/{job_id}/cancel", status_code=202, responses={202: show(_CANCELLED), **responses(JobNotFound, AlreadyEnded, NotAuthenticated)})
 async def cancel_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> JobRead:
     """Stop a job that is QUEUED or PROCESSING, and keep it with what it has found; a retry runs it again."""
     return JobRead.model_validate(await stop_job(session, job_id=job_id, viewer=viewer))

@@ -6,13 +6,21 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
+from shared.jobs.examples import ENTRY
 from shared.jobs.schemas import MAX_LABELS, ExternalId, JobEntry, Labels
 from shared.web.schemas import Read
 from shared.web.webhook_address import MAX_URL_CHARACTERS
 
+_URL = {"format": "uri", "maxLength": MAX_URL_CHARACTERS}
+"""What `require_acceptable` sees to."""
+
 
 class JobList(Read):
     """One page of jobs, newest first, without their schemas: `GET /api/jobs/{job_id}/schema` has each."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"total": 1, "page": 1, "page_size": 50, "total_pages": 1, "next_cursor": None, "jobs": [ENTRY]}]}
+    )
 
     total: int
     page: int
@@ -31,11 +39,8 @@ class JobUpdate(BaseModel):
     labels: Labels | None = Field(
         None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
-    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True)] | None = Field(
-        None,
-        description="URL to notify when the job ends; can only be changed before that",
-        examples=["https://example.com/hooks/rowgate"],
-        json_schema_extra={"maxLength": MAX_URL_CHARACTERS},  # `require_acceptable` sees to it
+    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True), Field(json_schema_extra=_URL)] | None = Field(
+        None, description="Where to send a webhook when the job has ended; can only be changed before that"
     )
 
     @field_validator("webhook_url")

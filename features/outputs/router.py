@@ -12,26 +12,29 @@ from features.outputs import queries
 from features.outputs.ask import ask_for, find_reason_against, list_available, locate
 from features.outputs.problems import NoOutputs, NoSuchOutput, OutputFailed, OutputGone, OutputNotFound, RangeNotSatisfiable, RowsFailed
 from features.outputs.rows import read_rows
-from features.outputs.schemas import OutputList, OutputRead, RowList, RowsPending, describe_wanted, read_output
+from features.outputs.schemas import BEING_MADE, OutputList, OutputRead, RowList, RowsPending, describe_wanted, read_output
 from features.outputs.send import send_output
 from features.outputs.types import RowsWanted
 from shared.db.models import ENDED, Output, OutputStatus
 from shared.db.session import Database, DatabaseDep, ReadingDep, SessionDep
+from shared.jobs.examples import show
 from shared.jobs.queries import require_job
 from shared.output_names import MEDIA_TYPES, OUTPUT_NAMES, parse_output_name
 from shared.rows_index import MAX_ROW_NUMBER
 from shared.settings import Settings
 from shared.web.auth import SettingsDep, Viewer, ViewerDep
+from shared.web.openapi import declare_tag
 from shared.web.problems import BadRequest, InvalidPart, JobNotFound, NotAuthenticated, responses
 
-router = APIRouter(prefix="/api/jobs/{job_id}", tags=["outputs"])
+TAG = declare_tag("outputs", place=50, description="What can be taken away: the good rows, the bad ones, the whole file with its errors; and rows to look at.")
+router = APIRouter(prefix="/api/jobs/{job_id}", tags=[TAG])
 
 RETRY_AFTER_S = 1
 
-OutputNameParameter = Annotated[str, Path(max_length=100, description="Kind and format", examples=list(OUTPUT_NAMES))]
+OutputNameParameter = Annotated[str, Path(max_length=100, description="Kind and format", json_schema_extra={"enum": list(OUTPUT_NAMES)})]
 IfNoneMatch = Annotated[str | None, Header(max_length=1000, description="The ETag of what the client has already")]
 IfRange = Annotated[str | None, Header(alias="If-Range", max_length=1000, description="Send the range only if the file still has this ETag; else all of it")]
-Range = Annotated[str | None, Header(alias="Range", max_length=10_000, description="Bytes to send, to resume a download", examples=["bytes=1048576-"])]
+Range = Annotated[str | None, Header(alias="Range", max_length=10_000, description="Bytes to send, to resume a download: `bytes=1048576-`")]
 
 
 _FILE_HEADERS = {
@@ -42,7 +45,7 @@ _FILE_HEADERS = {
 _FILE_CONTENT = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in MEDIA_TYPES.values()}
 _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file", "content": _FILE_CONTENT, "headers": _FILE_HEADERS},
-    202: {"model": OutputRead, "description": "It is being made; ask again in a moment"},
+    202: {"model": OutputRead, "description": "It is being made; ask again in a moment", **show(BEING_MADE)},
     206: {"description": "The bytes that Range asked for", "content": _FILE_CONTENT, "headers": _FILE_HEADERS},
     304: {"description": "The client has the file already"},
     **responses(BadRequest, OutputNotFound, JobNotFound, NoOutputs, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated),
@@ -68,14 +71,22 @@ async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep
     response_model=OutputRead,
     responses={
         200: {"model": OutputRead, "description": "It is there already"},
-        202: {"description": "It is being made", "headers": {"Location": {"description": "The file", "schema": {"type": "string", "format": "uri-reference"}}}},
+        202: {
+            **show(BEING_MADE),
+            "description": "It is being made",
+            "headers": {"Location": {"description": "The file", "schema": {"type": "string", "format": "uri-reference"}}},
+        },
         **responses(NoSuchOutput, JobNotFound, NoOutputs, NotAuthenticated),
     },
 )
 async def ask_for_output(
     job_id: uuid.UUID, name: OutputNameParameter, session: SessionDep, viewer: ViewerDep, settings: SettingsDep, response: Response
 ) -> OutputRead:
-    """Have an output made, unless it is there already."""
+    """Have an output made, unless it is there already.
+
+    `valid`: every row without an error. `rejected`: every row with an error, its sentences in front. `annotated`: the whole table with its errors. `errors`:
+    the error records.
+    """
     await require_job(session, job_id=job_id, viewer=viewer)
     if parse_output_name(name) is None:
         raise NoSuchOutput
@@ -152,15 +163,18 @@ async def list_rows(
     database: DatabaseDep,
     viewer: ViewerDep,
     settings: SettingsDep,
-    from_row: Annotated[RowNumber, Query(description="Rows from this one on")] = None,
+    from_row: Annotated[RowNumber, Query(description="Rows from this row number on")] = None,
     limit: Annotated[int | None, Query(ge=1, le=MAX_ROWS, description=f"With from_row: how many, {DEFAULT_ROWS} unless given")] = None,
-    around_row: Annotated[RowNumber, Query(description="Rows around this one")] = None,
+    around_row: Annotated[RowNumber, Query(description="Rows around this row number")] = None,
     context: Annotated[
         int | None, Query(ge=0, le=MAX_CONTEXT, description=f"With around_row: how many before and after it, {DEFAULT_CONTEXT} unless given")
     ] = None,
-    only: Annotated[Literal["failed"] | None, Query(description="Only rows with errors")] = None,
+    only: Annotated[Literal["failed"] | None, Query(description="`failed`: only rows with errors")] = None,
 ) -> Response:
-    """Rows as they stand in the file with their errors, those above the header and blank ones too. An answer is at most about 4 MiB, of fewer rows then."""
+    """Rows as they stand in the file with their errors, those above the header and blank ones too: `from_row` and `limit`, or `around_row` and `context`.
+
+    An answer is at most about 4 MiB, of fewer rows then.
+    """
     wanted = _choose_rows(from_row=from_row, limit=limit, around_row=around_row, context=context, only_failed=only is not None)
     found = await read_rows(database, job_id=job_id, viewer=viewer, wanted=wanted, upload_dir=settings.upload_dir)
     if isinstance(found, Output):

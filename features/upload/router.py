@@ -29,6 +29,7 @@ from shared.descriptors.judging import start_judging
 from shared.descriptors.problems import MAX_DESCRIPTOR_BYTES
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, MAX_BODY_BYTES, accept_body
+from shared.web.openapi import declare_tag
 from shared.web.problems import ClientTooSlow, FileGone, JobNotFound, NotAuthenticated, Problem, responses
 
 CHECK_AGAIN_BYTES = 2 * MAX_DESCRIPTOR_BYTES + MAX_BODY_BYTES
@@ -46,7 +47,8 @@ async def open_intake(app: FastAPI) -> AsyncIterator[None]:
         await app.state.intake.aclose()
 
 
-router = APIRouter(prefix="/api", tags=["upload"], lifespan=open_intake)
+TAG = declare_tag("upload", place=10, description="Begin here: send a file, or check one again that is stored already.")
+router = APIRouter(prefix="/api", tags=[TAG], lifespan=open_intake)
 
 IdempotencyKey = Annotated[
     str | None,

@@ -30,8 +30,9 @@ from shared.db.base import Base
 
 
 class JobStatus(enum.StrEnum):
-    """The state of a job; the transitions are in `shared.jobs.job_state`."""
+    """The state of a job: it waits, is being checked, was read to its end, could not be read to its end, or was stopped by a client."""
 
+    # The transitions are in `shared.jobs.job_state`.
     QUEUED = "QUEUED"
     PROCESSING = "PROCESSING"
     COMPLETED = "COMPLETED"
@@ -43,8 +44,9 @@ ENDED = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 class OutputStatus(enum.StrEnum):
-    """The state of an output; the transitions are in `shared.jobs.output_state`."""
+    """The state of an output: it waits, is being made, is there, or could not be made."""
 
+    # The transitions are in `shared.jobs.output_state`.
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
     READY = "READY"

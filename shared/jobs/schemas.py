@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from shared.db.models import JobStatus
-from shared.web.schemas import Read, UtcTime
+from shared.jobs import examples
+from shared.web.schemas import NoteCode, Read, UtcTime
 
 MAX_LABELS = 16
 
@@ -39,7 +40,7 @@ class SourceRead(Read):
 class NoteRead(Read):
     """What a person should know about how the file was read, and no error."""
 
-    code: str = Field(examples=["rows-above-header"])
+    code: NoteCode
     message: str = Field(description="One plain sentence that names the way out: the dialect or schema property to send")
     row_number: int | None = Field(None, examples=[3])
     column_name: str | None = None
@@ -47,6 +48,8 @@ class NoteRead(Read):
 
 class JobEntry(Read):
     """A job in its current state, as lists show it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ENTRY]})
 
     id: uuid.UUID
     filename: str = Field(description="The name that the client gave", examples=["orders.csv"])
@@ -80,6 +83,8 @@ class JobEntry(Read):
 
 class JobEvent(JobEntry):
     """A job in its current state, as events tell it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
 
     queue_position: int | None = Field(
         None, description="While QUEUED, the job's place among the jobs that wait, from 1; not in lists, and null past 10,000", examples=[3]
