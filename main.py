@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in slices.load("features", "router"):
         app.include_router(module.router)
         routes += _list_routes(module.router, module.__name__)
+        app.webhooks.include_router(getattr(module, "webhooks", APIRouter()))
     add_middleware(app, settings, routes=routes)
     install_openapi(app)
     return app

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from features.webhooks import queries
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
+from features.webhooks.schemas import WebhookBody, WebhookEvent, WebhookOutput
 from shared.contracts import JobFinished, OutputsReady
 from shared.db.models import OutputStatus
 from shared.messages.events import subscribe
 from shared.messages.outbox import enqueue
-from shared.web.schemas import format_time
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from shared.db.models import Job, Output
 
-OUTPUTS_READY = "job.outputs_ready"
+OUTPUTS_READY: Literal["job.outputs_ready"] = "job.outputs_ready"
 
 
 @subscribe(JobFinished)
@@ -51,39 +51,44 @@ async def _record(session: AsyncSession, job: Job, attempt: int, name: str, payl
         enqueue(session, SEND_DELIVERY, SendDelivery(delivery_id=delivery_id))
 
 
-def describe_end(job: Job, event: JobFinished, outputs: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+def describe_end(job: Job, event: JobFinished, outputs: Sequence[WebhookOutput] = ()) -> dict[str, Any]:
     """Return the webhook's body for the end of a job."""
     return _describe(job, event.name, outputs)
 
 
-def _describe(job: Job, name: str, outputs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "type": name,
-        "job_id": str(job.id),
-        "status": job.status.value,
-        "valid": job.valid,
-        "filename": job.filename,
-        "external_id": job.external_id,
-        "labels": job.labels,
-        "rows_processed": job.rows_processed,
-        "rows_failed": job.rows_failed,
-        "error_count": job.error_count,
-        "error_message": job.error_message,
-        "completed_at": format_time(job.completed_at) if job.completed_at else None,
-        "outputs": list(outputs),
-    }
+def _describe(job: Job, name: WebhookEvent, outputs: Sequence[WebhookOutput]) -> dict[str, Any]:
+    body = WebhookBody(
+        type=name,
+        job_id=job.id,
+        status=job.status,
+        valid=job.valid,
+        filename=job.filename,
+        external_id=job.external_id,
+        labels=job.labels,
+        rows_processed=job.rows_processed,
+        rows_failed=job.rows_failed,
+        error_count=job.error_count,
+        error_message=job.error_message,
+        completed_at=job.completed_at,
+        outputs=list(outputs),
+    )
+    return body.model_dump(mode="json")
 
 
-def describe_output(job: Job, output: Output | str) -> dict[str, Any]:
+def describe_output(job: Job, output: Output | str) -> WebhookOutput:
     """Return an output as the body tells it; of one that is only known by its name, that it waits."""
-    name = output if isinstance(output, str) else output.name
-    told: dict[str, Any] = {"name": name, "status": OutputStatus.QUEUED.value, "size_bytes": None, "row_count": None, "sha256": None, "error_message": None}
-    if not isinstance(output, str):
-        told |= {
-            "status": output.status.value,
-            "size_bytes": output.size_bytes,
-            "row_count": output.row_count,
-            "sha256": output.sha256,
-            "error_message": output.error_message,
-        }
-    return told | {"url": f"/api/jobs/{job.id}/outputs/{name}"}
+    if isinstance(output, str):
+        return WebhookOutput(name=output, status=OutputStatus.QUEUED, url=_locate(job, output))
+    return WebhookOutput(
+        name=output.name,
+        status=output.status,
+        size_bytes=output.size_bytes,
+        row_count=output.row_count,
+        sha256=output.sha256,
+        error_message=output.error_message,
+        url=_locate(job, output.name),
+    )
+
+
+def _locate(job: Job, name: str) -> str:
+    return f"/api/jobs/{job.id}/outputs/{name}"

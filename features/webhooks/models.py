@@ -14,7 +14,7 @@ from shared.db.base import Base
 
 
 class DeliveryStatus(enum.StrEnum):
-    """The state of a delivery; PENDING means that it may still be attempted."""
+    """The state of a delivery: it may still be attempted, was answered with 2xx, was refused for good, or every attempt failed."""
 
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
