@@ -25,7 +25,8 @@ from features.webhooks.events import describe_end
 from shared import slices
 from shared.contracts import JobFinished
 from shared.db.models import Job, JobStatus
-from tests.contracts.documents import DOCUMENTS, PRESENT, README, Document, place_blocks, write_files
+from shared.vocabulary import ERROR_TYPES, NOTE_CODES, Meaning
+from tests.contracts.documents import DOCUMENTS, PRESENT, README, Document, place_blocks, split, write_files
 from tests.paths import ROOT
 from tests.services import Servers
 from tests.shared.settings_table import render_rows
@@ -119,6 +120,20 @@ def test_endpoint_table_is_the_openapi_document(app: FastAPI) -> None:
 
 def test_settings_table_is_the_settings() -> None:
     assert README.table("Settings") == render_rows()
+
+
+@pytest.mark.parametrize(("title", "words"), [("Error types", ERROR_TYPES), ("Notes", NOTE_CODES)])
+def test_tables_of_error_types_and_notes_are_those_of_the_code(title: str, words: Mapping[str, Meaning]) -> None:
+    assert README.table(title) == [f"| `{word}` | {meaning.text} | {meaning.remedy} |" for word, meaning in words.items()]
+
+
+@every_document
+def test_curl_sends_text_fields_as_they_are(document: Document) -> None:
+    """Of a value after -F curl cuts what follows a `;`, and reads a file for `@` and `<`: text goes by --form-string, and -F is for files."""
+    commands = [*document.commands(), *(words for code in document.inline_code() if code.startswith("curl ") for words in split(code))]
+    forms = [after for words in commands if words[0] == "curl" for word, after in pairwise(words) if word in {"-F", "--form"}]
+    forms += [after for code in document.inline_code() for after in re.findall(r"-F (\S+)", code)]
+    assert [form for form in forms if not re.fullmatch(r"'?\w+=[@<].*", form)] == []
 
 
 def test_places_are_there_and_complete() -> None:
