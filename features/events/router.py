@@ -17,6 +17,7 @@ from features.events.types import MAX_ID_CHARACTERS, Snapshot, Version
 from shared.db.session import DatabaseDep
 from shared.web.auth import ViewerDep
 from shared.web.event_stream import EventStream
+from shared.web.openapi import declare_tag
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses
 
 
@@ -30,7 +31,8 @@ async def open_feed(app: FastAPI) -> AsyncIterator[None]:
         await app.state.feed.aclose()
 
 
-router = APIRouter(prefix="/api", tags=["events"], lifespan=open_feed)
+TAG = declare_tag("events", place=25, description="Follow jobs without asking again and again: server-sent events, for browsers and programs.")
+router = APIRouter(prefix="/api", tags=[TAG], lifespan=open_feed)
 
 LastEventId = Annotated[
     str | None,
@@ -39,10 +41,21 @@ LastEventId = Annotated[
     ),
 ]
 _EXAMPLE = 'event: job\ndata: {"id": "9f86d081-884c-4d65-9a2f-eaa0c55ad015", "status": "PROCESSING", "progress": 40, …}\nid: 1.7.0\n\n'
+_EVENT = {
+    "type": "object",
+    "title": "ServerSentEvent",
+    "description": "Each event of the stream",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"type": "string", "enum": ["job", "deleted"]},
+        "data": {"type": "string", "contentMediaType": "application/json", "description": "The job, or the `id` of the one that was deleted"},
+        "id": {"type": "string", "description": "To go on after it: send it as Last-Event-ID"},
+    },
+}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-sent events: `job` with the job as `GET` shows it, without its schema; `deleted` with its `id`; a comment every 15 s",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {"text/event-stream": {"schema": _EVENT, "example": _EXAMPLE}},
     }
 }
 

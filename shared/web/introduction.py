@@ -8,9 +8,9 @@ INTRODUCTION = """\
 
 1. **Send it**: `POST /api/files/upload`, a form with the field `file`. The answer comes at once and has the `job_id`. Without a `schema`, the types \
 and the required columns are inferred from the file itself.
-2. **Follow the job**: `GET /api/jobs/{job_id}` shows its `status` and `progress`. It goes `QUEUED` → `PROCESSING` → `COMPLETED` (every row was read, \
-however many are bad), `FAILED` (the file cannot be read to its end; `error_message` says why) or `CANCELLED`. `valid` is true only if there is no \
-error at all.
+2. **Follow the job**: `GET /api/jobs/{job_id}` shows its `status` and `progress`, and `GET /api/jobs/{job_id}/events` tells each change as it \
+happens. It goes `QUEUED` → `PROCESSING` → `COMPLETED` (every row was read, however many are bad), `FAILED` (the file cannot be read to its end; \
+`error_message` says why) or `CANCELLED`. `valid` is true only if there is no error at all.
 3. **See what is wrong**: `GET /api/jobs/{job_id}/errors/summary` has one entry for each cause, with exact counts; `GET /api/jobs/{job_id}/errors` \
 lists the errors by row and column, and `GET /api/jobs/{job_id}/rows` shows rows as they stand in the file.
 4. **Take the result away**: `PUT /api/jobs/{job_id}/outputs/{name}` has a file made, such as `rejected.xlsx` (the bad rows, each with its errors) or \
@@ -19,8 +19,8 @@ lists the errors by row and column, and `GET /api/jobs/{job_id}/rows` shows rows
 /api/jobs/{job_id}/check-again`, which checks the stored file with it. A job that `FAILED` or was `CANCELLED` runs again after `POST \
 /api/jobs/{job_id}/retry`.
 
-Instead of asking, give a `webhook_url` with the file: it gets a `POST` when the job has ended, and another one when the outputs that were asked for \
-with the file are there. Their bodies are below, under *webhooks*.
+Whoever does not want to wait gives a `webhook_url` with the file. It gets a `POST` when the job has ended, and another one when the outputs that were \
+asked for with the file are there. Their bodies stand at the end of this page, under *Webhooks*.
 
 ## What holds for every endpoint
 

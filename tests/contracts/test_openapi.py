@@ -19,7 +19,7 @@ from shared.vocabulary import ERROR_TYPES, NOTE_CODES
 from shared.web.introduction import INTRODUCTION
 from shared.web.problems import MEDIA_TYPE, Problem
 
-KNOWN_ORDER = ["upload", "jobs", "processing", "errors", "outputs", "retry", "webhooks", "health"]
+KNOWN_ORDER = ["upload", "jobs", "events", "processing", "errors", "outputs", "retry", "webhooks", "health"]
 FORMATS = jsonschema.FormatChecker(formats=())
 
 
