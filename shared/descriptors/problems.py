@@ -71,7 +71,7 @@ def decode_descriptor(text: str | bytes, *, root: str) -> object:
     except UnicodeDecodeError:
         problems.add(root, "This is not JSON: the text is not UTF-8.")
     except json.JSONDecodeError as error:
-        problems.add(root, f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.")
+        problems.add(root, f"This is not JSON: {error.msg.removesuffix(' at')} at line {error.lineno}, column {error.colno}.")
     except RecursionError:
         problems.add(root, f"This is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
     except ValueError as error:

@@ -120,3 +120,13 @@ def test_delimiter_that_means_nothing_gets_no_hint() -> None:
     with pytest.raises(DescriptorInvalid) as caught:
         parse_table_dialect({"delimiter": "::"})
     assert caught.value.problems[0].message == "This must be one ASCII character, and not a line break."
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('{"delimiter": "', "Unterminated string starting at line 1, column 15."), ('{"delimiter": "\n"}', "Invalid control character at line 1, column 16.")],
+)
+def test_text_that_is_no_json_is_told_its_place_in_one_sentence(text: str, said: str) -> None:
+    with pytest.raises(DescriptorInvalid) as caught:
+        parse_table_dialect_json(text)
+    assert [problem.message for problem in caught.value.problems] == [f"This is not JSON: {said}"]
