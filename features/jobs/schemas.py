@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 
 from shared.jobs.examples import ENTRY
 from shared.jobs.schemas import MAX_LABELS, ExternalId, JobEntry, Labels
 from shared.web.schemas import Read
-from shared.web.webhook_address import MAX_URL_CHARACTERS
-
-_URL = {"format": "uri", "maxLength": MAX_URL_CHARACTERS}
-"""What `require_acceptable` sees to."""
+from shared.web.webhook_address import WEBHOOK_URL
 
 
 class JobList(Read):
@@ -39,7 +36,7 @@ class JobUpdate(BaseModel):
     labels: Labels | None = Field(
         None, description=f"Up to {MAX_LABELS} short strings by name; they replace all present labels of the job", examples=[{"team": "sales"}]
     )
-    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True), Field(json_schema_extra=_URL)] | None = Field(
+    webhook_url: Annotated[str, StringConstraints(strip_whitespace=True), WithJsonSchema(WEBHOOK_URL)] | None = Field(
         None, description="Where to send a webhook when the job has ended; can only be changed before that"
     )
 

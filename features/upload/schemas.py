@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, computed_field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, computed_field
 
 from shared.db.models import JobStatus
 from shared.descriptors.problems import MAX_DEPTH, MAX_DESCRIPTOR_BYTES
@@ -15,7 +15,7 @@ from shared.jobs.examples import ACCEPTED, JOB_ID, WAITING
 from shared.jobs.schemas import MAX_LABELS, JobRead
 from shared.output_names import OUTPUT_NAMES
 from shared.web.schemas import Read, UtcTime
-from shared.web.webhook_address import MAX_URL_CHARACTERS
+from shared.web.webhook_address import MAX_URL_CHARACTERS, WEBHOOK_URL
 
 SCHEMA_EXAMPLE = '{"fields": [{"name": "age", "type": "integer", "constraints": {"minimum": 18}}]}'
 DIALECT_EXAMPLE = '{"delimiter": ";"}'
@@ -80,7 +80,7 @@ class CheckAgain(BaseModel):
     table_schema: dict[str, Any] | None = Field(None, alias="schema", description=f"A Frictionless Table Schema, such as `{SCHEMA_EXAMPLE}`; null: infer one")
     dialect: dict[str, Any] | None = Field(None, description=f"A Frictionless Table Dialect, such as `{DIALECT_EXAMPLE}`; null: detect it")
     encoding: str | None = Field(None, description="An encoding name, such as `cp1252`; null: detect it")
-    webhook_url: Annotated[str, Field(json_schema_extra={"format": "uri", "maxLength": MAX_URL_CHARACTERS})] | None = Field(
+    webhook_url: Annotated[str, WithJsonSchema(WEBHOOK_URL)] | None = Field(
         None, description="Where to send a webhook when the new job has ended; null: nowhere"
     )
     outputs: Annotated[list[str], BeforeValidator(_split_names, json_schema_input_type=list[str] | str)] | None = Field(

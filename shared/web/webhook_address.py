@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import aiodns
@@ -23,6 +23,10 @@ from shared.settings import Settings
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MAX_URL_CHARACTERS = 500
+WEBHOOK_URL: dict[str, Any] = {
+    "anyOf": [{"type": "string", "format": "uri", "maxLength": MAX_URL_CHARACTERS}, {"type": "string", "pattern": r"^\s*$", "description": "The same as null"}]
+}
+"""The JSON Schema of a webhook URL in a JSON body."""
 _SPECIAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10", "3fff::/20", "5f00::/16", "100:0:0:1::/64")]
 """Special-purpose networks that `is_global` considers public in some Python versions."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
