@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test lock
+.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -65,6 +65,9 @@ alerts-test: env ## Check and test the alert rules and the dashboard (skipped wh
 
 office-test: env ## Open the workbooks that are made with LibreOffice (root on Debian: installs it; skipped where there is none)
 	@$(BIN)/python -m compose.office
+
+screenshots: env ## Take the README's pictures of the page (needs Chromium)
+	@$(BIN)/python -m compose.screenshots
 
 lock: env ## Pin the newest releases that the requirements allow, with hashes (KEEP=1: keep what is pinned)
 	@$(BIN)/python -m compose.lock $(if $(KEEP),--keep)

@@ -36,11 +36,6 @@ include-operation-id = ["list_jobs", "list_errors"]
 # A parameter without a value counts as absent.
 checks.negative_data_rejection.enabled = false
 
-# The stream of all jobs has no end.
-[[operations]]
-include-operation-id = ["follow_jobs", "follow_job"]
-enabled = false
-
 [[operations]]
 exclude-operation-id = ["upload_file", "delete_or_cancel_job"]
 parameters = {{ "path.job_id" = "{job_id}" }}
