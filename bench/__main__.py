@@ -25,6 +25,8 @@ GROUPS: Mapping[str, str] = {
     "upload_memory": "memory of an API process with 50 uploads",
     "small": "uploads of 1 KB, compared with an endpoint that inserts a row",
     "pages": "pages of a million errors and of a million jobs",
+    "events": "500 event streams, and what others notice of them",
+    "page": "the page in a browser, on a job with 300,000 errors",
     "start": "start of a process, compared with the frameworks alone",
     "webhooks": "a thousand webhooks at once, some to receivers that hang",
 }

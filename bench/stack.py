@@ -121,7 +121,7 @@ class Stack:
 
     def clear(self) -> None:
         """Empty the tables, remove the uploaded files, and let the database write everything to disk."""
-        self.query("TRUNCATE jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts")
+        self.query("TRUNCATE jobs, deleted_jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts")
         self.query("CHECKPOINT")
         self.remove_uploads()
 
@@ -188,7 +188,11 @@ class Stack:
     def child_pids(self) -> list[int]:
         """Return the process ids of the worker's children."""
         assert self._worker is not None
-        return [int(pid) for task in Path(f"/proc/{self._worker.pid}/task").glob("*/children") for pid in task.read_text().split()]
+        return _list_children(self._worker.pid)
+
+    def api_child_pids(self) -> list[int]:
+        """Return the process ids of the API's processes, if it has several."""
+        return [pid for pid in _list_children(self.api_pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @contextmanager
@@ -207,6 +211,10 @@ def running_stack(plan: Plan, *, api_processes: int = 1, **settings: str) -> Ite
         resources.callback(stack.stop)
         stack.start_api(processes=api_processes)
         yield stack
+
+
+def _list_children(pid: int) -> list[int]:
+    return [int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()]
 
 
 def _parse_time(text: str) -> datetime:

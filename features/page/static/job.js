@@ -10,6 +10,7 @@ import { Outputs } from "./outputs.js";
 import { Announce, Bar, Failed, Loading, Question, Status, asFailure, useAction } from "./parts.js";
 import { Schema } from "./schema.js";
 
+const MARKED = "annotated.xlsx";
 const VIEWS = [["", "Errors"], ["schema", "Columns and rules"], ["outputs", "Take away"], ["webhook", "Webhook"], ["details", "Details"]];
 
 export function Job({ id, query }) {
@@ -80,6 +81,11 @@ function Head({ job, summary, onChanged }) {
 		await ask(method, `/api/jobs/${job.id}${path}`);
 		onChanged();
 	});
+	const takeBack = () => run(async () => {
+		await ask("PUT", `/api/jobs/${job.id}/outputs/${MARKED}`);
+		onChanged();
+		go(`/app/jobs/${job.id}?view=outputs`);
+	});
 	async function answer(yes) {
 		setQuestion(null);
 		if (!yes) return;
@@ -103,7 +109,7 @@ function Head({ job, summary, onChanged }) {
 		<p class="actions">
 			${!isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("cancel")}>Cancel</button>`}
 			${(job.status === "FAILED" || job.status === "CANCELLED") && html`<button type="button" class="main" disabled=${isBusy} onClick=${() => act("POST", "/retry")}>Check it anew</button>`}
-			${job.status === "COMPLETED" && job.error_count > 0 && html`<a class="button main" href=${`/app/jobs/${job.id}?view=outputs`}>Get it back with its errors marked</a>`}
+			${job.status === "COMPLETED" && job.error_count > 0 && html`<button type="button" class="main" disabled=${isBusy} onClick=${takeBack}>Get it back with its errors marked</button>`}
 			${isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("delete")}>Delete</button>`}
 		</p>
 		<${Failed} failure=${failure} />

@@ -1,6 +1,6 @@
 // Rows as they stand in the file, with their bad cells marked and each sentence at its cell.
 import { getRows } from "./api.js";
-import { html, useEffect, useMemo, useState } from "./base.js";
+import { html, useEffect, useMemo, useRef, useState } from "./base.js";
 import { columnLetters, isOver, number, visible } from "./format.js";
 import { Bar, Failed, Loading, asFailure } from "./parts.js";
 
@@ -25,7 +25,13 @@ function Table({ rows, row, column, start, onStart }) {
 	const first = start ?? Math.max(0, Math.min((column ?? 1) - 1 - Math.floor(COLUMNS_SHOWN / 2), width - COLUMNS_SHOWN));
 	const places = Array.from({ length: Math.min(COLUMNS_SHOWN, width - first) }, (_, place) => first + place);
 	const hasMore = width > COLUMNS_SHOWN;
-	return html`<div class="scroll" role="region" tabindex="0" aria-label=${`Rows around row ${row}`}>
+	// The bad cell may stand far to the right.
+	const box = useRef();
+	useEffect(() => {
+		const cell = box.current.querySelector(".chosen");
+		if (cell) box.current.scrollLeft = cell.offsetLeft - (box.current.clientWidth - cell.offsetWidth) / 2;
+	}, [rows, row, column, first]);
+	return html`<div class="scroll" ref=${box} role="region" tabindex="0" aria-label=${`Rows around row ${row}`}>
 			<table class="rows">
 				<thead><tr><th scope="col">Row</th>${places.map((place) => html`<th scope="col" key=${place}><span class="letters">${columnLetters(place + 1)}</span> <span dir="auto">${rows.columns[place] ?? html`<i>no label</i>`}</span></th>`)}</tr></thead>
 				<tbody>${rows.rows.map((each) => html`<${Row} key=${each.row_number} row=${each} places=${places} isCurrent=${each.row_number === row} column=${column} />`)}</tbody>
