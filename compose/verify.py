@@ -107,6 +107,15 @@ def require(condition: object, message: str) -> None:
         raise Unproven(message)
 
 
+def require_page(client: httpx.Client) -> None:
+    """Raise `Unproven` unless the page and all that it loads are served."""
+    page = client.get("/")
+    found = re.findall(r'(?:href|src)="(/app/[^"]+)"', page.text)
+    require(page.is_success and found, f"The page is not served: {page.status_code}.")
+    for path in found:
+        require(client.get(path).is_success, f"The page's {path} is not served.")
+
+
 def say(message: str) -> None:
     """Print one line of progress with the time."""
     print(f"compose-test: {time.monotonic() - STARTED:4.0f} s  {message}", flush=True)  # noqa: T201  # a command's report
@@ -249,6 +258,7 @@ def prove(stack: Stack, folder: Path) -> None:
         begun = datetime.now(UTC)
         stack.up()
         require(client.get("/api/health").json()["status"] == "healthy", "The service does not call itself healthy.")
+        require_page(client)
         say("sending a file of each type")
         for name, content in (("table.csv", make_csv(20)), ("table.xlsx", make_xlsx(folder)), ("table.xls", make_xls(folder))):
             kept = send(client, name, content)

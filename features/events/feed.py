@@ -110,10 +110,13 @@ class Feed:
             self._listeners.remove(listener)
             STREAMS.dec()
 
-    async def wait_ready(self) -> Snapshot:
-        """Return a snapshot; every later change is told to those that were added before."""
-        await self._is_ready.wait()
-        assert self._snapshot is not None
+    async def wait_ready(self, timeout_s: float) -> Snapshot | None:
+        """Return a snapshot; every later change is told to those that were added before. None: the database did not answer in that time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._is_ready.wait()
+        except TimeoutError:
+            return None
         return self._snapshot
 
     async def aclose(self) -> None:

@@ -10,9 +10,12 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
+import structlog
+
 from features.events import queries
 from features.events.feed import STATES_AT_ONCE, Feed, Listener, tell_deleted, tell_state
 from features.events.types import ChangePlace, Snapshot, Told, Version
+from shared.db.errors import is_database_unavailable
 from shared.web.event_stream import COMMENT_EVERY_S, format_comment, format_event, format_start
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ MAX_OPEN_JOBS = 1000
 """Jobs that have not ended and are told at once on a new stream of all jobs; the list of jobs has the others."""
 MAX_REMEMBERED = 10_000
 """Jobs of which a stream remembers what it read by itself, so as not to tell it twice."""
+
+log = structlog.get_logger(__name__)
 
 
 class _Stream:
@@ -45,6 +50,24 @@ class _Stream:
         """End the stream, because the process stops."""
         self._listener.end()
 
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield what is sent to the client; ends if the database does not answer, since the client goes on with another stream."""
+        yield format_start()
+        try:
+            while (base := await self._feed.wait_ready(COMMENT_EVERY_S)) is None and not self._listener.is_over:
+                yield format_comment()
+            if base is not None:
+                async for block in self._tell(base):
+                    yield block
+        except Exception as error:
+            if not is_database_unavailable(error):
+                raise
+            log.info("an event stream ended, because the database does not answer")
+
+    def _tell(self, base: Snapshot) -> AsyncIterator[bytes]:
+        """Yield the events; everything after `base` is told by the feed."""
+        raise NotImplementedError
+
     async def _batches(self) -> AsyncIterator[Sequence[Told]]:
         """Yield what is told, as it comes, until the stream is over; an empty batch if nothing was told for `COMMENT_EVERY_S`."""
         while not self._listener.is_over:
@@ -60,10 +83,8 @@ class JobStream(_Stream):
         self._job_id = job_id
         self._seen = seen
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield what is sent to the client."""
-        yield format_start()
-        await self._feed.wait_ready()
+    async def _tell(self, base: Snapshot) -> AsyncIterator[bytes]:
+        del base  # what was read comes after it
         told = await self._read()
         if told.version is None or told.version != self._seen:
             yield _format(told)
@@ -99,10 +120,7 @@ class JobsStream(_Stream):
         self._seen = seen
         self._read: dict[uuid.UUID, Version | None] = {}
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Yield what is sent to the client."""
-        yield format_start()
-        base = await self._feed.wait_ready()
+    async def _tell(self, base: Snapshot) -> AsyncIterator[bytes]:
         if self._seen is None or self._seen.next_id > base.next_id:  # of another database, or of none
             async for told in self._list_open():
                 yield format_event(told.event, told.data, id="")

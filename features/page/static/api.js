@@ -125,8 +125,8 @@ export function upload(form, onProgress) {
 }
 
 // Calls `onEvent(name, data)` for each event of a stream, and `onOpen()` each time it begins. It goes on after the last event when the connection breaks off,
-// and rests while the tab is hidden: a browser opens only six connections to one server, for all tabs. Returns a function that ends it.
-export function follow(path, { onEvent, onOpen = () => {}, onEnd = () => {} }) {
+// or calls `onFull()` now and then if there are too many streams; and it rests while the tab is hidden: a browser opens only six connections to one server, for all tabs. Returns a function that ends it.
+export function follow(path, { onEvent, onOpen = () => {}, onEnd = () => {}, onFull = onOpen }) {
 	let lastId = "";
 	let pause = 1000;
 	let isOver = false;
@@ -150,9 +150,10 @@ export function follow(path, { onEvent, onOpen = () => {}, onEnd = () => {} }) {
 			if (await read(answer.body)) return finish();
 		} catch (error) {
 			if (mine.signal.aborted) return undefined;
-			noteAway(true);
+			if (error.type === "/problems/too-many-streams") onFull();
+			else noteAway(true);
 		}
-		timer = setTimeout(connect, pause);
+		timer = setTimeout(connect, pause * (0.5 + Math.random())); // so that not all come back at once
 		pause = Math.min(pause * 1.5, LONGEST_PAUSE_MS);
 		return undefined;
 	}

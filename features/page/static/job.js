@@ -64,6 +64,7 @@ function useJob(id) {
 				set((before) => ({ job, failure: null, version: before.version + 1 }));
 				return summarize(job);
 			},
+			onFull: () => get(`/api/jobs/${id}`).then((job) => (set(() => ({ job })), summarize(job)), () => {}),
 			onEnd: (failure) => failure && set(() => ({ failure })),
 		});
 		return () => {

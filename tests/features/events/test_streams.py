@@ -365,6 +365,39 @@ async def test_database_that_is_away_ends_no_stream(feed: Feed, database: Databa
     assert reader.events[1][1]["external_id"] == "while away"
 
 
+async def test_stream_that_begins_while_the_database_is_away_waits_for_it(
+    feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await factory.job()
+    is_away = True
+    original = queries.read_snapshot
+
+    async def read(session: Any) -> Snapshot:
+        if is_away:
+            raise DatabaseUnavailable("away")
+        return await original(session)
+
+    monkeypatch.setattr(queries, "read_snapshot", read)
+    async with reading(follow(feed, database, job)) as reader:
+        await reader.wait_quiet()  # comments come all the same
+        assert reader.events == []
+        is_away = False
+        await reader.wait_for(1)
+
+
+async def test_stream_that_cannot_read_its_job_ends_without_an_error(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await factory.job()
+
+    async def read(*_: Any, **__: Any) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(queries, "get_state", read)
+    async with reading(follow(feed, database, job)) as reader:
+        assert reader.task is not None
+        await asyncio.wait_for(reader.task, 5)
+    assert reader.events == []
+
+
 async def test_feed_rests_while_there_are_no_streams(feed: Feed, database: Database, factory: Factory) -> None:
     job = await factory.job()
     async with reading(follow(feed, database, job)) as reader:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from features.page.files import FOLDER, load_files
 from shared.settings import Settings
+from tests.paths import ROOT
 
 MAX_SCRIPT_BYTES = 100_000
 SCRIPTS = sorted(path for path in FOLDER.rglob("*") if path.suffix in {".js", ".mjs"})
@@ -91,3 +92,11 @@ async def test_page_can_be_turned_off(app: FastAPI, client: httpx.AsyncClient, s
         answer = await client.get(path)
         assert (answer.status_code, answer.json()["type"]) == (404, "/problems/not-found")
     assert (await client.get("/api/jobs")).status_code == 200
+
+
+def test_pictures_of_the_page_are_small_and_shown() -> None:
+    pictures = sorted((ROOT / "docs" / "images").glob("*.png"))
+    assert [picture.name for picture in pictures] == ["page-dark.png", "page-light.png"]
+    assert sum(picture.stat().st_size for picture in pictures) < 300_000
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"](docs/images/{picture.name})" in readme for picture in pictures)
