@@ -1,4 +1,4 @@
-"""Build pages and counts of a job's errors. Totals come from the job's tally, so no row is counted for them."""
+"""Build pages and counts of a job's errors. Totals come from the job's tally or from counts in its pieces, so no record is counted for them."""
 
 from __future__ import annotations
 
@@ -21,23 +21,18 @@ async def list_page(
     session: AsyncSession,
     *,
     job: Job,
+    wanted: ErrorFilter,
     page: int,
     page_size: int,
-    error_type: str | None,
-    column_name: str | None,
     cursor: str | None,
 ) -> ErrorList:
     """Return one page of the job's errors, ordered by row and column.
 
     A cursor takes precedence over `page`. Raises `BadRequest` if it is not a valid cursor.
     """
-    wanted = ErrorFilter(error_type=error_type, column_name=column_name)
     after = _parse_cursor(cursor) if cursor is not None else None
-    total = sum(
-        entry["stored"]
-        for entry in job.error_tally
-        if (error_type is None or entry["error_type"] == error_type) and (column_name is None or entry["column_name"] == column_name)
-    )
+    # How many errors with one sentence were stored is not in the tally.
+    total = _count_stored(job, wanted) if wanted.error_message is None else await queries.count_fitting(session, job=job, wanted=wanted)
     start = await _find_start(session, job=job, wanted=wanted, after=after, offset=count_skipped(page, page_size), total=total)
     found = await queries.list_errors(session, job=job, wanted=wanted, start=start, limit=page_size + 1) if start is not None else []
     return ErrorList(
@@ -47,6 +42,12 @@ async def list_page(
         total_pages=count_pages(total, page_size),
         next_cursor=_make_cursor(found[page_size - 1]) if len(found) > page_size else None,
         errors=list(found[:page_size]),
+    )
+
+
+def _count_stored(job: Job, wanted: ErrorFilter) -> int:
+    return sum(
+        entry["stored"] for entry in job.error_tally if wanted.error_type in {None, entry["error_type"]} and wanted.column_name in {None, entry["column_name"]}
     )
 
 

@@ -16,6 +16,7 @@ from shared.db.models import ErrorPiece, Job, make_record_id, split_record_id
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Select, SQLColumnExpression, TableValuedAlias
     from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.sql.selectable import LateralFromClause
 
 _RULE_TYPES = {
     "number": SmallInteger,
@@ -32,8 +33,7 @@ _by_place = (ErrorPiece.first_row, ErrorPiece.first_column)
 
 async def find_page(session: AsyncSession, *, job: Job, wanted: ErrorFilter, offset: int) -> ErrorStart | None:
     """Find where the list continues after its first `offset` errors; None if it has no more. Reads only counts, no records."""
-    rule = _rules_of(ErrorPiece.rules, "column_name", "error_type", "count")
-    fitting = select(func.coalesce(func.sum(rule.c.count), 0).label("count")).where(_fits(rule, wanted)).lateral("fitting")
+    fitting = _count_in_piece(wanted)
     count = ErrorPiece.record_count if _is_all(wanted) else fitting.c.count
     through = func.sum(count).over(order_by=_by_place)
     counted = _pieces(job).with_only_columns(*_by_place, (through - count).label("before"), through.label("through"))
@@ -41,6 +41,13 @@ async def find_page(session: AsyncSession, *, job: Job, wanted: ErrorFilter, off
     statement = select(pieces).where(pieces.c.through > offset).order_by(pieces.c.first_row, pieces.c.first_column).limit(1)
     row = (await session.execute(statement)).one_or_none()
     return None if row is None else ErrorStart(first_row=row.first_row, first_column=row.first_column, skipped=offset - int(row.before))
+
+
+async def count_fitting(session: AsyncSession, *, job: Job, wanted: ErrorFilter) -> int:
+    """Count the stored errors that match the filter. Reads only counts, no records."""
+    fitting = _count_in_piece(wanted)
+    statement = _pieces(job).with_only_columns(func.coalesce(func.sum(fitting.c.count), 0)).select_from(join(ErrorPiece, fitting, true()))
+    return int((await session.execute(statement)).scalar_one())
 
 
 async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, place: ErrorPlace) -> ErrorStart:
@@ -57,7 +64,7 @@ async def find_place(session: AsyncSession, *, job: Job, wanted: ErrorFilter, pl
         if found is not None and found.id == piece_id:
             return ErrorStart(first_row=found.first_row, first_column=found.first_column, skipped=number)
     piece = last.subquery()
-    rule = _rules_of(piece.c.rules, "number", "column_number", "column_name", "error_type")
+    rule = _rules_of(piece.c.rules, "number", "column_number", *_filtered_by(wanted))
     record = func.unnest(piece.c.row_numbers, piece.c.rule_numbers).table_valued("row_number", "rule_number", with_ordinality="place", name="record")
     record = record.render_derived()
     there = tuple_(record.c.row_number, func.coalesce(rule.c.column_number, 0))
@@ -160,13 +167,24 @@ def _rules_of(rules: SQLColumnExpression[list[dict[str, Any]]], *names: str) -> 
     return func.jsonb_to_recordset(rules).table_valued(*(column(name, _RULE_TYPES[name]) for name in names)).render_derived(name="rule", with_types=True)
 
 
+def _count_in_piece(wanted: ErrorFilter) -> LateralFromClause:
+    rule = _rules_of(ErrorPiece.rules, *_filtered_by(wanted), "count")
+    return select(func.coalesce(func.sum(rule.c.count), 0).label("count")).where(_fits(rule, wanted)).lateral("fitting")
+
+
 def _is_all(wanted: ErrorFilter) -> bool:
-    return wanted.error_type is None and wanted.column_name is None
+    return wanted == ErrorFilter(error_type=None, column_name=None)
+
+
+def _filtered_by(wanted: ErrorFilter) -> Sequence[str]:
+    """Return the members of a rule that the filter looks at; the sentence only if it is asked for, since it is long."""
+    return ("column_name", "error_type", *(("error_message",) if wanted.error_message is not None else ()))
 
 
 def _fits(rule: TableValuedAlias, wanted: ErrorFilter) -> ColumnElement[bool]:
     conditions = [
         *([rule.c.error_type == wanted.error_type] if wanted.error_type is not None else []),
         *([rule.c.column_name == wanted.column_name] if wanted.column_name is not None else []),
+        *([rule.c.error_message == wanted.error_message] if wanted.error_message is not None else []),
     ]
     return and_(true(), *conditions)

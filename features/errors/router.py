@@ -10,6 +10,7 @@ from pydantic import WithJsonSchema
 
 from features.errors.pages import list_page, summarize
 from features.errors.schemas import ErrorList, ErrorSummary
+from features.errors.types import ErrorFilter
 from shared.db.models import Job
 from shared.db.session import ReadingDep
 from shared.jobs.queries import require_job
@@ -33,6 +34,11 @@ ErrorType = Annotated[
 ]
 ColumnName = Annotated[str | None, Query(max_length=1000, pattern=NO_NUL, description="Only errors of this column: `age`")]
 
+ErrorMessage = Annotated[
+    str | None,
+    Query(max_length=1000, pattern=NO_NUL, description="Only errors with this sentence, as the summary has it; with column and type: those of one cause"),
+]
+
 
 @router.get("", responses=responses(BadRequest, JobNotFound, NotAuthenticated))
 async def list_errors(
@@ -43,11 +49,13 @@ async def list_errors(
     page_size: PageSize = 50,
     error_type: ErrorType = None,
     column_name: ColumnName = None,
+    error_message: ErrorMessage = None,
     cursor: Cursor = None,
 ) -> ErrorList:
     """The stored errors of a job, ordered by row and column."""
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.error_tally])
-    return await list_page(session, job=job, page=page, page_size=page_size, error_type=error_type, column_name=column_name, cursor=cursor)
+    wanted = ErrorFilter(error_type=error_type, column_name=column_name, error_message=error_message)
+    return await list_page(session, job=job, wanted=wanted, page=page, page_size=page_size, cursor=cursor)
 
 
 @router.get("/summary", responses=responses(JobNotFound, NotAuthenticated))

@@ -21,6 +21,7 @@ class ErrorFilter:
 
     error_type: str | None
     column_name: str | None
+    error_message: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

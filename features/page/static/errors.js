@@ -10,7 +10,7 @@ const PAGE_SIZE = 25;
 const CAUSES_SHOWN = 6;
 
 export function Errors({ job, summary, query }) {
-	const filter = { column: query.get("column"), type: query.get("type") };
+	const filter = { column: query.get("column"), type: query.get("type"), says: query.get("says") };
 	const row = Number(query.get("row")) || null;
 	if (!job.error_count && isOver(job)) {
 		return html`<section aria-labelledby="errors"><h2 id="errors">Errors</h2>
@@ -25,7 +25,7 @@ export function Errors({ job, summary, query }) {
 	</section>`;
 }
 
-const isChosen = (cause, filter) => cause.error_type === filter.type && (cause.column_name ?? null) === filter.column;
+const isChosen = (cause, filter) => cause.error_type === filter.type && (cause.column_name ?? null) === filter.column && (cause.error_message ?? null) === filter.says;
 
 function Causes({ summary, filter, total }) {
 	const [isWhole, setWhole] = useState(false);
@@ -33,7 +33,8 @@ function Causes({ summary, filter, total }) {
 	const causes = summary.by_column;
 	const shown = isWhole ? causes : causes.filter((cause, place) => place < CAUSES_SHOWN || isChosen(cause, filter));
 	const isFiltered = Boolean(filter.type);
-	const choose = (cause) => change(isChosen(cause, filter) ? { type: null, column: null, page: null } : { type: cause.error_type, column: cause.column_name, page: null });
+	const all = { type: null, column: null, says: null, page: null };
+	const choose = (cause) => change(isChosen(cause, filter) ? all : { type: cause.error_type, column: cause.column_name, says: cause.error_message, page: null });
 	return html`<section class="causes" aria-labelledby="causes">
 		<h3 id="causes">What is wrong, the most frequent first</h3>
 		<ul>${shown.map((cause) => html`<li key=${`${cause.column_name} ${cause.error_type} ${cause.error_message}`}>
@@ -44,7 +45,7 @@ function Causes({ summary, filter, total }) {
 			</button></li>`)}</ul>
 		<p>
 			${causes.length > shown.length && html`<button type="button" class="link" onClick=${() => setWhole(true)}>Show all ${number(causes.length)} causes</button>`}
-			${isFiltered && html` <button type="button" class="link" onClick=${() => change({ type: null, column: null, page: null })}>Show all ${number(total)} errors</button>`}
+			${isFiltered && html` <button type="button" class="link" onClick=${() => change(all)}>Show all ${number(total)} errors</button>`}
 		</p>
 	</section>`;
 }
@@ -66,6 +67,7 @@ function ErrorList({ job, filter, query }) {
 	const parameters = new URLSearchParams({ page, page_size: PAGE_SIZE });
 	if (filter.type) parameters.set("error_type", filter.type);
 	if (filter.column !== null) parameters.set("column_name", filter.column);
+	if (filter.says !== null) parameters.set("error_message", filter.says);
 	const address = `/api/jobs/${job.id}/errors?${parameters}`;
 	const { data, failure } = useLoaded((signal) => get(address, signal).then((list) => ({ list, address })), [address, job.updated_at, job.attempt]);
 	const list = data?.list;

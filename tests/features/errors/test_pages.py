@@ -73,6 +73,24 @@ async def test_pages_and_cursors_are_slices_of_one_list(
     assert await follow_cursors(client, job, page_size=page_size, **wanted) == everything
 
 
+@pytest.mark.parametrize(("piece_size", "page_size"), [(4, 3), (60, 25)])
+async def test_errors_of_one_cause_are_pages_of_their_own(
+    client: httpx.AsyncClient, database: Database, factory: Factory, piece_size: int, page_size: int
+) -> None:
+    """A cause is a column, a type and a sentence; two causes may share the first two."""
+    job = await make_job(factory, [(row, 1 + row % 2, "type-error") for row in range(2, 62)], piece_size=piece_size)
+    async with database.unit_of_work() as session:
+        for piece in await session.scalars(select(ErrorPiece).where(ErrorPiece.job_id == job.id)):
+            piece.rules = [{**rule, "column_number": 1, "column_name": "id1", "error_message": f"Sentence {rule['column_number']}."} for rule in piece.rules]
+    wanted = {"column_name": "id1", "error_type": "type-error", "error_message": "Sentence 2."}
+    assert {error["row_number"] for error in await list_all(client, job, **wanted)} == set(range(3, 62, 2))
+    got = (await client.get(f"/api/jobs/{job.id}/errors", params={"page": 2, "page_size": page_size, **wanted})).json()
+    assert got["total"] == 30
+    assert [error["row_number"] for error in got["errors"]] == list(range(3, 62, 2))[page_size : 2 * page_size]
+    assert await follow_cursors(client, job, page_size=page_size, **wanted) == await list_all(client, job, **wanted)
+    assert await list_all(client, job, error_message="No such sentence.") == []
+
+
 @pytest.mark.parametrize("page", [2, 3])
 async def test_cursor_of_a_numbered_page_goes_on_where_it_ends(client: httpx.AsyncClient, factory: Factory, page: int) -> None:
     job = await make_job(factory, make_places(), piece_size=4)
