@@ -103,7 +103,7 @@ def _reach(page: Page, errors: int, rows: int) -> tuple[list[float], list[float]
 
 
 def _time(page: Page, label: str, number: int, heading: str, selector: str) -> float:
-    field = page.get_by_label(label, exact=True)
+    field = page.get_by_role("textbox", name=label, exact=True)
     field.fill(str(number))
     begun = time.perf_counter()
     field.press("Enter")

@@ -18,6 +18,7 @@ from features.events import queries
 from features.events.metrics import STREAMS, STREAMS_ENDED
 from features.events.problems import TooManyStreams
 from features.events.types import Change, JobState, Snapshot, Told
+from shared.concurrency.grouping import Grouping
 from shared.db.errors import is_database_unavailable
 from shared.db.models import ENDED
 from shared.jobs.schemas import JobEvent
@@ -32,6 +33,10 @@ MAX_PENDING = 1000
 """Most jobs that a stream's client may be behind; beyond that the stream ends, and the client goes on with `Last-Event-ID`."""
 STATES_AT_ONCE = 100
 """Jobs that are read and written as JSON before other work of the process gets its turn."""
+MAX_OPEN_JOBS = 1000
+"""Jobs that have not ended and are told at once on a new stream of all jobs; the list of jobs has the others."""
+CATCHING_UP = 4
+"""Streams that read at the same time what their clients have missed: when a process ends, all its clients come back at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +99,9 @@ class Feed:
         self._snapshot: Snapshot | None = None
         self._is_ready = asyncio.Event()
         self._is_away = False
+        self._states: Grouping[uuid.UUID, JobState | None] = Grouping(self._read_states, max_items=STATES_AT_ONCE, patience_s=None)
+        self._open_jobs: Grouping[Viewer, Sequence[Told]] = Grouping(self._read_open_jobs, max_items=STATES_AT_ONCE, patience_s=None)
+        self.catching_up = asyncio.Semaphore(CATCHING_UP)
 
     def add(self, listener: Listener) -> None:
         """Begin to tell this listener. Raises `TooManyStreams`."""
@@ -119,6 +127,15 @@ class Feed:
             return None
         return self._snapshot
 
+    async def read_state(self, job_id: uuid.UUID, *, viewer: Viewer) -> JobState | None:
+        """Return the state of a job that the viewer may see; None if there is none. What is asked for at the same time is read together."""
+        state = await self._states.do(job_id)
+        return state if state is not None and (viewer.sees_all or state.job.submitted_by == viewer.name) else None
+
+    async def read_open_jobs(self, viewer: Viewer) -> Sequence[Told]:
+        """Return what is told of the viewer's jobs that have not ended, the newest at most; what is asked for at the same time is read once for each viewer."""
+        return await self._open_jobs.do(viewer)
+
     async def aclose(self) -> None:
         """End every stream, and the poll."""
         for listener in self._listeners:
@@ -127,6 +144,21 @@ class Feed:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        await self._states.aclose()
+        await self._open_jobs.aclose()
+
+    async def _read_states(self, job_ids: Sequence[uuid.UUID]) -> Sequence[JobState | None]:
+        async with self._database.snapshot() as session:
+            found = {state.job.id: state for state in await queries.list_states(session, job_ids=set(job_ids))}
+        return [found.get(job_id) for job_id in job_ids]
+
+    async def _read_open_jobs(self, viewers: Sequence[Viewer]) -> Sequence[Sequence[Told]]:
+        found: dict[Viewer, Sequence[Told]] = {}
+        async with self._database.snapshot() as session:
+            for viewer in viewers:
+                if viewer not in found:
+                    found[viewer] = [tell_state(state) for state in await queries.list_open(session, viewer=viewer, limit=MAX_OPEN_JOBS)]
+        return [found[viewer] for viewer in viewers]
 
     async def _run(self) -> None:
         while self._listeners:

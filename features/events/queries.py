@@ -75,12 +75,6 @@ def _changes(since: Snapshot, until: Snapshot) -> Subquery:
     return union_all(of_jobs, of_outputs, of_deleted).subquery()
 
 
-async def get_state(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> JobState | None:
-    """Return the state of a job that the viewer may see; None if there is none."""
-    states = await _read_states(session, _select_states().where(Job.id == job_id, is_visible(viewer)))
-    return states[0] if states else None
-
-
 async def list_states(session: AsyncSession, *, job_ids: Collection[uuid.UUID]) -> Sequence[JobState]:
     """Return the states of those of the jobs that were not deleted."""
     return await _read_states(session, _select_states().where(Job.id.in_(job_ids), Job.deleted_at.is_(None)))

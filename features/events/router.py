@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
 
-from features.events import queries
 from features.events.feed import Feed, tell_state
 from features.events.problems import TooManyStreams
 from features.events.streams import JobsStream, JobStream
@@ -79,17 +78,15 @@ FeedDep = Annotated[Feed, Depends(get_feed)]
         **responses(BadRequest, JobNotFound, TooManyStreams, NotAuthenticated),
     },
 )
-async def follow_job(job_id: uuid.UUID, database: DatabaseDep, feed: FeedDep, viewer: ViewerDep, last_event_id: LastEventId = None) -> Response:
+async def follow_job(job_id: uuid.UUID, feed: FeedDep, viewer: ViewerDep, last_event_id: LastEventId = None) -> Response:
     """Follow one job: an event at once, one for each change, a last one after its end. Outputs that are being made keep the stream open."""
-    # The session is closed here: a connection must not be held while the stream is open.
-    async with database.snapshot() as session:
-        state = await queries.get_state(session, job_id=job_id, viewer=viewer)
+    state = await feed.read_state(job_id, viewer=viewer)
     if state is None:
         raise JobNotFound
     seen = Version.parse(last_event_id or "")
     if seen == state.version and tell_state(state).is_last:
         return Response(status_code=204)
-    return EventStream(JobStream(feed, database, viewer=viewer, job_id=job_id, seen=seen))
+    return EventStream(JobStream(feed, viewer=viewer, job_id=job_id, seen=seen))
 
 
 @router.get("/events", response_class=EventStream, status_code=200, responses={**_STREAM, **responses(BadRequest, TooManyStreams, NotAuthenticated)})

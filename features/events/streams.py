@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from shared.db.session import Database
     from shared.web.auth import Viewer
 
-MAX_OPEN_JOBS = 1000
-"""Jobs that have not ended and are told at once on a new stream of all jobs; the list of jobs has the others."""
 MAX_REMEMBERED = 10_000
 """Jobs of which a stream remembers what it read by itself, so as not to tell it twice."""
 
@@ -33,9 +31,8 @@ log = structlog.get_logger(__name__)
 class _Stream:
     """What both kinds have in common; see `shared.web.event_stream.Source`."""
 
-    def __init__(self, feed: Feed, database: Database, *, viewer: Viewer, job_id: uuid.UUID | None) -> None:
+    def __init__(self, feed: Feed, *, viewer: Viewer, job_id: uuid.UUID | None) -> None:
         self._feed = feed
-        self._database = database
         self._listener = Listener(viewer=viewer, job_id=job_id)
 
     def open(self) -> None:
@@ -77,8 +74,8 @@ class _Stream:
 class JobStream(_Stream):
     """The events of one job. Their ids are its versions; the stream ends when the job has ended and none of its outputs is being made."""
 
-    def __init__(self, feed: Feed, database: Database, *, viewer: Viewer, job_id: uuid.UUID, seen: Version | None) -> None:
-        super().__init__(feed, database, viewer=viewer, job_id=job_id)
+    def __init__(self, feed: Feed, *, viewer: Viewer, job_id: uuid.UUID, seen: Version | None) -> None:
+        super().__init__(feed, viewer=viewer, job_id=job_id)
         self._viewer = viewer
         self._job_id = job_id
         self._seen = seen
@@ -102,8 +99,7 @@ class JobStream(_Stream):
                     return
 
     async def _read(self) -> Told:
-        async with self._database.snapshot() as session:
-            state = await queries.get_state(session, job_id=self._job_id, viewer=self._viewer)
+        state = await self._feed.read_state(self._job_id, viewer=self._viewer)
         return tell_deleted(self._job_id) if state is None else tell_state(state)
 
 
@@ -115,14 +111,15 @@ class JobsStream(_Stream):
     """The events of all jobs of a viewer, without an end. Their ids are snapshots of the database: what the client has been told."""
 
     def __init__(self, feed: Feed, database: Database, *, viewer: Viewer, seen: Snapshot | None) -> None:
-        super().__init__(feed, database, viewer=viewer, job_id=None)
+        super().__init__(feed, viewer=viewer, job_id=None)
+        self._database = database
         self._viewer = viewer
         self._seen = seen
         self._read: dict[uuid.UUID, Version | None] = {}
 
     async def _tell(self, base: Snapshot) -> AsyncIterator[bytes]:
         if self._seen is None or self._seen.next_id > base.next_id:  # of another database, or of none
-            async for told in self._list_open():
+            for told in map(self._remember, await self._feed.read_open_jobs(self._viewer)):
                 yield format_event(told.event, told.data, id="")
         else:
             async for told in self._list_missed(self._seen, base):
@@ -138,17 +135,11 @@ class JobsStream(_Stream):
             if not fresh:
                 yield format_comment(id=str(until))
 
-    async def _list_open(self) -> AsyncIterator[Told]:
-        async with self._database.snapshot() as session:
-            states = await queries.list_open(session, viewer=self._viewer, limit=MAX_OPEN_JOBS)
-        for state in states:
-            yield self._remember(tell_state(state))
-
     async def _list_missed(self, seen: Snapshot, base: Snapshot) -> AsyncIterator[Told]:
         """Yield the jobs that were changed between the two snapshots, page by page, so that no connection is held while the client reads."""
         place: ChangePlace | None = None
         while True:
-            async with self._database.snapshot() as session:
+            async with self._feed.catching_up, self._database.snapshot() as session:
                 changes = await queries.list_changes(session, since=seen, until=base, viewer=self._viewer, after=place, limit=STATES_AT_ONCE)
                 deleted = {change.job_id for change in changes if change.is_deleted}
                 fresh = {change.job_id for change in changes} - deleted - self._read.keys()

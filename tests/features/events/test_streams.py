@@ -6,7 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -100,7 +100,7 @@ async def reading(source: JobStream | JobsStream) -> AsyncIterator[Reader]:
 
 
 def follow(feed: Feed, database: Database, job: Job, *, seen: Version | None = None) -> JobStream:
-    return JobStream(feed, database, viewer=ANYONE, job_id=job.id, seen=seen)
+    return JobStream(feed, viewer=ANYONE, job_id=job.id, seen=seen)
 
 
 def follow_all(feed: Feed, database: Database, *, viewer: Viewer = ANYONE, seen: Snapshot | None = None) -> JobsStream:
@@ -385,13 +385,36 @@ async def test_stream_that_begins_while_the_database_is_away_waits_for_it(
         await reader.wait_for(1)
 
 
+async def test_streams_that_begin_at_the_same_time_read_together(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a process ends, all its clients come back at once; a connection for each would be more than there are."""
+    jobs = [await factory.job() for _ in range(5)]
+    reads = 0
+    original = Database.snapshot
+
+    def count(self: Database) -> Any:
+        nonlocal reads
+        reads += 1
+        return original(self)
+
+    monkeypatch.setattr(feed_module, "POLL_S", 30)
+    monkeypatch.setattr(Database, "snapshot", count)
+    async with AsyncExitStack() as stack:
+        readers = [await stack.enter_async_context(reading(follow(feed, database, jobs[number % 5]))) for number in range(60)]
+        readers += [await stack.enter_async_context(reading(follow_all(feed, database))) for _ in range(20)]
+        for reader in readers[:60]:
+            await reader.wait_for(1)
+        for reader in readers[60:]:
+            await reader.wait_for(5)
+    assert reads <= 8
+
+
 async def test_stream_that_cannot_read_its_job_ends_without_an_error(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     job = await factory.job()
 
     async def read(*_: Any, **__: Any) -> None:
         raise DatabaseUnavailable("away")
 
-    monkeypatch.setattr(queries, "get_state", read)
+    monkeypatch.setattr(queries, "list_states", read)
     async with reading(follow(feed, database, job)) as reader:
         assert reader.task is not None
         await asyncio.wait_for(reader.task, 5)
