@@ -6,6 +6,7 @@ tell is known by its version. No connection is held while a stream waits.
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
@@ -66,9 +67,13 @@ class _Stream:
         raise NotImplementedError
 
     async def _batches(self) -> AsyncIterator[Sequence[Told]]:
-        """Yield what is told, as it comes, until the stream is over; an empty batch if nothing was told for `COMMENT_EVERY_S`."""
+        """Yield what is told, as it comes, until the stream is over; an empty batch if nothing was told for `COMMENT_EVERY_S`, or a bit less.
+
+        Clients that came at the same time, as after a restart, would else get their comments at the same moment for ever.
+        """
+        patience_s = COMMENT_EVERY_S * random.uniform(0.8, 1.0)  # noqa: S311  # no secret
         while not self._listener.is_over:
-            yield self._listener.take() if await self._listener.wait(COMMENT_EVERY_S) else ()
+            yield self._listener.take() if await self._listener.wait(patience_s) else ()
 
 
 class JobStream(_Stream):
