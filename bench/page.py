@@ -53,8 +53,8 @@ def measure_page(plan: Plan) -> Section:
         title="The page",
         about=(
             f"Chromium without a window, on a job of {plan.rows:,} rows with {run.errors:,} errors, from 4 API processes on the same two"
-            " cores. A visit begins with an empty cache of a browser that runs already. Pages and rows are chosen at random. The heap is JavaScript's, looked at"
-            " after every step."
+            " cores. A visit begins with an empty cache of a browser that runs already. Pages and rows are chosen at random. The heap is JavaScript's,"
+            " looked at after every step."
         ),
         headings=("What", "Median", "Longest", "Times"),
         rows=rows,
