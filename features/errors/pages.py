@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from features.errors import queries
 from features.errors.schemas import CauseCount, ErrorList, ErrorRead, ErrorSummary, TypeCount
 from features.errors.types import ErrorFilter, ErrorPlace, ErrorStart
-from shared.jobs.error_counts import count_by_column, count_by_type
+from shared.jobs.error_counts import OTHER_CAUSES, count_by_column, count_by_type
 from shared.web.pagination import count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
 if TYPE_CHECKING:
@@ -31,8 +33,9 @@ async def list_page(
     A cursor takes precedence over `page`. Raises `BadRequest` if it is not a valid cursor.
     """
     after = _parse_cursor(cursor) if cursor is not None else None
+    wanted = _find_cause(job, wanted)
     # How many errors with one sentence were stored is not in the tally.
-    total = _count_stored(job, wanted) if wanted.error_message is None else await queries.count_fitting(session, job=job, wanted=wanted)
+    total = await queries.count_fitting(session, job=job, wanted=wanted) if wanted.has_message else _count_stored(job, wanted)
     start = await _find_start(session, job=job, wanted=wanted, after=after, offset=count_skipped(page, page_size), total=total)
     found = await queries.list_errors(session, job=job, wanted=wanted, start=start, limit=page_size + 1) if start is not None else []
     return ErrorList(
@@ -45,10 +48,25 @@ async def list_page(
     )
 
 
+def _find_cause(job: Job, wanted: ErrorFilter) -> ErrorFilter:
+    """Return the filter for a sentence as the summary has it: there it may be cut, or stand for all that are past the first ones."""
+    if wanted.error_message == OTHER_CAUSES:
+        named = {cause["error_message"] for entry in _list_entries(job, wanted) for cause in entry.get("causes", ())} - {OTHER_CAUSES}
+        return replace(wanted, error_message=None, other_than=tuple(sorted(named)))
+    if wanted.error_message is not None and wanted.error_message.endswith("…"):
+        return replace(wanted, error_message=None, message_begins=wanted.error_message[:-1])
+    return wanted
+
+
 def _count_stored(job: Job, wanted: ErrorFilter) -> int:
-    return sum(
-        entry["stored"] for entry in job.error_tally if wanted.error_type in {None, entry["error_type"]} and wanted.column_name in {None, entry["column_name"]}
-    )
+    return sum(entry["stored"] for entry in _list_entries(job, wanted))
+
+
+def _list_entries(job: Job, wanted: ErrorFilter) -> Iterator[dict[str, Any]]:
+    """Yield the entries of the tally for the type and the column."""
+    for entry in job.error_tally:
+        if wanted.error_type in {None, entry["error_type"]} and wanted.column_name in {None, entry["column_name"]}:
+            yield entry
 
 
 async def _find_start(session: AsyncSession, *, job: Job, wanted: ErrorFilter, after: ErrorPlace | None, offset: int, total: int) -> ErrorStart | None:

@@ -178,7 +178,7 @@ def _is_all(wanted: ErrorFilter) -> bool:
 
 def _filtered_by(wanted: ErrorFilter) -> Sequence[str]:
     """Return the members of a rule that the filter looks at; the sentence only if it is asked for, since it is long."""
-    return ("column_name", "error_type", *(("error_message",) if wanted.error_message is not None else ()))
+    return ("column_name", "error_type", *(("error_message",) if wanted.has_message else ()))
 
 
 def _fits(rule: TableValuedAlias, wanted: ErrorFilter) -> ColumnElement[bool]:
@@ -186,5 +186,10 @@ def _fits(rule: TableValuedAlias, wanted: ErrorFilter) -> ColumnElement[bool]:
         *([rule.c.error_type == wanted.error_type] if wanted.error_type is not None else []),
         *([rule.c.column_name == wanted.column_name] if wanted.column_name is not None else []),
         *([rule.c.error_message == wanted.error_message] if wanted.error_message is not None else []),
+        *([rule.c.error_message.startswith(wanted.message_begins, autoescape=True)] if wanted.message_begins is not None else []),
+        *(
+            ~rule.c.error_message.startswith(sentence[:-1], autoescape=True) if sentence.endswith("…") else rule.c.error_message != sentence
+            for sentence in wanted.other_than
+        ),
     ]
     return and_(true(), *conditions)

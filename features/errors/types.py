@@ -22,6 +22,15 @@ class ErrorFilter:
     error_type: str | None
     column_name: str | None
     error_message: str | None = None
+    message_begins: str | None = None
+    """How the sentence begins, of a cause whose sentence is cut in the summary."""
+    other_than: tuple[str, ...] = ()
+    """For the cause that has all others: the sentences that are causes of their own; one that ends with `…` was cut."""
+
+    @property
+    def has_message(self) -> bool:
+        """Whether sentences decide."""
+        return self.error_message is not None or self.message_begins is not None or bool(self.other_than)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import asyncio
 import uuid
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """What waits to be told on one stream: of one job, or of all jobs of a viewer. Of each job only its newest state waits."""
+    """The events of one stream that have not been sent yet: of one job, or of all jobs of a viewer. Of each job only its newest state is kept."""
 
     def __init__(self, *, viewer: Viewer, job_id: uuid.UUID | None) -> None:
         self.viewer = viewer
@@ -71,14 +72,15 @@ class Listener:
         if told:
             self._wake.set()
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Wait until there is something to tell, or the stream is over. False: neither happened in that time."""
-        try:
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until there is something to tell, or the stream is over, or that time has passed."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._wake.wait()
-        except TimeoutError:
-            return False
-        return True
+
+    def wake(self) -> None:
+        """Have whoever waits look again."""
+        self._wake.set()
 
     def take(self) -> Sequence[Told]:
         """Return what waits, the oldest change first, and forget it."""
@@ -97,7 +99,6 @@ class Feed:
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._snapshot: Snapshot | None = None
-        self._is_ready = asyncio.Event()
         self._is_away = False
         self._states: Grouping[uuid.UUID, JobState | None] = Grouping(self._read_states, max_items=STATES_AT_ONCE, patience_s=None)
         self._open_jobs: Grouping[Viewer, Sequence[Told]] = Grouping(self._read_open_jobs, max_items=STATES_AT_ONCE, patience_s=None)
@@ -118,13 +119,13 @@ class Feed:
             self._listeners.remove(listener)
             STREAMS.dec()
 
-    async def wait_ready(self, timeout_s: float) -> Snapshot | None:
-        """Return a snapshot; every later change is told to those that were added before. None: the database did not answer in that time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._is_ready.wait()
-        except TimeoutError:
-            return None
+    async def wait_ready(self, listener: Listener, timeout_s: float) -> Snapshot | None:
+        """Return a snapshot; every later change is told to those that were added before.
+
+        None: the database did not answer in that time, or the stream is over.
+        """
+        if self._snapshot is None:
+            await listener.wait(timeout_s)  # the first look wakes it
         return self._snapshot
 
     async def read_state(self, job_id: uuid.UUID, *, viewer: Viewer) -> JobState | None:
@@ -162,14 +163,15 @@ class Feed:
 
     async def _run(self) -> None:
         while self._listeners:
+            since = self._snapshot
             try:
-                await self._look()
+                await self._look(since)
                 self._is_away = False
             except Exception as error:  # noqa: BLE001  # whatever it is, streams of other jobs go on, and it is tried again
+                self._snapshot = since
                 self._note(error)
             await asyncio.sleep(POLL_S)
         self._task = self._snapshot = None
-        self._is_ready.clear()
 
     def _note(self, error: Exception) -> None:
         if not is_database_unavailable(error):
@@ -178,9 +180,8 @@ class Feed:
             self._is_away = True
             log.warning("the database does not answer; event streams go on when it is back", reason=repr(error))
 
-    async def _look(self) -> None:
+    async def _look(self, since: Snapshot | None) -> None:
         """Tell every listener what has been committed since the last look."""
-        since = self._snapshot
         async with self._database.snapshot() as session:
             now = await queries.read_snapshot(session)
             if since is not None and now.next_id < since.next_id:
@@ -190,6 +191,7 @@ class Feed:
                 since = None
             changes = [] if since is None else await queries.list_changes(session, since=since, until=now)
             audiences = self._find_audiences(changes)
+            self._snapshot = now  # whoever is added from here on is told what comes after it
             told = {change.job_id: tell_deleted(change.job_id) for change in changes if change.is_deleted and change.job_id in audiences}
             job_ids = [job_id for job_id in audiences if job_id not in told]
             for first in range(0, len(job_ids), STATES_AT_ONCE):
@@ -203,8 +205,8 @@ class Feed:
                     shares[listener].append(told[job_id])
         for listener in self._listeners:
             listener.tell(shares.get(listener, ()), now)
-        self._snapshot = now
-        self._is_ready.set()
+            if since is None:
+                listener.wake()
 
     def _find_audiences(self, changes: Collection[Change]) -> dict[uuid.UUID, list[Listener]]:
         """Return who is told of which jobs, in the order of their last changes; without jobs that nobody listens to."""

@@ -20,5 +20,5 @@ class DeletedJob(Base):
     id: Mapped[uuid.UUID] = mapped_column(Uuid, primary_key=True)
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     changed_in: Mapped[int]
-    """As of a job."""
+    """The transaction that deleted it, as `Job.changed_in`."""
     deleted_at: Mapped[datetime] = mapped_column(server_default=func.now())

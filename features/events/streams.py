@@ -52,7 +52,7 @@ class _Stream:
         """Yield what is sent to the client; ends if the database does not answer, since the client goes on with another stream."""
         yield format_start()
         try:
-            while (base := await self._feed.wait_ready(COMMENT_EVERY_S)) is None and not self._listener.is_over:
+            while (base := await self._feed.wait_ready(self._listener, COMMENT_EVERY_S)) is None and not self._listener.is_over:
                 yield format_comment()
             if base is not None:
                 async for block in self._tell(base):
@@ -72,8 +72,11 @@ class _Stream:
         Clients that came at the same time, as after a restart, would else get their comments at the same moment for ever.
         """
         patience_s = COMMENT_EVERY_S * random.uniform(0.8, 1.0)  # noqa: S311  # no secret
-        while not self._listener.is_over:
-            yield self._listener.take() if await self._listener.wait(patience_s) else ()
+        while True:
+            await self._listener.wait(patience_s)
+            if self._listener.is_over:  # what waits is left to the client's next stream
+                return
+            yield self._listener.take()
 
 
 class JobStream(_Stream):
@@ -100,8 +103,8 @@ class JobStream(_Stream):
                 if told.version is None or last.version is None or told.version > last.version:
                     yield _format(told)
                     last = told
-                if told.is_last:
-                    return
+                    if told.is_last:
+                        return
 
     async def _read(self) -> Told:
         state = await self._feed.read_state(self._job_id, viewer=self._viewer)
@@ -164,5 +167,8 @@ class JobsStream(_Stream):
         """Whether the stream has told this by itself, or something newer."""
         if told.job_id not in self._read:
             return False
-        version = self._read.pop(told.job_id)
-        return version is None or (told.version is not None and told.version <= version)
+        version = self._read[told.job_id]
+        if version is None or (told.version is not None and told.version <= version):
+            return True
+        del self._read[told.job_id]
+        return False

@@ -56,10 +56,6 @@ class Snapshot:
             return None
         return cls(int(found[1]), int(found[2]), frozenset(map(int, found[3].split(","))) if found[3] else frozenset())
 
-    def saw(self, transaction: int) -> bool:
-        """Whether the transaction had ended."""
-        return transaction < self.next_id and transaction not in self.running
-
     def __str__(self) -> str:
         return f"{self.first_running}:{self.next_id}:{','.join(map(str, sorted(self.running)))}"
 

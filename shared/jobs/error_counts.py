@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+OTHER_CAUSES = "Other errors of this type, each with a sentence of its own."
+"""The sentence of the cause to which the errors of a column and type count that are past its first ones; no error has it."""
 EXAMPLES = 3
 """How many distinct raw values of a cause are shown."""
 

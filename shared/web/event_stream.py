@@ -23,6 +23,8 @@ RECONNECT_MS = 1000
 """How long a browser waits before it connects again."""
 END_STREAM = "rowgate.end_stream"
 """Key in the scope of a request that is answered by a stream: a function that ends it. The server calls it when it begins to stop."""
+IS_STOPPING = "rowgate.is_stopping"
+"""Key in the scope of each request that had no whole answer when the server began to stop."""
 
 
 class Source(Protocol):
@@ -59,6 +61,8 @@ class EventStream(StreamingResponse):
             await problem.to_response()(scope, receive, send)
             return
         scope[END_STREAM] = self._source.end
+        if IS_STOPPING in scope:
+            self._source.end()
         try:
             await super().__call__(scope, receive, send)
         finally:

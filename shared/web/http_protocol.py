@@ -17,14 +17,14 @@ from asyncio import Transport
 from asyncio.events import TimerHandle
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from shared.web.buffered_reads import BufferedReads
-from shared.web.event_stream import END_STREAM
+from shared.web.event_stream import END_STREAM, IS_STOPPING
 from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, MalformedRequest, Problem
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ BODY_TIMEOUT_S = 30.0
 WRITE_TIMEOUT_S = 30.0
 """Longest time in which a client reads nothing of what waits to be sent to it."""
 STREAM_WRITE_TIMEOUT_S = 12.0
-"""The same for an event stream. Nothing may be sent on one for 15 s, and together that has to be less than 30 s, after which a dead client is gone."""
+"""The same for an event stream. One can be silent for 15 s; with these 12 s a dead client is gone within 30 s."""
 UNREAD_BYTES_OF_ALL = 128 * 2**20
 """Most bytes that wait to be sent on all connections of a process; beyond that, the connection with the most of them is closed."""
 LOOK_S = 1.0
@@ -109,9 +109,12 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server begins to stop: an event stream, which would not end by itself, ends now."""
-        scope: dict[str, Any] = {} if self._running is None else {**self._running.scope}
-        if END_STREAM in scope:
-            scope[END_STREAM]()
+        for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None:
+                scope = cast("dict[str, Any]", cycle.scope)
+                scope[IS_STOPPING] = True
+                if END_STREAM in scope:
+                    scope[END_STREAM]()
         super().shutdown()
 
     def resume_writing(self) -> None:

@@ -39,6 +39,7 @@ function noteAway(away) {
 	if (away !== isAway) {
 		isAway = away;
 		announce({ away });
+		if (away) probe();
 	}
 }
 
@@ -47,6 +48,9 @@ function fail(status, problem) {
 	if (status === 401) announce({ needsKey: true, wasWrong: Boolean(getKey()) });
 	return new Failure(status, problem);
 }
+
+// Asks now and then until there is an answer: not every view has a stream that would notice it.
+const probe = () => setTimeout(() => isAway && get("/api/jobs?page_size=1").catch(probe), 3000);
 
 function parse(text, status) {
 	try {
@@ -124,8 +128,9 @@ export function upload(form, onProgress) {
 	return { done, cancel: () => request.abort() };
 }
 
-// Calls `onEvent(name, data)` for each event of a stream, and `onOpen()` each time it begins. It goes on after the last event when the connection breaks off,
-// or calls `onFull()` now and then if there are too many streams; and it rests while the tab is hidden: a browser opens only six connections to one server, for all tabs. Returns a function that ends it.
+// Calls `onEvent(name, data)` for each event of a stream, and `onOpen()` when it begins. It goes on after the last event if the connection breaks off, calls
+// `onFull()` now and then if there are too many streams, and rests while the tab is hidden: a browser opens six connections to a server, for all tabs
+// together. Returns a function that ends it.
 export function follow(path, { onEvent, onOpen = () => {}, onEnd = () => {}, onFull = onOpen }) {
 	let lastId = "";
 	let pause = 1000;
@@ -141,7 +146,7 @@ export function follow(path, { onEvent, onOpen = () => {}, onEnd = () => {}, onF
 			if (answer.status === 204) return finish();
 			if (!answer.ok) {
 				const failure = await failOf(answer);
-				if (answer.status !== 503) return finish(failure);
+				if (answer.status < 500) return finish(failure);
 				throw failure;
 			}
 			noteAway(false);

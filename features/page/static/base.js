@@ -1,8 +1,8 @@
 // The libraries, under the names that the page uses.
 import { h, render } from "./vendor/preact.mjs";
-import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.mjs";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "./vendor/hooks.mjs";
 import htm from "./vendor/htm.mjs";
 
 const html = htm.bind(h);
 
-export { html, render, useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState };
+export { html, render, useEffect, useId, useLayoutEffect, useMemo, useRef, useState };

@@ -15,7 +15,7 @@ export function Comparison({ job, summary }) {
 	if (failure) return failure.status === 404 ? html`<p class="hint">This file was checked before; that check has been deleted.</p>` : html`<${Failed} failure=${failure} />`;
 	if (!data || !summary) return null;
 	const changes = compare(data.by_column, summary.by_column);
-	return html`<details class="comparison" open=${changes.length > 0 && changes.length <= SHOWN}>
+	return html`<details class="comparison" open>
 		<summary>Checked again: ${told(data)} then, ${told(summary)} now</summary>
 		<p>This is what differs from ${link}.</p>
 		${changes.length === 0

@@ -16,7 +16,7 @@ export function Deliveries({ job }) {
 	const list = data?.deliveries;
 	const isPending = list?.some((delivery) => delivery.status === "PENDING");
 	return html`<section aria-labelledby="deliveries"><h2 id="deliveries">Webhook</h2>
-		${job.webhook_url ? html`<p>Told at its end: <code>${job.webhook_url}</code></p>` : html`<p class="nothing">No webhook was given with this file. One can be given when a file is sent.</p>`}
+		${job.webhook_url ? html`<p>Is told at the end: <code>${job.webhook_url}</code></p>` : html`<p class="nothing">No webhook was given with this file. One can be given when a file is sent.</p>`}
 		<${Failed} failure=${failure} />
 		${!list && !failure && html`<${Loading} />`}
 		${list?.length === 0 && job.webhook_url && html`<p class="nothing">Nothing was sent yet${isOver(job) ? "" : "; it is sent when the file has been checked"}.</p>`}

@@ -12,9 +12,9 @@ const CAUSES_SHOWN = 6;
 export function Errors({ job, summary, query }) {
 	const filter = { column: query.get("column"), type: query.get("type"), says: query.get("says") };
 	const row = Number(query.get("row")) || null;
-	if (!job.error_count && isOver(job)) {
+	if (!job.error_count) {
 		return html`<section aria-labelledby="errors"><h2 id="errors">Errors</h2>
-			<p class="nothing">${job.status === "COMPLETED" ? "No error was found." : "No error was recorded."} ${job.status !== "FAILED" && html`You can still look at any row.`}</p>
+			<p class="nothing">No error was found${isOver(job) ? "." : " so far."}</p>
 			<${GoToRow} job=${job} row=${row} /></section>`;
 	}
 	return html`<section aria-labelledby="errors">
@@ -28,23 +28,23 @@ export function Errors({ job, summary, query }) {
 const isChosen = (cause, filter) => cause.error_type === filter.type && (cause.column_name ?? null) === filter.column && (cause.error_message ?? null) === filter.says;
 
 function Causes({ summary, filter, total }) {
-	const [isWhole, setWhole] = useState(false);
+	const [most, setMost] = useState(CAUSES_SHOWN);
 	if (!summary) return html`<${Loading} what="Counting" />`;
 	const causes = summary.by_column;
-	const shown = isWhole ? causes : causes.filter((cause, place) => place < CAUSES_SHOWN || isChosen(cause, filter));
+	const shown = causes.filter((cause, place) => place < most || isChosen(cause, filter));
 	const isFiltered = Boolean(filter.type);
 	const all = { type: null, column: null, says: null, page: null };
 	const choose = (cause) => change(isChosen(cause, filter) ? all : { type: cause.error_type, column: cause.column_name, says: cause.error_message, page: null });
 	return html`<section class="causes" aria-labelledby="causes">
 		<h3 id="causes">What is wrong, the most frequent first</h3>
 		<ul>${shown.map((cause) => html`<li key=${`${cause.column_name} ${cause.error_type} ${cause.error_message}`}>
-			<button type="button" class="cause" aria-pressed=${isChosen(cause, filter) ? "true" : "false"} onClick=${() => choose(cause)}>
+			<button type="button" class="cause" aria-pressed=${isChosen(cause, filter)} onClick=${() => choose(cause)}>
 				<span class="times">${number(cause.count)}<span class="unseen"> ${cause.count === 1 ? "time" : "times"}: </span></span>
 				<span class="what"><b dir="auto">${cause.column_name ?? whole(cause)}</b> <span>${cause.error_message ?? cause.error_type}</span>
 					${cause.examples.length > 0 && html`<span class="examples">${"for example "}${cause.examples.map((example, place) => html`${place ? ", " : ""}<code dir="auto">${visible(example)}</code>`)}</span>`}</span>
 			</button></li>`)}</ul>
 		<p>
-			${causes.length > shown.length && html`<button type="button" class="link" onClick=${() => setWhole(true)}>Show all ${number(causes.length)} causes</button>`}
+			${causes.length > shown.length && html`<button type="button" class="link" onClick=${() => setMost(most + 100)}>Show more of ${number(causes.length)} causes</button>`}
 			${isFiltered && html` <button type="button" class="link" onClick=${() => change(all)}>Show all ${number(total)} errors</button>`}
 		</p>
 	</section>`;
@@ -82,8 +82,8 @@ function ErrorList({ job, filter, query }) {
 		change({ page: to === 1 ? null : String(to) });
 		heading.current?.focus();
 	}
-	return html`<section aria-labelledby="list" class=${isStale ? "stale" : ""} aria-busy=${isStale ? "true" : "false"}>
-		<h3 id="list" tabindex="-1" ref=${heading}>${list.total ? `Errors ${number(first + 1)} to ${number(first + list.errors.length)} of ${number(list.total)}` : "No error matches"}</h3>
+	return html`<section aria-labelledby="list" class=${isStale ? "stale" : ""} aria-busy=${isStale}>
+		<h3 id="list" tabindex="-1" ref=${heading}>${list.errors.length ? `Errors ${number(first + 1)} to ${number(first + list.errors.length)} of ${number(list.total)}` : "No error is here"}</h3>
 		<${Failed} failure=${failure} />
 		<ol class="errors" start=${first + 1}>${list.errors.map((error) => html`<${ErrorEntry} key=${error.id} error=${error} job=${job} isOpen=${error.id === openId}
 			onToggle=${() => setOpen({ address: data.address, id: error.id === openId ? null : error.id })} />`)}</ol>
@@ -94,7 +94,7 @@ function ErrorList({ job, filter, query }) {
 function ErrorEntry({ error, job, isOpen, onToggle }) {
 	const id = useId();
 	return html`<li class=${isOpen ? "error open" : "error"}>
-		<button type="button" aria-expanded=${isOpen ? "true" : "false"} aria-controls=${isOpen ? id : undefined} onClick=${onToggle}>
+		<button type="button" aria-expanded=${isOpen} aria-controls=${isOpen ? id : undefined} onClick=${onToggle}>
 			<span class="place">${error.cell ?? `Row ${number(error.row_number)}`}</span>
 			<span class="what"><b dir="auto">${error.column_name ?? (error.column_number ? `Column ${columnLetters(error.column_number)}` : "The whole row")}</b> <span>${error.error_message}</span></span>
 			${error.raw_value !== null && html`<code class="value" dir="auto">${visible(error.raw_value)}</code>`}

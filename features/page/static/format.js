@@ -10,7 +10,7 @@ export const number = (value) => NUMBER.format(value);
 export const count = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`;
 
 export function size(bytes) {
-	if (bytes < 1000) return count(bytes, "byte");
+	if (bytes < 999.5) return count(bytes, "byte");
 	const power = Math.min(Math.floor(Math.log10(bytes) / 3), 3);
 	const value = bytes / 1000 ** power;
 	return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${["", "kB", "MB", "GB"][power]}`;
@@ -28,8 +28,7 @@ export function ago(text) {
 export function duration(seconds) {
 	if (seconds < 1) return "less than a second";
 	if (seconds < 60) return count(Math.round(seconds), "second");
-	if (seconds < 3600) return count(Math.round(seconds / 60), "minute");
-	return count(Math.round(seconds / 3600), "hour");
+	return count(Math.round(seconds / 60), "minute");
 }
 
 export const ENDED = new Set(["COMPLETED", "FAILED", "CANCELLED"]);
@@ -60,20 +59,19 @@ export function outcome(job, summary) {
 	}
 	if (job.status === "PROCESSING") {
 		const total = job.total_rows ? ` of about ${number(job.total_rows)}` : "";
-		return [`${number(job.rows_processed)}${total} rows are checked so far; ${errorsSoFar(job)}.`];
+		return [`${number(job.rows_processed)}${total} rows checked so far; ${errorsSoFar(job)}.`];
 	}
-	if (job.status === "FAILED") {
-		const read = job.rows_processed ? ` ${count(job.rows_processed, "row")} had been checked by then.` : "";
-		return [(job.error_message || "The file could not be read.") + read];
-	}
-	const stopped = job.status === "CANCELLED" ? "It was cancelled. Of the rows checked until then: " : "";
+	if (job.status === "FAILED") return [job.error_message || "The file could not be read."];
+	const stopped = job.status === "CANCELLED" ? "It was cancelled; this is what was found until then. " : "";
 	if (!job.rows_processed && !job.error_count) return [stopped ? "It was cancelled before any row was checked." : "The file has a header and no rows."];
 	if (!job.error_count) return [`${stopped}${job.rows_processed === 1 ? "The only row is good." : `All ${number(job.rows_processed)} rows are good.`}`];
 	if (!job.rows_failed) {
 		return [`${stopped}No row is wrong in itself, but the header has ${count(job.error_count, "error")}.`];
 	}
 	const good = job.rows_processed - job.rows_failed;
-	const failed = `${number(job.rows_failed)} ${job.rows_failed === 1 ? "has" : "have"} ${count(job.error_count, "error")}`;
+	const ofHeader = (summary?.by_type || []).reduce((sum, each) => sum + (/-label$/.test(each.error_type) ? each.count : 0), 0);
+	const also = ofHeader ? `, and the header has ${number(ofHeader)}` : "";
+	const failed = `${number(job.rows_failed)} ${job.rows_failed === 1 ? "has" : "have"} ${count(job.error_count - ofHeader, "error")}${also}`;
 	return [`${stopped}${number(good)} of ${count(job.rows_processed, "row")} ${good === 1 ? "is" : "are"} good; ${failed}`, ...whereMost(summary, job), "."];
 }
 

@@ -3,7 +3,7 @@ import { follow, get, listen } from "./api.js";
 import { html, useEffect, useMemo, useRef, useState } from "./base.js";
 import { count, isOver, number } from "./format.js";
 import { change } from "./location.js";
-import { Announce, Bar, Failed, Loading, Status, Time, asFailure } from "./parts.js";
+import { Announce, Bar, Failed, Loading, Status, Time, asFailure, useTitle } from "./parts.js";
 import { Send } from "./send.js";
 
 const PAGE_SIZE = 50;
@@ -13,9 +13,7 @@ const TYPES = [["", "Any"], ["csv", "CSV"], ["xlsx", "Excel (.xlsx)"], ["xls", "
 const FILTERS = ["q", "status", "file_type"];
 
 export function Home({ query }) {
-	useEffect(() => {
-		document.title = "Files – Rowgate";
-	}, []);
+	useTitle("Files");
 	return html`<h1 tabindex="-1">Check a file</h1>
 		<${Send} />
 		<${Jobs} query=${query} />`;
@@ -47,7 +45,8 @@ function Jobs({ query }) {
 function Filter({ filter }) {
 	const [text, setText] = useState(filter.q || "");
 	const timer = useRef();
-	useEffect(() => setText(filter.q || ""), [filter.q]);
+	useEffect(() => setText((now) => (now.trim() === (filter.q || "") ? now : filter.q || "")), [filter.q]);
+	useEffect(() => () => clearTimeout(timer.current), []);
 	function search(event) {
 		const { value } = event.target;
 		setText(value);
@@ -93,8 +92,12 @@ function useJobs(filter) {
 		async function load() {
 			try {
 				const page = await get(`/api/jobs?${parameters()}`, controller.signal);
-				// What was shown further down stays, if it is still further down.
-				setState((before) => (before.key === key && before.jobs ? { ...merge(before, page.jobs), total: page.total } : { key, jobs: page.jobs, total: page.total, cursor: page.next_cursor }));
+				const last = page.jobs.at(-1);
+				setState((before) => {
+					// What was shown further down stays.
+					const rest = before.key === key && page.next_cursor ? (before.jobs || []).filter((job) => job.created_at < last.created_at) : [];
+					return { key, jobs: [...page.jobs, ...rest], total: page.total, cursor: rest.length ? before.cursor : page.next_cursor };
+				});
 				setFailure(null);
 			} catch (error) {
 				if (!controller.signal.aborted) setFailure(asFailure(error));
@@ -123,7 +126,7 @@ function useJobs(filter) {
 		setLoading(true);
 		try {
 			const page = await get(`/api/jobs?${parameters({ cursor: state.cursor })}`);
-			setState((before) => ({ ...merge(before, page.jobs), cursor: page.next_cursor, total: page.total }));
+			setState((before) => (before.key === key ? { ...merge(before, page.jobs), cursor: page.next_cursor, total: page.total } : before));
 		} catch (error) {
 			setFailure(asFailure(error));
 		} finally {
@@ -150,7 +153,7 @@ function merge(state, changed) {
 		known.set(job.id, job);
 	}
 	const jobs = [...known.values()];
-	if (added) jobs.sort((one, other) => (one.created_at === other.created_at ? (one.id < other.id ? 1 : -1) : one.created_at < other.created_at ? 1 : -1));
+	if (added) jobs.sort((one, other) => (one.created_at + one.id < other.created_at + other.id ? 1 : -1));
 	return { ...state, jobs, total: state.total + added };
 }
 

@@ -1,5 +1,5 @@
 // One job: what came of it in a sentence, and its views.
-import { ask, follow, get } from "./api.js";
+import { ask, follow, get, listen } from "./api.js";
 import { html, useEffect, useState } from "./base.js";
 import { Comparison } from "./comparison.js";
 import { Deliveries } from "./deliveries.js";
@@ -7,7 +7,7 @@ import { Errors } from "./errors.js";
 import { count, isOver, moment, number, outcome, size, status } from "./format.js";
 import { focusHeading, go } from "./location.js";
 import { Outputs } from "./outputs.js";
-import { Announce, Bar, Failed, Loading, Question, Status, asFailure, useAction } from "./parts.js";
+import { Announce, Bar, Failed, Loading, Question, Status, asFailure, useAction, useTitle } from "./parts.js";
 import { Schema } from "./schema.js";
 
 const MARKED = "annotated.xlsx";
@@ -15,10 +15,8 @@ const VIEWS = [["", "Errors"], ["schema", "Columns and rules"], ["outputs", "Tak
 
 export function Job({ id, query }) {
 	const { job, summary, failure, isDeleted, reload, version } = useJob(id);
-	useEffect(() => {
-		document.title = `${job ? `${job.filename}: ${status(job).word}` : "File"} – Rowgate`;
-	}, [job?.filename, job?.status, job?.valid]);
-	useEffect(focusHeading, [Boolean(job)]);
+	useTitle(job ? `${job.filename}: ${status(job).word}` : "File");
+	useEffect(focusHeading, [job?.status]);
 	if (isDeleted || failure?.status === 404) {
 		return html`<section class="lone"><h1 tabindex="-1">There is no such file</h1>
 			<p>It may have been deleted, the address may be incomplete, or it was sent by somebody else. <a href="/">Go to the files</a>.</p></section>`;
@@ -27,6 +25,7 @@ export function Job({ id, query }) {
 	const view = query.get("view") || "";
 	return html`<article class="job">
 		<${Head} job=${job} summary=${summary} onChanged=${reload} />
+		<${Failed} failure=${failure} />
 		${job.checked_again_from && isOver(job) && html`<${Comparison} job=${job} summary=${summary} />`}
 		<nav class="views" aria-label="Of this file">
 			${VIEWS.map(([name, word]) => html`<a href=${name ? `/app/jobs/${id}?view=${name}` : `/app/jobs/${id}`} aria-current=${name === view ? "page" : undefined}>${word}${name === "" && job.error_count ? html` <span class="badge">${number(job.error_count)}</span>` : ""}</a>`)}
@@ -45,34 +44,41 @@ export function Job({ id, query }) {
 function useJob(id) {
 	const [state, setState] = useState({ version: 0 });
 	const [turn, setTurn] = useState(0);
+	const reload = () => setTurn((before) => before + 1);
 	useEffect(() => {
 		let isGone = false;
-		let asked = -1;
+		let counted;
+		let timer;
 		const set = (change) => isGone || setState((before) => ({ ...before, ...change(before) }));
-		async function summarize(job) {
-			const mine = (asked += 1);
+		async function show(job) {
+			set((before) => ({ job, failure: null, version: before.version + 1 }));
+			clearTimeout(timer);
+			if (job.status === "QUEUED") timer = setTimeout(look, 10_000); // its place changes without an event
+			if (counted === job.updated_at) return;
+			counted = job.updated_at;
 			try {
 				const summary = await get(`/api/jobs/${id}/errors/summary`);
-				if (mine === asked) set(() => ({ summary }));
+				if (counted === job.updated_at) set(() => ({ summary }));
 			} catch (error) {
-				if (isOver(job)) set(() => ({ failure: asFailure(error) }));
+				counted = null;
+				set(() => ({ failure: asFailure(error) }));
 			}
 		}
-		const stop = follow(`/api/jobs/${encodeURIComponent(id)}/events`, {
-			onEvent(name, job) {
-				if (name === "deleted") return set(() => ({ isDeleted: true }));
-				set((before) => ({ job, failure: null, version: before.version + 1 }));
-				return summarize(job);
-			},
-			onFull: () => get(`/api/jobs/${id}`).then((job) => (set(() => ({ job })), summarize(job)), () => {}),
+		const look = () => get(`/api/jobs/${id}`).then(show, (error) => set(() => ({ failure: asFailure(error) })));
+		const stop = follow(`/api/jobs/${id}/events`, {
+			onEvent: (name, job) => (name === "deleted" ? set(() => ({ isDeleted: true })) : show(job)),
+			onFull: look,
 			onEnd: (failure) => failure && set(() => ({ failure })),
 		});
+		const forget = listen((what) => what.away === false && look());
 		return () => {
 			isGone = true;
+			clearTimeout(timer);
+			forget();
 			stop();
 		};
 	}, [id, turn]);
-	return { ...state, reload: () => setTurn((before) => before + 1) };
+	return { ...state, reload };
 }
 
 function Head({ job, summary, onChanged }) {
@@ -104,12 +110,12 @@ function Head({ job, summary, onChanged }) {
 		<h1 tabindex="-1" dir="auto">${job.filename}</h1>
 		<p class="outcome"><${Status} job=${job} /> <${Outcome} job=${job} summary=${summary} /></p>
 		${job.status === "PROCESSING" && html`<p><${Bar} value=${job.progress} label="Checked so far" /> ${job.progress} %</p>`}
-		${job.status === "FAILED" && html`<p class="hint">${wayOut(job)}</p>`}
+		${job.status === "FAILED" && html`<p class="hint">Mend the file and send it again, or say in “Columns and rules” how it is to be read. If the file is not at fault, start over.</p>`}
 		${job.errors_truncated && html`<p class="hint">Not every error is kept: the counts are exact, the list has the first ones.</p>`}
 		<${Notes} job=${job} />
 		<p class="actions">
 			${!isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("cancel")}>Cancel</button>`}
-			${(job.status === "FAILED" || job.status === "CANCELLED") && html`<button type="button" class="main" disabled=${isBusy} onClick=${() => act("POST", "/retry")}>Check it anew</button>`}
+			${(job.status === "FAILED" || job.status === "CANCELLED") && html`<button type="button" class="main" disabled=${isBusy} onClick=${() => act("POST", "/retry")}>Start over</button>`}
 			${job.status === "COMPLETED" && job.error_count > 0 && html`<button type="button" class="main" disabled=${isBusy} onClick=${takeBack}>Get it back with its errors marked</button>`}
 			${isOver(job) && html`<button type="button" disabled=${isBusy} onClick=${() => setQuestion("delete")}>Delete</button>`}
 		</p>
@@ -120,33 +126,22 @@ function Head({ job, summary, onChanged }) {
 		<//>`}
 		${question === "cancel" &&
 		html`<${Question} title="Stop checking this file?" yes="Stop" onAnswer=${answer}>
-			<p>What was found so far is kept. It can be checked anew later, from its first row.</p>
+			<p>What was found so far is kept. It can be started over later, from its first row.</p>
 		<//>`}
 	</header>`;
 }
 
-export function Outcome({ job, summary }) {
+function Outcome({ job, summary }) {
 	return outcome(job, summary).map((part) => (typeof part === "string" ? part : html`<em dir="auto">${part.column}</em>`));
-}
-
-function wayOut(job) {
-	return job.rows_processed || !job.source
-		? "If the file is at fault, mend it and send it again; else check it anew."
-		: "Mend the file and send it again, or say how it is to be read: in “Columns and rules” it can be checked again with a dialect.";
 }
 
 function Notes({ job: { id, notes } }) {
 	if (!notes?.length) return null;
 	return html`<details class="notes" open=${notes.length <= 3}>
 		<summary>${count(notes.length, "note")} on how the file was read</summary>
-		<ul>${notes.map((note) => html`<li>${note.message}${place(note)}</li>`)}</ul>
+		<ul>${notes.map((note) => html`<li>${note.message}</li>`)}</ul>
 		<p><a href=${`/app/jobs/${id}?view=schema`}>Say how it is to be read, and check it again</a></p>
 	</details>`;
-}
-
-function place(note) {
-	const parts = [note.row_number ? `row ${number(note.row_number)}` : "", note.column_name ? `column ${note.column_name}` : ""].filter(Boolean);
-	return parts.length ? html` <span class="hint">(${parts.join(", ")})</span>` : "";
 }
 
 function Details({ job }) {
@@ -168,6 +163,5 @@ function Details({ job }) {
 		["Job id", job.id],
 	].filter(([, value]) => value);
 	return html`<section aria-labelledby="details"><h2 id="details">Details</h2>
-		<dl class="details">${told.map(([name, value]) => html`<div><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl>
-		<p class="hint">For programs: <a href=${`/docs#/jobs/show_job`}>the description of the API</a>.</p></section>`;
+		<dl class="details">${told.map(([name, value]) => html`<div><dt>${name}</dt><dd dir="auto">${value}</dd></div>`)}</dl></section>`;
 }

@@ -4,26 +4,21 @@ import { html, render, useEffect, useLayoutEffect, useRef, useState } from "./ba
 import { Home } from "./home.js";
 import { Job } from "./job.js";
 import { go, useLocation } from "./location.js";
-import { Sending } from "./send.js";
+import { useTitle } from "./parts.js";
+import { Sending, forgetAll } from "./send.js";
 
 const JOB = /^\/app\/jobs\/([^/]+)\/?$/;
 
 function View({ location }) {
 	if (location.path === "/" || location.path === "/app" || location.path === "/app/") return html`<${Home} query=${location.query} />`;
 	const found = JOB.exec(location.path);
-	if (found) return html`<${Job} key=${found[1]} id=${decodeURIComponent(found[1])} query=${location.query} />`;
-	return html`<${Lone} title="There is nothing here"><p>This address is not one of this page. <a href="/">Go to the files</a>.</p><//>`;
+	if (found) return html`<${Job} key=${found[1]} id=${found[1]} query=${location.query} />`;
+	return html`<${Lone} title="There is nothing here"><p>There is no page at this address. <a href="/">Go to the files</a>.</p><//>`;
 }
 
-export function Lone({ title, children }) {
+function Lone({ title, children }) {
 	useTitle(title);
 	return html`<section class="lone"><h1 tabindex="-1">${title}</h1>${children}</section>`;
-}
-
-function useTitle(title) {
-	useEffect(() => {
-		document.title = `${title} – Rowgate`;
-	}, [title]);
 }
 
 function SignIn({ wasWrong, onDone }) {
@@ -34,7 +29,7 @@ function SignIn({ wasWrong, onDone }) {
 	function send(event) {
 		event.preventDefault();
 		if (!key.trim()) return;
-		setKey(key.trim());
+		setKey(key.replace(/[^!-~]/g, "")); // a pasted key may have blanks or characters that cannot be seen
 		onDone();
 	}
 	return html`<section class="lone">
@@ -43,7 +38,7 @@ function SignIn({ wasWrong, onDone }) {
 		<form onSubmit=${send}>
 			<label for="key">API key</label>
 			<input id="key" ref=${field} type="password" autocomplete="off" value=${key} onInput=${(event) => change(event.target.value)}
-				aria-invalid=${wasWrong ? "true" : undefined} aria-describedby=${wasWrong ? "key-wrong" : undefined} />
+				aria-invalid=${Boolean(wasWrong)} aria-describedby=${wasWrong ? "key-wrong" : undefined} />
 			${wasWrong && html`<p id="key-wrong" class="wrong" role="alert">This key is not known here. Check it, or ask whoever runs the service for one.</p>`}
 			<p class="actions"><button class="main" type="submit">Sign in</button></p>
 		</form>
@@ -70,6 +65,7 @@ function Frame() {
 		isFirst.current = false;
 	}, [location.path]);
 	function signOut() {
+		forgetAll();
 		setKey(null);
 		setAccess((before) => ({ turn: before.turn + 1 }));
 		go("/");

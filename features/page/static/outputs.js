@@ -30,9 +30,10 @@ export function Outputs({ job, version, onAsked }) {
 function Output({ job, name, output, onAsked }) {
 	const { run, isBusy, failure } = useAction();
 	const [isSaving, setSaving] = useState(false);
-	const button = useRef();
+	const item = useRef();
 	const word = FORMATS[name.split(".")[1]];
 	const make = () => run(async () => {
+		item.current.focus(); // the button goes
 		await ask("PUT", `/api/jobs/${job.id}/outputs/${name}`);
 		onAsked();
 	});
@@ -44,9 +45,9 @@ function Output({ job, name, output, onAsked }) {
 			setSaving(false);
 		}
 	});
-	return html`<li class="output">
+	return html`<li class="output" tabindex="-1" ref=${item}>
 		<b>${word}</b>
-		${!output && html` <button type="button" ref=${button} disabled=${isBusy} onClick=${make}>Make it<span class="unseen"> (${name})</span></button>`}
+		${!output && html` <button type="button" disabled=${isBusy} onClick=${make}>Make it<span class="unseen"> (${name})</span></button>`}
 		${output && OPEN.has(output.status) && html` <span role="status">being made … </span><${Bar} value=${output.progress} label=${`${name}: made so far`} />`}
 		${output?.status === "FAILED" && html` <span class="wrong">${output.error_message}</span> <button type="button" disabled=${isBusy} onClick=${make}>Try again<span class="unseen"> (${name})</span></button>`}
 		${output?.status === "READY" && html` ${getKey()
@@ -58,8 +59,4 @@ function Output({ job, name, output, onAsked }) {
 	</li>`;
 }
 
-function saveName(filename, name) {
-	const stem = filename.replace(/\.[^.]*$/, "");
-	const [kind, format] = name.split(".");
-	return `${stem}-${kind}.${format}`;
-}
+const saveName = (filename, name) => `${filename.replace(/\.[^.]*$/, "")}-${name}`;

@@ -1,5 +1,6 @@
 // Small parts that several views use.
 import { html, useEffect, useId, useRef, useState } from "./base.js";
+import { listen } from "./api.js";
 import { ago, moment, status } from "./format.js";
 
 export function Status({ job }) {
@@ -7,12 +8,25 @@ export function Status({ job }) {
 	return html`<span class=${`status ${look}`}>${word}</span>`;
 }
 
-export const Time = ({ at }) => html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>`;
+export function Time({ at }) {
+	const [, tick] = useState(0);
+	useEffect(() => {
+		const timer = setInterval(() => tick((before) => before + 1), 60_000);
+		return () => clearInterval(timer);
+	}, []);
+	return html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>`;
+}
 
 export const Loading = ({ what = "Loading" }) => html`<p class="loading" role="status">${what} …</p>`;
 
 export function Bar({ value, label }) {
 	return html`<progress class="bar" max="100" value=${value} aria-label=${label}></progress>`;
+}
+
+export function useTitle(title) {
+	useEffect(() => {
+		document.title = `${title} – Rowgate`;
+	}, [title]);
 }
 
 // What went wrong, with each entry of `errors` that no field shows at its place.
@@ -37,7 +51,7 @@ export function TextField({ name, label, hint, rows, value, errors, file, onChan
 		value,
 		spellcheck: false,
 		"aria-describedby": `${id}-hint${wrong.length ? ` ${id}-wrong` : ""}`,
-		"aria-invalid": wrong.length ? "true" : undefined,
+		"aria-invalid": wrong.length > 0,
 		onInput: (event) => onChange(event.target.value),
 	};
 	async function read(event) {
@@ -122,6 +136,7 @@ export function useLoaded(load, keys) {
 		);
 		return () => controller.abort();
 	}, [...keys, turn]);
+	useEffect(() => listen((what) => what.away === false && setTurn((before) => before + 1)), []);
 	return { ...state, reload: () => setTurn((before) => before + 1) };
 }
 

@@ -24,7 +24,7 @@ const RULES = [
 	{ name: "minLength", label: "Characters at least", types: SIZED, isConstraint: true, isNumber: true },
 	{ name: "maxLength", label: "Characters at most", types: SIZED, isConstraint: true, isNumber: true },
 	{ name: "pattern", label: "Pattern (regular expression)", types: ["string"], isConstraint: true },
-	{ name: "missingValues", label: "Marks for nothing", types: null, isList: true, hint: "What is written where there is no value; one in each line. An empty cell always counts." },
+	{ name: "missingValues", label: "Words for an empty cell", types: null, isList: true, hint: "What is written where there is no value; one in each line. An empty cell always counts." },
 ];
 const LIMITS = [["minimum", "at least"], ["maximum", "at most"], ["exclusiveMinimum", "more than"], ["exclusiveMaximum", "less than"], ["minLength", "characters at least"], ["maxLength", "characters at most"], ["pattern", "like"]];
 const OF_TYPE = ["format", "decimalChar", "groupChar", "bareNumber", "trueValues", "falseValues", "delimiter", "itemType", "categories", "categoriesOrdered"];
@@ -46,6 +46,7 @@ function Editor({ job, schema }) {
 	const [reading, setReading] = useState({ dialect: "", encoding: "" });
 	const [isAnew, setAnew] = useState(false);
 	const [shown, setShown] = useState(FIELDS_SHOWN);
+	const [undone, setUndone] = useState(0);
 	const { run, isBusy, failure, setFailure } = useAction();
 	const original = useMemo(() => JSON.stringify(schema), [schema]);
 	const isChanged = JSON.stringify(draft) !== original;
@@ -76,17 +77,17 @@ function Editor({ job, schema }) {
 
 	return html`<form onSubmit=${send}>
 		${schema && html`<p class="hint">${isChanged ? "You have changed these rules; check the file again to see what they find." : "These are the rules that the file was checked by. Correct what is wrong, and check the file again: nothing has to be sent anew."}</p>
-			<table class="schema" aria-disabled=${isAnew ? "true" : undefined}>
+			<table class="schema">
 				<thead><tr><th scope="col">Column</th><th scope="col">Holds</th><th scope="col">Written as</th><th scope="col">Required</th><th scope="col">Rules</th></tr></thead>
-				<tbody>${fields.slice(0, shown).map((field, place) => html`<${Field} key=${place} field=${field} place=${place} errors=${errors.filter((error) => isOfField(error, place))} onChange=${(change) => setField(place, change)} />`)}</tbody>
+				<tbody key=${undone}>${fields.slice(0, shown).map((field, place) => html`<${Field} key=${place} field=${field} place=${place} errors=${errors.filter((error) => isOfField(error, place))} onChange=${(change) => setField(place, change)} />`)}</tbody>
 			</table>
 			${fields.length > shown && html`<p>${number(shown)} of ${count(fields.length, "column")} <button type="button" onClick=${() => setShown(shown + FIELDS_SHOWN)}>Show more</button></p>`}
 			<p><${Download} schema=${draft} name=${job.filename} /></p>
-			<p><label><input type="checkbox" checked=${isAnew} onChange=${(event) => setAnew(event.target.checked)} /> Forget these rules and find them out anew</label></p>`}
+			<p><label><input type="checkbox" checked=${isAnew} onChange=${(event) => setAnew(event.target.checked)} /> Forget these rules and find them again</label></p>`}
 		<${Reading} reading=${reading} onChange=${setReading} errors=${errors} isOpen=${!schema} />
-		<${Failed} failure=${failure} shown=${(error) => isShown(error, fields.length)} />
-		<p class="actions"><button type="submit" class="main" disabled=${isBusy || !isOver(job)}>${isBusy ? "Starting …" : "Check again"}</button>
-			${isChanged && html` <button type="button" class="link" onClick=${() => { setDraft(schema); setFailure(null); }}>Undo all changes</button>`}
+		<${Failed} failure=${failure} shown=${(error) => isShown(error, shown)} />
+		<p class="actions"><button type="submit" class="main" disabled=${isBusy || !isOver(job)}>${isBusy ? "Starting …" : "Check with these rules"}</button>
+			${isChanged && html` <button type="button" class="link" onClick=${() => { setDraft(schema); setFailure(null); setUndone(undone + 1); }}>Undo all changes</button>`}
 			${!isOver(job) && html` <span class="hint">This can be done when the file has been checked.</span>`}</p>
 	</form>`;
 }
@@ -118,8 +119,7 @@ function Field({ field, place, errors, onChange }) {
 	function setType(value) {
 		onChange((before) => {
 			const kept = Object.fromEntries(Object.entries(before).filter(([each]) => !OF_TYPE.includes(each)));
-			const rules = RULES.filter((rule) => rule.isConstraint && rule.types && !rule.types.includes(value)).map((rule) => rule.name);
-			const left = Object.entries(before.constraints ?? {}).filter(([each]) => !rules.includes(each) && each !== "enum");
+			const left = Object.entries(before.constraints ?? {}).filter(([each]) => each === "required" || each === "unique");
 			return put({ ...kept, type: value }, "constraints", emptyToNothing(Object.fromEntries(left)));
 		});
 	}
@@ -128,11 +128,11 @@ function Field({ field, place, errors, onChange }) {
 			<td><select aria-label=${`${name}: holds`} onChange=${(event) => setType(event.target.value)}>${TYPES.map((each) => html`<option value=${each} selected=${each === type}>${WORDS[each] ?? each}</option>`)}</select></td>
 			<td><${Format} name=${name} type=${type} value=${field.format} onChange=${(value) => set("format", value)} /></td>
 			<td><label class="box"><input type="checkbox" aria-label=${`${name}: required`} checked=${Boolean(constraints.required)} onChange=${(event) => setConstraint("required", event.target.checked || undefined)} /><span class="narrow">Required</span></label></td>
-			<td><span dir="auto">${describe(field)}</span> <button type="button" class="link" aria-expanded=${isOpen ? "true" : "false"} aria-controls=${isOpen ? id : undefined} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Close" : "Change"}<span class="unseen"> the rules of ${name}</span></button></td>
+			<td><span dir="auto">${describe(field)}</span> <button type="button" class="link" aria-expanded=${isOpen} aria-controls=${isOpen ? id : undefined} onClick=${() => setOpen(!isOpen)}>${isOpen ? "Close" : "Change"}<span class="unseen"> the rules of ${name}</span></button></td>
 		</tr>
 		${isOpen && html`<tr class="rules" id=${id}><td colspan="5">
 			${errors.length > 0 && html`<ul class="wrong" role="alert">${errors.map((error) => html`<li>${error.message}</li>`)}</ul>`}
-			<div class="grid">${RULES.filter((rule) => !rule.types || rule.types.includes(type)).map((rule) => html`<${Rule} key=${rule.name} rule=${rule} type=${type} of=${name} value=${rule.isConstraint ? constraints[rule.name] : field[rule.name]} onChange=${(value) => (rule.isConstraint ? setConstraint : set)(rule.name, value)} />`)}
+			<div class="grid">${RULES.filter((rule) => !rule.types || rule.types.includes(type)).map((rule) => html`<${Rule} key=${rule.name + type} rule=${rule} type=${type} of=${name} value=${rule.isConstraint ? constraints[rule.name] : field[rule.name]} onChange=${(value) => (rule.isConstraint ? setConstraint : set)(rule.name, value)} />`)}
 			${type !== "boolean" && html`<label class="box"><input type="checkbox" checked=${Boolean(constraints.unique)} onChange=${(event) => setConstraint("unique", event.target.checked || undefined)} /> Each value only once</label>`}</div>
 		</td></tr>`}`;
 }
@@ -194,7 +194,7 @@ function describe(field) {
 	for (const [name, word] of LIMITS) if (constraints[name] !== undefined) parts.push(`${word} ${constraints[name]}`);
 	if (constraints.unique) parts.push("each only once");
 	const marks = (field.missingValues ?? []).filter(Boolean);
-	if (marks.length) parts.push(`nothing is ${marks.slice(0, 3).join(", ")}${marks.length > 3 ? " …" : ""}`);
+	if (marks.length) parts.push(`empty: ${marks.slice(0, 3).join(", ")}${marks.length > 3 ? " …" : ""}`);
 	return parts.join("; ");
 }
 

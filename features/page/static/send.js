@@ -9,7 +9,7 @@ const OPTIONS = ["schema", "dialect", "encoding", "webhook_url"];
 const WINDOW_MS = 5000; // over which the rate is taken
 
 // Uploads go on while other views are shown, so they are kept here.
-const uploads = { list: [], listeners: new Set(), nextId: 1 };
+const uploads = { list: [], options: {}, listeners: new Set(), nextId: 1 };
 
 function changed() {
 	uploads.list = [...uploads.list];
@@ -26,9 +26,9 @@ function useUploads() {
 	return list;
 }
 
-function add(files, options) {
+function add(files) {
 	for (const file of files) {
-		uploads.list.push({ id: uploads.nextId++, file, options, state: "waits", sent: 0, total: file.size, marks: [] });
+		uploads.list.push({ id: uploads.nextId++, file, state: "waits", sent: 0, total: file.size, marks: [] });
 	}
 	changed();
 	next(files.length === 1);
@@ -42,7 +42,7 @@ function next(opens) {
 
 async function begin(entry, opens) {
 	const form = new FormData();
-	for (const [name, value] of Object.entries(entry.options)) if (value.trim()) form.append(name, value.trim());
+	for (const [name, value] of Object.entries(uploads.options)) if (value.trim()) form.append(name, value.trim());
 	form.append("file", entry.file);
 	Object.assign(entry, { state: "goes", marks: [[performance.now(), 0]] });
 	const { done, cancel } = upload(form, (sent, total) => {
@@ -70,6 +70,12 @@ function forget(entry) {
 	changed();
 }
 
+// Whoever signs in next has nothing of this.
+export function forgetAll() {
+	for (const entry of uploads.list) entry.cancel?.();
+	Object.assign(uploads, { list: [], options: {} });
+}
+
 function stop(entry) {
 	if (entry.state === "goes") entry.cancel();
 	else forget(entry);
@@ -87,13 +93,14 @@ window.addEventListener("beforeunload", (event) => {
 
 export function Send() {
 	const [isOver, setOver] = useState(false);
-	const [options, setOptions] = useState({});
+	const [options, setOptions] = useState(uploads.options);
+	uploads.options = options;
 	const list = useUploads();
 	const chooser = useRef();
 	const last = list.at(-1);
 	const refused = last?.state === "refused" ? last.failure.errors : [];
 	function take(files) {
-		if (files.length) add([...files], options);
+		if (files.length) add([...files]);
 	}
 	function drop(event) {
 		event.preventDefault();
@@ -121,9 +128,9 @@ function Options({ options, onChange, errors }) {
 		if (hasErrors) fold.current.open = true;
 	}, [hasErrors]);
 	const field = (name) => ({ name, errors, value: options[name] || "", onChange: (value) => onChange((before) => ({ ...before, [name]: value })) });
-	return html`<details ref=${fold} class="options">
-		<summary>Rules and reading, if you want to say them (optional)</summary>
-		<p class="hint">Without them, what each column holds and how the file is written are found out from the file itself. What is said here goes with every file that is sent from now on.</p>
+	return html`<details ref=${fold} class="options" open=${Object.values(options).some(Boolean)}>
+		<summary>Rules and format (optional)</summary>
+		<p class="hint">Without them, what each column holds and how the file is written are found out from the file itself. What is said here goes with every file that is sent until this page is closed.</p>
 		<${TextField} ...${field("schema")} label="Table Schema (JSON)" file hint="What each column must hold. A checked file's page has its schema to correct and take away." rows="5" />
 		<${TextField} ...${field("dialect")} label="Table Dialect (JSON)" file hint='How the file is written, for example {"delimiter": ";", "headerRows": [3]} or {"sheetName": "Orders"}.' rows="2" />
 		<${TextField} ...${field("encoding")} label="Encoding" hint="For example windows-1252." />
@@ -147,13 +154,13 @@ function Upload({ entry }) {
 		<p><b dir="auto">${file.name}</b> <span class="hint">${size(file.size)}</span></p>
 		${state === "waits" && html`<p>Waits for the file before it. <button type="button" onClick=${() => stop(entry)}>Cancel</button></p>`}
 		${state === "goes" && html`<${Progress} entry=${entry} />`}
-		${state === "done" && html`<p>Sent. <a href=${`/app/jobs/${job.job_id}`}>See what was found</a> <button type="button" class="link" onClick=${() => forget(entry)}>Hide</button></p>`}
+		${state === "done" && html`<p>Sent. <a href=${`/app/jobs/${job.job_id}`}>See what was found</a></p>`}
 		${state === "refused" &&
 		html`<div class="failure" role="alert">
 			<p>${failure.message}</p>
 			${failure.errors.some((error) => !isOption(error)) && html`<ul>${failure.errors.filter((error) => !isOption(error)).map((error) => html`<li>${error.message}</li>`)}</ul>`}
 			${failure.errors.some(isOption) && html`<p>What is wrong is said at the fields above.</p>`}
-			<p class="actions"><button type="button" onClick=${() => again(entry)}>Send it again</button> <button type="button" onClick=${() => forget(entry)}>Leave it</button></p>
+			<p class="actions"><button type="button" onClick=${() => again(entry)}>Send it again</button> <button type="button" onClick=${() => forget(entry)}>Remove</button></p>
 		</div>`}
 	</li>`;
 }
@@ -164,7 +171,7 @@ function Progress({ entry }) {
 	const [first, last] = [marks[0], marks.at(-1)];
 	const rate = last[0] > first[0] ? ((last[1] - first[1]) / (last[0] - first[0])) * 1000 : 0;
 	const left = rate ? ` · ${size(rate)}/s · ${duration((total - sent) / rate)} left` : "";
-	const text = sent < total || !total ? `${percent} % · ${size(sent)} of ${size(total)}${left}` : "All of it has gone; the service is storing it …";
+	const text = sent < total || !total ? `${percent} % · ${size(sent)} of ${size(total)}${left}` : "All of it is sent; the service is storing it …";
 	return html`<p><${Bar} value=${percent} label=${`${entry.file.name}: sent so far`} /> ${text} <button type="button" onClick=${() => stop(entry)}>Cancel</button></p>`;
 }
 

@@ -13,14 +13,13 @@ import pyarrow as pa
 from features.processing.column import Indices
 from features.processing.readers.base import Finding
 from features.processing.recording.display import show_message, show_name, show_values
-from shared.jobs.error_counts import EXAMPLES, count_by_column, count_by_type
+from shared.jobs.error_counts import EXAMPLES, OTHER_CAUSES, count_by_column, count_by_type
 from shared.texts import shorten
 
 MAX_CAUSES = 10
 """So many sentences are told apart in one column and type; the rest share an entry, since a sentence may name what is in its row."""
 MAX_CAUSES_OF_ALL = 1_000
 """From so many causes on, only one more is kept for each column and type, without examples: a table may have thousands of columns."""
-OTHER_CAUSES = "Other errors of this type, each with a sentence of its own."
 _EXAMPLE_CHARACTERS = 100
 _LOOKS = 5
 """In so many findings of a cause examples are looked for, among the first values of each."""

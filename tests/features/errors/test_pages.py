@@ -13,6 +13,7 @@ from sqlalchemy import event, select, text, update
 
 from shared.db.models import ErrorPiece, Job, make_record_id
 from shared.db.session import Database
+from shared.jobs.error_counts import OTHER_CAUSES
 from shared.web.pagination import encode_cursor
 from tests.factories import Factory
 
@@ -89,6 +90,25 @@ async def test_errors_of_one_cause_are_pages_of_their_own(
     assert [error["row_number"] for error in got["errors"]] == list(range(3, 62, 2))[page_size : 2 * page_size]
     assert await follow_cursors(client, job, page_size=page_size, **wanted) == await list_all(client, job, **wanted)
     assert await list_all(client, job, error_message="No such sentence.") == []
+
+
+async def test_every_cause_of_the_summary_leads_to_its_errors(client: httpx.AsyncClient, database: Database, factory: Factory) -> None:
+    """Also the one that stands for all past the first ones, and those whose sentences are cut."""
+    job = await make_job(factory, [(row, 1 + row % 4, "type-error") for row in range(2, 42)], piece_size=7)
+    long = "Sentence 3 is a long one. " * 10
+    sentences = {1: "Sentence 1.", 2: "Sentence 2.", 3: long, 4: "Sentence 4."}
+    causes = {"Sentence 1.": 10, long[:99] + "…": 10, OTHER_CAUSES: 20}
+    async with database.unit_of_work() as session:
+        for piece in await session.scalars(select(ErrorPiece).where(ErrorPiece.job_id == job.id)):
+            piece.rules = [{**rule, "column_number": 1, "column_name": "id1", "error_message": sentences[rule["column_number"]]} for rule in piece.rules]
+        told = [{"error_message": text, "count": count, "first_row_number": 2, "examples": []} for text, count in causes.items()]
+        tally = [{"column_number": 1, "column_name": "id1", "error_type": "type-error", "count": 40, "stored": 40, "causes": told}]
+        await session.execute(update(Job).where(Job.id == job.id).values(error_tally=tally))
+    summary = (await client.get(f"/api/jobs/{job.id}/errors/summary")).json()
+    for cause in summary["by_column"]:
+        wanted = {name: cause[name] for name in ("column_name", "error_type", "error_message")}
+        got = (await client.get(f"/api/jobs/{job.id}/errors", params={"page_size": 1000, **wanted})).json()
+        assert (got["total"], len(got["errors"])) == (cause["count"], cause["count"]), cause
 
 
 @pytest.mark.parametrize("page", [2, 3])

@@ -332,14 +332,45 @@ async def test_client_that_falls_behind_is_ended_and_misses_nothing(feed: Feed, 
     monkeypatch.setattr(feed_module, "MAX_PENDING", 4)
     async with reading(follow_all(feed, database)) as reader:
         await reader.wait_quiet()
-        seen = Snapshot.parse(reader.last_id)
         async with database.unit_of_work() as session:
             session.add_all(Job(id=uuid.uuid4(), filename="a.csv", file_type="csv", file_size=1, sha256="0" * 64) for _ in range(5))
         assert reader.task is not None
         await asyncio.wait_for(reader.task, 5)
     assert reader.events == []
+    seen = Snapshot.parse(reader.last_id)  # as it came last, also with the end
+    assert seen is not None
     async with reading(follow_all(feed, database, seen=seen)) as again:
         await again.wait_for(5)
+
+
+async def test_stream_that_begins_in_the_middle_of_a_look_misses_nothing(
+    feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look has found what has changed and for whom, and reads it still, when somebody else comes."""
+    job = await factory.job()
+    is_held, goes_on = asyncio.Event(), asyncio.Event()
+    original = queries.list_states
+
+    async def hold(session: Any, *, job_ids: Any) -> Any:
+        if any(each.external_id == "changed" for each in [await factory.get(job.id)] if each):
+            is_held.set()
+            await goes_on.wait()
+        return await original(session, job_ids=job_ids)
+
+    async with reading(follow_all(feed, database)) as first:
+        await first.wait_for(1)
+        await first.wait_quiet()
+        seen = Snapshot.parse(first.last_id)
+        monkeypatch.setattr(queries, "list_states", hold)
+        await factory.set(job.id, external_id="changed")
+        await asyncio.wait_for(is_held.wait(), 5)
+        monkeypatch.setattr(queries, "list_states", original)
+        async with reading(follow_all(feed, database, seen=seen)) as second:
+            await asyncio.sleep(0.05)
+            goes_on.set()
+            await second.wait(lambda: any(data.get("external_id") == "changed" for _, data, _ in second.events))
+            await second.wait_quiet()
+            assert len([data for _, data, _ in second.events if data.get("external_id") == "changed"]) == 1
 
 
 async def test_database_that_is_away_ends_no_stream(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,11 +409,15 @@ async def test_stream_that_begins_while_the_database_is_away_waits_for_it(
         return await original(session)
 
     monkeypatch.setattr(queries, "read_snapshot", read)
-    async with reading(follow(feed, database, job)) as reader:
+    async with reading(follow(feed, database, job)) as reader, reading(follow_all(feed, database)) as of_all, reading(follow_all(feed, database)) as ended:
         await reader.wait_quiet()  # comments come all the same
         assert reader.events == []
+        ended.source.end()
+        assert ended.task is not None
+        await asyncio.wait_for(ended.task, 0.15)  # sooner than the next comment
         is_away = False
         await reader.wait_for(1)
+        await of_all.wait_for(1)
 
 
 async def test_streams_that_begin_at_the_same_time_read_together(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,11 +22,6 @@ def test_text_that_is_no_snapshot_is_none(text: str) -> None:
     assert Snapshot.parse(text) is None
 
 
-def test_snapshot_tells_what_it_saw() -> None:
-    snapshot = Snapshot(5, 10, frozenset({5, 8}))
-    assert [number for number in range(3, 12) if snapshot.saw(number)] == [3, 4, 6, 7, 9]
-
-
 @given(st.tuples(*[st.integers(0, 10**18 - 1)] * 3))
 def test_version_is_read_as_it_was_written(parts: tuple[int, int, int]) -> None:
     assert Version.parse(str(Version(*parts))) == Version(*parts)
