@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from features.processing.readers.base import Finding
-from features.processing.recording.tally import MAX_CAUSES, MAX_CAUSES_OF_ALL, OTHER_CAUSES, ErrorTally
+from features.processing.recording.tally import MAX_CAUSES, MAX_CAUSES_OF_ALL, ErrorTally
+from shared.jobs.error_counts import OTHER_CAUSES
 
 
 def finding(error_type: str, count: int, column_number: int | None = None, column_name: str | None = None) -> Finding:
