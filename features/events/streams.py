@@ -1,7 +1,7 @@
 """The two kinds of event streams: of one job until it has ended, and of all jobs of a viewer.
 
-Each is told by the process's `Feed`. What came before, a stream reads by itself, after it was added to the feed, so nothing falls between the two; what both
-tell is known by its version. No connection is held while a stream waits.
+The process's `Feed` tells each of them what changes from now on. A stream reads the state before that by itself, after it was added to the feed, so that it
+misses nothing; what comes from both is recognised by its version and sent once. No connection is held while a stream waits.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Stream:
     async def _batches(self) -> AsyncIterator[Sequence[Told]]:
         """Yield what is told, as it comes, until the stream is over; an empty batch if nothing was told for `COMMENT_EVERY_S`, or a bit less.
 
-        Clients that came at the same time, as after a restart, would else get their comments at the same moment for ever.
+        Otherwise clients that came at the same time, as after a restart, would get their comments at the same moment for ever.
         """
         patience_s = COMMENT_EVERY_S * random.uniform(0.8, 1.0)  # noqa: S311  # no secret
         while True:
