@@ -37,6 +37,8 @@ TABLES = "jobs, deleted_jobs, error_pieces, outputs, webhook_deliveries, webhook
 SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
 """Folders that are slow as a whole; other tests are marked where they are."""
 LONGEST = ("tests/faults/test_workers.py", "tests/contracts/test_plugins.py", "tests/faults/", "tests/e2e/")
+LAST = "tests/e2e/test_page.py"
+"""A browser takes the processors that tests of faults, which have deadlines, need at the same time."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -47,7 +49,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("slow")
     yield
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: next((place for place, prefix in enumerate(LONGEST) if item.nodeid.startswith(prefix)), len(LONGEST)))
+        items.sort(key=find_turn)
+
+
+def find_turn(item: pytest.Item) -> int:
+    """Return the place of a test among the others."""
+    if item.nodeid.startswith(LAST):
+        return len(LONGEST) + 1
+    return next((place for place, prefix in enumerate(LONGEST) if item.nodeid.startswith(prefix)), len(LONGEST))
 
 
 @pytest.fixture(scope="session")

