@@ -14,23 +14,11 @@ branch_labels = None
 depends_on = None
 
 # The id of the top transaction has 64 bits and is never used twice. It is kept as bigint, which has the same order and needs no casts in queries.
-MARK_JOB = """
-CREATE FUNCTION mark_job() RETURNS trigger LANGUAGE plpgsql AS $$
+MARK_CHANGE = """
+CREATE FUNCTION mark_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' OR NEW.updated_at IS DISTINCT FROM OLD.updated_at THEN
-        NEW.version := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE OLD.version + 1 END;
-        NEW.changed_in := pg_current_xact_id()::text::bigint;
-    END IF;
-    RETURN NEW;
-END $$
-"""
-MARK_OUTPUT = """
-CREATE FUNCTION mark_output() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_OP = 'INSERT' OR (NEW.status, NEW.progress, NEW.expired_at, NEW.claim) IS DISTINCT FROM (OLD.status, OLD.progress, OLD.expired_at, OLD.claim) THEN
-        NEW.version := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE OLD.version + 1 END;
-        NEW.changed_in := pg_current_xact_id()::text::bigint;
-    END IF;
+    NEW.version := CASE TG_OP WHEN 'INSERT' THEN 1 ELSE OLD.version + 1 END;
+    NEW.changed_in := pg_current_xact_id()::text::bigint;
     RETURN NEW;
 END $$
 """
@@ -43,8 +31,17 @@ BEGIN
 END $$
 """
 TRIGGERS = (
-    "CREATE TRIGGER mark_job BEFORE INSERT OR UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION mark_job()",
-    "CREATE TRIGGER mark_output BEFORE INSERT OR UPDATE ON outputs FOR EACH ROW EXECUTE FUNCTION mark_output()",
+    "CREATE TRIGGER mark_new BEFORE INSERT ON jobs FOR EACH ROW EXECUTE FUNCTION mark_change()",
+    """
+    CREATE TRIGGER mark_changed BEFORE UPDATE ON jobs FOR EACH ROW
+    WHEN (NEW.updated_at IS DISTINCT FROM OLD.updated_at) EXECUTE FUNCTION mark_change()
+    """,
+    "CREATE TRIGGER mark_new BEFORE INSERT ON outputs FOR EACH ROW EXECUTE FUNCTION mark_change()",
+    """
+    CREATE TRIGGER mark_changed BEFORE UPDATE ON outputs FOR EACH ROW
+    WHEN ((NEW.status, NEW.progress, NEW.expired_at, NEW.claim) IS DISTINCT FROM (OLD.status, OLD.progress, OLD.expired_at, OLD.claim))
+    EXECUTE FUNCTION mark_change()
+    """,
     """
     CREATE TRIGGER note_deleted_job AFTER UPDATE OF deleted_at ON jobs FOR EACH ROW
     WHEN (OLD.deleted_at IS NULL AND NEW.deleted_at IS NOT NULL) EXECUTE FUNCTION note_deleted_job()
@@ -66,13 +63,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deleted_jobs")),
     )
     op.create_index("ix_deleted_jobs_changed_in", "deleted_jobs", ["changed_in"])
-    for statement in (MARK_JOB, MARK_OUTPUT, NOTE_DELETED_JOB, *TRIGGERS):
+    for statement in (MARK_CHANGE, NOTE_DELETED_JOB, *TRIGGERS):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    for name, table in (("note_deleted_job", "jobs"), ("mark_output", "outputs"), ("mark_job", "jobs")):
-        op.execute(f"DROP TRIGGER {name} ON {table}")
+    op.execute("DROP TRIGGER note_deleted_job ON jobs")
+    for table in ("outputs", "jobs"):
+        for name in ("mark_changed", "mark_new"):
+            op.execute(f"DROP TRIGGER {name} ON {table}")
+    for name in ("note_deleted_job", "mark_change"):
         op.execute(f"DROP FUNCTION {name}()")
     op.drop_table("deleted_jobs")
     for table in ("outputs", "jobs"):
