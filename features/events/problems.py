@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from shared.web.problems import RETRY_AFTER_S, Problem
+from shared.web.problems import Unavailable
 
 
-class TooManyStreams(Problem):
+class TooManyStreams(Unavailable):
     """Too many event streams are open already; try again in a few seconds, or ask for the job itself now and then."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
     slug = "too-many-streams"
     title = "Too many streams"
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": str(RETRY_AFTER_S)})

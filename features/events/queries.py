@@ -12,15 +12,13 @@ from sqlalchemy import delete, false, func, or_, select, text, true, tuple_, uni
 from features.events.models import DeletedJob
 from features.events.types import Change, ChangePlace, JobState, Snapshot, Version
 from shared.db.models import ENDED, Job, JobStatus, Output, OutputStatus
-from shared.jobs.queries import is_visible
+from shared.jobs.queries import MAX_QUEUE_POSITION, is_visible
 
 if TYPE_CHECKING:
     from sqlalchemy import Select, Subquery
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from shared.web.auth import Viewer
-
-MAX_QUEUE_POSITION = 10_000
 
 
 async def read_snapshot(session: AsyncSession) -> Snapshot:

@@ -10,7 +10,7 @@ from features.jobs import queries
 from features.jobs.schemas import JobList
 from features.jobs.types import JobPlace
 from shared.db.models import Job, JobStatus
-from shared.jobs.queries import require_job
+from shared.jobs.queries import MAX_QUEUE_POSITION, require_job
 from shared.jobs.schemas import JobEntry, JobRead
 from shared.web.pagination import count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from features.jobs.types import JobFilter
     from shared.web.auth import Viewer
-
-MAX_QUEUE_POSITION = 10_000
 
 
 async def list_page(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter, page: int, page_size: int, cursor: str | None) -> JobList:

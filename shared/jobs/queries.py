@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from shared.web.auth import Viewer
 
+MAX_QUEUE_POSITION = 10_000
+"""Places in the queue are counted no further."""
+
 
 def is_visible(viewer: Viewer) -> ColumnElement[bool]:
     """Return the SQL condition that a job exists for `viewer`."""
