@@ -97,8 +97,7 @@ export function Send() {
 	uploads.options = options;
 	const list = useUploads();
 	const chooser = useRef();
-	const last = list.at(-1);
-	const refused = last?.state === "refused" ? last.failure.errors : [];
+	const refused = list.findLast((each) => each.state === "refused")?.failure.errors || [];
 	function take(files) {
 		if (files.length) add([...files]);
 	}
