@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ MAX_REMEMBERED = 10_000
 log = structlog.get_logger(__name__)
 
 
-class _Stream:
+class _Stream(ABC):
     """What both kinds have in common; see `shared.web.event_stream.Source`."""
 
     def __init__(self, feed: Feed, *, viewer: Viewer, job_id: uuid.UUID | None) -> None:
@@ -62,9 +63,9 @@ class _Stream:
                 raise
             log.info("an event stream ended, because the database does not answer")
 
+    @abstractmethod
     def _tell(self, base: Snapshot) -> AsyncIterator[bytes]:
         """Yield the events; everything after `base` is told by the feed."""
-        raise NotImplementedError
 
     async def _batches(self) -> AsyncIterator[Sequence[Told]]:
         """Yield what is told, as it comes, until the stream is over; an empty batch if nothing was told for `COMMENT_EVERY_S`, or a bit less.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -57,7 +58,7 @@ def open_error_records(format_name: str, path: Path, *, names: list[str], check_
     return _WRITERS[format_name](path, names=names, check_room=check_room)
 
 
-class _LineRecords:
+class _LineRecords(ABC):
     """Writes one or more lines of text for each record."""
 
     def __init__(self, path: Path, *, names: Sequence[str], check_room: CheckRoom) -> None:
@@ -80,8 +81,9 @@ class _LineRecords:
         """See `ErrorRecordsWriter`."""
         self._file.discard()
 
+    @abstractmethod
     def _make_lines(self, batch: pa.RecordBatch) -> Iterator[memoryview]:
-        raise NotImplementedError
+        """Yield the lines of these records."""
 
 
 class CsvRecords(_LineRecords):

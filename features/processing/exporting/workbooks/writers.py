@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
@@ -30,7 +31,7 @@ _Error = tuple[int, str]
 """The column of a cell, from 1, and a sentence."""
 
 
-class _RowsWorkbook:
+class _RowsWorkbook(ABC):
     """What the writers have in common: how a workbook is begun, completed and closed."""
 
     def __init__(self, path: Path, *, kind: str, check_room: CheckRoom, max_sheet_rows: int = MAX_SHEET_ROWS) -> None:
@@ -67,9 +68,9 @@ class _RowsWorkbook:
             book.begin(self._lay_out(book, table, rows))
         return book, table
 
+    @abstractmethod
     def _lay_out(self, book: Workbook, table: OpenedTable, rows: CheckedRows | None) -> Layout:
         """Return how the sheets look; `rows` are the first ones, None if there are none."""
-        raise NotImplementedError
 
     def _make_notes(self, book: Workbook, table: OpenedTable) -> list[str]:
         del table
