@@ -5,8 +5,9 @@ uvicorn main:app --http shared.web.http_protocol:GuardedProtocol --ws none --wor
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -15,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from shared import slices
 from shared.db.session import open_database
+from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker, create_celery
 from shared.messages.redis_client import open_redis
 from shared.observing.logging import configure_logging
@@ -66,7 +68,6 @@ def _list_routes(router: APIRouter, name: str) -> list[APIRoute]:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
-    settings.upload_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     if settings.publish_address is not None:
         hint = "reachable only from this machine; set PUBLISH_ADDRESS to publish it elsewhere" if settings.is_published_on_loopback else "with API keys"
         log.info("published", address=settings.publish_address, hint=hint)
@@ -80,9 +81,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         max_overflow=settings.db_max_overflow,
         command_timeout_s=settings.db_command_timeout_s,
     )
+    app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
+    watching = asyncio.create_task(app.state.storage.watch())
     try:
         yield
     finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        app.state.storage.close()
         await app.state.database.close()
         await app.state.redis.aclose()
         await broker.aclose()

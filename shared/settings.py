@@ -130,6 +130,16 @@ class Settings(BaseSettings):
         7.0, ge=0, description="The content of outputs is removed this many days after it was made, and is made anew when it is asked for; 0 = keep"
     )
 
+    trash_retention_days: float = Field(
+        7.0, ge=0, description="Files without a job are moved to the folder `trash` in `UPLOAD_DIR`, and removed there after this many days; 0 = keep"
+    )
+    fault_pause_s: float = Field(
+        30.0,
+        ge=0,
+        le=3600,
+        description="How long a job waits after its machine failed it (full disk, missing file); four times as long after the second time",
+    )
+
     webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
     webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")
     webhook_allowed_hosts: str | None = Field(

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from shared import slices
 from shared.db.session import Database, open_database
+from shared.jobs.storage_marker import write_marker
 from shared.messages.broker import Broker
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
@@ -86,8 +87,11 @@ async def clean(settings: Settings) -> None:
     connection = await asyncpg.connect(settings.database_url.replace("+asyncpg", ""))
     try:
         await connection.execute(f"TRUNCATE {TABLES}")
+        # This folder is marked, and another that an API is given may be, since the database does not know of it.
+        storage_id = await connection.fetchval("UPDATE storage SET marked_at = NULL RETURNING storage_id")
     finally:
         await connection.close()
+    write_marker(settings.upload_dir, storage_id)
     redis: Redis = open_redis(settings)
     await redis.flushdb()
     await redis.aclose()

@@ -10,6 +10,7 @@ from features.errors import queries
 from shared.contracts import MAINTENANCE_QUEUE, PURGE_JOB, PurgeJob
 from shared.db import purge
 from shared.jobs.storage import remove_file, stored_path
+from shared.jobs.storage_guard import get_guard
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
 
@@ -40,6 +41,8 @@ async def _purge(context: TaskContext, job_id: uuid.UUID) -> None:
     while removed == BATCH_PIECES:
         async with context.database.unit_of_work() as session:
             removed = await purge.delete_errors(session, job_id=job_id, limit=BATCH_PIECES)
+    if await get_guard(context).find_problem(fresh=True) is not None:
+        return  # its file could not be removed: the row stays, and is looked at again
     async with context.database.unit_of_work() as session:
         deleted = await purge.settle(session, job_id=job_id)
     if deleted is not None:

@@ -16,8 +16,8 @@ import structlog
 from prometheus_client.core import GaugeMetricFamily
 
 from features.health import queries
-from features.health.ask import ask
 from features.health.disk import DiskSpace, measure_disk
+from shared.concurrency.ask import ask
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
 from shared.db import migration_level
 from shared.version import VERSION

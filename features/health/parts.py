@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from features.health import heartbeat, queries
-from features.health.ask import ask
 from features.health.disk import measure_disk
-from features.health.schemas import DiskHealth, HealthDetails, HealthRead, MigrationHealth, PartHealth, WorkersHealth
+from features.health.schemas import DiskHealth, HealthDetails, HealthRead, MigrationHealth, PartHealth, StorageHealth, WorkersHealth
+from shared.concurrency.ask import ask
 from shared.db import migration_level
 from shared.db.session import ping
 from shared.version import VERSION
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from shared.db.session import Database
+    from shared.jobs.storage_guard import StorageGuard
 
 TIMEOUT_S = 2.0
 
@@ -54,19 +55,26 @@ class _DiskAnswers:
     space: DiskHealth | None = None
 
 
-async def check_health(database: Database, redis: Redis, *, upload_dir: Path) -> HealthRead:
+@dataclass(slots=True)
+class _StorageAnswers:
+    health: StorageHealth = field(default_factory=lambda: StorageHealth(status="unknown", reason=None))
+
+
+async def check_health(database: Database, redis: Redis, storage: StorageGuard, *, upload_dir: Path) -> HealthRead:
     """Return the parts' health; takes at most slightly more than `TIMEOUT_S`."""
-    of_database, of_redis, of_disk = _DatabaseAnswers(), _RedisAnswers(), _DiskAnswers()
+    of_database, of_redis, of_disk, of_storage = _DatabaseAnswers(), _RedisAnswers(), _DiskAnswers(), _StorageAnswers()
     await asyncio.gather(
         _listen("database", _ask_database(database, of_database)),
         _listen("redis", _ask_redis(redis, of_redis)),
         _listen("disk", _ask_disk(upload_dir, of_disk)),
+        _listen("storage", _ask_storage(storage, of_storage)),
     )
     parts = [_judge(answers) for answers in (of_database, of_redis)]
     return HealthRead(
-        status="healthy" if all(part.status == "healthy" for part in parts) else "unhealthy",
+        status="healthy" if all(part.status == "healthy" for part in parts) and of_storage.health.status != "unhealthy" else "unhealthy",
         database=parts[0],
         redis=parts[1],
+        storage=of_storage.health,
         workers=of_redis.workers or WorkersHealth(status="unknown"),
         details=HealthDetails(
             version=VERSION,
@@ -128,3 +136,8 @@ async def _check_workers(redis: Redis) -> WorkersHealth:
 async def _ask_disk(upload_dir: Path, answers: _DiskAnswers) -> None:
     space = await measure_disk(upload_dir)
     answers.space = DiskHealth(free_bytes=space.free_bytes, size_bytes=space.size_bytes)
+
+
+async def _ask_storage(storage: StorageGuard, answers: _StorageAnswers) -> None:
+    reason = await storage.find_problem(fresh=True)
+    answers.health = StorageHealth(status="healthy" if reason is None else "unhealthy", reason=reason)

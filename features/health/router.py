@@ -18,10 +18,13 @@ from shared.web.openapi import declare_tag
 router = APIRouter(tags=[declare_tag("health", place=80, description="Whether the service can work, for operators; no key is needed.")])
 
 
-@router.get("/api/health", responses={503: {"model": HealthRead, "description": "The database or Redis does not answer", **show(UNHEALTHY)}})
+@router.get(
+    "/api/health",
+    responses={503: {"model": HealthRead, "description": "The database or Redis does not answer, or the upload folder must not be used", **show(UNHEALTHY)}},
+)
 async def show_health(request: Request, response: Response, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
-    """Whether the database and Redis answer; 503 with the same body if one does not."""
-    health = await check_health(database, request.app.state.redis, upload_dir=settings.upload_dir)
+    """Whether the database and Redis answer, and the upload folder is there; 503 with the same body if not."""
+    health = await check_health(database, request.app.state.redis, request.app.state.storage, upload_dir=settings.upload_dir)
     response.status_code = 200 if health.status == "healthy" else 503
     return health
 

@@ -6,19 +6,22 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from shared.db.migration_level import get_code_level
 from shared.web.schemas import Read, UtcTime
 
+_LEVEL = get_code_level()
 _SEEN_AT = "2026-11-23T18:36:00.104210Z"
 HEALTHY: dict[str, Any] = {
     "status": "healthy",
     "database": {"status": "healthy", "latency_ms": 1.4},
     "redis": {"status": "healthy", "latency_ms": 0.6},
+    "storage": {"status": "healthy", "reason": None},
     "workers": {"status": "alive", "dispatcher_seen_at": _SEEN_AT, "workers_alive": 4, "dispatchers_alive": 1, "worker_seen_at": _SEEN_AT},
     "details": {
         "version": "0.1.0",
         "database_version": "17.2",
         "redis_version": "8.0.0",
-        "migration": {"status": "current", "database_level": "0008", "code_level": "0008"},
+        "migration": {"status": "current", "database_level": _LEVEL, "code_level": _LEVEL},
         "upload_disk": {"free_bytes": 64_424_509_440, "size_bytes": 107_374_182_400},
     },
 }
@@ -32,6 +35,15 @@ class PartHealth(Read):
 
     status: Literal["healthy", "unhealthy"]
     latency_ms: float | None = Field(description="Duration of a round trip; null if no answer came")
+
+
+class StorageHealth(Read):
+    """The folder of uploaded files, without which nothing is accepted or checked."""
+
+    status: Literal["healthy", "unhealthy", "unknown"] = Field(
+        description="unknown: the database does not answer, so that the folder's marker cannot be judged"
+    )
+    reason: str | None = Field(description="Why it must not be used; null if it may be")
 
 
 class WorkersHealth(Read):
@@ -48,8 +60,8 @@ class MigrationHealth(Read):
     """How the database's schema compares with this code."""
 
     status: Literal["current", "behind", "ahead", "empty"] = Field(description="ahead: newer code has migrated the database, as in the middle of an upgrade")
-    database_level: str | None = Field(examples=["0003"])
-    code_level: str = Field(examples=["0003"])
+    database_level: str | None = Field(examples=[_LEVEL])
+    code_level: str = Field(examples=[_LEVEL])
 
 
 class DiskHealth(Read):
@@ -77,6 +89,7 @@ class HealthRead(Read):
     status: Literal["healthy", "unhealthy"]
     database: PartHealth
     redis: PartHealth
+    storage: StorageHealth
     workers: WorkersHealth
     details: HealthDetails
 

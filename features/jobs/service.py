@@ -6,6 +6,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from features.jobs.problems import AlreadyEnded, JobEnded
 from features.jobs.queries import change_details
 from shared.db.models import ENDED, Job
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
     from shared.web.auth import Viewer
 
+log = structlog.get_logger(__name__)
+
 SHOWN = (Job.schema_given, Job.schema_inferred)
 """Deferred columns that a job is shown with."""
 
@@ -37,7 +41,10 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
             # The job may have been claimed between the two statements. Then neither of them applies, and both are tried again.
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
-            await remove_file(stored_path(upload_dir, job.id, job.filename))
+            try:
+                await remove_file(stored_path(upload_dir, job.id, job.filename))
+            except OSError as error:
+                log.warning("the file of a deleted job is left to the purge", job_id=str(job_id), reason=error.strerror)
             await remove_outputs(upload_dir, job.id)
             return
 

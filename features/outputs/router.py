@@ -24,10 +24,11 @@ from shared.rows_index import MAX_ROW_NUMBER
 from shared.settings import Settings
 from shared.web.auth import SettingsDep, Viewer, ViewerDep
 from shared.web.openapi import declare_tag
-from shared.web.problems import BadRequest, InvalidPart, JobNotFound, NotAuthenticated, responses
+from shared.web.problems import BadRequest, InvalidPart, JobNotFound, NotAuthenticated, StorageUnavailable, responses
+from shared.web.storage import RequireStorage
 
 TAG = declare_tag("outputs", place=50, description="What can be taken away: the good rows, the bad ones, the whole file with its errors; and rows to look at.")
-router = APIRouter(prefix="/api/jobs/{job_id}", tags=[TAG])
+router = APIRouter(prefix="/api/jobs/{job_id}", tags=[TAG], dependencies=[RequireStorage])
 
 RETRY_AFTER_S = 1
 
@@ -48,14 +49,14 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": OutputRead, "description": "It is being made; ask again in a moment", **show(BEING_MADE)},
     206: {"description": "The bytes that Range asked for", "content": _FILE_CONTENT, "headers": _FILE_HEADERS},
     304: {"description": "The client has the file already"},
-    **responses(BadRequest, OutputNotFound, JobNotFound, NoOutputs, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated),
+    **responses(BadRequest, OutputNotFound, JobNotFound, NoOutputs, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated, StorageUnavailable),
 }
 MAX_ROWS, DEFAULT_ROWS = 200, 50
 MAX_CONTEXT, DEFAULT_CONTEXT = 100, 3
 RowNumber = Annotated[int | None, Query(ge=1, le=MAX_ROW_NUMBER)]
 
 
-@router.get("/outputs", responses=responses(JobNotFound, NotAuthenticated))
+@router.get("/outputs", responses=responses(JobNotFound, NotAuthenticated, StorageUnavailable))
 async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep, settings: SettingsDep) -> OutputList:
     """The outputs of a job that were asked for, and the names of those that can be."""
     job = await require_job(session, job_id=job_id, viewer=viewer)
@@ -76,7 +77,7 @@ async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep
             "description": "It is being made",
             "headers": {"Location": {"description": "The file", "schema": {"type": "string", "format": "uri-reference"}}},
         },
-        **responses(NoSuchOutput, JobNotFound, NoOutputs, NotAuthenticated),
+        **responses(NoSuchOutput, JobNotFound, NoOutputs, NotAuthenticated, StorageUnavailable),
     },
 )
 async def ask_for_output(
@@ -155,7 +156,7 @@ async def _answer(database: Database, settings: Settings, *, viewer: Viewer, job
     response_model=RowList,
     responses={
         202: {"model": RowsPending, "description": "They are being made ready; ask again in a moment"},
-        **responses(BadRequest, JobNotFound, NoOutputs, RowsFailed, NotAuthenticated),
+        **responses(BadRequest, JobNotFound, NoOutputs, RowsFailed, NotAuthenticated, StorageUnavailable),
     },
 )
 async def list_rows(

@@ -17,7 +17,7 @@ import structlog
 from features.outputs import queries
 from features.outputs.metrics import FILES_SWEPT
 from shared.db.models import OutputStatus
-from shared.jobs.storage import OUTPUTS_FOLDER
+from shared.jobs.storage import OUTPUTS_FOLDER, PARTIAL_SUFFIX
 
 if TYPE_CHECKING:
     from shared.db.session import Database
@@ -95,7 +95,7 @@ def _remove_unkept(batch: list[Found], kept: Mapping[uuid.UUID, tuple[int, Outpu
         else:
             claim, status = kept.get(each.output_id, (None, None))
             # Of an output that is READY only the file stays, not the folder in which it was made.
-            is_kept = claim == each.claim and (status is OutputStatus.RUNNING or not each.path.name.endswith(".part"))
+            is_kept = claim == each.claim and (status is OutputStatus.RUNNING or not each.path.name.endswith(PARTIAL_SUFFIX))
         if not is_kept and remove(each.path):
             removed += 1
     return removed

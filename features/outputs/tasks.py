@@ -16,6 +16,7 @@ from shared.contracts import MAINTENANCE_QUEUE
 from shared.jobs import output_state
 from shared.jobs.output_state import ExpiredLease
 from shared.jobs.ringing import ring_unanswered
+from shared.jobs.storage_guard import get_guard
 from shared.jobs.suspects import Suspects
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
@@ -52,6 +53,8 @@ async def take_back(context: TaskContext, _: Nothing) -> None:
 @task(RING_AGAIN, every_s=EVERY_S, time_limit_s=30)
 async def ring_again(context: TaskContext, _: Nothing) -> None:
     """Send the messages of unanswered QUEUED outputs again; those of all QUEUED outputs if the broker has lost its messages."""
+    if await get_guard(context).find_problem() is not None:
+        return
     metrics.MESSAGES_SENT_AGAIN.inc(await ring_unanswered(context, memory_key=MEMORY_KEY, forget=output_state.forget_rings, ring=_ring))
 
 
@@ -63,7 +66,7 @@ async def _ring(session: AsyncSession, limit: int) -> int:
 async def apply_retention(context: TaskContext, _: Nothing) -> None:
     """Remove the content of outputs that were made more than `OUTPUT_RETENTION_DAYS` ago, in batches."""
     days = context.settings.output_retention_days
-    if days == 0:
+    if days == 0 or await get_guard(context).find_problem(fresh=True) is not None:
         return
     moment = datetime.now(UTC) - timedelta(days=days)
     count = BATCH_OUTPUTS
@@ -81,4 +84,5 @@ async def apply_retention(context: TaskContext, _: Nothing) -> None:
 @task(SWEEP_FILES, every_s=300, time_limit_s=240)
 async def sweep_files(context: TaskContext, _: Nothing) -> None:
     """Remove files and folders of outputs that belong to nobody."""
-    await sweep_outputs(context.database, upload_dir=context.settings.upload_dir)
+    if await get_guard(context).find_problem(fresh=True) is None:
+        await sweep_outputs(context.database, upload_dir=context.settings.upload_dir)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -211,10 +212,11 @@ class Inspection:
 
     def close(self) -> None:
         """Release files, threads and processes; may be called twice, and before `reports` has been read to its end."""
-        self._checker.close()
-        self._table.close()
-        if self._contained is not None:
-            self._contained.unlink(missing_ok=True)
+        with ExitStack() as rest:  # if one of them fails, the others are released all the same
+            if self._contained is not None:
+                rest.callback(self._contained.unlink, missing_ok=True)
+            rest.callback(self._table.close)
+            self._checker.close()
 
 
 def inspect_file(

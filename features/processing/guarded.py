@@ -12,16 +12,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from features.processing.machine_faults import FAULT_MESSAGES, find_fault
 from features.processing.types import ClaimLost
 from shared.db.errors import is_database_unavailable
 from shared.jobs.job_state import RENEWALS_PER_LEASE
+from shared.jobs.storage_guard import get_guard
 from shared.observing.frames import describe_frames
+from shared.observing.metrics import MACHINE_FAULTS
 from shared.settings import MEBIBYTE
 from shared.worker import memory_limit, shutdown, time_limit
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from features.processing.machine_faults import FaultKind
     from features.processing.metrics import Outcome
     from shared.messages.tasks import TaskContext
 
@@ -63,6 +67,10 @@ class Claimed(Protocol):
 
     async def release(self, session: AsyncSession) -> None:
         """Give it back without counting a crash."""
+        ...
+
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
+        """Give it back, not to be claimed before a pause that grows from `pause_s`, or end it as FAILED with the message."""
         ...
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
@@ -108,16 +116,37 @@ async def _attempt(context: TaskContext, claimed: Claimed, work: Callable[[], Aw
         # What was counted but not yet committed is lost.
         log.warning(f"{claimed.kind} failed: no more memory")
         return "failed" if await _fail(context, claimed, asyncio.Event(), _too_much_memory(context, claimed)) else "lost"
-    except Exception as error:  # noqa: BLE001  # logged below, without its message
-        if is_database_unavailable(error):
-            log.warning("database became unavailable", reason=repr(error))
-            await _release(context, claimed)
-            return "released"
-        # Error messages of libraries quote the cell that they failed on.
-        log.error(f"{claimed.kind} crashed", exception=describe_frames(error))  # noqa: TRY400  # log.exception would log the message too
-        async with context.database.unit_of_work() as session:
-            await claimed.count_crash(session, max_crashes=context.settings.max_crashes)
-        return "crashed"
+    except Exception as error:  # noqa: BLE001  # logged, without its message
+        return await _give_back(context, claimed, error)
+
+
+async def _give_back(context: TaskContext, claimed: Claimed, error: Exception) -> Outcome:
+    """Give the work back after an exception, by whose fault it was: the database's, the machine's, or, as far as can be told, its own."""
+    fault = find_fault(error)
+    if is_database_unavailable(error):
+        log.warning("database became unavailable", reason=repr(error))
+        await _release(context, claimed)
+        return "released"
+    if fault is not None:
+        await _count_fault(context, claimed, fault, error)
+        return "released"
+    # Error messages of libraries quote the cell that they failed on.
+    log.error(f"{claimed.kind} crashed", exception=describe_frames(error))
+    async with context.database.unit_of_work() as session:
+        await claimed.count_crash(session, max_crashes=context.settings.max_crashes)
+    return "crashed"
+
+
+async def _count_fault(context: TaskContext, claimed: Claimed, fault: FaultKind, error: Exception) -> None:
+    """Give back what the machine failed: to whoever has the storage, if it is away here, and after a pause otherwise."""
+    MACHINE_FAULTS.labels(fault).inc()
+    is_away = await get_guard(context).find_problem(fresh=True) is not None
+    log.error(f"{claimed.kind} given back: a fault of this machine", fault=fault, storage_is_away=is_away, exception=describe_frames(error))
+    if is_away:
+        await _release(context, claimed)
+        return
+    async with context.database.unit_of_work() as session:
+        await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=context.settings.fault_pause_s)
 
 
 @asynccontextmanager

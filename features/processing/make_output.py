@@ -25,16 +25,17 @@ from features.processing.exporting.error_records import ERROR_SCHEMA, open_error
 from features.processing.exporting.export import Export
 from features.processing.exporting.writer import CheckRoom, OutputUnmakeable, Written
 from features.processing.guarded import require_no_stop, run_guarded
+from features.processing.machine_faults import FileMissing
 from features.processing.metrics import OUTPUT_BYTES, Outcome, count_output
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.prefetch import Prefetch
-from features.processing.reading import FILE_GONE, get_reading_options, parse_descriptor
+from features.processing.reading import get_reading_options, parse_descriptor
 from features.processing.types import ClaimLost, OutputHold
 from shared.db.models import JobStatus
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import output_state
 from shared.jobs.output_state import Made
-from shared.jobs.storage import is_disk_full, output_path, stored_path, sync_folder
+from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, output_path, stored_path, sync_folder
 from shared.observing.frames import describe_frames
 from shared.output_names import OutputName
 from shared.texts import make_storable
@@ -88,6 +89,11 @@ class ClaimedOutput:
     async def release(self, session: AsyncSession) -> None:
         """Give it back without counting a crash."""
         await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
+
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
+        """End it as FAILED: whoever wants it asks again."""
+        del pause_s
+        await self.fail(session, message)
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
         """Give it back, or end it as FAILED at its last crash."""
@@ -164,7 +170,7 @@ async def _require_hold(context: TaskContext, hold: OutputHold) -> None:
 @asynccontextmanager
 async def _folder_beside(target: Path) -> AsyncIterator[Path]:
     """Make the folder in which the file is written, with whatever temporary files that takes, and remove it at the end; and `target` after an exception."""
-    folder = target.with_name(target.name + ".part")
+    folder = target.with_name(target.name + PARTIAL_SUFFIX)
     await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
     try:
         yield folder
@@ -232,7 +238,7 @@ def _open(job: Job, settings: Settings) -> Inspection:
         # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
         if str(error.filename) != str(path):
             raise
-        raise FileUnreadable(FILE_GONE) from error
+        raise FileMissing from error
 
 
 async def _run_ahead(export: Export) -> AsyncGenerator[float]:

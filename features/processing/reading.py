@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from shared.db.models import Job
     from shared.settings import Settings
 
-FILE_GONE = "The file of this job is no longer stored. Please upload it again."
-
 
 class ReadingOptions(TypedDict):
     """Arguments of `inspect_file`."""

@@ -15,10 +15,11 @@ import structlog
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import Inspection, inspect_file
 from features.processing.guarded import require_no_stop, run_guarded
+from features.processing.machine_faults import FileMissing
 from features.processing.metrics import Outcome, count_attempt, count_claim, measured
 from features.processing.readers.base import FileUnreadable, Note
 from features.processing.readers.prefetch import Prefetch
-from features.processing.reading import FILE_GONE, get_reading_options
+from features.processing.reading import get_reading_options
 from features.processing.recording.packer import Batch, Packer
 from features.processing.recording.recorder import JobLost, Recorder
 from features.processing.types import Hold
@@ -62,6 +63,10 @@ class ClaimedJob:
     async def release(self, session: AsyncSession) -> None:
         """Give it back without counting a crash."""
         await job_state.release(session, job_id=self.hold.job_id, attempt=self.hold.attempt)
+
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
+        """Give it back for later, or end it as FAILED at its last fault of the machine."""
+        await job_state.count_machine_fault(session, job_id=self.hold.job_id, attempt=self.hold.attempt, message=message, pause_s=pause_s)
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
         """Give it back, or end it as FAILED at its last crash."""
@@ -135,7 +140,7 @@ async def _open(job: Job, settings: Settings) -> AsyncIterator[Inspection]:
         # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
         if str(error.filename) != str(path):
             raise
-        raise FileUnreadable(FILE_GONE) from error
+        raise FileMissing from error
     try:
         yield inspection
     finally:

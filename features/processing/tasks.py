@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from features.processing.machine_faults import pass_on_without_storage
 from features.processing.make_output import make_output
 from features.processing.run import run_job
 from shared.contracts import MAKE_OUTPUT, PROCESS_JOB, MakeOutput, ProcessJob
@@ -14,10 +15,12 @@ ENDING_S = 60.0
 @task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
 async def process_job(context: TaskContext, payload: ProcessJob) -> None:
     """Claim the job if it is QUEUED, and bring it to an end."""
-    await run_job(context, job_id=payload.job_id)
+    if not await pass_on_without_storage(context, PROCESS_JOB, payload):
+        await run_job(context, job_id=payload.job_id)
 
 
 @task(MAKE_OUTPUT, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
 async def make_output_of_job(context: TaskContext, payload: MakeOutput) -> None:
     """Claim the output if it is QUEUED, and bring it to an end."""
-    await make_output(context, output_id=payload.output_id)
+    if not await pass_on_without_storage(context, MAKE_OUTPUT, payload):
+        await make_output(context, output_id=payload.output_id)

@@ -14,14 +14,20 @@ from shared.jobs.schemas import JobRead
 from shared.jobs.storage import list_output_files, remove_output_files
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.openapi import declare_tag
-from shared.web.problems import FileGone, JobNotFound, NotAuthenticated, responses
+from shared.web.problems import FileGone, JobNotFound, NotAuthenticated, StorageUnavailable, responses
+from shared.web.storage import RequireStorage
 
 _RETRIED = {**WAITING, "attempt": 2, "updated_at": "2026-11-23T18:41:52.120448Z", **{name: JOB[name] for name in ("source", "notes", "schema")}}
 TAG = declare_tag("retry", place=60, description="Run a job again whose file could not be read to its end, or that was cancelled.")
 router = APIRouter(prefix="/api/jobs", tags=[TAG])
 
 
-@router.post("/{job_id}/retry", status_code=202, responses={202: show(_RETRIED), **responses(NotRetryable, FileGone, JobNotFound, NotAuthenticated)})
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    dependencies=[RequireStorage],
+    responses={202: show(_RETRIED), **responses(NotRetryable, FileGone, JobNotFound, NotAuthenticated, StorageUnavailable)},
+)
 async def retry_failed_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep, settings: SettingsDep, after: BackgroundTasks) -> JobRead:
     """Run a FAILED or CANCELLED job again from its first row."""
     # Listed before the job runs again, so that outputs of its new attempt are not among them.

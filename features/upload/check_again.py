@@ -12,21 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from features.upload.accept import Insertion, require_inserted
 from features.upload.options import check_descriptor, check_encoding, check_outputs, check_webhook_url
 from features.upload.problems import DiskFull, InvalidUpload
 from features.upload.schemas import CheckAgain, JobCreate, UploadOptions
 from shared.db.models import Job
 from shared.jobs.queries import require_job
-from shared.jobs.storage import is_disk_full, stored_path, sync_folder
+from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, stored_path, sync_folder
 from shared.messages.outbox import get_request_id
-from shared.web.problems import FileGone, InvalidPart
+from shared.web.problems import FileGone, InvalidPart, StorageUnavailable
 
 if TYPE_CHECKING:
     from features.upload.accept import Intake
     from shared.descriptors.judging import Kind
     from shared.settings import Settings
     from shared.web.auth import Viewer
+
+log = structlog.get_logger(__name__)
 
 _NO_SECOND_NAME = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 """How file systems say that they give no file a second name, or not this one."""
@@ -35,7 +39,7 @@ _NO_SECOND_NAME = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTS
 async def check_again(intake: Intake, *, job_id: uuid.UUID, viewer: Viewer, given: CheckAgain, settings: Settings, client: str) -> Job:
     """Return the new job, which is committed and has a file of its own.
 
-    Raises `JobNotFound`, `InvalidUpload` with every problem of what is given, `FileGone`, `TooManyUploads` or `DiskFull`.
+    Raises `JobNotFound`, `InvalidUpload` with every problem of what is given, `FileGone`, `TooManyUploads`, `DiskFull` or `StorageUnavailable`.
     """
     async with intake.database.reading() as session:
         job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.dialect])
@@ -61,7 +65,8 @@ async def check_again(intake: Intake, *, job_id: uuid.UUID, viewer: Viewer, give
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull from error
-        raise
+        log.error("a file could not be given a second name", reason=error.strerror)  # noqa: TRY400  # says it all
+        raise StorageUnavailable from error
     await require_inserted(intake, Insertion(create=create, path=path, request_id=get_request_id()))
     async with intake.database.reading() as session:
         return await require_job(session, job_id=new_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
@@ -116,7 +121,7 @@ def give_second_name(source: Path, path: Path, *, min_free_bytes: int) -> None:
 
 
 def _copy(source: Path, path: Path, *, min_free_bytes: int) -> None:
-    partial = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + PARTIAL_SUFFIX)
     try:
         with source.open("rb") as reader, partial.open("xb") as writer:
             if shutil.disk_usage(path.parent).free < min_free_bytes + os.fstat(reader.fileno()).st_size:

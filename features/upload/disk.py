@@ -14,9 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import structlog
+
 from features.upload.problems import DiskFull
 from shared.concurrency.grouping import Grouping
-from shared.jobs.storage import is_disk_full, sync_folder
+from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, sync_folder
+from shared.web.problems import StorageUnavailable
 
 BATCH_BYTES = 256 * 1024
 """Size of one write, or slightly more. An upload's memory is the bytes in its queue plus those being written."""
@@ -26,6 +29,8 @@ WRITEBACK_BYTES = 8 * 2**20
 """Dirty pages are flushed to disk in steps of this size during the upload, so that little is left for the fsync at the end."""
 HEAD_BYTES = 512
 _SYNC_FILE_RANGE_WRITE = 2
+
+log = structlog.get_logger(__name__)
 
 _writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload-writer")
 
@@ -58,7 +63,7 @@ class FileWriter:
     def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int, small_files: Grouping[FileWriter, None]) -> None:
         self._small_files = small_files
         self._target = target
-        self._partial = target.with_name(target.name + ".part")
+        self._partial = target.with_name(target.name + PARTIAL_SUFFIX)
         self._chunk_size = chunk_size_bytes
         self._min_free_bytes = min_free_bytes
         self._descriptor: int | None = None
@@ -84,7 +89,7 @@ class FileWriter:
             self._queued_bytes += len(data)
 
     async def drain(self) -> None:
-        """Start writing if at least a batch is queued, and wait while too much is queued. Raises `DiskFull`."""
+        """Start writing if at least a batch is queued, and wait while too much is queued. Raises `DiskFull` or `StorageUnavailable`."""
         if self._queued_bytes < BATCH_BYTES:
             return
         while True:
@@ -102,7 +107,7 @@ class FileWriter:
             await waiting
 
     async def finish(self) -> str:
-        """Write the rest, make the file durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull`."""
+        """Write the rest, make the file durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull` or `StorageUnavailable`."""
         await self._settle()
         # Nothing of a small file has been written yet: it is written completely here, together with other small files.
         is_small = self._descriptor is None
@@ -111,13 +116,16 @@ class FileWriter:
         return self._hash.hexdigest()
 
     async def discard(self) -> None:
-        """Remove everything from disk; may be called at any time."""
+        """Remove everything from disk; may be called at any time. What cannot be removed is left to the sweep."""
         if self._writing is not None:
             await asyncio.wait([self._writing])
             if not self._writing.cancelled():
                 self._writing.exception()
         self._queue.clear()
-        await asyncio.get_running_loop().run_in_executor(_writers, self._remove)
+        try:
+            await asyncio.get_running_loop().run_in_executor(_writers, self._remove)
+        except OSError as error:
+            log.warning("what was written of an upload cannot be removed", reason=error.strerror)
 
     async def _settle(self) -> None:
         """Wait until the thread is done, and raise its error if it failed."""
@@ -264,4 +272,5 @@ async def _translate(writing: Awaitable[None]) -> None:
     except OSError as error:
         if is_disk_full(error):
             raise DiskFull from error
-        raise
+        log.error("a file could not be written", reason=error.strerror)  # noqa: TRY400  # says it all
+        raise StorageUnavailable from error

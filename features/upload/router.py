@@ -30,7 +30,8 @@ from shared.descriptors.problems import MAX_DESCRIPTOR_BYTES
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, MAX_BODY_BYTES, accept_body
 from shared.web.openapi import declare_tag
-from shared.web.problems import ClientTooSlow, FileGone, JobNotFound, NotAuthenticated, Problem, responses
+from shared.web.problems import ClientTooSlow, FileGone, JobNotFound, NotAuthenticated, Problem, StorageUnavailable, responses
+from shared.web.storage import RequireStorage
 
 CHECK_AGAIN_BYTES = 2 * MAX_DESCRIPTOR_BYTES + MAX_BODY_BYTES
 """A schema and a dialect of the largest size, and whatever else there is."""
@@ -65,12 +66,15 @@ async def get_intake(request: Request) -> Intake:
 @router.post(
     "/files/upload",
     status_code=202,
+    dependencies=[RequireStorage],
     response_model=UploadRead,
     openapi_extra=FORM_OPENAPI,
     responses={
         200: {"model": UploadRead, "description": "The job that this Idempotency-Key was used for before"},
         202: {"headers": {"Location": {"description": "The job", "schema": {"type": "string", "format": "uri-reference"}}}},
-        **responses(InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, TooManyOfYours, DiskFull),
+        **responses(
+            InvalidUpload, MalformedBody, KeyReused, NotAuthenticated, ClientTooSlow, FileTooLarge, TooManyUploads, TooManyOfYours, DiskFull, StorageUnavailable
+        ),
     },
 )
 @accept_body(BOUNDED_BY_ENDPOINT)
@@ -99,9 +103,10 @@ async def upload_file(
 @router.post(
     "/jobs/{job_id}/check-again",
     status_code=202,
+    dependencies=[RequireStorage],
     responses={
         202: {"headers": {"Location": {"description": "The new job", "schema": {"type": "string", "format": "uri-reference"}}}},
-        **responses(InvalidUpload, FileGone, JobNotFound, NotAuthenticated, ClientTooSlow, TooManyUploads, DiskFull),
+        **responses(InvalidUpload, FileGone, JobNotFound, NotAuthenticated, ClientTooSlow, TooManyUploads, DiskFull, StorageUnavailable),
     },
 )
 @accept_body(CHECK_AGAIN_BYTES)

@@ -1,4 +1,4 @@
-"""The tables that all slices share: jobs, the counts of jobs, the jobs' row errors in pieces, and their outputs."""
+"""The tables that all slices share: jobs, the counts of jobs, the jobs' row errors in pieces, their outputs, and whose the upload folder is."""
 
 from __future__ import annotations
 
@@ -136,6 +136,10 @@ class Job(Base):
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     """The fence: incremented by every claim and by every return to QUEUED. A worker holds the number of its claim."""
     crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    machine_faults: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often the machine failed the job: a full disk, a file that was not there."""
+    not_before: Mapped[datetime | None]
+    """Until when a job that is QUEUED waits after such a fault; None if it need not."""
     lease_expires_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(default=0, server_default="0")
     """How often a message has been sent for the job since it became QUEUED."""
@@ -258,6 +262,18 @@ class Output(Base):
     version: Mapped[int] = mapped_column(default=0, server_default="0")
     """As of a job; set by a trigger, as is `changed_in`."""
     changed_in: Mapped[int | None]
+
+
+class Storage(Base):
+    """The one row that says which upload folder belongs to this database: the one whose marker has this id (`shared.jobs.storage_marker`)."""
+
+    __tablename__ = "storage"
+    __table_args__ = (CheckConstraint("id = 1", name="there_is_one"),)
+
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    storage_id: Mapped[uuid.UUID] = mapped_column(Uuid, server_default=func.gen_random_uuid())
+    marked_at: Mapped[datetime | None]
+    """When a folder was first marked; from then on a folder without the marker is not this database's. None: none was yet."""
 
 
 class ProcessingError(Base):

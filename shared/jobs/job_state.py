@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Interval, and_, case, cast, delete, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Interval, and_, case, cast, delete, func, literal, or_, select, text, update
 from sqlalchemy.orm import undefer
 
 from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
@@ -23,12 +23,17 @@ from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import InstrumentedAttribute
 
 RENEWALS_PER_LEASE = 3
 """How many times a worker renews its lease within one lease's length."""
 FIRST_RING_INTERVAL_S = 15.0
 """How long a job's message may stay unanswered before it is first sent again; doubled each time, up to `MAX_RING_INTERVAL_S`."""
 MAX_RING_INTERVAL_S = 600.0
+MAX_MACHINE_FAULTS = 3
+"""A job that its machine failed so many times is FAILED, with a sentence that says whose fault it was."""
+PAUSE_GROWTH = 4
+"""The second pause after a fault of the machine is so many times as long as the first."""
 
 _EVENT_OF: dict[JobStatus, EventName] = {
     JobStatus.COMPLETED: "job.completed",
@@ -52,11 +57,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenBack:
-    """A job that was taken from its worker, because the worker went silent or met an unexpected exception."""
+    """A job that was taken from its worker, because the worker went silent, met an unexpected exception, or was failed by its machine."""
 
     job_id: uuid.UUID
     status: JobStatus
     crashes: int
+    """How often that has happened to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +101,14 @@ def _reset() -> dict[str, Any]:
         "attempt": Job.attempt + 1,
         "rings": 0,
         "next_ring_at": func.clock_timestamp() + _seconds(FIRST_RING_INTERVAL_S),
+        "not_before": None,
         "purge_due_at": case((Job.errors_stored > 0, func.now()), else_=Job.purge_due_at),
     }
+
+
+def _may_run() -> ColumnElement[bool]:
+    """Whether the job's pause after a fault of the machine, if there is one, is over."""
+    return or_(Job.not_before.is_(None), Job.not_before <= func.now())
 
 
 def _is_held(job_id: uuid.UUID, attempt: int) -> ColumnElement[bool]:
@@ -119,13 +131,14 @@ async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> 
     """QUEUED → PROCESSING, by a worker that received a message. The returned job's `attempt` is the worker's fence; None: there is nothing to do."""
     statement = (
         update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
+        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), _may_run())
         .values(
             status=JobStatus.PROCESSING,
             attempt=Job.attempt + 1,
             started_at=func.now(),
             lease_expires_at=_lease_until(lease_s),
             next_ring_at=None,
+            not_before=None,
             source=None,
         )
         .returning(Job)
@@ -205,7 +218,7 @@ async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
-        .values(**_reset(), status=JobStatus.QUEUED, crashes=0)
+        .values(**_reset(), status=JobStatus.QUEUED, crashes=0, machine_faults=0)
         .returning(Job.id)
     )
     retried = (await session.scalars(statement)).all()
@@ -221,8 +234,14 @@ async def _drop_outputs(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> 
 
 async def count_crash(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, max_crashes: int) -> TakenBack | None:
     """PROCESSING → QUEUED, or FAILED at the last crash, by the worker that claimed it and met an unexpected exception. None: the job is lost."""
-    taken = await _take_back(session, _is_held(job_id, attempt), max_crashes)
-    return taken[0] if taken else None
+    message = f"Processing this file stopped unexpectedly {max_crashes} times. Please check the file, or send it again; a retry starts a new count."
+    return await _give_back(session, _is_held(job_id, attempt), Job.crashes, limit=max_crashes, message=message, pauses_s=())
+
+
+async def count_machine_fault(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, message: str, pause_s: float) -> TakenBack | None:
+    """PROCESSING → QUEUED after a pause, or FAILED with `message` at the last fault, by the worker whose machine failed the job. None: the job is lost."""
+    pauses_s = (pause_s, pause_s * PAUSE_GROWTH)
+    return await _give_back(session, _is_held(job_id, attempt), Job.machine_faults, limit=MAX_MACHINE_FAULTS, message=message, pauses_s=pauses_s)
 
 
 async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[ExpiredLease]:
@@ -236,47 +255,65 @@ async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[
     return [ExpiredLease(job_id=row.id, attempt=row.attempt, expired_at=row.lease_expires_at) for row in await session.execute(statement)]
 
 
-async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes: int) -> TakenBack | None:
-    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, if the lease has not been renewed since. None: it was renewed, or the job is lost."""
+async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes: int, pause_s: float) -> TakenBack | None:
+    """PROCESSING → QUEUED, or FAILED at the last crash, by the sweep, if the lease has not been renewed since. None: it was renewed, or the job is lost.
+
+    A worker that falls silent was killed, most often for lack of memory, or its machine is gone. The job runs again at once the first time, and after
+    `pause_s` from then on.
+    """
     guard = and_(_is_held(expired.job_id, expired.attempt), Job.lease_expires_at == expired.expired_at)
-    taken = await _take_back(session, guard, max_crashes)
-    return taken[0] if taken else None
+    message = (
+        f"The service was stopped {max_crashes} times while it checked this file: its memory may be too small for it, or its machine failed. "
+        "The file may be in order. Tell whoever runs this service, then try again."
+    )
+    return await _give_back(session, guard, Job.crashes, limit=max_crashes, message=message, pauses_s=(0, pause_s))
 
 
-async def _take_back(session: AsyncSession, guard: ColumnElement[bool], max_crashes: int) -> Sequence[TakenBack]:
-    gives_up = Job.crashes + 1 >= max_crashes
-    message = f"Processing this file stopped unexpectedly {max_crashes} times. Please check the file, or send it again; a retry starts a new count."
+async def _give_back(
+    session: AsyncSession, guard: ColumnElement[bool], counter: InstrumentedAttribute[int], *, limit: int, message: str, pauses_s: Sequence[float]
+) -> TakenBack | None:
+    """Count one more failure of a job in the column `counter`, and queue it again after the pause that belongs to it, or end it at the `limit`."""
+    gives_up = counter + 1 >= limit
     failed = (
         update(Job)
         .where(guard, gives_up)
         .values(
-            status=JobStatus.FAILED,
-            crashes=Job.crashes + 1,
-            error_message=message,
-            completed_at=func.clock_timestamp(),
-            lease_expires_at=None,
+            {
+                "status": JobStatus.FAILED,
+                counter.key: counter + 1,
+                "error_message": message,
+                "completed_at": func.clock_timestamp(),
+                "lease_expires_at": None,
+            }
         )
-        .returning(Job.id, Job.status, Job.crashes, Job.attempt)
+        .returning(Job.id, Job.attempt, counter.label("failures"))
     )
-    requeued = (
-        update(Job)
-        .where(guard, ~gives_up)
-        .values(**_reset(), status=JobStatus.QUEUED, crashes=Job.crashes + 1)
-        .returning(Job.id, Job.status, Job.crashes, Job.attempt)
-    )
-    ended = (await session.execute(failed)).all()
-    for row in ended:
-        await publish(session, JobFinished(job_id=row.id, attempt=row.attempt, name=_EVENT_OF[JobStatus.FAILED]))
-    back = (await session.execute(requeued)).all()
-    _ring_for(session, [row.id for row in back])
-    return [TakenBack(job_id=row.id, status=row.status, crashes=row.crashes) for row in (*ended, *back)]
+    ended = (await session.execute(failed)).one_or_none()
+    if ended is not None:
+        await publish(session, JobFinished(job_id=ended.id, attempt=ended.attempt, name=_EVENT_OF[JobStatus.FAILED]))
+        return TakenBack(job_id=ended.id, status=JobStatus.FAILED, crashes=ended.failures)
+    values = _reset() | {"status": JobStatus.QUEUED, counter.key: counter + 1}
+    if any(pauses_s):
+        # The last pause is that of every later failure as well.
+        *earlier, last = pauses_s
+        pause = case(*((counter == count, _seconds(pause_s)) for count, pause_s in enumerate(earlier)), else_=_seconds(last)) if earlier else _seconds(last)
+        until = func.now() + pause
+        waits = pause > _seconds(0)
+        values |= {"not_before": case((waits, until), else_=None), "next_ring_at": case((waits, until), else_=values["next_ring_at"])}
+    requeued = update(Job).where(guard, ~gives_up).values(values).returning(Job.id, counter.label("failures"), Job.not_before)
+    row = (await session.execute(requeued)).one_or_none()
+    if row is None:
+        return None
+    if row.not_before is None:
+        _ring_for(session, [row.id])
+    return TakenBack(job_id=row.id, status=JobStatus.QUEUED, crashes=row.failures)
 
 
 async def forget_rings(session: AsyncSession) -> int:
     """Make the message of every QUEUED job due now, by the sweep, because the broker has lost its messages; returns the number of jobs."""
     statement = (
         update(Job)
-        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now())
+        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), Job.next_ring_at > func.now(), _may_run())
         .values(rings=0, next_ring_at=func.now(), updated_at=Job.updated_at)
         .returning(Job.id)
     )

@@ -12,6 +12,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import aiofiles.os
@@ -36,6 +37,10 @@ def stored_path(upload_dir: Path, job_id: uuid.UUID, filename: str) -> Path:
     return upload_dir / f"{job_id}_{safe_filename(filename)}"
 
 
+PARTIAL_SUFFIX = ".part"
+"""Ends the name of a file that is still being written."""
+TRASH_FOLDER = "trash"
+"""Folder in `UPLOAD_DIR` with a folder for each day (`2026-11-30`) on which files without a job were moved there."""
 OUTPUTS_FOLDER = "outputs"
 """Folder in `UPLOAD_DIR` with a folder for each job that has outputs, named by the job's id."""
 
@@ -97,6 +102,28 @@ def list_job_files(upload_dir: Path) -> Iterator[tuple[uuid.UUID, Path, float]]:
             continue
         if stat.S_ISREG(status.st_mode):
             yield job_id, path, status.st_mtime
+
+
+def move_to_trash(upload_dir: Path, path: Path) -> None:
+    """Move a file that belongs to no job to today's folder of the trash. Raises `OSError`."""
+    folder = upload_dir / TRASH_FOLDER / datetime.now(UTC).date().isoformat()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.rename(folder / path.name)
+
+
+def empty_trash(upload_dir: Path, *, days: float) -> int:
+    """Remove the folders of the trash whose day ended more than `days` ago; returns how many files went with them."""
+    removed = 0
+    for folder in _list_folder(upload_dir / TRASH_FOLDER):
+        try:
+            ended_at = datetime.combine(date.fromisoformat(folder.name), datetime.min.time(), UTC) + timedelta(days=1)
+        except ValueError:  # not one that was made here
+            continue
+        if datetime.now(UTC) - ended_at > timedelta(days=days):
+            files = len(_list_folder(folder))
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += files
+    return removed
 
 
 async def remove_outputs(upload_dir: Path, job_id: uuid.UUID) -> None:

@@ -35,6 +35,19 @@ HTTP_SECONDS = Histogram(
 HTTP_IN_PROGRESS = Gauge("rowgate_http_requests_in_progress", "Requests that are being answered", multiprocess_mode="livesum")
 MESSAGES_UNSENT = Counter("rowgate_messages_unsent", "Messages that the broker did not take; the periodic ring sends them")
 
+STORAGE_LOST = Gauge(
+    "rowgate_storage_lost",
+    "1 if a process must not use the upload folder: it is not mounted, is another database's, or cannot be written; else 0",
+    multiprocess_mode="livemax",
+)
+MACHINE_FAULTS = Counter(
+    "rowgate_machine_faults",
+    "Attempts that the machine failed and not the file: `spill-disk-full`, `storage`, `file-missing`, `killed`",
+    ["kind"],
+)
+for _kind in ("spill-disk-full", "storage", "file-missing", "killed"):
+    MACHINE_FAULTS.labels(_kind)
+
 POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use in each process", multiprocess_mode="liveall")
 POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Most database connections that each process may open", multiprocess_mode="liveall")
 

@@ -141,6 +141,13 @@ class Unavailable(Problem):
         super().__init__(detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
+class StorageUnavailable(Unavailable):
+    """The service cannot reach its files right now; nothing is lost. Try again in a minute, or tell whoever runs this service."""
+
+    slug = "storage-unavailable"
+    title = "Storage unavailable"
+
+
 class _Unexpected(Problem):
     """Something unexpected went wrong; the details are in the service's log."""
 

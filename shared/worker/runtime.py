@@ -12,6 +12,7 @@ import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
 from shared.db.session import open_database
+from shared.jobs.storage_guard import get_guard
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
@@ -59,6 +60,7 @@ class Runtime:
             ),
             redis=open_redis(settings),
         )
+        asyncio.run_coroutine_threadsafe(get_guard(self.context).watch(), self._loop)
 
     def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
         """Start a coroutine in the background without waiting for it; it is cancelled after `timeout_s`, and a failure is logged."""
@@ -107,6 +109,7 @@ class Runtime:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            get_guard(self.context).close()
             await self.context.database.close()
             await self.context.redis.aclose()
             await self._broker.aclose()

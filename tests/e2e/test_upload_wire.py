@@ -20,6 +20,7 @@ import pytest
 from compose.processes import wait_until
 from shared.web.http_protocol import HEAD_TIMEOUT_S, MAX_HEAD_BYTES
 from tests.e2e.conftest import Api, running_api
+from tests.paths import list_stored
 from tests.services import Servers
 
 LIMIT = 2 * 2**20
@@ -56,7 +57,7 @@ def count_jobs(api: Api) -> int:
 
 def assert_left(api: Api, jobs: int) -> None:
     """Assert that this many jobs with their files exist, and nothing else."""
-    assert wait_until(lambda: len(list(api.uploads.iterdir())) == jobs, timeout_s=10), list(api.uploads.iterdir())
+    assert wait_until(lambda: len(list_stored(api.uploads)) == jobs, timeout_s=10), list_stored(api.uploads)
     assert count_jobs(api) == jobs
 
 
@@ -155,7 +156,7 @@ def test_body_without_a_length_is_limited_while_it_comes(api: Api, jobs: int) ->
 def test_client_that_closes_its_half_in_the_middle_leaves_nothing(api: Api, jobs: int) -> None:
     with connect(api) as connection:
         connection.sendall(head("content-length: 100000") + FILE + CSV * 1000)
-        assert wait_until(lambda: len(list(api.uploads.iterdir())) == jobs + 1 or True, timeout_s=1)
+        assert wait_until(lambda: len(list_stored(api.uploads)) == jobs + 1 or True, timeout_s=1)
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1000) == b""
     assert_left(api, jobs)
@@ -164,7 +165,7 @@ def test_client_that_closes_its_half_in_the_middle_leaves_nothing(api: Api, jobs
 def test_client_that_is_cut_off_leaves_nothing(api: Api, jobs: int) -> None:
     with connect(api) as connection:
         connection.sendall(head("content-length: 1000000") + FILE + CSV * 20_000)
-        assert wait_until(lambda: any(path.name.endswith(".part") for path in api.uploads.iterdir()), timeout_s=10)
+        assert wait_until(lambda: any(path.name.endswith(".part") for path in list_stored(api.uploads)), timeout_s=10)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # closes with a reset
     assert_left(api, jobs)
 

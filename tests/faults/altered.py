@@ -266,7 +266,8 @@ def drop_lease_check(_: str) -> None:
         running = await session.execute(select(Job.id, Job.attempt).where(Job.status == JobStatus.PROCESSING).limit(limit))
         return [job_state.ExpiredLease(job_id=row.id, attempt=row.attempt, expired_at=long_ago) for row in running]
 
-    async def take_back(session: Any, *, expired: job_state.ExpiredLease, max_crashes: int) -> job_state.TakenBack | None:
+    async def take_back(session: Any, *, expired: job_state.ExpiredLease, max_crashes: int, pause_s: float) -> job_state.TakenBack | None:
+        del pause_s
         return await job_state.count_crash(session, job_id=expired.job_id, attempt=expired.attempt, max_crashes=max_crashes)
 
     job_state.list_expired = list_running

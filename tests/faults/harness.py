@@ -26,11 +26,12 @@ import httpx
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
 from shared.jobs.storage import OUTPUTS_FOLDER
+from shared.jobs.storage_marker import MARKER
 from shared.messages.broker import create_celery
 from shared.settings import Settings
 from tests.faults.watching import ProgressWatch, WebhookReceiver
 from tests.faults.wire import Wire
-from tests.paths import ROOT
+from tests.paths import ROOT, list_stored
 
 IS_LONG = "FAULT_SEEDS" in os.environ
 """Whether this is `make faults` rather than the short form within `make test`."""
@@ -46,6 +47,7 @@ FAST = {
     "CHUNK_ROWS": "100",
     "WORKER_SHUTDOWN_TIMEOUT_S": "0.5",
     "MIN_FREE_DISK_BYTES": "0",
+    "FAULT_PAUSE_S": "0.2",
     "LOG_FORMAT": "text",
     "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
 }
@@ -415,7 +417,7 @@ class Stack:
 
     def _assert_files(self) -> None:
         live = {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted and accepted.has_file}
-        found = sorted(path.name for path in self.uploads.iterdir() if path.name != OUTPUTS_FOLDER)
+        found = sorted(path.name for path in list_stored(self.uploads) if path.name != OUTPUTS_FOLDER)
         assert sorted(name.partition("_")[0] for name in found) == sorted(live), found
         known = {str(row["id"]) for row in self.query("SELECT id FROM jobs WHERE deleted_at IS NULL")}
         assert known == {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted}
@@ -495,10 +497,14 @@ def file_size_limit(pids: Sequence[int], size_bytes: int) -> Iterator[None]:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
 
 
-def mounting(folder: Path, *, size_bytes: int) -> Sequence[str]:
-    """Return the prefix of a command that is to see an empty disk of this size at `folder`; other processes do not see that disk."""
+def mounting(folder: Path, *, size_bytes: int, is_marked: bool = True) -> Sequence[str]:
+    """Return the prefix of a command that is to see an empty disk of this size at `folder`; other processes do not see that disk.
+
+    Unless it is not to be marked, it has the marker that `folder` has, if it has one.
+    """
     as_root = [] if os.geteuid() == 0 else ["--map-root-user"]
-    script = f'mount -t tmpfs -o size={size_bytes} tmpfs "$1" && shift && exec "$@"'
+    marking = f'[ -z "$marker" ] || printf %s "$marker" >"$1/{MARKER}"' if is_marked else ":"
+    script = f'marker=$(cat "$1/{MARKER}" 2>/dev/null); mount -t tmpfs -o size={size_bytes} tmpfs "$1" && {{ {marking}; }} && shift && exec "$@"'
     return [shutil.which("unshare") or "unshare", "--mount", *as_root, "sh", "-c", script, "sh", str(folder)]
 
 

@@ -15,6 +15,7 @@ from features.processing.checking.value_keys import make_row_keys
 from features.processing.column import Mask
 from features.processing.keys.packed_keys import PackedKeys
 from shared.descriptors.table_schema import ForeignKey, TableSchema
+from shared.temporary_files import discard_file
 from shared.texts import list_briefly
 
 _WAITING = np.dtype([("row", np.int64), ("high", np.uint64), ("low", np.uint64), ("failed", np.bool_)])
@@ -71,4 +72,4 @@ class _ForeignKeyRule:
 
     def close(self) -> None:
         self._known.close()
-        self._waiting.close()
+        discard_file(self._waiting)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from features.processing.engine import CheckedRows
 from features.processing.readers.base import Finding, ReadLimits
+from shared.temporary_files import discard_file
 
 _ENTRY = np.dtype([("row", np.int64), ("said", np.int32)])
 _BATCH = 65_536
@@ -80,4 +81,4 @@ class LateErrors:
 
     def close(self) -> None:
         """Remove the temporary file; may be called twice."""
-        self._file.close()
+        discard_file(self._file)

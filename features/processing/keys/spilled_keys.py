@@ -11,6 +11,7 @@ import numpy as np
 from features.processing.column import Indices, Mask
 from features.processing.keys.packed_keys import PackedKeys, Rows, StoredKeys, Words, empty_keys, join_stored, search_pairs
 from features.processing.readers.base import ReadLimits
+from shared.temporary_files import discard_file
 
 BLOCK_KEYS = 4096
 _KEY_BYTES = 20
@@ -50,12 +51,16 @@ class SpilledRun:
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="keys-", dir=limits.spill_dir)  # noqa: SIM115 - closed by close()
         self.size = 0
         fences = [empty_keys(0)]
-        for keys, rows in _in_blocks(pieces):
-            fences.append(keys.take(np.arange(1)))
-            self._file.write(keys.high.tobytes() + keys.low.tobytes() + rows.tobytes())
-            self.size += len(rows)
+        try:
+            for keys, rows in _in_blocks(pieces):
+                fences.append(keys.take(np.arange(1)))
+                self._file.write(keys.high.tobytes() + keys.low.tobytes() + rows.tobytes())
+                self.size += len(rows)
+            self._file.flush()
+        except BaseException:
+            self.close()
+            raise
         self._fences = PackedKeys(np.concatenate([keys.high for keys in fences]), np.concatenate([keys.low for keys in fences]))
-        self._file.flush()
 
     def find(self, keys: PackedKeys) -> Rows:
         """Return the row of each key; 0 for a key that is not in the file. Each block is read at most once."""
@@ -71,7 +76,7 @@ class SpilledRun:
 
     def close(self) -> None:
         """Delete the file; may be called twice."""
-        self._file.close()
+        discard_file(self._file)
 
     def _read_block(self, block: int) -> StoredKeys:
         count = min(BLOCK_KEYS, self.size - block * BLOCK_KEYS)

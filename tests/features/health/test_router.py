@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import time
 import tomllib
+import uuid
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 from features.health import tasks
 from shared.db import migration_level
 from shared.db.session import open_database
+from shared.jobs.storage_marker import write_marker
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
 from shared.messages.refs import Nothing
@@ -119,3 +121,16 @@ async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'rowgate_http_request_duration_seconds_count{method="GET",route="/api/jobs",status="200"}' in response.text
+
+
+async def test_upload_folder_of_another_database_is_a_503_that_says_why(client: httpx.AsyncClient, settings: Settings) -> None:
+    assert (await client.get("/api/health")).json()["storage"] == {"status": "healthy", "reason": None}
+    write_marker(settings.upload_dir, uuid.uuid4(), replace=True)
+    response = await client.get("/api/health")
+    assert response.status_code == 503
+    body = response.json()
+    assert (body["status"], body["storage"]["status"], body["database"]["status"], body["redis"]["status"]) == ("unhealthy", "unhealthy", "healthy", "healthy")
+    assert "belongs to another database" in body["storage"]["reason"]
+    assert str(settings.upload_dir) not in response.text
+    refused = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")})
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/storage-unavailable")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -12,14 +14,18 @@ from typing import Any
 import httpx
 import openpyxl
 import pytest
+from prometheus_client import REGISTRY
 
-from features.processing import run, tasks
+from features.processing import machine_faults, run, tasks
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.engine import ChunkReport, inspect_file
 from features.processing.readers.base import FileUnreadable
 from shared.contracts import ProcessJob
+from shared.db import storage_identity
 from shared.db.models import Job, JobStatus
+from shared.db.session import Database
 from shared.jobs import job_state
+from shared.jobs.storage_guard import get_guard
 from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
 from shared.worker import shutdown, time_limit
@@ -107,9 +113,8 @@ async def test_header_without_rows_is_completed_with_none(context: TaskContext, 
     assert (done.status, done.progress, done.rows_processed, done.total_rows) == (JobStatus.COMPLETED, 100, 0, 0)
 
 
-@pytest.mark.parametrize("content", [b"\n\n\n", None])
-async def test_file_that_cannot_be_read_fails_with_a_sentence(context: TaskContext, factory: Factory, content: bytes | None) -> None:
-    job = await factory.job(content=content, webhook_url="http://127.0.0.1:1/")
+async def test_file_that_cannot_be_read_fails_with_a_sentence(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=b"\n\n\n", webhook_url="http://127.0.0.1:1/")
     await process(context, job)
     failed = await get(factory, job)
     assert failed.status == JobStatus.FAILED
@@ -141,8 +146,8 @@ async def test_missing_directory_for_temporary_files_is_not_blamed_on_the_file(
     monkeypatch.setattr(run, "inspect_file", lambda path, *, limits, **options: inspect_file(path, limits=replace(limits, spill_threshold_bytes=0), **options))
     job = await factory.job(content=make_xlsx(), filename="a.xlsx")
     await process(change(context, spill_dir=tmp_path / "gone"), job)
-    crashed = await get(factory, job)
-    assert (crashed.status, crashed.crashes, crashed.error_message) == (JobStatus.QUEUED, 1, None)
+    back = await get(factory, job)
+    assert (back.status, back.crashes, back.machine_faults, back.error_message) == (JobStatus.QUEUED, 0, 1, None)
 
 
 async def test_file_that_breaks_off_keeps_what_was_found(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,3 +411,99 @@ async def test_errors_carry_what_their_sentences_say_for_programs(context: TaskC
     assert [(error.row_number, error.params) for error in await factory.list_errors(job.id)] == [(row, params) for row, _, _, params in told]
     [filtered] = (await client.get(f"/api/jobs/{job.id}/errors", params={"error_type": "primary-key-error"})).json()["errors"]
     assert filtered["params"] == {"fields": ["kind", "day"], "first_row_number": 2}
+
+
+def away(context: TaskContext) -> TaskContext:
+    """Return the context of a worker whose upload folder is not mounted."""
+    folder = context.settings.upload_dir.with_name("not-mounted")
+    folder.mkdir(exist_ok=True)
+    return change(context, upload_dir=folder)
+
+
+async def mark(database: Database) -> None:
+    async with database.unit_of_work() as session:
+        await storage_identity.note_marked(session)
+
+
+async def test_worker_without_the_storage_claims_nothing_and_leaves_the_message_to_others(
+    context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine_faults, "PASS_ON_S", 0.01)
+    await mark(context.database)
+    job = await factory.job(content=ROWS)
+    await process(away(context), job)
+    waiting = await get(factory, job)
+    assert (waiting.status, waiting.attempt, waiting.machine_faults) == (JobStatus.QUEUED, 0, 0)
+    assert [message.payload for message in sent] == [{"job_id": str(job.id)}]
+    await process(context, job)
+    assert (await get(factory, job)).status is JobStatus.COMPLETED
+
+
+async def test_storage_that_is_lost_under_a_job_gives_it_back_uncounted(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
+    await mark(context.database)
+    job = await factory.job(content=ROWS)
+    folder = context.settings.upload_dir
+    worker = change(context)
+    assert await get_guard(worker).find_problem() is None
+    mounted = folder.rename(folder.with_name("mounted"))
+    folder.mkdir()
+    await process(worker, job)  # it looked a moment ago
+    back = await get(factory, job)
+    assert (back.status, back.crashes, back.machine_faults, back.not_before, back.error_message) == (JobStatus.QUEUED, 0, 0, None, None)
+    assert len(sent) == 1
+    folder.rmdir()
+    mounted.rename(folder)
+    assert await get_guard(worker).find_problem(fresh=True) is None
+    await process(worker, job)
+    assert (await get(factory, job)).status is JobStatus.COMPLETED
+
+
+def fill_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def kill_child(*_: object, **__: object) -> None:
+    raise ChildProcessError("the process that reads the workbook was killed")
+
+
+def lose_disk(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize(
+    ("fail", "kind", "words"),
+    [(fill_disk, "spill-disk-full", "ran out of disk space"), (kill_child, "killed", "was killed"), (lose_disk, "storage", "could not read its own storage")],
+)
+async def test_fault_of_the_machine_is_tried_three_times_and_blames_no_file(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, fail: Callable[..., None], kind: str, words: str
+) -> None:
+    monkeypatch.setattr(run, "inspect_file", fail)
+    job = await factory.job(content=ROWS)
+    worker = change(context, fault_pause_s=0)
+    before = count_faults(kind)
+    for faults in (1, 2):
+        await process(worker, job)
+        waiting = await get(factory, job)
+        assert (waiting.status, waiting.machine_faults, waiting.crashes, waiting.error_message) == (JobStatus.QUEUED, faults, 0, None)
+    await process(worker, job)
+    ended = await get(factory, job)
+    assert ended.status is JobStatus.FAILED
+    assert words in str(ended.error_message)
+    assert "may be in order" in str(ended.error_message)
+    assert count_faults(kind) - before == 3
+
+
+def count_faults(kind: str) -> float:
+    return REGISTRY.get_sample_value("rowgate_machine_faults_total", {"kind": kind}) or 0.0
+
+
+async def test_missing_file_is_looked_for_three_times(context: TaskContext, factory: Factory) -> None:
+    job = await factory.job(content=None)
+    worker = change(context, fault_pause_s=0)
+    for _ in range(3):
+        assert (await get(factory, job)).status is JobStatus.QUEUED
+        await process(worker, job)
+    ended = await get(factory, job)
+    assert ended.status is JobStatus.FAILED
+    assert "no longer stored" in str(ended.error_message)
+    assert "upload it again" in str(ended.error_message)

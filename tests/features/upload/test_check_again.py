@@ -18,6 +18,7 @@ from shared.jobs.storage import stored_path
 from shared.messages.outbox import Message
 from shared.settings import Settings, parse_api_keys
 from tests.factories import Factory
+from tests.paths import list_stored
 
 SCHEMA = {"fields": [{"name": "id", "type": "string"}, {"name": "name", "type": "string"}]}
 
@@ -92,7 +93,7 @@ async def test_wrong_member_is_a_400_and_leaves_nothing(
     answer = await client.post(f"/api/jobs/{job.id}/check-again", json=given)
     assert answer.status_code == 400
     assert named in [part.get("pointer") or part["field"] for part in answer.json()["errors"]]
-    assert len(list(settings.upload_dir.iterdir())) == 1
+    assert len(list_stored(settings.upload_dir)) == 1
 
 
 async def test_job_without_its_file_is_a_400(client: httpx.AsyncClient, factory: Factory) -> None:
@@ -139,4 +140,4 @@ async def test_full_disk_is_a_507(client: httpx.AsyncClient, factory: Factory, m
     job = await factory.ended_job()
     answer = await client.post(f"/api/jobs/{job.id}/check-again")
     assert (answer.status_code, answer.json()["type"]) == (507, "/problems/disk-full")
-    assert len(list(settings.upload_dir.iterdir())) == 1
+    assert len(list_stored(settings.upload_dir)) == 1

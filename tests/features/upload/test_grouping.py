@@ -15,7 +15,9 @@ from features.upload.disk import FileWriter, complete_files
 from shared.concurrency.grouping import Grouping
 from shared.messages.outbox import Message
 from shared.settings import Settings
+from shared.web.problems import StorageUnavailable
 from tests.factories import CSV, Factory
+from tests.paths import list_stored
 
 URL = "/api/files/upload"
 
@@ -62,7 +64,7 @@ async def test_a_row_that_the_database_refuses_fails_alone(client: httpx.AsyncCl
     monkeypatch.setattr(queries, "insert_jobs", insert_jobs)
     answers = await upload_many(client, 10)
     assert [answer.status_code for answer in answers] == [202, 202, 202, 500, *[202] * 6]
-    assert len(list(settings.upload_dir.iterdir())) == 9
+    assert len(list_stored(settings.upload_dir)) == 9
 
 
 async def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +83,7 @@ async def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path, monkeyp
     for writer in writers:
         writer.take(memoryview(CSV))
     outcomes = await asyncio.gather(*(writer.finish() for writer in writers), return_exceptions=True)
-    assert [isinstance(outcome, FileExistsError) for outcome in outcomes] == [False, False, True, False, False]
+    assert [isinstance(outcome, StorageUnavailable) for outcome in outcomes] == [False, False, True, False, False]
     assert [(tmp_path / f"{index}.csv").exists() for index in range(5)] == [True, True, False, True, True]
     # Four files on their own would need four.
     assert 1 <= len(folders) <= 2

@@ -21,6 +21,7 @@ from shared.db.models import JobStatus
 from shared.messages.outbox import Message
 from shared.settings import Settings
 from tests.factories import CSV, Factory
+from tests.paths import list_stored
 
 URL = "/api/files/upload"
 ZIP = b"PK\x03\x04" + bytes(100)
@@ -28,7 +29,7 @@ OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100)
 
 
 def list_files(settings: Settings) -> list[Path]:
-    return sorted(settings.upload_dir.iterdir())
+    return list_stored(settings.upload_dir)
 
 
 def body(*parts: tuple[str, bytes], boundary: str = "b", end: bool = True) -> bytes:
@@ -223,6 +224,7 @@ async def test_file_over_the_limit_without_a_length_is_refused_and_removed(app: 
     assert response.status_code == 202
 
 
+@pytest.mark.usefixtures("clean")
 async def test_length_over_the_limit_is_refused_before_the_body_is_read(app: FastAPI, settings: Settings) -> None:
     read: list[bool] = []
     answers: list[MutableMapping[str, Any]] = []

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
 from features.upload.tasks import UNTOUCHED_S, sweep_files
+from shared.jobs.storage_marker import MARKER, read_marker, write_marker
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from tests.factories import CSV, Factory
+from tests.paths import list_stored
 
 
 def make_old(path: Path) -> Path:
@@ -43,13 +47,55 @@ async def test_sweep_removes_files_without_a_job_and_nothing_else(context: TaskC
         make_old(path)
     assert context.settings.upload_idle_timeout_s < UNTOUCHED_S
     await sweep_files(context, Nothing())
-    assert set(folder.iterdir()) == {kept, new, foreign, subfolder, link, dangling}
+    assert set(list_stored(folder)) == {kept, new, foreign, subfolder, link, dangling}
 
 
 async def test_only_the_service_itself_can_read_an_upload(client: httpx.AsyncClient, settings: Settings) -> None:
-    settings.upload_dir.rmdir()
-    settings.upload_dir.mkdir(mode=0o700)
     answer = await client.post("/api/files/upload", files={"file": ("a.csv", CSV)})
     assert answer.status_code == 202
-    [path] = settings.upload_dir.iterdir()
+    [path] = list_stored(settings.upload_dir)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_whole_file_without_a_job_is_kept_in_the_trash_for_days_and_half_of_one_is_not(context: TaskContext, factory: Factory) -> None:
+    await factory.job()
+    folder = context.settings.upload_dir
+    whole, half = folder / f"{uuid.uuid4()}_a.csv", folder / f"{uuid.uuid4()}_b.csv.part"
+    for path in (whole, half):
+        path.write_text("a\n1\n")
+        make_old(path)
+    await sweep_files(context, Nothing())
+    [day] = (folder / "trash").iterdir()
+    assert [path.name for path in day.iterdir()] == [whole.name]
+    assert (day / whole.name).read_text() == "a\n1\n"
+    for ago, is_kept in ((6, True), (9, False)):
+        day = day.rename(day.with_name((datetime.now(UTC).date() - timedelta(days=ago)).isoformat()))
+        (folder / "trash" / "mine").mkdir(exist_ok=True)
+        await sweep_files(context, Nothing())
+        assert day.exists() is is_kept
+    assert (folder / "trash" / "mine").exists()
+
+
+async def test_trash_is_kept_for_ever_if_that_is_set(context: TaskContext) -> None:
+    day = context.settings.upload_dir / "trash" / "2001-01-01"
+    day.mkdir(parents=True)
+    await sweep_files(replace(context, settings=context.settings.model_copy(update={"trash_retention_days": 0.0})), Nothing())
+    assert day.exists()
+
+
+async def test_nothing_is_swept_unless_the_folder_is_this_databases(context: TaskContext) -> None:
+    folder = context.settings.upload_dir
+    stray = folder / f"{uuid.uuid4()}_a.csv"
+    stray.write_text("a")
+    make_old(stray)
+    marker = read_marker(folder)
+    assert marker is not None
+    write_marker(folder, uuid.uuid4(), replace=True)
+    await sweep_files(context, Nothing())
+    assert stray.exists()
+    (folder / MARKER).unlink()
+    await sweep_files(context, Nothing())
+    assert stray.exists()
+    write_marker(folder, marker)
+    await sweep_files(context, Nothing())
+    assert not stray.exists()

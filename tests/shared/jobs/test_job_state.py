@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.models import JobStatus
+from shared.db.models import Job, JobStatus
 from shared.db.session import Database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
@@ -26,7 +26,7 @@ S = JobStatus
 
 async def take_back_all(session: AsyncSession) -> bool:
     expired = await job_state.list_expired(session)
-    return any([await job_state.take_back(session, expired=lease, max_crashes=3) for lease in expired])
+    return any([await job_state.take_back(session, expired=lease, max_crashes=3, pause_s=0) for lease in expired])
 
 
 TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
@@ -40,6 +40,10 @@ TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
     "release": (lambda s, i: job_state.release(s, job_id=i, attempt=1), {S.PROCESSING: S.QUEUED}),
     "retry": (lambda s, i: job_state.retry(s, job_id=i), {S.FAILED: S.QUEUED, S.CANCELLED: S.QUEUED}),
     "count_crash": (lambda s, i: job_state.count_crash(s, job_id=i, attempt=1, max_crashes=3), {S.PROCESSING: S.QUEUED}),
+    "count_machine_fault": (
+        lambda s, i: job_state.count_machine_fault(s, job_id=i, attempt=1, message="m", pause_s=0),
+        {S.PROCESSING: S.QUEUED},
+    ),
     "take_back": (lambda s, i: take_back_all(s), {S.PROCESSING: S.QUEUED}),
     "last_crash": (lambda s, i: job_state.count_crash(s, job_id=i, attempt=1, max_crashes=1), {S.PROCESSING: S.FAILED}),
 }
@@ -58,7 +62,7 @@ async def test_transition_happens_only_from_its_statuses(database: Database, fac
     assert after.status == allowed.get(status, status)
 
 
-@pytest.mark.parametrize("name", ["renew", "describe", "checkpoint", "finish", "fail", "release", "count_crash"])
+@pytest.mark.parametrize("name", ["renew", "describe", "checkpoint", "finish", "fail", "release", "count_crash", "count_machine_fault"])
 @pytest.mark.parametrize("attempt", [0, 2])
 async def test_worker_with_another_attempt_changes_nothing(database: Database, factory: Factory, name: str, attempt: int) -> None:
     job = await factory.job(status=S.PROCESSING, attempt=attempt)
@@ -79,7 +83,7 @@ async def test_deleted_job_is_nobodys(database: Database, factory: Factory, name
 
 
 async def test_every_return_to_the_queue_raises_the_fence_and_starts_from_nothing(database: Database, factory: Factory) -> None:
-    for name in ("release", "count_crash", "take_back"):
+    for name in ("release", "count_crash", "count_machine_fault", "take_back"):
         job = await factory.job(
             status=S.PROCESSING,
             attempt=1,
@@ -133,3 +137,71 @@ async def test_nothing_is_sent_when_the_transaction_fails(database: Database, fa
     after = await factory.get(job.id)
     assert after is not None
     assert after.status == S.FAILED
+
+
+async def test_fault_of_the_machine_makes_a_job_wait_longer_each_time_and_then_ends_it(database: Database, factory: Factory, sent: list[Message]) -> None:
+    job = await factory.job()
+    for faults, pause_s in ((1, 100), (2, 400)):
+        claimed = await claim_now(database, job.id)
+        async with database.unit_of_work() as session:
+            given_back = await job_state.count_machine_fault(session, job_id=job.id, attempt=claimed.attempt, message="The disk is full.", pause_s=100)
+        assert given_back is not None
+        assert (given_back.status, given_back.crashes) == (S.QUEUED, faults)
+        waiting = await factory.get(job.id)
+        assert waiting is not None
+        assert waiting.not_before is not None
+        assert pause_s - 5 < (waiting.not_before - datetime.now(UTC)).total_seconds() <= pause_s
+        assert waiting.next_ring_at == waiting.not_before
+        assert (waiting.machine_faults, waiting.crashes) == (faults, 0)
+        assert sent == []  # no message now, and a stray one claims nothing
+        async with database.unit_of_work() as session:
+            assert await job_state.claim(session, job_id=job.id, lease_s=30) is None
+            assert await job_state.forget_rings(session) == 0
+        await factory.set(job.id, not_before=datetime.now(UTC))
+    claimed = await claim_now(database, job.id)
+    assert claimed.not_before is None
+    async with database.unit_of_work() as session:
+        assert await job_state.count_machine_fault(session, job_id=job.id, attempt=claimed.attempt, message="The disk is full.", pause_s=100) is not None
+    ended = await factory.get(job.id)
+    assert ended is not None
+    assert (ended.status, ended.error_message, ended.completed_at is not None) == (S.FAILED, "The disk is full.", True)
+    async with database.unit_of_work() as session:
+        assert await job_state.retry(session, job_id=job.id)
+    again = await factory.get(job.id)
+    assert again is not None
+    assert (again.machine_faults, again.not_before) == (0, None)
+
+
+async def claim_now(database: Database, job_id: uuid.UUID) -> Job:
+    async with database.unit_of_work() as session:
+        claimed = await job_state.claim(session, job_id=job_id, lease_s=30)
+        assert claimed is not None
+        return claimed
+
+
+async def test_job_of_a_silent_worker_runs_again_at_once_and_then_after_a_pause(database: Database, factory: Factory, sent: list[Message]) -> None:
+    job = await factory.job()
+    for crashes, waits in ((1, False), (2, True)):
+        await claim_now(database, job.id)
+        await factory.set(job.id, lease_expires_at=datetime.now(UTC) - timedelta(minutes=1))
+        async with database.unit_of_work() as session:
+            [expired] = await job_state.list_expired(session)
+            taken = await job_state.take_back(session, expired=expired, max_crashes=3, pause_s=100)
+        assert taken is not None
+        assert taken.crashes == crashes
+        after = await factory.get(job.id)
+        assert after is not None
+        assert (after.not_before is not None) is waits
+        assert len(sent) == (0 if waits else 1)
+        sent.clear()
+        await factory.set(job.id, not_before=None)
+    await claim_now(database, job.id)
+    await factory.set(job.id, lease_expires_at=datetime.now(UTC) - timedelta(minutes=1))
+    async with database.unit_of_work() as session:
+        [expired] = await job_state.list_expired(session)
+        assert await job_state.take_back(session, expired=expired, max_crashes=3, pause_s=100) is not None
+    ended = await factory.get(job.id)
+    assert ended is not None
+    assert ended.status is S.FAILED
+    assert "The service was stopped 3 times" in str(ended.error_message)
+    assert "check the file" not in str(ended.error_message)

@@ -112,7 +112,7 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
             if expired and self.status is JobStatus.PROCESSING:
                 self.run(lambda s: s.execute(update(Job).where(Job.id == self.job_id).values(lease_expires_at=Job.lease_expires_at - job_state._seconds(60))))
             leases = self.run(job_state.list_expired)
-            taken = [self.run(partial(job_state.take_back, expired=lease, max_crashes=MAX_CRASHES)) for lease in leases]
+            taken = [self.run(partial(job_state.take_back, expired=lease, max_crashes=MAX_CRASHES, pause_s=0)) for lease in leases]
             assert bool(taken) == (expired and self.status is JobStatus.PROCESSING)
             if taken:
                 self.leave(self.count_crash(self.current))

@@ -23,6 +23,7 @@ from features.processing.readers.excel.xlsx.part_parser import (
     skip_element,
 )
 from features.processing.readers.excel.xlsx.plain_strings import take_plain_strings
+from shared.temporary_files import discard_file
 
 MAX_TEXT_CHARS = 2**18
 """Eight times the most characters that an Excel cell can hold."""
@@ -94,7 +95,7 @@ class FiledStrings:
     def close(self) -> None:
         """Close the file; may be called twice."""
         self._cache = {}
-        self._file.close()
+        discard_file(self._file)
 
     def _load(self, number: int) -> list[str]:
         if number >= len(self._page_starts) - 1:

@@ -1,0 +1,57 @@
+"""Tell the machine's faults from the file's: a full disk, a missing file, storage that is away. Such jobs go back to the queue, and no file is blamed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import structlog
+
+from shared.jobs.storage import is_disk_full
+from shared.jobs.storage_guard import get_guard
+from shared.messages.outbox import enqueue
+
+if TYPE_CHECKING:
+    from shared.messages.refs import Payload, TaskRef
+    from shared.messages.tasks import TaskContext
+
+    P = TypeVar("P", bound=Payload)
+
+FaultKind = Literal["spill-disk-full", "storage", "file-missing", "killed"]
+PASS_ON_S = 2.0
+"""How long a message is held by a worker whose storage is away, before another worker may have it."""
+_MAY_BE_IN_ORDER = "while it worked on this file, which may be in order. Tell whoever runs this service, then try again."
+FAULT_MESSAGES: dict[FaultKind, str] = {
+    "spill-disk-full": f"The service ran out of disk space {_MAY_BE_IN_ORDER}",
+    "storage": f"The service could not read its own storage {_MAY_BE_IN_ORDER}",
+    "killed": f"A process of the service was killed {_MAY_BE_IN_ORDER}",
+    "file-missing": "The file of this job is no longer stored, which is a fault of this service. Please upload it again, and tell whoever runs the service.",
+}
+"""For the person with the file."""
+
+log = structlog.get_logger(__name__)
+
+
+class FileMissing(Exception):
+    """The job's file is not where it was stored."""
+
+
+def find_fault(error: Exception) -> FaultKind | None:
+    """Return which fault of the machine the exception is; None if it is none."""
+    if isinstance(error, FileMissing):
+        return "file-missing"
+    if isinstance(error, ChildProcessError):
+        return "killed"
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+        return None
+    return "spill-disk-full" if is_disk_full(error) else "storage"
+
+
+async def pass_on_without_storage(context: TaskContext, ref: TaskRef[P], payload: P) -> bool:
+    """If the upload folder must not be used here, leave the message to another worker, after a moment, and return True."""
+    if await get_guard(context).find_problem() is None:
+        return False
+    await asyncio.sleep(PASS_ON_S)
+    async with context.database.unit_of_work() as session:
+        enqueue(session, ref, payload)
+    return True
