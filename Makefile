@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
+.PHONY: help env run demo backup restore test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -26,6 +26,12 @@ run: env ## Start the whole stack on this machine (PORT=8000, data in .local/); 
 
 demo: env ## Send a messy sample file through the stack and show what was found
 	@exec $(BIN)/python -m compose.demo
+
+backup: env ## Write the data of `make run` to FILE=rowgate.tar, verified; it may be running
+	@$(BIN)/python -m compose.backup create "$(FILE)"
+
+restore: env ## Restore FILE=rowgate.tar into an empty RUN_DIR (.local)
+	@$(BIN)/python -m compose.backup restore "$(FILE)"
 
 test: env ## Run the tests (TESTS=path for some of them, WORKERS=0 without parallel processes)
 	@$(BIN)/python -m pytest -q $(PARALLEL) $(TESTS)
