@@ -1,0 +1,118 @@
+"""One Compose project under test, and the words in which a check says what must hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from compose.local import ROOT
+from compose.services import free_port
+
+SERVICES = {"api", "worker", "dispatcher", "db", "redis"}
+START_TIMEOUT_S = 240
+STEP_TIMEOUT_S = 120.0
+SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
+"""Settings that make a job last long enough to be disturbed."""
+TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
+STARTED = time.monotonic()
+
+RECEIVER = """
+import http.server
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+
+http.server.HTTPServer(("0.0.0.0", 9000), Receiver).serve_forever()
+"""
+
+
+class Unproven(Exception):
+    """Something that must hold does not hold; the message says what."""
+
+
+class Stack:
+    """One Compose project: the real files, a webhook receiver next to them, permission to call it, and a worker that works in small steps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        extra = folder / "receiver.json"
+        allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
+        receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True}
+        services = {"receiver": receiver, "api": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
+        extra.write_text(json.dumps({"services": services}))
+        self._command = ["docker", "compose", "--progress", "quiet", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
+
+    def compose(self, *arguments: str, check: bool = True, **environment: str) -> str:
+        """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
+        variables = {**os.environ, "PORT": str(self.port), **environment}
+        result = subprocess.run([*self._command, *arguments], check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
+        if check and result.returncode != 0:
+            raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
+        return result.stdout
+
+    def up(self, *options: str) -> None:
+        """Start everything and wait until all of it is healthy."""
+        self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S), "--quiet-pull", *options)
+        healthy = {name for name, states in self.health().items() if set(states) == {"healthy"}}
+        require(healthy >= SERVICES, f"Not healthy: {', '.join(sorted(SERVICES - healthy))}.")
+
+    def health(self) -> dict[str, list[str]]:
+        """Return the health of each container, by service."""
+        states = [json.loads(line) for line in self.compose("ps", "--format", "json").splitlines()]
+        return {name: [state["Health"] for state in states if state["Service"] == name] for name in {state["Service"] for state in states}}
+
+    def require_quiet_logs(self, *, since: datetime) -> None:
+        """Raise `Unproven` if anything has logged an error since then."""
+        logs = self.compose("logs", "--no-color", "--since", since.isoformat()).splitlines()
+        lines = [line for line in logs if TROUBLE.search(line)]
+        require(not lines, "There is trouble in the logs:\n  " + "\n  ".join(lines[:20]))
+
+    def down(self) -> None:
+        """Stop everything; what was stored stays."""
+        self.compose("down")
+
+    def remove(self) -> None:
+        """Remove everything: containers, volumes and images."""
+        self.compose("--profile", "tests", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
+
+
+def require(condition: object, message: str) -> None:
+    """Raise `Unproven` with `message` unless `condition` holds."""
+    if not condition:
+        raise Unproven(message)
+
+
+def say(message: str) -> None:
+    """Print one line of progress with the time."""
+    print(f"compose-test: {time.monotonic() - STARTED:4.0f} s  {message}", flush=True)  # noqa: T201  # a command's report
+
+
+def wait_for(client: httpx.Client, path: str, what: str, condition: Callable[[Mapping[str, Any]], bool]) -> Mapping[str, Any]:
+    """Request `path` until its JSON satisfies `condition`, and return it; keeps trying if the service does not answer.
+
+    Raises `Unproven` after two minutes.
+    """
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    answer: Mapping[str, Any] = {}
+    while True:
+        try:
+            response = client.get(path)
+            answer = response.json()
+            if response.is_success and condition(answer):
+                return answer
+        except (httpx.TransportError, ValueError) as error:
+            answer = {"error": repr(error)}
+        require(time.monotonic() < deadline, f"{what} did not happen within {STEP_TIMEOUT_S:.0f} s: {answer}")
+        time.sleep(0.25)
