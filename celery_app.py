@@ -1,6 +1,6 @@
 """The Celery app: its settings, then the tasks and schedules of every slice.
 
-worker:     celery -A celery_app worker -Q processing -c 4
+worker:     celery -A celery_app worker -Q processing
 dispatcher: celery -A celery_app worker -Q webhooks,maintenance -P threads -c 32 -B
 """
 

@@ -55,10 +55,11 @@ class StopAsked(Exception):
 class Stack:
     """Five processes that run and end together."""
 
-    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True) -> None:
+    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True, api_processes: int = 4) -> None:
         self.run_dir = run_dir
         self.port = port
         self.has_page = has_page
+        self._api_processes = api_processes
         self.logs = run_dir / "logs"
         self.console = Console(self.logs)
         self._apps: list[Child] = []
@@ -80,7 +81,7 @@ class Stack:
         environment = self._environment(postgres.url, valkey.url)
         self._write_environment(environment)
         self._migrate(environment)
-        for command in application_commands(self.port, environment):
+        for command in application_commands(self.port, environment, api_processes=self._api_processes):
             self._start_app(command)
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_healthy(self.port):
@@ -175,7 +176,7 @@ def require_valid_settings() -> Settings:
         raise StackFailed(describe_invalid(invalid)) from None
 
 
-def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
+def application_commands(port: int, environment: Mapping[str, str], *, api_processes: int) -> list[Command]:
     """Return the commands of the project's own processes, in the order in which they are started and stopped."""
     celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker"]
     # On SIGTERM Celery finishes what it has begun, or gives it back after WORKER_SHUTDOWN_TIMEOUT_S; after that time SIGQUIT ends it at once.
@@ -184,13 +185,13 @@ def application_commands(port: int, environment: Mapping[str, str]) -> list[Comm
     return [
         Command(
             name="api",
-            arguments=[sys.executable, "-m", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", "4", "--port", str(port)],
+            arguments=[sys.executable, "-m", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", str(api_processes), "--port", str(port)],
             environment={**API_DEFAULTS, **environment},
             directory=ROOT,
         ),
         Command(
             name="worker",
-            arguments=[*celery, "-Q", "processing", "-c", "4"],
+            arguments=[*celery, "-Q", "processing"],
             environment=environment,
             stop_signals=celery_stop,
             directory=ROOT,
@@ -302,7 +303,7 @@ def running_stack() -> Iterator[Stack]:
     settings = require_valid_settings()
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
-        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page)
+        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page, api_processes=settings.api_processes)
         if stack.port != wanted:
             stack.console.say(f"Port {wanted} is taken: the API will listen on {stack.port} (set PORT to choose).")
         try:

@@ -101,6 +101,7 @@ class Settings(BaseSettings):
         64 * MEBIBYTE, ge=0, description="Disk space that uploads and outputs leave free; below it uploads get a 507, and outputs are FAILED"
     )
 
+    api_processes: int = Field(4, ge=1, le=64, description="Processes of one API, each with its own pool of database connections")
     db_pool_size: int = Field(20, ge=1, description="Database connections an API process keeps open")
     db_max_overflow: int = Field(40, ge=0, description="Temporary connections beyond these")
     db_pool_timeout_s: float = Field(5.0, gt=0, le=9, description="How long a request waits for a connection; then 503")
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     db_command_timeout_s: float = Field(8.0, gt=0, le=9, description="How long one statement of the API may take; then 503")
     redis_timeout_s: float = Field(1.0, gt=0, le=5, description="How long Redis may take to connect or answer")
 
+    worker_slots: int = Field(4, ge=1, le=64, description="Jobs that one worker runs at once, each in a process of its own")
     chunk_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows that are read and checked at a time")
     max_row_bytes: int = Field(16 * MEBIBYTE, ge=1024, description="A longer row is one `row-too-long` error")
     max_stored_errors_per_job: int = Field(1_000_000, ge=0, description="Error records kept for a job; errors beyond that are only counted; 0 = no limit")

@@ -39,7 +39,7 @@ def create_celery(settings: Settings) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         worker_prefetch_multiplier=1,
-        worker_concurrency=4,
+        worker_concurrency=settings.worker_slots,
         worker_max_tasks_per_child=10,
         worker_max_memory_per_child=settings.worker_memory_limit_bytes // 1024,
         worker_hijack_root_logger=False,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import yaml
 
-from compose.local import ROOT
 from shared.settings import MEBIBYTE, Settings
+from tests.compose_files import MAIN, SERVICES, load
+from tests.paths import ROOT
 
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text())["services"]
 UNITS = {"m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 BEYOND_BYTES = 256 * MEBIBYTE
 """How far a child may go beyond its limit for a moment (ADR 15)."""
@@ -65,9 +63,35 @@ def test_service_has_limits_on_memory_processes_and_cpu_time(name: str) -> None:
 
 
 def test_worker_has_room_for_slots_that_all_reach_their_bound() -> None:
-    slots = int(SERVICES["worker"]["command"].rpartition("-c ")[2])
+    slots = Settings.model_fields["worker_slots"].default
     bound_bytes = Settings.model_fields["worker_memory_limit_bytes"].default
     assert parse_size(SERVICES["worker"]["mem_limit"]) >= slots * (bound_bytes + BEYOND_BYTES)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_logs_of_a_container_do_not_grow_without_end(name: str) -> None:
+    logging = SERVICES[name]["logging"]
+    assert logging["driver"] == "json-file"
+    assert parse_size(logging["options"]["max-size"]) * int(logging["options"]["max-file"]) <= 100 * MEBIBYTE
+
+
+def test_volumes_are_the_same_in_whatever_folder_the_project_lies() -> None:
+    root = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    assert root["name"] == MAIN["name"] == "rowgate"
+
+
+@pytest.mark.parametrize(("file", "service", "setting"), [("database", "db", "DATABASE_URL"), ("redis", "redis", "REDIS_URL")])
+def test_server_that_is_elsewhere_is_not_started_and_can_be_reached(file: str, service: str, setting: str) -> None:
+    assert f"{file}${{{setting}:+-elsewhere}}.yml" in MAIN["include"]
+    elsewhere = load(f"{file}-elsewhere")
+    assert elsewhere["services"][service]["profiles"] == ["elsewhere"]
+    [network] = elsewhere["networks"]
+    assert "internal" not in elsewhere["networks"][network]
+    assert load(file)["networks"] == {network: {"internal": True}}
+    for name in APPLICATION:
+        assert network in SERVICES[name]["networks"]
+        assert SERVICES[name]["environment"][setting].startswith(f"${{{setting}:-")
+        assert SERVICES[name]["depends_on"][service] == {"condition": "service_healthy", "required": False}
 
 
 def parse_size(text: str) -> int:

@@ -13,11 +13,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import openpyxl
 import pytest
-import yaml
 from fastapi import FastAPI
 
 from compose.local import application_commands
@@ -26,6 +24,7 @@ from shared import slices
 from shared.contracts import JobFinished
 from shared.db.models import Job, JobStatus
 from shared.vocabulary import ERROR_TYPES, NOTE_CODES, Meaning
+from tests.compose_files import SERVICES
 from tests.contracts.documents import DOCUMENTS, PRESENT, README, Document, place_blocks, split, write_files
 from tests.paths import ROOT
 from tests.services import Servers
@@ -163,7 +162,7 @@ def test_webhook_of_the_readme_has_the_fields_that_are_sent() -> None:
 def test_processes_by_hand_are_those_of_the_local_stack() -> None:
     [block] = re.findall(r"(?:^ {4}\S.*\n)+", README.section("Processes"), re.MULTILINE)
     shown = [line.partition("#")[0].split() for line in block.splitlines()]
-    started = [list(command.arguments[2:]) for command in application_commands(8000, {"WORKER_SHUTDOWN_TIMEOUT_S": "5"})]
+    started = [list(command.arguments[2:]) for command in application_commands(8000, {"WORKER_SHUTDOWN_TIMEOUT_S": "5"}, api_processes=4)]
     assert shown == [["alembic", "upgrade", "head"], *started]
 
 
@@ -228,9 +227,8 @@ def describe_curl(words: Sequence[str]) -> str:
 
 @every_document
 def test_services_of_compose_exist(document: Document) -> None:
-    services: dict[str, Any] = yaml.safe_load((ROOT / "compose" / "docker-compose.yml").read_text())["services"]
     named = {name for words in document.commands() if words[:2] == ["docker", "compose"] for name in list_services(words[2:])}
-    assert named - set(services) == set()
+    assert named - set(SERVICES) == set()
 
 
 def list_services(words: Sequence[str]) -> list[str]:
