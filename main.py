@@ -15,12 +15,13 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from shared import slices
+from shared.current_secrets import current_secrets
 from shared.db.session import open_database
 from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker, create_celery
 from shared.messages.redis_client import open_redis
 from shared.observing.logging import configure_logging
-from shared.settings import Settings, get_settings, parse_api_keys
+from shared.settings import Settings, get_settings
 from shared.version import VERSION
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
@@ -44,7 +45,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # the names of the functions in generated clients
     )
     app.state.settings = settings
-    app.state.api_keys = parse_api_keys(settings.api_keys)
+    app.state.secrets = current_secrets(settings)
     install_problem_handlers(app)
     slices.load_declarations("features")
     routes: list[APIRoute] = []
@@ -71,6 +72,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     if settings.publish_address is not None:
         hint = "reachable only from this machine; set PUBLISH_ADDRESS to publish it elsewhere" if settings.is_published_on_loopback else "with API keys"
         log.info("published", address=settings.publish_address, hint=hint)
+    for key in app.state.secrets.api_keys():
+        if not key.is_named:
+            log.info("the API key has no name: its jobs belong to the name told here, which its successor needs", name=key.name, write=f"{key.name}:key")
     broker = Broker(create_celery(settings), settings)
     app.state.redis = open_redis(settings)
     app.state.database = open_database(

@@ -22,9 +22,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from compose.local import ROOT, StackFailed, StopAsked, chosen_port, chosen_run_dir, given_environment, is_healthy, require_valid_settings, running_stack
+from compose.local import ROOT, StackFailed, StopAsked, chosen_port, chosen_run_dir, is_healthy, require_valid_settings, running_stack
 from compose.services import ServiceFailed
-from shared.settings import parse_api_keys
+from shared.secret_settings import parse_api_keys
 
 SAMPLE = ROOT / "tests" / "data" / "orders.csv"
 ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
@@ -66,8 +66,8 @@ def follow(client: httpx.Client, job_id: str, console: Console) -> Json:
 
 
 def key_headers() -> Mapping[str, str]:
-    """Return the header with the first key of `API_KEYS`, which the environment or `.env` sets; no header if there is none."""
-    keys = parse_api_keys(given_environment().get("API_KEYS") or None)
+    """Return the header with the first key of `API_KEYS` or its file, which the environment or `.env` sets; no header if there is none."""
+    keys = parse_api_keys(require_valid_settings().api_keys)
     return {"X-API-Key": keys[0].secret.decode()} if keys else {}
 
 

@@ -145,7 +145,7 @@ class Stack:
         metrics = self.run_dir / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)  # it holds counts of processes that no longer exist
         own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return {**given_environment(), **own}
+        return {**given_environment(), **own, "DATABASE_URL_FILE": "", "REDIS_URL_FILE": ""}
 
     def _write_environment(self, environment: Mapping[str, str]) -> None:
         """Write the settings needed to run one of the processes by hand: `set -a; . .local/env`."""
@@ -169,11 +169,12 @@ def require_valid_settings() -> Settings:
     """Return the settings, without the addresses of the servers. Raises `StackFailed` if one makes no sense, before anything is started."""
     environment = given_environment()
     given = {name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())}
-    places = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull}
+    places: dict[str, str | None] = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull}
+    places |= {"database_url_file": None, "redis_url_file": None}
     try:
         return Settings(**{**given, **places})  # type: ignore[arg-type]  # checked by the model
     except ValidationError as invalid:
-        raise StackFailed(describe_invalid(invalid)) from None
+        raise StackFailed("\nrowgate: ".join(describe_invalid(invalid))) from None
 
 
 def application_commands(port: int, environment: Mapping[str, str], *, api_processes: int) -> list[Command]:

@@ -2,80 +2,41 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from shared.secret_files import read_secret_file
+from shared.secret_settings import SECRETS, name_file_setting, split_list
 
 MEBIBYTE = 2**20
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
 """Allowance for what a request holds besides the file: the other form fields and the multipart framing."""
-MIN_SECRET_BYTES = 16
-MIN_API_KEY_CHARACTERS = 16
-ADMIN_ROLE = "admin"
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # publicly known
-
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
 """A host name (IDNA in ASCII), every name below one (`*.`), or an address."""
 
 
-def split_list(value: str | None) -> list[str]:
-    """Split a list that is separated by spaces or commas."""
-    return (value or "").replace(",", " ").split()
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key of `API_KEYS` and its owner."""
-
-    name: str
-    secret: bytes
-    is_admin: bool
-
-
-def parse_api_keys(text: str | None) -> Sequence[ApiKey]:
-    """Parse `API_KEYS`: `key`, `name:key` or `name:key:admin`, separated by commas; None is no key at all.
-
-    A key without a name is named after its hash, so that it owns the same jobs wherever it is in the list.
-    Raises `ValueError`, which names no secret: for a list without a key, an entry in any other form, a short key, and a key or name that appears twice.
-    """
-    if text is None:
-        return []
-    keys: list[ApiKey] = []
-    for position, entry in enumerate(text.split(","), start=1):
-        if not entry.strip():
-            continue
-        parts = [part.strip() for part in entry.split(":")]
-        if not all(parts) or len(parts) > 3 or parts[2:] not in ([], [ADMIN_ROLE]):  # noqa: PLR2004  # name, key, role
-            raise ValueError(f"entry {position} must be key, name:key or name:key:{ADMIN_ROLE}")
-        name, secret = (f"key-{hashlib.sha256(parts[0].encode()).hexdigest()[:12]}", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
-        if len(secret) < MIN_API_KEY_CHARACTERS:
-            raise ValueError(f"the key of entry {position} is shorter than {MIN_API_KEY_CHARACTERS} characters; make one with: openssl rand -hex 24")
-        if not secret.isascii() or not secret.isprintable() or " " in secret:
-            raise ValueError(f"the key of entry {position} has characters that no header can carry; make one with: openssl rand -hex 24")
-        keys.append(ApiKey(name=name[:255], secret=secret.encode(), is_admin=len(parts) == 3))  # noqa: PLR2004  # with a role
-    if not keys:
-        raise ValueError("there is no key in it; remove the setting to let everybody in, or write at least one key")
-    for what, values in (("key", [key.secret for key in keys]), ("name", [key.name for key in keys])):
-        if len(set(values)) != len(values):
-            raise ValueError(f"a {what} appears twice")
-    return keys
+_IN_FILE = "secret_in_file"
+"""Type of a problem with the content of a secret's file."""
 
 
 class SettingsInvalid(Exception):  # the operator's mistake, not one of the code
-    """The settings make no sense; the message is one line that names each that is missing or invalid as it is written in the environment."""
+    """The settings make no sense; each line of the message names one that is missing or invalid, as it is written in the environment."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class Settings(BaseSettings):
@@ -83,8 +44,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
 
-    database_url: str = Field(description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
-    redis_url: str = Field(description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
+    database_url_file: Path | None = Field(None, description="A file that holds `DATABASE_URL`; it is read again when it changes")
+    database_url: str = Field(repr=False, description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
+    redis_url_file: Path | None = Field(None, description="A file that holds `REDIS_URL`; user and password are read again when it changes")
+    redis_url: str = Field(repr=False, description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
     upload_dir: Path = Field(description="Where uploaded files are kept; shared by API, workers and dispatcher")
 
     max_upload_size_bytes: int = Field(500 * MEBIBYTE, ge=1, description="A larger file is refused with 413")
@@ -142,7 +105,12 @@ class Settings(BaseSettings):
         description="How long a job waits after its machine failed it (full disk, missing file); four times as long after the second time",
     )
 
-    webhook_secret: str | None = Field(None, description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas")
+    webhook_secret_file: Path | None = Field(None, description="A file that holds `WEBHOOK_SECRET`; it is read again when it changes")
+    webhook_secret: str | None = Field(
+        None,
+        repr=False,
+        description="Signing secrets (`whsec_…` or base64), the newest first, separated by spaces or commas; `name=whsec_…`: for jobs of that API key's name",
+    )
     webhook_allow_private_addresses: bool = Field(default=False, description="Let webhooks go to loopback and private addresses")
     webhook_allowed_hosts: str | None = Field(
         None, description="Hosts that webhooks may go to, separated by spaces or commas; `*.example.com`: every host below it; none: any"
@@ -151,8 +119,12 @@ class Settings(BaseSettings):
         100, ge=1, le=1000, description="Webhooks sent to one receiver (host and port) at once by each dispatcher; more wait their turn"
     )
 
+    api_keys_file: Path | None = Field(None, description="A file that holds `API_KEYS`, one on each line if you like; it is read again when it changes")
     api_keys: str | None = Field(
-        None, description="`key`, `name:key` or `name:key:admin`, separated by commas, each key of at least 16 characters; none: no authentication"
+        None,
+        repr=False,
+        description="`name:key` or `name:key:admin`, separated by commas, each key of at least 16 characters; a name may have several keys, "
+        "and a single key needs no name; none: no authentication",
     )
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
@@ -163,38 +135,30 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
 
-    @field_validator("database_url")
+    @model_validator(mode="before")
     @classmethod
-    def _use_asyncpg(cls, value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"}:
-            raise ValueError("must look like postgresql://user:password@host:port/name")
-        return f"postgresql+asyncpg://{rest}"
+    def _look_for_files(cls, data: Any) -> Any:  # noqa: ANN401  # pydantic's interface
+        """Have the validator of each secret called that a file holds."""
+        if isinstance(data, dict):
+            for secret in SECRETS:
+                if data.get(name_file_setting(secret)):
+                    data.setdefault(secret, None)
+        return data
 
-    @field_validator("redis_url")
+    @field_validator(*SECRETS, mode="before")
     @classmethod
-    def _require_redis(cls, value: str) -> str:
-        if urlsplit(value).scheme not in {"redis", "rediss"}:
-            raise ValueError("must look like redis://host:port/0")
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _require_base64(cls, value: str | None) -> str | None:
-        for secret in split_list(value):
-            try:
-                key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-            except binascii.Error as error:
-                raise ValueError("must be base64, with or without whsec_ before it; make one with: openssl rand -base64 32") from error
-            if len(key) < MIN_SECRET_BYTES:
-                raise ValueError(f"must hold at least {MIN_SECRET_BYTES} bytes; make one with: openssl rand -base64 32")
-        return value
-
-    @field_validator("api_keys")
-    @classmethod
-    def _require_api_keys(cls, value: str | None) -> str | None:
-        parse_api_keys(value)
-        return value
+    def _take_secret(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401  # as above
+        """Return a secret, from its file if one is named; each problem is told under the name that was written."""
+        secret = str(info.field_name)
+        check, path = SECRETS[secret], info.data.get(name_file_setting(secret))
+        if path is None:
+            return check(value) if isinstance(value, str) else value
+        if value is not None:
+            raise ValueError(f"{name_file_setting(secret).upper()} is set as well; set only one of them")
+        try:
+            return check(read_secret_file(path))
+        except ValueError as problem:
+            raise PydanticCustomError(_IN_FILE, "{reason}", {"reason": str(problem)}) from None
 
     @field_validator("webhook_allowed_hosts")
     @classmethod
@@ -206,15 +170,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _require_sense(self) -> Self:
+        problems = []
         if self.progress_interval_s >= self.job_lease_s:
-            raise ValueError("PROGRESS_INTERVAL_S must be less than JOB_LEASE_S")
+            problems.append("PROGRESS_INTERVAL_S must be less than JOB_LEASE_S")
         if self.upload_chunk_size_bytes > self.max_upload_size_bytes:
-            raise ValueError("UPLOAD_CHUNK_SIZE_BYTES must not exceed MAX_UPLOAD_SIZE_BYTES")
+            problems.append("UPLOAD_CHUNK_SIZE_BYTES must not exceed MAX_UPLOAD_SIZE_BYTES")
         if not self.is_published_on_loopback:
             if not self.api_keys:
-                raise ValueError(f"PUBLISH_ADDRESS={self.publish_address} lets others in: set API_KEYS, or publish on 127.0.0.1")
+                problems.append(f"PUBLISH_ADDRESS={self.publish_address} lets others in: set API_KEYS, or publish on 127.0.0.1")
             if urlsplit(self.database_url).password in {None, SHIPPED_PASSWORD}:
-                raise ValueError(f"PUBLISH_ADDRESS={self.publish_address} lets others in: choose a POSTGRES_PASSWORD of your own, or publish on 127.0.0.1")
+                problems.append(f"PUBLISH_ADDRESS={self.publish_address} lets others in: choose a POSTGRES_PASSWORD of your own, or publish on 127.0.0.1")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @property
@@ -226,11 +193,6 @@ class Settings(BaseSettings):
             return ip_address(str(self.publish_address)).is_loopback
         except ValueError:
             return False
-
-    @property
-    def webhook_secrets(self) -> list[str]:
-        """The signing secrets, the newest first; if empty, webhooks are not signed."""
-        return split_list(self.webhook_secret)
 
     @property
     def allowed_origins(self) -> list[str]:
@@ -250,11 +212,11 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the process's settings. Raises `SystemExit` with the line of `SettingsInvalid`, so that every command ends with it and without a traceback."""
+    """Return the process's settings. Raises `SystemExit` with the lines of `SettingsInvalid`, so that every command ends with them and without a traceback."""
     try:
         return read_settings()
     except SettingsInvalid as invalid:
-        raise SystemExit(f"rowgate: {invalid}") from None
+        raise SystemExit("\n".join(f"rowgate: {problem}" for problem in invalid.problems)) from None
 
 
 def read_settings(**given: object) -> Settings:
@@ -268,7 +230,7 @@ def read_settings(**given: object) -> Settings:
     except ValidationError as invalid:
         raise SettingsInvalid(describe_invalid(invalid)) from None
     except (SettingsError, OSError, UnicodeDecodeError) as unreadable:
-        raise SettingsInvalid(f"ENV_FILE: {path} cannot be read: {unreadable}") from None
+        raise SettingsInvalid([f"ENV_FILE: {path} cannot be read: {unreadable}"]) from None
 
 
 def find_env_file() -> Path | None:
@@ -278,15 +240,17 @@ def find_env_file() -> Path | None:
     if not named or ("ENV_FILE" not in os.environ and not path.exists()):
         return None
     if not path.is_file():
-        raise SettingsInvalid(f"ENV_FILE: {path} is not a file that can be read")
+        raise SettingsInvalid([f"ENV_FILE: {path} is not a file that can be read"])
     return path
 
 
-def describe_invalid(invalid: ValidationError) -> str:
-    """Return one line with every problem, each with the name of its setting in the environment."""
+def describe_invalid(invalid: ValidationError) -> list[str]:
+    """Return a line for each problem, with the name of its setting as it was written in the environment."""
     problems = []
     for error in invalid.errors(include_url=False, include_input=False):
-        name = "_".join(map(str, error["loc"])).upper()
-        message = "is missing" if error["type"] == "missing" else error["msg"].removeprefix("Value error, ")
-        problems.append(f"{name} {message}" if error["type"] == "missing" else f"{name}: {message}" if name else message)
-    return "; ".join(" ".join(problem.split()) for problem in problems)
+        name = "_".join(map(str, error["loc"]))
+        name = (name_file_setting(name) if error["type"] == _IN_FILE else name).upper()
+        for message in error["msg"].removeprefix("Value error, ").splitlines():
+            line = f"{name} is missing" if error["type"] == "missing" else f"{name}: {message}" if name else message
+            problems.append(" ".join(line.split()))
+    return problems

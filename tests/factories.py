@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from fastapi import FastAPI
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import undefer
 
+from shared.current_secrets import CurrentSecrets
 from shared.db.models import ErrorPiece, Job, JobStatus, ProcessingError, make_record_id
 from shared.db.session import Database
 from shared.jobs.storage import stored_path
@@ -136,3 +138,8 @@ def make_piece(job: Job, attempt: int, records: list[Record]) -> ErrorPiece:
         rule_numbers=numbers,
         raw_values=[None if record[1] is None else "x" for record in records],
     )
+
+
+def use_keys(app: FastAPI, text: str | None) -> None:
+    """Have the application ask for these keys, written as in `API_KEYS`."""
+    app.state.secrets = CurrentSecrets(app.state.settings.model_copy(update={"api_keys": text}))

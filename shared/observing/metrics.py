@@ -48,6 +48,12 @@ MACHINE_FAULTS = Counter(
 for _kind in ("spill-disk-full", "storage", "file-missing", "killed"):
     MACHINE_FAULTS.labels(_kind)
 
+SECRET_FILES_READ = Counter(
+    "rowgate_secret_files_read",
+    "Times a changed file of a secret was read: taken, or refused, and then the secret before it stays in use",
+    ["setting", "result"],
+)
+
 POOL_CHECKED_OUT = Gauge("rowgate_db_pool_checked_out", "Database connections in use in each process", multiprocess_mode="liveall")
 POOL_LIMIT = Gauge("rowgate_db_pool_limit", "Most database connections that each process may open", multiprocess_mode="liveall")
 

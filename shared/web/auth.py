@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from shared.settings import ApiKey, Settings
+from shared.current_secrets import CurrentSecrets
+from shared.settings import Settings
 from shared.web.problems import NotAuthenticated
 
 
@@ -36,7 +36,8 @@ async def get_viewer(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
 ) -> Viewer:
     """Return the owner of the request's key. Raises `NotAuthenticated` if keys are configured and the request has none of them."""
-    keys: Sequence[ApiKey] = request.app.state.api_keys
+    secrets: CurrentSecrets = request.app.state.secrets
+    keys = secrets.api_keys()
     if not keys:
         return ANYONE
     sent = (header or (bearer.credentials if bearer else "")).encode("utf-8", "surrogatepass")

@@ -12,8 +12,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from shared import slices
-from shared.settings import parse_api_keys
-from tests.factories import Factory
+from tests.factories import Factory, use_keys
 
 PAGE = {"/", "/app", "/app/{path:path}", "/app/files/{path:path}"}
 """They hold no data of anybody; what the page shows it asks of the API, with a key."""
@@ -38,7 +37,7 @@ OF_A_JOB = [(method, path) for method, path in PROTECTED if "{job_id}" in path]
 
 @pytest.fixture
 def keyed(app: FastAPI, client: httpx.AsyncClient) -> httpx.AsyncClient:
-    app.state.api_keys = parse_api_keys(KEYS)
+    use_keys(app, KEYS)
     return client
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import Settings, SettingsInvalid, parse_api_keys, read_settings
+from shared.secret_settings import SECRETS, name_file_setting, parse_api_keys, parse_webhook_secrets
+from shared.settings import Settings, SettingsInvalid, read_settings
 from tests.paths import ROOT
 
 GOOD: dict[str, Any] = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://h:6379/0", "upload_dir": "/tmp/u"}
@@ -85,19 +86,47 @@ PLAIN, TEAM, TOP = "plain-key-of-nobody", "secret-of-the-team", "secret-of-the-b
 
 
 def test_keys_carry_names_and_roles() -> None:
-    keys = parse_api_keys(f"{PLAIN}, team:{TEAM} ,boss:{TOP}:admin,")
-    assert [(key.name, key.secret.decode(), key.is_admin) for key in keys] == [
-        (f"key-{hashlib.sha256(PLAIN.encode()).hexdigest()[:12]}", PLAIN, False),
-        ("team", TEAM, False),
-        ("boss", TOP, True),
-    ]
+    keys = parse_api_keys(f"team:{TEAM} ,boss:{TOP}:admin,\n\nteam: {PLAIN}")
+    assert [(key.name, key.secret.decode(), key.is_admin) for key in keys] == [("team", TEAM, False), ("boss", TOP, True), ("team", PLAIN, False)]
     assert parse_api_keys(None) == []
+
+
+def test_role_is_that_of_the_key_and_not_of_its_name() -> None:
+    assert [key.is_admin for key in parse_api_keys(f"team:{TEAM},team:{TOP}:admin")] == [False, True]
+
+
+def test_single_key_without_a_name_keeps_its_jobs_when_it_is_given_the_name_that_is_told() -> None:
+    [alone] = parse_api_keys(PLAIN)
+    assert (alone.name, alone.is_named) == (f"key-{hashlib.sha256(PLAIN.encode()).hexdigest()[:12]}", False)
+    with pytest.raises(ValueError, match=f"needs a name .* belong to {alone.name}: write {alone.name}:key, and") as refused:
+        parse_api_keys(f"{PLAIN},team:{TEAM}")
+    assert PLAIN not in str(refused.value)
+    assert {key.name for key in parse_api_keys(f"{alone.name}:{TEAM},{alone.name}:{PLAIN}")} == {alone.name}
+
+
+NEW, OLD = "whsec_" + "A" * 32, "whsec_" + "B" * 32
+
+
+def test_webhook_secrets_may_belong_to_the_name_of_a_key() -> None:
+    secrets = parse_webhook_secrets(f"{OLD} ann={NEW}\nann={OLD}, {'C' * 43}=")
+    assert secrets.find("ann") == [NEW, OLD]
+    assert secrets.find("bob") == secrets.find(None) == [OLD, "C" * 43 + "="]
+    assert parse_webhook_secrets(f"ann={NEW}").find("bob") == []
+    assert parse_webhook_secrets(None).find("ann") == []
+
+
+@pytest.mark.parametrize("text", [f"={NEW}", "ann=whsec_c2hvcnQ=", "ann=secretsecretsecretsecretsecretse", "ann=", "=", f"{OLD};{NEW}"])
+def test_webhook_secrets_that_make_no_sense_are_refused_without_a_secret_in_the_message(text: str) -> None:
+    with pytest.raises(ValidationError, match="webhook_secret") as refused:
+        make(webhook_secret=text)
+    assert not any(part in str(refused.value) for part in ("AAAA", "BBBB", "secretsecret", "c2hv"))
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        ",", " , ", " ", "\t", f"a:{TEAM}:c", "a:", f":{TEAM}", f"a:{TEAM}:admin:x", f"x:{TEAM},y:{TEAM}", f"x:{TEAM},x:{TOP}", "short", "a:fifteen-charact",
+        ",", " , ", " ", "\t", f"a:{TEAM}:c", "a:", f":{TEAM}", f"a:{TEAM}:admin:x", f"x:{TEAM},y:{TEAM}", f"x:{TEAM},x:{TEAM}", f"{PLAIN},x:{TOP}",
+        f"{PLAIN},{TEAM}", "short", "a:fifteen-charact",
         f"a:{TEAM}:", f"a:{TEAM}:Admin", f"a:{TEAM}\x00", f"a:{TEAM}é", f"a:{TEAM} {TOP}", f"{TEAM};{TOP} {PLAIN}",
     ],
 )  # fmt: skip
@@ -116,17 +145,15 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[command[1] for command in COMMANDS])
-def test_nonsense_is_named_in_one_line_as_it_was_written(command: list[str], tmp_path: Path) -> None:
+def test_nonsense_is_named_in_one_line_for_each_mistake_as_it_was_written(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "settings").write_text("CHUNK_ROWS=none\nAPI_KEYS=,\n")
     known = {"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "settings")}
     broken = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1", "JOB_LEASE_S": "4"}
     result = subprocess.run([sys.executable, *command], cwd=ROOT, env=known | broken, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode != 0
-    [line] = result.stderr.strip().splitlines()
-    assert line.startswith("rowgate: ")
-    assert "UPLOAD_DIR is missing" in line
-    assert "CHUNK_ROWS: " in line
-    assert "API_KEYS: there is no key in it" in line
+    lines = result.stderr.strip().splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["rowgate"] * 3
+    assert {" ".join(line.split()[1:3]) for line in lines} == {"UPLOAD_DIR is", "CHUNK_ROWS: Input", "API_KEYS: there"}
 
 
 def test_file_of_settings_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,3 +175,61 @@ def test_file_of_settings_is_read_unless_its_name_is_empty(tmp_path: Path, monke
     assert read_settings(**GOOD).chunk_rows == 10_000
     monkeypatch.delenv("ENV_FILE")
     assert read_settings(**GOOD).chunk_rows == 77
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_every_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://:p@h/0", "webhook_secret": NEW, "api_keys": f"ann:{TEAM}\nbob:{TOP}:admin"}
+    assert texts.keys() == SECRETS.keys()
+    for name, text in texts.items():
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name_file_setting(name).upper(), str(write(tmp_path, name, f"\ufeff{text}\r\n")))
+    settings = read_settings(upload_dir="/tmp/u")
+    assert {name: getattr(settings, name) for name in texts} == {**texts, "database_url": "postgresql+asyncpg://u:p@h/d"}
+
+
+def test_secret_and_its_file_are_not_set_both(tmp_path: Path) -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings(**GOOD, api_keys="k" * 32, api_keys_file=write(tmp_path, "keys", "k" * 32), redis_url_file=tmp_path / "none")
+    assert refused.value.problems == [
+        "REDIS_URL: REDIS_URL_FILE is set as well; set only one of them",
+        "API_KEYS: API_KEYS_FILE is set as well; set only one of them",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfesecret", "is not text in UTF-8"), (b"secret\x00" * 4, "is not text in UTF-8"),
+        (b"secret" * 200_000, "is larger than 1,048,576 bytes"), (b"secret", "the key of entry 1 is shorter than 16 characters"),
+        (b"no-such-file", "cannot be read: No such file or directory"), (b"folder", "is not a file"), (b"pipe", "is not a file"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_file_of_a_secret_is_told_under_the_name_that_was_written(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "keys"
+    match content:
+        case b"folder":
+            path.mkdir()
+        case b"pipe":
+            os.mkfifo(path)
+        case b"no-such-file":
+            pass
+        case _:
+            path.write_bytes(content)
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings(**GOOD, api_keys_file=path)
+    [problem] = refused.value.problems
+    assert problem.startswith("API_KEYS_FILE: ")
+    assert says in problem
+    assert "secret" not in problem
+
+
+def test_each_combination_that_makes_no_sense_is_told() -> None:
+    with pytest.raises(SettingsInvalid) as refused:
+        read_settings(**{**GOOD, "database_url": SHIPPED}, publish_address="0.0.0.0", progress_interval_s=50, job_lease_s=2)
+    assert [problem.split()[0] for problem in refused.value.problems] == ["PROGRESS_INTERVAL_S", "PUBLISH_ADDRESS=0.0.0.0", "PUBLISH_ADDRESS=0.0.0.0"]

@@ -23,9 +23,9 @@ from shared.jobs import job_state
 from shared.jobs.job_state import Progress
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
-from shared.settings import Settings, parse_api_keys
+from shared.settings import Settings
 from shared.web.auth import Viewer
-from tests.factories import Factory
+from tests.factories import Factory, use_keys
 
 EVERYBODY = Viewer(name=None, sees_all=True)
 JOBS = 20_000
@@ -134,7 +134,7 @@ async def test_page_is_found_in_an_index_and_its_jobs_alone_are_read(app: FastAP
 
 @pytest.mark.usefixtures("many_jobs")
 async def test_page_of_one_key_is_found_in_an_index(app: FastAPI, client: httpx.AsyncClient, database: Database) -> None:
-    app.state.api_keys = parse_api_keys("ada:" + "k" * 32)
+    use_keys(app, "ada:" + "k" * 32)
     client.headers["X-API-Key"] = "k" * 32
     for params in PAGES_OF_ONE_KEY:
         await assert_page(app, client, database, params, "ix_jobs_submitted_by_created_at_id")

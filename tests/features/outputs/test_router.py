@@ -20,7 +20,7 @@ from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
 from shared.output_names import OUTPUT_NAMES
 from shared.settings import Settings
-from tests.factories import Factory
+from tests.factories import Factory, use_keys
 from tests.features.outputs.conftest import CSV, EndedJob, MakeAll, list_rows
 
 GOOD = CSV.replace(b"x,Linus\n", b"")
@@ -234,10 +234,8 @@ async def test_retry_and_delete_remove_outputs_and_their_files(
 
 
 async def test_outputs_of_another_key_are_not_there(app: FastAPI, client: httpx.AsyncClient, ended_job: EndedJob, make_all: MakeAll) -> None:
-    from shared.settings import parse_api_keys
-
     job = await ended_job(submitted_by="ann")
-    app.state.api_keys = parse_api_keys("ann:key-of-ann-0123456789,bob:key-of-bob-0123456789")
+    use_keys(app, "ann:key-of-ann-0123456789,bob:key-of-bob-0123456789")
     ann, bob = ({"X-API-Key": f"key-of-{name}-0123456789"} for name in ("ann", "bob"))
     url = f"/api/jobs/{job.id}/outputs/valid.csv"
     assert (await client.put(url, headers=bob)).status_code == 404

@@ -16,8 +16,8 @@ from features.upload.check_again import give_second_name
 from shared.db.models import JobStatus
 from shared.jobs.storage import stored_path
 from shared.messages.outbox import Message
-from shared.settings import Settings, parse_api_keys
-from tests.factories import Factory
+from shared.settings import Settings
+from tests.factories import Factory, use_keys
 from tests.paths import list_stored
 
 SCHEMA = {"fields": [{"name": "id", "type": "string"}, {"name": "name", "type": "string"}]}
@@ -104,7 +104,7 @@ async def test_job_without_its_file_is_a_400(client: httpx.AsyncClient, factory:
 
 
 async def test_job_of_another_key_is_a_404(app: FastAPI, client: httpx.AsyncClient, factory: Factory) -> None:
-    app.state.api_keys = parse_api_keys("ada:" + "a" * 32 + ",bob:" + "b" * 32)
+    use_keys(app, "ada:" + "a" * 32 + ",bob:" + "b" * 32)
     job = await factory.ended_job(submitted_by="ada")
     assert (await client.post(f"/api/jobs/{job.id}/check-again", headers={"X-API-Key": "b" * 32})).status_code == 404
     mine = await client.post(f"/api/jobs/{job.id}/check-again", headers={"X-API-Key": "a" * 32})

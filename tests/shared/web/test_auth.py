@@ -4,13 +4,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from shared.settings import Settings, parse_api_keys
-from tests.factories import CSV
+from shared.settings import Settings
+from tests.factories import CSV, use_keys
 
 
 @pytest.fixture
 def keyed(app: FastAPI, client: httpx.AsyncClient) -> httpx.AsyncClient:
-    app.state.api_keys = parse_api_keys("ann:the-long-key-of-a,bob:the-long-key-of-b,boss:the-long-key-of-c:admin")
+    use_keys(app, "ann:the-long-key-of-a,bob:the-long-key-of-b,boss:the-long-key-of-c:admin")
     return client
 
 
