@@ -6,11 +6,13 @@ import asyncio
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from features.health import heartbeat
+from shared.secret_files import read_secret_file
 
 PARTS = ("dispatcher", "worker")
 TIMEOUT_S = 4.0
@@ -33,12 +35,18 @@ async def find_trouble(part: str, redis_url: str) -> str | None:
     return None
 
 
+def find_redis_url() -> str:
+    """Return `REDIS_URL`, or what the file holds that `REDIS_URL_FILE` names; other settings are not read, which would take longer than the check."""
+    path = os.environ.get("REDIS_URL_FILE")
+    return read_secret_file(Path(path)) if path else os.environ["REDIS_URL"]
+
+
 def main() -> int:
     """Run the check and return the exit code."""
     if len(sys.argv) != 2 or sys.argv[1] not in PARTS:  # noqa: PLR2004  # the program and the part
         sys.stderr.write(f"usage: python -m features.health {'|'.join(PARTS)}\n")
         return 2
-    trouble = asyncio.run(find_trouble(sys.argv[1], os.environ["REDIS_URL"]))
+    trouble = asyncio.run(find_trouble(sys.argv[1], find_redis_url()))
     if trouble is not None:
         sys.stderr.write(f"{trouble}\n")
     return 0 if trouble is None else 1

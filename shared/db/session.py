@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
+from shared.current_secrets import current_secrets
 from shared.db.errors import DatabaseUnavailable
 from shared.messages.outbox import Message, take_messages
 from shared.observing import metrics
@@ -96,15 +97,32 @@ def open_database(
     command_timeout_s: float | None = None,
 ) -> Database:
     """Return a database whose pool opens connections when they are first needed."""
+    secrets = current_secrets(settings)
+
+    async def connect_to(url: str) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            dsn=url.replace("+asyncpg", "", 1),
+            timeout=settings.db_connect_timeout_s,
+            command_timeout=command_timeout_s,
+            server_settings={"application_name": application_name, **_PLANNER, **_KEEPALIVES},
+        )
 
     async def connect() -> asyncpg.Connection:
+        """Connect with the present password or, until the server knows it, with the one before it."""
+        refused: list[str] = []
         try:
-            return await asyncpg.connect(
-                dsn=settings.database_url.replace("+asyncpg", "", 1),
-                timeout=settings.db_connect_timeout_s,
-                command_timeout=command_timeout_s,
-                server_settings={"application_name": application_name, **_PLANNER, **_KEEPALIVES},
-            )
+            while True:
+                urls = secrets.database_urls()
+                # The server may have learned the present one while the other was tried, so that is tried again after it.
+                url = next((url for url in urls if url not in refused), urls[0])
+                try:
+                    return await connect_to(url)
+                except asyncpg.InvalidAuthorizationSpecificationError:  # a wrong password is a kind of it
+                    refused.append(url)
+                    secrets.refresh("database_url")
+                    known = len(secrets.database_urls())
+                    if len(refused) >= (known if known == 1 else known + 1):
+                        raise
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
 

@@ -8,14 +8,16 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from celery import Celery
 from kombu import Exchange, Queue
+from redis import CredentialProvider
 
 from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
 from shared.messages.outbox import Message
-from shared.messages.redis_client import explain, open_redis
+from shared.messages.redis_client import explain, open_redis, redis_place
 from shared.observing import metrics
 from shared.settings import Settings
 
@@ -25,10 +27,25 @@ PAUSE_AFTER_FAILURE_S = 1.0
 log = structlog.get_logger(__name__)
 
 
+class _App(Celery):  # type: ignore[misc]  # Celery is untyped
+    """A Celery app whose connections ask for their password when they are made; Celery has a setting for this only for its result backend."""
+
+    credential_provider: CredentialProvider | None = None
+
+    def _connection(self, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401  # Celery's own
+        connection = super()._connection(*arguments, **named)
+        connection.credential_provider = self.credential_provider
+        connection._initial_params["credential_provider"] = self.credential_provider  # noqa: SLF001  # used again at each reconnect
+        return connection
+
+
 def create_celery(settings: Settings) -> Celery:
     """Create the Celery app. Celery's defaults lose or repeat jobs; docs/adr/0004-celery-on-redis.md gives the reason for each of these settings."""
-    app = Celery("rowgate", broker=settings.redis_url, backend=settings.redis_url)
+    place = redis_place(settings)
+    app = _App("rowgate", broker=place["url"], backend=place["url"])
+    app.credential_provider = place.get("credential_provider")
     app.conf.update(
+        redis_backend_credential_provider=app.credential_provider,
         task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (PROCESSING_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)],
         task_default_queue=MAINTENANCE_QUEUE,
         task_serializer="json",

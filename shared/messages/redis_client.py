@@ -2,9 +2,50 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from redis import CredentialProvider
 from redis.asyncio import Redis
 
+from shared.current_secrets import CurrentSecrets, current_secrets
 from shared.settings import Settings
+
+
+class CurrentCredentials(CredentialProvider):
+    """User and password of `REDIS_URL` as they stand now; each new connection asks for them."""
+
+    def __init__(self, secrets: CurrentSecrets) -> None:
+        self._secrets = secrets
+
+    def get_credentials(self) -> tuple[()] | tuple[str] | tuple[str, str]:  # type: ignore[override]  # redis-py sends no AUTH if there are none
+        """Return the password, or user and password; nothing if there is none."""
+        url = urlsplit(self._secrets.redis_url())
+        user, password = unquote(url.username or ""), unquote(url.password or "")
+        if user:
+            return (user, password)
+        return (password,) if password else ()
+
+    async def get_credentials_async(self) -> tuple[()] | tuple[str] | tuple[str, str]:  # type: ignore[override]  # as above
+        """Return the same to clients on an event loop; reading the file takes no time worth mentioning."""
+        return self.get_credentials()
+
+    def __deepcopy__(self, _memo: object) -> CurrentCredentials:
+        """Celery and kombu copy their settings; all copies share what is known of the file."""
+        return self
+
+
+def redis_place(settings: Settings) -> dict[str, Any]:
+    """Return the arguments `url` and `credential_provider` of a Redis client, whose password may change while it runs; the rest of the URL may not."""
+    if settings.redis_url_file is None:
+        return {"url": settings.redis_url}
+    return {"url": without_credentials(settings.redis_url), "credential_provider": CurrentCredentials(current_secrets(settings))}
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def explain(error: BaseException) -> str:
@@ -15,7 +56,7 @@ def explain(error: BaseException) -> str:
 def open_redis(settings: Settings) -> Redis:
     """Return a client whose every step is limited to `REDIS_TIMEOUT_S`; it connects on first use."""
     client: Redis = Redis.from_url(
-        settings.redis_url,
+        **redis_place(settings),
         socket_timeout=settings.redis_timeout_s,
         socket_connect_timeout=settings.redis_timeout_s,
         socket_keepalive=True,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 from redis import Redis, RedisError
 
+from shared.messages.redis_client import redis_place
+
 if TYPE_CHECKING:
     from redis.asyncio import Redis as AsyncRedis
 
@@ -35,7 +37,7 @@ class Presence:
         self._key = make_key(role)
         self._name = name
         self._redis: Redis = Redis.from_url(
-            settings.redis_url,
+            **redis_place(settings),
             socket_timeout=settings.redis_timeout_s,
             socket_connect_timeout=settings.redis_timeout_s,
             decode_responses=True,
