@@ -23,6 +23,7 @@ import structlog
 from standardwebhooks import Webhook
 
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
+from shared.current_secrets import current_secrets
 from shared.texts import MAX_TEXT_CHARACTERS, escape_control, shorten
 from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
 
@@ -222,8 +223,8 @@ def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Se
         "webhook-id": str(claimed.id),
         "webhook-timestamp": str(int(now.timestamp())),
     }
-    if settings.webhook_secrets:
-        headers["webhook-signature"] = sign(settings.webhook_secrets, message_id=str(claimed.id), moment=now, body=body)
+    if secrets := current_secrets(settings).webhook_secrets().find(claimed.submitted_by):
+        headers["webhook-signature"] = sign(secrets, message_id=str(claimed.id), moment=now, body=body)
     head = b"".join(b"%s: %s\r\n" % (name.encode(), value.encode("latin-1")) for name, value in headers.items())
     return b"POST %s HTTP/1.1\r\n%s\r\n%s" % (url.raw_path, head, body.encode())
 

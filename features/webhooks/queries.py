@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ARRAY, Integer, Interval, Table, Uuid, any_, bindparam, delete, exists, func, literal, select, true, update
+from sqlalchemy import ARRAY, Integer, Interval, String, Table, Uuid, any_, bindparam, column, delete, exists, func, literal, select, table, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 from sqlalchemy.orm.attributes import set_committed_value
@@ -44,6 +44,8 @@ def _among(delivery_ids: Sequence[uuid.UUID]) -> ColumnElement[bool]:
 
 _DUE = (Delivery.status == DeliveryStatus.PENDING, Delivery.due_at <= func.clock_timestamp())
 
+_deleted_jobs = table("deleted_jobs", column("id", Uuid), column("submitted_by", String))
+"""Written by a trigger; a delivery may be sent when its job is gone already."""
 _deliveries = Table("webhook_deliveries", Base.metadata)
 
 _CARRY_ON = (
@@ -143,6 +145,10 @@ async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid
             Delivery.url,
             Delivery.payload,
             Delivery.event,
+            func.coalesce(
+                select(Job.submitted_by).where(Job.id == Delivery.job_id).scalar_subquery(),
+                select(_deleted_jobs.c.submitted_by).where(_deleted_jobs.c.id == Delivery.job_id).scalar_subquery(),
+            ).label("submitted_by"),
             Delivery.round_started_at,
             Delivery.round_attempts,
             func.extract("epoch", Delivery.round_started_at + _seconds(round_s) - func.clock_timestamp()).label("time_left_s"),
@@ -155,6 +161,7 @@ async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid
             url=row.url,
             body=row.payload,
             event=row.event,
+            submitted_by=row.submitted_by,
             round_started_at=row.round_started_at,
             round_attempt=row.round_attempts + 1,
             time_left_s=float(row.time_left_s),

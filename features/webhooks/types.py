@@ -18,6 +18,8 @@ class ClaimedDelivery:
     url: str
     body: dict[str, object]
     event: str
+    submitted_by: str | None = None
+    """The name of the API key that sent the job; its deliveries may be signed with a secret of their own."""
     round_started_at: datetime
     round_attempt: int
     """The number of this attempt in its round, from 1; an attempt whose process died before recording it does not count."""

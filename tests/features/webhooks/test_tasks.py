@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import update
+from sqlalchemy import text, update
 from standardwebhooks import Webhook
 
 from features.webhooks import queries, tasks
@@ -38,8 +38,8 @@ def with_settings(context: TaskContext, **changes: Any) -> TaskContext:
     return TaskContext(settings=context.settings.model_copy(update=changes), database=context.database, redis=context.redis)
 
 
-async def end_job(context: TaskContext, factory: Factory, url: str | None) -> Job:
-    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url=url)
+async def end_job(context: TaskContext, factory: Factory, url: str | None, **values: Any) -> Job:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=1, webhook_url=url, **values)
     async with context.database.unit_of_work() as session:
         assert await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
     return job
@@ -88,6 +88,27 @@ async def test_each_secret_signs_so_that_the_reference_library_verifies(context:
         Webhook(secret).verify(request.body, request.headers)
     with pytest.raises(Exception, match="No matching signature"):
         Webhook("C" * 32).verify(request.body, request.headers)
+
+
+@pytest.mark.parametrize("fate", ["kept", "deleted", "gone"])
+async def test_job_of_a_name_with_secrets_is_signed_with_these_alone(context: TaskContext, factory: Factory, sent: list[Message], fate: str) -> None:
+    """Also if the job was deleted, or is gone altogether, when the delivery is sent."""
+    new, old, of_all = ("whsec_" + letter * 32 for letter in "ABC")
+    signed = with_settings(context, webhook_secret=f"{of_all} ann={new} ann={old}")
+    for name, secrets in (("ann", [new, old]), ("bob", [of_all]), (None, [of_all])):
+        async with receiving(lambda _: status(200)) as receiver:
+            job = await end_job(context, factory, receiver.url, submitted_by=name)
+            async with context.database.unit_of_work() as session:
+                if fate != "kept":
+                    await session.execute(text("UPDATE jobs SET deleted_at = now() WHERE id = :id"), {"id": job.id})
+                if fate == "gone":
+                    await session.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": job.id})
+            await deliver(signed, sent)
+            sent.clear()
+            [request] = receiver.requests
+        assert len(request.headers["webhook-signature"].split()) == len(secrets)
+        for secret in secrets:
+            Webhook(secret).verify(request.body, request.headers)
 
 
 async def test_job_without_a_url_tells_nobody(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
