@@ -1,8 +1,18 @@
 #!/bin/sh
 # Start PostgreSQL in its container, and give the application a role that owns its database and is no superuser.
-# Needs PGDATA and POSTGRES_PASSWORD, the password of that role, which is set at each start. The superuser, postgres, has none: it is reached from inside
-# the container only.
+# Needs PGDATA and POSTGRES_PASSWORD, the password of that role, which is set at each start, or DATABASE_URL_FILE, which names a file with a URL that holds it.
+# The superuser, postgres, has none: it is reached from inside the container only. `database.sh check` exits 0 if the role can log in.
 set -u
+
+if [ -n "${DATABASE_URL_FILE:-}" ]; then
+  POSTGRES_PASSWORD=$(sed 's|^[^:]*://[^:@]*:||; s|@.*||' "$DATABASE_URL_FILE") || exit 1
+  export POSTGRES_PASSWORD
+fi
+
+if [ "${1:-}" = check ]; then
+  # Over TCP and as the application's role: while the database is being created, the server listens only on its socket.
+  PGPASSWORD=$POSTGRES_PASSWORD exec psql -h 127.0.0.1 -U rowgate -d rowgate -qtc 'SELECT 1' >/dev/null
+fi
 
 is_ready() {
   grep -qs '^ready' "$PGDATA/postmaster.pid"
