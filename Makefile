@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run demo backup restore test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
+.PHONY: help env run check-config demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -23,6 +23,9 @@ env: ## Make .venv, or bring it up to date with the requirements
 
 run: env ## Start the whole stack on this machine (PORT=8000, data in .local/); Ctrl-C ends it
 	@exec $(BIN)/python -m compose.local
+
+check-config: env ## Check the settings in .env, without starting anything: a line for each mistake
+	@$(BIN)/python -m compose.check_config
 
 demo: env ## Send a messy sample file through the stack and show what was found
 	@exec $(BIN)/python -m compose.demo

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from compose.local import ROOT
+from shared.check_config import ONLY_FOR_COMPOSE
 from shared.settings import Settings
-
-ONLY_FOR_COMPOSE = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT", "FORWARDED_ALLOW_IPS"}
 
 
 def test_example_names_every_setting_and_no_other() -> None:
