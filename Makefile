@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run check-config demo test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
+.PHONY: help env run check-config demo backup restore test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
