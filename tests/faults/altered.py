@@ -233,6 +233,15 @@ def commit_slowly(seconds: str) -> None:
     event.listen(Session, "before_commit", wait)
 
 
+def wait_for_answers(seconds: str) -> None:
+    """Make each webhook attempt wait `seconds` for its answer."""
+    slices.load_declarations("features")  # as every process does first
+    from features.webhooks import deliver, queries
+
+    deliver.ATTEMPT_S = float(seconds)
+    queries.ATTEMPT_LEASE_S = 2 * float(seconds)
+
+
 def drop_fence(_: str) -> None:
     """Remove a protection: a worker may write whatever its attempt is."""
     from sqlalchemy import and_
@@ -315,6 +324,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         die_before_commit,
         die_before_message,
         commit_slowly,
+        wait_for_answers,
         drop_fence,
         drop_output_fence,
         drop_lease_check,

@@ -21,9 +21,9 @@ SMALL = make_sample(20)
 LONG = make_sample(60_000, seed=2)
 """At the pace of `WORKERS` (conftest) it holds its slot for at least six seconds."""
 SLOTS, HELD_S = 4, 5.0
-LAST_S = 10.0
-"""Promised by the README: a webhook's last attempt has ended by then. `bench webhook` times the promises; here, what would break them is sought."""
 ANSWERED, HANGING = 180, 20
+HANGING_S = 120.0
+"""How long the dispatcher waits for receivers that hang, in the test of these; `bench webhook` times what the README promises."""
 
 
 class HangsOnce:
@@ -56,15 +56,32 @@ class HangsOnce:
         self._server.server_close()
 
 
+class Hanger:
+    """A receiver that accepts one connection and never answers."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(HANGING_S / 2)
+        self._connection: socket.socket | None = None
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/hook"
+
+    def wait_until_called(self) -> None:
+        self._connection, _ = self._listener.accept()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._listener.close()
+
+
 @contextmanager
-def hanging_receivers(count: int) -> Iterator[Sequence[str]]:
-    """Open ports on which the system accepts connections but nothing reads; yields their URLs."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+def hanging_receivers(count: int) -> Iterator[Sequence[Hanger]]:
+    hangers = [Hanger() for _ in range(count)]
     try:
-        yield [f"http://127.0.0.1:{listener.getsockname()[1]}/hook" for listener in listeners]
+        yield hangers
     finally:
-        for listener in listeners:
-            listener.close()
+        for hanger in hangers:
+            hanger.close()
 
 
 def test_dispatcher_that_is_killed_mid_post_sends_again_with_the_same_id(stack: Stack) -> None:
@@ -104,41 +121,30 @@ def test_webhook_comes_in_time_while_every_slot_is_busy(stack: Stack) -> None:
 
 
 def test_receivers_that_hang_delay_nobody_else(stack: Stack) -> None:
-    """On a machine that stalls there may be no moment in which all of them hang, so it is tried again."""
-    assert any(count_answered_while_others_hang(stack) >= ANSWERED // 20 for _ in range(3))
-
-
-def count_answered_while_others_hang(stack: Stack) -> int:
+    """The dispatcher gives up no attempt before the test does: whoever waited for a receiver that hangs would wait until then."""
+    stack.restart_part("dispatcher", altered=[f"wait_for_answers={HANGING_S}"])
+    stack.wait_until_alive("dispatcher")
     with hanging_receivers(HANGING) as hanging:
-        urls = [*hanging, *[stack.receiver.url] * ANSWERED]
-        jobs = insert_running_jobs(stack, urls)
-        with ThreadPoolExecutor(8) as clients:  # each ends a job; jobs with hanging receivers come first
-            assert set(clients.map(lambda job_id: stack.client.delete(f"/api/jobs/{job_id}").status_code, jobs)) == {204}
-        answered = jobs[HANGING:]
-        assert wait_until(lambda: all(stack.receiver.count(job_id) for job_id in answered), timeout_s=LAST_S), stack.tail()
-        # What came of an attempt is recorded a moment after the receiver has answered.
+        held = insert_running_jobs(stack, [hanger.url for hanger in hanging])
+        end_jobs(stack, held)
+        for hanger in hanging:
+            hanger.wait_until_called()
+        answered = insert_running_jobs(stack, [stack.receiver.url] * ANSWERED)
+        end_jobs(stack, answered)
         delivered = "SELECT count(*) AS count FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'"
-        assert wait_until(lambda: stack.query(delivered, answered)[0]["count"] == ANSWERED, timeout_s=LAST_S), stack.tail()
-        # Whoever waits for a place among those that hang begins only after one of them is given up.
-        begun = count_begun_beside(stack, answered, jobs[:HANGING])
-        assert stack.query("SELECT 1 FROM webhook_deliveries WHERE job_id = ANY($1::uuid[]) AND status = 'DELIVERED'", jobs[:HANGING]) == []
-    for job_id in jobs:
+        assert wait_until(lambda: stack.query(delivered, answered)[0]["count"] == ANSWERED, timeout_s=HANGING_S / 2), stack.tail()
+        attempts = "SELECT 1 FROM webhook_attempts a JOIN webhook_deliveries d ON d.id = a.delivery_id WHERE d.job_id = ANY($1::uuid[])"
+        assert stack.query(attempts, held) == []  # an attempt is stored when it has ended
+    stack.restart_part("dispatcher")
+    stack.wait_until_alive("dispatcher")
+    for job_id in (*held, *answered):
         assert stack.client.delete(f"/api/jobs/{job_id}").status_code == 204
-    return begun
 
 
-def count_begun_beside(stack: Stack, answered: Sequence[str], hanging: Sequence[str]) -> int:
-    """Count the answered deliveries that began while every hanging one was under way, for the first time."""
-    return int(
-        stack.query(
-            "WITH first AS (SELECT d.job_id, a.started_at, a.started_at + a.duration_ms * interval '1 ms' AS ended_at"
-            " FROM webhook_deliveries d JOIN webhook_attempts a ON a.delivery_id = d.id WHERE a.number = 1),"
-            " hung AS (SELECT max(started_at) AS begun_at, min(ended_at) AS ended_at FROM first WHERE job_id = ANY($2::uuid[]))"
-            " SELECT count(*) AS count FROM first, hung WHERE job_id = ANY($1::uuid[]) AND first.started_at BETWEEN hung.begun_at AND hung.ended_at",
-            answered,
-            hanging,
-        )[0]["count"]
-    )
+def end_jobs(stack: Stack, jobs: Sequence[str]) -> None:
+    """End running jobs, a few at a time; each has its webhook sent."""
+    with ThreadPoolExecutor(8) as clients:
+        assert set(clients.map(lambda job_id: stack.client.delete(f"/api/jobs/{job_id}").status_code, jobs)) == {204}
 
 
 def count_running(stack: Stack) -> int:
