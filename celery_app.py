@@ -19,7 +19,7 @@ from shared.contracts import MAINTENANCE_QUEUE
 from shared.messages.broker import HARD_LIMIT_MARGIN_S, create_celery
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext, TaskDeclaration, declared_tasks
-from shared.observing.logging import configure_logging, is_text
+from shared.observing.logging import configure_logging, is_text, log_whatever_is_written
 from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
 from shared.worker import memory_limit, shutdown
@@ -28,6 +28,7 @@ from shared.worker.presence import Presence
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 from shared.worker.stoppable import StoppableWorker
 
+log_whatever_is_written()
 repair_celery()
 settings = get_settings()
 app: Celery = create_celery(settings)

@@ -14,11 +14,14 @@ from sqlalchemy.pool import NullPool
 from shared import slices
 from shared.db.base import Base
 from shared.db.models import IS_VIEW, Job
+from shared.observing.logging import configure_logging, log_whatever_is_written
 from shared.settings import get_settings
 
 MIGRATION_LOCK = 7_262_411_935
 """The advisory lock's key: an arbitrary number that must stay the same in every version of the service."""
 
+log_whatever_is_written()
+configure_logging(get_settings())
 assert Job.metadata is Base.metadata
 slices.load("features", "models")
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
-import re
 import sys
+import threading
+import traceback
 import warnings
 from textwrap import indent
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
+from shared.observing.raw_output import get_standard_error, is_json_wanted, mask_credentials, take_over_output, write_line
 from shared.settings import Settings, get_settings
 from shared.texts import ELLIPSIS, MAX_TEXT_CHARACTERS, escape_control, shorten
 
@@ -22,10 +25,10 @@ CHATTY = ("uvicorn.access", "celery.app.trace", "celery.beat", "celery.worker.st
 """Loggers kept at WARNING: every few seconds they write lines that the service's own lines say better."""
 
 MAX_TRACE_LINES = 100
+_FIRST = ("timestamp", "level", "event", "logger")
 _TRACES = frozenset({"exception", "stack", "traceback"})
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/'\"?#\\]*@")
-"""The part before the host of a URL: `user:password@`."""
 
+log = structlog.get_logger(__name__)
 
 _COMMON: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -35,11 +38,6 @@ _COMMON: list[Processor] = [
 ]
 _PROCESSORS: list[Processor] = [structlog.stdlib.filter_by_level, *_COMMON, structlog.stdlib.ProcessorFormatter.wrap_for_formatter]
 """One list for every call of `configure_logging`, because loggers keep the list that they were first used with."""
-
-
-def mask_credentials(text: str) -> str:
-    """Mask user names and passwords of URLs in a text."""
-    return _CREDENTIALS.sub("***@", text)
 
 
 def is_text(settings: Settings) -> bool:
@@ -55,7 +53,7 @@ def configure_logging(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(get_standard_error())
     handler.setFormatter(make_formatter(settings))
     root = logging.getLogger()
     root.handlers = [handler]
@@ -70,13 +68,46 @@ def configure_logging(settings: Settings) -> None:
     warnings.filterwarnings("ignore", module=r"openpyxl\.")  # they quote cells
 
 
+def log_whatever_is_written() -> None:
+    """Make whatever this process writes a line of the log: prints of libraries, and exceptions that nobody catches.
+
+    A program of the service calls it first, before it reads its settings; a process that only imports the service's modules does not.
+    """
+    take_over_output()
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if structlog.is_configured():
+        log.critical("uncaught exception", exc_info=(kind, error, trace))
+    elif is_json_wanted():
+        write_line("uncaught exception", level="critical", logger=__name__, exception="".join(traceback.format_exception(error)))
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def _log_uncaught_in_thread(failed: threading.ExceptHookArgs) -> None:
+    if failed.exc_value is not None and failed.exc_type is not SystemExit:
+        name = failed.thread.name if failed.thread is not None else None
+        log.critical("uncaught exception in a thread", thread=name, exc_info=(failed.exc_type, failed.exc_value, failed.exc_traceback))
+
+
+def _log_unraisable(failed: sys.UnraisableHookArgs) -> None:
+    if failed.exc_value is not None:
+        log.error("exception that could not be raised", where=repr(failed.object), exc_info=(failed.exc_type, failed.exc_value, failed.exc_traceback))
+
+
 def make_formatter(settings: Settings | None = None) -> logging.Formatter:
     """Return the formatter of every log line. Without `settings` it uses the environment's, as `uvicorn_logging.json` does for uvicorn's supervisor."""
     last: list[Processor]
+    if settings is None:
+        log_whatever_is_written()
     if is_text(settings or get_settings()):
         last = [_escape_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     else:
-        last = [structlog.processors.format_exc_info, _shorten_traces, structlog.processors.JSONRenderer()]
+        last = [structlog.processors.format_exc_info, _shorten_traces, _put_first, structlog.processors.JSONRenderer()]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*_COMMON, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colours, _shorten_texts, *last, _mask],
@@ -102,6 +133,11 @@ def _shorten_value(value: Any) -> Any:  # noqa: ANN401  # whatever is logged
 
 def _shorten_traces(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     return {key: _shorten_trace(value) if key in _TRACES and isinstance(value, str) else value for key, value in line.items()}
+
+
+def _put_first(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Begin the line with what every line has."""
+    return {**{name: line[name] for name in _FIRST if name in line}, **line}
 
 
 def _shorten_trace(text: str) -> str:

@@ -9,11 +9,14 @@ from queue import Empty
 from typing import Annotated, Any, Literal
 
 import structlog
+from celery.apps import worker as worker_program
 from celery.concurrency.asynpool import AsynPool
 from kombu.transport import redis as transport
 from kombu.transport.redis import Channel, QoS
 from kombu.transport.virtual import Transport
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from shared.observing.raw_output import write_line
 
 log = structlog.get_logger(__name__)
 
@@ -88,14 +91,20 @@ def repair_celery() -> None:
       belonged to another connection by then, there was nothing to read: the worker's main process waited for ever, looked alive, and took no more jobs.
     - kombu counts a message that could not be acknowledged as still being worked on, so a slot is lost until the next reconnect.
     - Celery exits if a child has ended while it reconnects: https://github.com/celery/celery/issues/9250, half repaired in kombu (pull 2623).
+    - Celery writes to the descriptor of standard output what it does after a signal. These are lines of the log now.
     - Celery exits if an entry of a queue's list is not JSON or not a message. It is logged and dropped: the rows of the database say what is to be done.
     """
+    worker_program.safe_say = _say
     Channel._brpop_read = _read_if_message  # noqa: SLF001
     transport.loads = _load
     Transport._deliver = _deliver_if_message  # noqa: SLF001
     Channel._receive_one = _receive_if_there  # noqa: SLF001
     QoS.ack = _ack_or_let_go
     AsynPool._track_child_process = _track_if_alive  # noqa: SLF001
+
+
+def _say(message: object, _stream: object = None) -> None:
+    write_line(str(message), level="info", logger=worker_program.__name__)  # in the handler of a signal, where the log may be in use
 
 
 def _receive_if_there(channel: Any, client: Any) -> Any:  # noqa: ANN401  # kombu is untyped

@@ -147,7 +147,7 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=[command[1] for command in COMMANDS])
 def test_nonsense_is_named_in_one_line_for_each_mistake_as_it_was_written(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "settings").write_text("CHUNK_ROWS=none\nAPI_KEYS=,\n")
-    known = {"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "settings")}
+    known = {"PATH": os.environ["PATH"], "ENV_FILE": str(tmp_path / "settings"), "LOG_FORMAT": "text"}
     broken = {"DATABASE_URL": "postgresql://u@127.0.0.1:1/d", "REDIS_URL": "redis://127.0.0.1:1", "JOB_LEASE_S": "4"}
     result = subprocess.run([sys.executable, *command], cwd=ROOT, env=known | broken, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode != 0

@@ -25,7 +25,8 @@ from shared.db.session import Database
 from shared.messages.outbox import Message, enqueue
 from shared.messages.tasks import TaskContext
 from shared.observing.frames import describe_frames
-from shared.observing.logging import configure_logging, mask_credentials
+from shared.observing.logging import configure_logging
+from shared.observing.raw_output import mask_credentials
 from shared.settings import Settings
 from tests.factories import Factory
 

@@ -11,19 +11,26 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.refusals import DAMAGED, TOO_SLOW
 from shared.child_process import start_child
 
 _BREAKING_SIGNALS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT)
 """What ends a process that reads broken data; any other death, such as a kill by the kernel for want of memory, is the machine's fault or our own."""
+_MAX_COMPLAINT_BYTES = 2**16
+
+log = structlog.get_logger(__name__)
 
 
 class ReadingChild:
     """The process `python -m module DESCRIPTOR… ARGUMENT…`; it ends when its standard input closes, so also when this process ends for any reason."""
 
     def __init__(self, module: str, *arguments: str, descriptors: Sequence[int]) -> None:
-        self._process = start_child(module, *map(str, descriptors), *arguments, streams=subprocess.PIPE, pass_fds=descriptors)
+        # In memory, since a pipe that nobody reads could stop the child (memfd_create is Linux').
+        self._complaints = os.memfd_create("complaints") if hasattr(os, "memfd_create") else None
+        self._process = start_child(module, *map(str, descriptors), *arguments, streams=subprocess.PIPE, complaints=self._complaints, pass_fds=descriptors)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
@@ -60,13 +67,21 @@ class ReadingChild:
         return value
 
     def close(self) -> None:
-        """End the process; may be called twice."""
+        """End the process, and log where it failed if it complained; may be called twice."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+        complaints, self._complaints = self._complaints, None
+        if complaints is not None:
+            said = os.pread(complaints, _MAX_COMPLAINT_BYTES, 0).decode(errors="replace")
+            os.close(complaints)
+            if said:
+                # The rest may quote the workbook.
+                frames = [line.strip() for line in said.splitlines() if line.startswith("  File ")]
+                log.error("the process that reads a workbook complained", status=self._process.returncode, frames=frames)
 
 
 def _describe_end(status: int) -> Exception:
