@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from shared.messages.tasks import TaskContext
     from shared.settings import Settings
 
+_ENDS: dict[Outcome, str] = {"completed": "job completed", "failed": "job failed", "lost": "job stopped: it was cancelled, deleted or taken back"}
+"""How an attempt's last line in the log begins. `guarded.py` says what a worker gives back, or crashes on."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -93,19 +96,23 @@ async def run_job(context: TaskContext, *, job_id: uuid.UUID) -> None:
         log.info("job claimed", file_size=job.file_size, file_type=job.file_type)
         count_claim(job)
         start = time.perf_counter()
-        outcome = await run_guarded(context, ClaimedJob(hold), partial(_attempt, context, job, hold))
-        count_attempt(outcome, duration_s=time.perf_counter() - start)
+        packer = Packer(hold, interval_s=settings.progress_interval_s, max_stored=settings.max_stored_errors_per_job)
+        outcome = await run_guarded(context, ClaimedJob(hold), partial(_attempt, context, job, hold, packer))
+        duration_s = time.perf_counter() - start
+        count_attempt(outcome, duration_s=duration_s)
+        if outcome in _ENDS:
+            progress = packer.progress
+            log.info(_ENDS[outcome], rows=progress.rows_processed, errors=progress.error_count, seconds=round(duration_s, 3))
 
 
-async def _attempt(context: TaskContext, job: Job, hold: Hold) -> Outcome:
+async def _attempt(context: TaskContext, job: Job, hold: Hold, packer: Packer) -> Outcome:
     async with Recorder(context.database, hold) as recorder:
-        return await _process(context, job, hold, recorder)
+        return await _process(context, job, hold, recorder, packer)
 
 
-async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder) -> Outcome:
+async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorder, packer: Packer) -> Outcome:
     """Read the file to its end, or to the point where it breaks off, and end the job accordingly."""
     settings = context.settings
-    packer = Packer(hold, interval_s=settings.progress_interval_s, max_stored=settings.max_stored_errors_per_job)
     try:
         async with _open(job, settings) as inspection:
             described = await _describe(context, job, hold, inspection)
@@ -126,7 +133,6 @@ async def _process(context: TaskContext, job: Job, hold: Hold, recorder: Recorde
         return "failed"
     with measured("recording"):
         await recorder.finish(packer.progress)
-    log.info("job completed")
     return "completed"
 
 

@@ -75,9 +75,10 @@ class Courier:
             self._waiting.discard(delivery_id)
         with turn:
             claimed = await self._ledger.claim(delivery_id)
-            outcome = None if claimed is None else await self._attempt(claimed)
-            if outcome is None:
+            if claimed is None:
                 return None
+            structlog.contextvars.bind_contextvars(job_id=str(claimed.job_id), delivery_id=str(delivery_id))
+            outcome = await self._attempt(claimed)
             if outcome.result is not None:
                 self._turns.note(receiver, hangs=outcome.result.failure is Failure.TIMEOUT)
             await self._ledger.record(outcome)
@@ -154,13 +155,15 @@ def _count(outcome: Outcome) -> None:
     if outcome.status is not DeliveryStatus.PENDING:
         metrics.DELIVERIES.labels(outcome.status.value.lower()).inc()
     if result is None:
-        log.info("webhook given up: its time is over", delivery_id=str(outcome.claimed.id))
+        log.warning("webhook given up: its time is over", about=outcome.claimed.event, outcome=outcome.status.value)
         return
     metrics.ATTEMPTS.labels(str(result.failure or f"{(result.status_code or 0) // 100}xx")).inc()
     metrics.ATTEMPT_SECONDS.observe(result.duration_ms / 1000)
-    log.info(
+    write = log.warning if outcome.status in (DeliveryStatus.EXHAUSTED, DeliveryStatus.REJECTED) else log.info
+    write(
         "webhook attempt",
-        delivery_id=str(outcome.claimed.id),
+        about=outcome.claimed.event,
+        receiver=name_receiver(outcome.claimed.url),
         round_attempt=outcome.claimed.round_attempt,
         status_code=result.status_code,
         error=result.error,

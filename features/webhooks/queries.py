@@ -142,6 +142,7 @@ async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid
         .values(due_at=func.clock_timestamp() + _seconds(ATTEMPT_LEASE_S))
         .returning(
             Delivery.id,
+            Delivery.job_id,
             Delivery.url,
             Delivery.payload,
             Delivery.event,
@@ -158,6 +159,7 @@ async def claim_deliveries(session: AsyncSession, *, delivery_ids: Sequence[uuid
     return [
         ClaimedDelivery(
             id=row.id,
+            job_id=row.job_id,
             url=row.url,
             body=row.payload,
             event=row.event,

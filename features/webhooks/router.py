@@ -17,6 +17,7 @@ from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
 from shared.web.openapi import declare_tag
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
+from shared.web.request_log import note_act
 
 TAG = declare_tag("webhooks", place=70, description="What was sent to a job's `webhook_url`, and how it was answered.")
 router = APIRouter(prefix="/api/jobs/{job_id}/deliveries", tags=[TAG])
@@ -34,6 +35,7 @@ async def list_deliveries(job_id: uuid.UUID, session: ReadingDep, viewer: Viewer
 async def redeliver(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> DeliveryRead:
     """Send the newest delivery again with the same webhook-id; the new attempts are added to it."""
     delivery_id = await restart_delivery(session, job_id=job_id, viewer=viewer)
+    note_act("redeliver", job_id=job_id, delivery_id=str(delivery_id))
     found = await queries.list_deliveries(session, job_id=job_id)
     return DeliveryRead.model_validate(next(delivery for delivery in found if delivery.id == delivery_id))
 

@@ -15,6 +15,7 @@ class ClaimedDelivery:
     """A delivery that this process is to attempt now."""
 
     id: uuid.UUID
+    job_id: uuid.UUID
     url: str
     body: dict[str, object]
     event: str

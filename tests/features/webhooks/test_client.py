@@ -79,7 +79,9 @@ def make_settings(**changes: Any) -> Settings:
 
 def claim(url: str) -> ClaimedDelivery:
     body: dict[str, object] = {"type": "job.completed", "filename": "bücher \U0001f4da.csv", "rows_processed": 3}
-    return ClaimedDelivery(id=uuid.uuid4(), url=url, body=body, event="job.completed", round_started_at=NOW, round_attempt=1, time_left_s=10)
+    return ClaimedDelivery(
+        id=uuid.uuid4(), job_id=uuid.uuid4(), url=url, body=body, event="job.completed", round_started_at=NOW, round_attempt=1, time_left_s=10
+    )
 
 
 async def send(url: str, **settings: Any) -> AttemptResult:
