@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address of the machine on which `METRICS_PORT` is opened")
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
+    log_reads: bool = Field(default=True, description="Log requests that only read as well; `false`: of these only those that fail or take longer than 1 s")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")
 
     @model_validator(mode="before")

@@ -23,6 +23,7 @@ from shared.web.openapi import declare_tag
 from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.parameters import accept_parameters
 from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
+from shared.web.request_log import note_act
 
 TAG = declare_tag("jobs", place=20, description="A job is one check of one file: follow it, find it again, change it, stop it, delete it.")
 router = APIRouter(prefix="/api/jobs", tags=[TAG])
@@ -96,16 +97,21 @@ async def show_job(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep) ->
 @router.patch("/{job_id}", responses=responses(BadRequest, JobNotFound, JobEnded, NotAuthenticated, ClientTooSlow))
 async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> JobRead:
     """Change a job's external_id and labels, and, until the job ends, its webhook_url."""
-    return JobRead.model_validate(await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings))
+    job = await update_job(database, job_id=job_id, viewer=viewer, changes=changes, settings=settings)
+    note_act("patch", job_id=job_id, fields=sorted(changes.model_fields_set))
+    return JobRead.model_validate(job)
 
 
 @router.delete("/{job_id}", status_code=204, response_description="The job is cancelled or deleted", responses=responses(JobNotFound, NotAuthenticated))
 async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
     """Cancel the job if it is PROCESSING; otherwise delete it with its errors and its file."""
-    await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    is_deleted = await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    note_act("delete" if is_deleted else "cancel", job_id=job_id)
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses={202: show(_CANCELLED), **responses(JobNotFound, AlreadyEnded, NotAuthenticated)})
 async def cancel_job(job_id: uuid.UUID, session: SessionDep, viewer: ViewerDep) -> JobRead:
     """Stop a job that is QUEUED or PROCESSING, and keep it with what it has found; a retry runs it again."""
-    return JobRead.model_validate(await stop_job(session, job_id=job_id, viewer=viewer))
+    job = await stop_job(session, job_id=job_id, viewer=viewer)
+    note_act("cancel", job_id=job_id)
+    return JobRead.model_validate(job)

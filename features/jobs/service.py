@@ -31,13 +31,16 @@ SHOWN = (Job.schema_given, Job.schema_inferred)
 """Deferred columns that a job is shown with."""
 
 
-async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> None:
-    """Cancel the job if it is PROCESSING; otherwise hide it and remove its file, and its rows are purged later. Raises `JobNotFound`."""
+async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> bool:
+    """Cancel the job if it is PROCESSING; otherwise hide it and remove its file, and its rows are purged later. Raises `JobNotFound`.
+
+    Returns whether it is gone, rather than cancelled.
+    """
     while True:
         async with database.unit_of_work() as session:
             job = await require_job(session, job_id=job_id, viewer=viewer)
             if await job_state.cancel(session, job_id=job_id):
-                return
+                return False
             # The job may have been claimed between the two statements. Then neither of them applies, and both are tried again.
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
@@ -46,7 +49,7 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
             except OSError as error:
                 log.warning("the file of a deleted job is left to the purge", job_id=str(job_id), reason=error.strerror)
             await remove_outputs(upload_dir, job.id)
-            return
+            return True
 
 
 async def stop_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) -> Job:

@@ -15,6 +15,7 @@ from shared.jobs.storage import list_output_files, remove_output_files
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.openapi import declare_tag
 from shared.web.problems import FileGone, JobNotFound, NotAuthenticated, StorageUnavailable, responses
+from shared.web.request_log import note_act
 from shared.web.storage import RequireStorage
 
 _RETRIED = {**WAITING, "attempt": 2, "updated_at": "2026-11-23T18:41:52.120448Z", **{name: JOB[name] for name in ("source", "notes", "schema")}}
@@ -33,5 +34,6 @@ async def retry_failed_job(job_id: uuid.UUID, session: SessionDep, viewer: Viewe
     # Listed before the job runs again, so that outputs of its new attempt are not among them.
     left = await list_output_files(settings.upload_dir, job_id)
     job = await retry_job(session, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    note_act("retry", job_id=job_id)
     after.add_task(remove_output_files, left)
     return JobRead.model_validate(job)

@@ -31,6 +31,7 @@ from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, MAX_BODY_BYTES, accept_body
 from shared.web.openapi import declare_tag
 from shared.web.problems import ClientTooSlow, FileGone, JobNotFound, NotAuthenticated, Problem, StorageUnavailable, responses
+from shared.web.request_log import note_act, note_job
 from shared.web.storage import RequireStorage
 
 CHECK_AGAIN_BYTES = 2 * MAX_DESCRIPTOR_BYTES + MAX_BODY_BYTES
@@ -96,6 +97,7 @@ async def upload_file(
         job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
     except Problem as problem:
         return refuse(problem, stream)
+    note_job(job.id)
     body = UploadRead.model_validate(job).model_dump(mode="json")
     return JSONResponse(body, status_code=202 if is_new else 200, headers={"Location": f"/api/jobs/{job.id}"})
 
@@ -122,5 +124,6 @@ async def check_job_again(
     """Check the stored file of a job again, as a new job: with another schema, dialect or encoding, or with the same ones."""
     client = viewer.name or name_network(request.client.host if request.client else None)
     job = await check_again(intake, job_id=job_id, viewer=viewer, given=given or CheckAgain(), settings=settings, client=client)
+    note_act("check-again", job_id=job_id, new_job_id=str(job.id))
     response.headers["Location"] = f"/api/jobs/{job.id}"
     return CheckAgainRead.model_validate(job)

@@ -12,6 +12,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from shared.current_secrets import CurrentSecrets
 from shared.settings import Settings
 from shared.web.problems import NotAuthenticated
+from shared.web.request_log import name_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ async def get_viewer(
             found = Viewer(name=key.name, sees_all=key.is_admin)
     if found is None:
         raise NotAuthenticated(headers={"WWW-Authenticate": "Bearer"})
+    if found.name is not None:
+        name_key(found.name)
     return found
 
 

@@ -25,6 +25,7 @@ from shared.texts import MAX_SHOWN_CHARACTERS, escape_control, quote_briefly
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
 from shared.web.parameters import InputRules, announces_body
 from shared.web.problems import METHODS, BadRequest, BodyTooLarge, InvalidPart, Problem, describe_status, describe_unexpected
+from shared.web.request_log import RequestLog
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 DEADLINE_S = 9.0
+CLIENT_GONE = 499
+"""The status, in log and metrics, of a request whose client went away before its answer began; nginx uses it too."""
 DOCS_FILES = "/docs-files"
 """Path of the scripts for the page at /docs, served here so that it needs no internet."""
 _PAGES = ("/docs", DOCS_FILES)
@@ -171,8 +174,9 @@ class PlainFailureMiddleware:
 class RequestMiddleware:
     """Gives each request an id (the client's `X-Request-ID` if it is well-formed), adds security headers, logs it, and measures it."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, logs_reads: bool) -> None:
         self._app = app
+        self._logs_reads = logs_reads
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, then log and measure the request."""
@@ -181,13 +185,12 @@ class RequestMiddleware:
             return
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        start, status, is_stream = time.perf_counter(), 500, False
+        request_log = RequestLog(scope, request_id=request_id, logs_reads=self._logs_reads)
+        start, status, is_stream, sent_bytes = time.perf_counter(), 0, False, 0
         metrics.HTTP_IN_PROGRESS.inc()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status, is_stream
+            nonlocal status, is_stream, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
@@ -198,10 +201,16 @@ class RequestMiddleware:
                 is_page = scope["path"].startswith(_PAGES)
                 headers.setdefault("Content-Security-Policy", _POLICY_OF_PAGES if is_page else _POLICY)
                 headers.setdefault("Cache-Control", "no-cache" if is_page else "no-store")
+            else:
+                sent_bytes += len(message.get("body", b""))
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
+            status = status or CLIENT_GONE
+        except BaseException:
+            status = status or HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
         finally:
             duration_s = time.perf_counter() - start
             route = getattr(scope.get("route"), "path", "unmatched")
@@ -209,8 +218,7 @@ class RequestMiddleware:
             metrics.HTTP_IN_PROGRESS.dec()
             if not is_stream:  # one is open for as long as its client likes
                 metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
-            if not route.startswith(("/api/health", "/metrics")):
-                log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=round(duration_s * 1000, 1))
+            request_log.end(route=route, status=status, duration_s=duration_s, sent_bytes=sent_bytes)
 
 
 def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRoute]) -> None:
@@ -229,7 +237,7 @@ def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRout
             expose_headers=["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(PlainFailureMiddleware)
-    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RequestMiddleware, logs_reads=settings.log_reads)
 
 
 def _list_headers(dependant: Dependant) -> Iterator[str]:
