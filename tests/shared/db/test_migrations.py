@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from shared.db.migration_level import get_code_level
 from tests.paths import ROOT
 from tests.services import Servers
 
@@ -102,3 +106,66 @@ def test_migration_takes_the_parameters_of_a_url_as_the_service_does(servers: Se
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 0, result.stderr
     assert "(head)" in result.stdout
+
+
+def upgrade(url: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1/0", "UPLOAD_DIR": os.devnull, "LOG_FORMAT": "json"}
+    command = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+async def finish(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
+    said, _ = await asyncio.to_thread(process.communicate, timeout=60)
+    return process.returncode, [json.loads(line) for line in said.splitlines()]
+
+
+async def test_each_migration_is_a_line_of_the_log_and_many_at_once_run_once(empty_database: str) -> None:
+    outcomes = await asyncio.gather(*(finish(upgrade(empty_database)) for _ in range(3)))
+    assert [code for code, _ in outcomes] == [0, 0, 0]
+    lines = [line for _, said in outcomes for line in said]
+    run = [line["event"] for line in lines if line["event"].startswith("Running upgrade")]
+    assert len(run) == len(list((ROOT / "shared/migrations/versions").glob("*.py")))
+    [done] = [line for line in lines if line["event"] == "the database was migrated"]
+    assert (done["from_level"], done["to_level"]) == (None, get_code_level())
+
+
+async def test_database_that_newer_code_has_migrated_is_left_as_it_is(empty_database: str) -> None:
+    alembic(empty_database, "upgrade", "head")
+    connection = await asyncpg.connect(empty_database.replace("+asyncpg", ""))
+    try:
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        code, lines = await finish(upgrade(empty_database))
+        assert code == 0
+        assert "newer code has migrated the database: there is nothing to do" in [line["event"] for line in lines]
+        assert await connection.fetchval("SELECT version_num FROM alembic_version") == "9999"
+        with pytest.raises(subprocess.CalledProcessError):
+            alembic(empty_database, "downgrade", "-1")
+    finally:
+        await connection.close()
+
+
+async def test_upgrade_lets_requests_through_while_it_waits_for_a_table(empty_database: str) -> None:
+    alembic(empty_database, "upgrade", "0009")
+    dsn = empty_database.replace("+asyncpg", "")
+    worker, client = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    try:
+        transaction = worker.transaction()
+        await transaction.start()
+        await worker.execute("SELECT * FROM jobs FOR KEY SHARE")
+        migration = upgrade(empty_database)
+        longest_s, until = 0.0, time.monotonic() + 7
+        while time.monotonic() < until:
+            start = time.monotonic()
+            await client.fetch("SELECT * FROM jobs")
+            longest_s = max(longest_s, time.monotonic() - start)
+            await asyncio.sleep(0.02)
+        assert migration.poll() is None
+        await transaction.commit()
+        code, lines = await finish(migration)
+        assert code == 0, lines
+        assert longest_s < 4
+        assert "a table is in use: the migration begins again in a moment" in [line["event"] for line in lines]
+        assert await client.fetchval("SELECT version_num FROM alembic_version") == get_code_level()
+    finally:
+        await worker.close()
+        await client.close()
