@@ -16,6 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from shared import slices
 from shared.current_secrets import current_secrets
+from shared.db.errors import DatabaseUnavailable
 from shared.db.session import open_database
 from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker, create_celery
@@ -86,6 +87,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         command_timeout_s=settings.db_command_timeout_s,
     )
     app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
+    with suppress(DatabaseUnavailable):  # it is looked at again all the time
+        await app.state.storage.find_problem()
     watching = asyncio.create_task(app.state.storage.watch())
     try:
         yield
