@@ -1,6 +1,6 @@
 # Every command of the project; `make help` lists them. All that is needed beforehand: make, and Python 3.11 or later.
 .DEFAULT_GOAL := help
-.PHONY: help env run check-config demo backup restore test test-fast coverage faults fuzz hostile check format bench compose-test alerts-test office-test screenshots lock
+.PHONY: help env run check-config demo backup restore test test-fast coverage faults fuzz hostile check format bench rollout compose-test alerts-test office-test screenshots lock
 MAKEFLAGS += --no-print-directory
 
 # The first interpreter that is new enough; choose another one with `make PYTHON=/path/to/python3 …`.
@@ -62,6 +62,10 @@ check: env ## Lint, formatting, types, import contracts, migrations = models, Do
 
 format: env ## Format the code and fix what the linter can fix
 	@$(BIN)/ruff check --fix . ; status=$$?; $(BIN)/ruff format . && exit $$status
+
+rollout: ## Replace what has changed of a stack of Compose, one service after the other, without a request that waits
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found" >&2; exit 1; }
+	@"$(PYTHON)" -m compose.rollout
 
 bench: env ## Measure speed and memory beside other tools, into bench/RESULTS.md
 	@$(BIN)/python -m bench

@@ -18,6 +18,7 @@ import httpx
 from compose.verify.containment import prove_containment
 from compose.verify.jobs import prove_jobs
 from compose.verify.recovery import prove_recovery, prove_restart
+from compose.verify.rolling import prove_rolling
 from compose.verify.serving import prove_serving
 from compose.verify.stack import Stack, Unproven, say
 from compose.verify.suite import prove_suite
@@ -37,6 +38,7 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_containment(stack)
         stack.require_quiet_logs(since=begun)
         prove_recovery(stack, client)
+        prove_rolling(stack)
         prove_restart(stack, client, kept=kept)
         prove_suite(stack)
 

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ import httpx
 
 from compose.local import ROOT
 from compose.services import free_port
+from shared.settings import Settings
 
 SERVICES = {"api", "worker", "dispatcher", "db", "redis"}
+SETTINGS = {name.upper() for name in Settings.model_fields} | {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "COMPOSE_PROFILES"}
 START_TIMEOUT_S = 240
 STEP_TIMEOUT_S = 120.0
 SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
 """Settings that make a job last long enough to be disturbed."""
+SMALL = {"API_PROCESSES": "2", "WORKER_SLOTS": "2", "DB_CONNECT_TIMEOUT_S": "9", "DB_POOL_TIMEOUT_S": "9"}
+"""Settings for a machine that has a lot to do at the same time."""
 TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
 STARTED = time.monotonic()
 
@@ -43,30 +47,44 @@ class Unproven(Exception):
 
 
 class Stack:
-    """One Compose project: the real files, a webhook receiver next to them, permission to call it, and a worker that works in small steps."""
+    """One Compose project: the real files, a webhook receiver next to them, permission to call it, and a worker that works in small steps.
 
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        extra = folder / "receiver.json"
+    `settings` stand for what `.env` has; a real `.env` is not read.
+    """
+
+    def __init__(self, folder: Path, *, name: str = "", services: Mapping[str, Any] | None = None, **settings: str) -> None:
+        self.port, self.proxy_port = free_port(), free_port()
+        self.settings = {**SMALL, "PORT": str(self.port), "PROXY_PORT": str(self.proxy_port), **settings}
+        self.project = f"rowgate-verify-{os.getpid()}{name}"
+        extra = folder / f"extra{name}.json"
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
-        receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True}
-        services = {"receiver": receiver, "api": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
-        extra.write_text(json.dumps({"services": services}))
-        self._command = ["docker", "compose", "--progress", "quiet", "-p", f"rowgate-verify-{os.getpid()}", "-f", str(ROOT / "compose.yaml"), "-f", str(extra)]
+        receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True, "stop_signal": "SIGKILL"}
+        ours = {"receiver": receiver, "api": allow, "api-2": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
+        extra.write_text(json.dumps({"services": {**ours, **(services or {})}}))
+        self._files = (ROOT / "compose.yaml", extra)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which `docker compose` means this project."""
+        files = os.pathsep.join(map(str, self._files))
+        kept = {name: value for name, value in os.environ.items() if name.upper() not in SETTINGS}
+        return {**kept, "COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": files, "COMPOSE_ENV_FILES": os.devnull, **self.settings}
 
     def compose(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
-        variables = {**os.environ, "PORT": str(self.port), **environment}
-        result = subprocess.run([*self._command, *arguments], check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
+        command = ["docker", "compose", "--progress", "quiet", *arguments]
+        variables = {**self.environment, **environment}
+        result = subprocess.run(command, check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
         if check and result.returncode != 0:
             raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
         return result.stdout
 
-    def up(self, *options: str) -> None:
+    def up(self, *options: str, services: Iterable[str] = SERVICES) -> None:
         """Start everything and wait until all of it is healthy."""
         self.compose("up", "--detach", "--wait", "--wait-timeout", str(START_TIMEOUT_S), "--quiet-pull", *options)
         healthy = {name for name, states in self.health().items() if set(states) == {"healthy"}}
-        require(healthy >= SERVICES, f"Not healthy: {', '.join(sorted(SERVICES - healthy))}.")
+        missing = set(services) - healthy
+        require(not missing, f"Not healthy: {', '.join(sorted(missing))}.")
 
     def health(self) -> dict[str, list[str]]:
         """Return the health of each container, by service."""
@@ -85,7 +103,7 @@ class Stack:
 
     def remove(self) -> None:
         """Remove everything: containers, volumes and images."""
-        self.compose("--profile", "tests", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
+        self.compose("--profile", "*", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
 
 
 def require(condition: object, message: str) -> None:

@@ -13,14 +13,15 @@ UNITS = {"m": MEBIBYTE, "g": 1024 * MEBIBYTE}
 BEYOND_BYTES = 256 * MEBIBYTE
 """How far a child may go beyond its limit for a moment (ADR 15)."""
 APPLICATION = ("api", "worker", "dispatcher")
+BY_DEFAULT = {*APPLICATION, "db", "redis"}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 NEEDED_BY = {
-    "API_KEYS": {"api"},
-    "CORS_ORIGINS": {"api"},
-    "PUBLISH_ADDRESS": {"api"},
+    "API_KEYS": {"api", "api-2"},
+    "CORS_ORIGINS": {"api", "api-2"},
+    "PUBLISH_ADDRESS": {"api", "api-2"},
     "WEBHOOK_SECRET": {"dispatcher"},
-    "WEBHOOK_ALLOWED_HOSTS": {"api", "dispatcher"},
-    "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": {"api", "dispatcher"},
+    "WEBHOOK_ALLOWED_HOSTS": {"api", "api-2", "dispatcher"},
+    "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": {"api", "api-2", "dispatcher"},
     "POSTGRES_PASSWORD": {"db"},
     "REDIS_PASSWORD": {"redis"},
 }
@@ -57,9 +58,13 @@ def test_container_has_no_rights_that_it_does_not_need(service: str) -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_has_limits_on_memory_processes_and_cpu_time(name: str) -> None:
     service = SERVICES[name]
-    assert parse_size(service["mem_limit"]) >= 512 * MEBIBYTE
+    assert parse_size(service["mem_limit"]) >= 256 * MEBIBYTE
     assert 64 <= service["pids_limit"] <= 4096
     assert 100_000 <= service["cpu_quota"] <= 800_000
+
+
+def test_services_without_a_profile_are_those_of_a_plain_up() -> None:
+    assert {name for name, service in SERVICES.items() if "profiles" not in service} == BY_DEFAULT
 
 
 def test_worker_has_room_for_slots_that_all_reach_their_bound() -> None:

@@ -30,12 +30,12 @@ def find_number(path: str, pattern: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "limit",
-    [find_number("compose/database.yml", r"max_connections=(\d+)"), MAX_CONNECTIONS],
+    ("apis", "limit"),
+    [(2, find_number("compose/database.yml", r"max_connections=(\d+)")), (1, MAX_CONNECTIONS)],
     ids=["compose", "make-run"],
 )
-def test_connections_of_every_shipped_configuration_fit(settings: Settings, limit: int) -> None:
-    api = settings.api_processes * (settings.db_pool_size + settings.db_max_overflow)
+def test_connections_of_every_shipped_configuration_fit(settings: Settings, apis: int, limit: int) -> None:
+    api = apis * settings.api_processes * (settings.db_pool_size + settings.db_max_overflow)
     workers = WORKERS * create_celery(settings).conf.worker_concurrency * sum(CHILD_POOL.values())
     assert api + workers + sum(DISPATCHER_POOL.values()) + RESERVED < limit
 

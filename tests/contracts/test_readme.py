@@ -234,6 +234,8 @@ def test_services_of_compose_exist(document: Document) -> None:
 def list_services(words: Sequence[str]) -> list[str]:
     """The services that a command of Docker Compose names."""
     names, skip = [], False
+    while words and words[0] in {"--profile", "--env-file", "-f"}:  # and its value
+        words = words[2:]
     for word in words[1:]:
         if skip:
             names.append(word.partition("=")[0])

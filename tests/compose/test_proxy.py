@@ -1,0 +1,73 @@
+"""The proxy before several APIs: what it holds, what it answers by itself, and what would replace it."""
+
+from __future__ import annotations
+
+import re
+
+from compose.rollout import ORDER, PROXIED, plan
+from shared.web.problems import Unavailable
+from tests.compose_files import SERVICES
+from tests.paths import ROOT
+
+CONFIGURATION = (ROOT / "compose" / "proxy" / "haproxy.cfg").read_text()
+STOP_LAST = {"worker", "dispatcher"}
+
+
+def find_number(pattern: str) -> int:
+    [number] = re.findall(pattern, CONFIGURATION, re.MULTILINE)
+    return int(number)
+
+
+def test_second_api_differs_from_the_first_only_in_its_port_and_in_when_it_is_replaced() -> None:
+    first, second = SERVICES["api"], SERVICES["api-2"]
+    own = {"ports", "profiles", "depends_on"}
+    assert {name: value for name, value in first.items() if name not in own} == {name: value for name, value in second.items() if name not in own}
+    assert "ports" not in second
+    # `up` stops what depends on others after them, and starts it after them.
+    assert second["depends_on"].keys() - first["depends_on"].keys() == STOP_LAST
+
+
+def test_no_setting_but_its_port_replaces_the_proxy() -> None:
+    proxy = SERVICES["proxy"]
+    assert not {"environment", "env_file", "depends_on"} & proxy.keys()
+    assert proxy["ports"] == ["${PUBLISH_ADDRESS:-127.0.0.1}:${PROXY_PORT:-8080}:8080"]
+    assert re.findall(r"\$\{?(\w+)", str(proxy)) == ["PUBLISH_ADDRESS", "PROXY_PORT"]
+
+
+def test_proxy_reaches_the_apis_only_over_a_network_that_they_trust() -> None:
+    assert set(SERVICES["proxy"]["networks"]) & set(SERVICES["api"]["networks"]) == {"inside"}
+
+
+def test_requests_are_held_for_longer_than_a_roll_out_takes() -> None:
+    held_s = find_number(r"^    retries (\d+)") * find_number(r"^    timeout connect (\d+)ms") / 1000
+    assert held_s >= 120
+    servers = re.findall(r"^    server (\S+) (\S+):8000(.*)$", CONFIGURATION, re.MULTILINE)
+    checked = {name for _, name, options in servers if " check " in options}
+    held = {name for _, name, options in servers if "backup" in options}
+    assert checked == held == {"api", "api-2"}
+
+
+def test_what_the_proxy_answers_by_itself_is_a_problem_of_the_api() -> None:
+    raw = (ROOT / "compose" / "proxy" / "unavailable.http").read_bytes()
+    head, _, body = raw.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ") for line in lines)
+    problem = Unavailable().to_response()
+    assert status == "HTTP/1.1 503 Service Unavailable"
+    assert body == bytes(problem.body)
+    assert headers["content-length"] == str(len(body))
+    assert headers["content-type"] == problem.headers["content-type"]
+    assert headers["retry-after"] == problem.headers["retry-after"]
+
+
+def test_roll_out_replaces_an_api_at_a_time_and_the_workers_last() -> None:
+    running = {"api": 1, "api-2": 1, "dispatcher": 1, "worker": 3, "db": 1, "redis": 1, "proxy": 1}
+    assert set(running) >= PROXIED
+    steps = plan(running)
+    assert [name for name, _ in steps] == list(ORDER) == ["api", "api-2", "dispatcher", "worker"]
+    assert steps[-1] == ("worker", ("--scale", "worker=3"))
+    assert not any(options for _, options in steps[:-1])
+
+
+def test_roll_out_starts_nothing_that_does_not_run() -> None:
+    assert [name for name, _ in plan({"api": 1, "worker": 1})] == ["api", "worker"]
