@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from compose.verify.containment import prove_containment
+from compose.verify.image import prove_image
 from compose.verify.jobs import prove_jobs
 from compose.verify.recovery import prove_recovery, prove_restart
 from compose.verify.rolling import prove_rolling
@@ -36,6 +37,7 @@ def prove(stack: Stack, folder: Path) -> None:
         kept = prove_jobs(client, folder)
         prove_serving(stack, client)
         prove_containment(stack)
+        prove_image(stack)
         stack.require_quiet_logs(since=begun)
         prove_recovery(stack, client)
         prove_rolling(stack)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
 import openpyxl
 import xlwt
 
-from compose.verify.stack import require, say, wait_for
+from compose.verify.stack import STEP_TIMEOUT_S, require, say, wait_for
+from shared.output_names import OUTPUT_NAMES
 
 HEADINGS, BAD_ROW = ("id", "amount"), 21
 LONG_ROWS = 1_000_000
@@ -43,11 +46,11 @@ def make_xls(folder: Path) -> bytes:
     return (folder / "table.xls").read_bytes()
 
 
-def send(client: httpx.Client, name: str, content: bytes) -> str:
+def send(client: httpx.Client, name: str, content: bytes, *, outputs: Sequence[str] = ()) -> str:
     """Upload a file and return the job's id."""
     # RE2 has no look-ahead, so each of these values is checked separately and a long file takes some seconds on any machine.
     schema = {"fields": [{"name": "id", "type": "string", "constraints": {"pattern": "(?=[0-9])[0-9]+"}}, {"name": "amount", "type": "integer"}]}
-    fields = {"webhook_url": "http://receiver:9000/done", "schema": json.dumps(schema)}
+    fields = {"webhook_url": "http://receiver:9000/done", "schema": json.dumps(schema), "outputs": ",".join(outputs)}
     answer = client.post("/api/files/upload", files={"file": (name, content)}, data=fields)
     require(answer.status_code == httpx.codes.ACCEPTED, f"The upload of {name} answered {answer.status_code}: {answer.text}")
     return str(answer.json()["job_id"])
@@ -76,10 +79,21 @@ def start_long_job(client: httpx.Client) -> str:
 
 
 def prove_jobs(client: httpx.Client, folder: Path) -> str:
-    """Check a file of each type from its upload to its webhook; return the id of the last job."""
-    say("sending a file of each type")
-    kept = ""
-    for name, content in (("table.csv", make_csv(20)), ("table.xlsx", make_xlsx(folder)), ("table.xls", make_xls(folder))):
-        kept = send(client, name, content)
-        prove_end(client, kept, rows=20)
-    return kept
+    """Check a file of each type from its upload to its webhook and its outputs; return the id of the last job."""
+    say("sending a file of each type, and fetching every output")
+    files = (("table.csv", make_csv(20)), ("table.xlsx", make_xlsx(folder)), ("table.xls", make_xls(folder)))
+    jobs = [send(client, name, content, outputs=OUTPUT_NAMES) for name, content in files]
+    for job_id in jobs:
+        prove_end(client, job_id, rows=20)
+        for name in OUTPUT_NAMES:
+            prove_output(client, f"/api/jobs/{job_id}/outputs/{name}")
+    return jobs[-1]
+
+
+def prove_output(client: httpx.Client, path: str) -> None:
+    """Check that an output is made."""
+    deadline = time.monotonic() + STEP_TIMEOUT_S
+    while (answer := client.get(path)).status_code == httpx.codes.ACCEPTED:
+        require(time.monotonic() < deadline, f"{path} was not made: {answer.text}")
+        time.sleep(0.25)
+    require(answer.status_code == httpx.codes.OK and answer.content, f"{path} answered {answer.status_code}.")
