@@ -1,0 +1,23 @@
+"""The file for workers on other machines: the worker of the whole, which does not start without its servers and its folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.compose_files import load
+
+WORKER: dict[str, Any] = load("worker")["services"]["worker"]
+
+
+def test_worker_alone_is_the_worker_of_the_whole_and_waits_for_nobody() -> None:
+    assert WORKER["extends"] == {"file": "docker-compose.yml", "service": "worker"}
+    assert WORKER["depends_on"] is None
+    assert WORKER["networks"] == ["default"]
+
+
+def test_worker_alone_does_not_start_without_its_servers_and_its_folder() -> None:
+    [uploads] = WORKER["volumes"]
+    for name, value in (*WORKER["environment"].items(), ("UPLOAD_DIR", uploads["source"])):
+        assert value.startswith(f"${{{name}:?"), name
+    assert WORKER["environment"].keys() == {"DATABASE_URL", "REDIS_URL"}
+    assert uploads["bind"] == {"create_host_path": False}
