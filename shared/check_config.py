@@ -19,7 +19,9 @@ from dotenv import dotenv_values
 from shared.secret_settings import ApiKey, name_file_setting, parse_api_keys, parse_webhook_secrets
 from shared.settings import Settings, SettingsInvalid, find_env_file, read_settings
 
-ONLY_FOR_COMPOSE = frozenset({"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT", "PROXY_PORT", "FORWARDED_ALLOW_IPS", "SECRETS_DIR"})
+ONLY_FOR_COMPOSE = frozenset(
+    {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT", "PROXY_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "GRAFANA_PASSWORD", "FORWARDED_ALLOW_IPS", "SECRETS_DIR"}
+)
 """What may stand in `.env` beside the settings of the service."""
 _OTHERS = frozenset({"COMPOSE_PROFILES", "ENV_FILE", "RUN_DIR", "PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG"})
 _SIMILAR = 0.8

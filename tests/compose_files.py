@@ -24,4 +24,5 @@ def load(name: str) -> dict[str, Any]:
 
 
 MAIN = load("docker-compose")
-SERVICES: dict[str, dict[str, Any]] = {name: service for file in ("docker-compose", "database", "redis") for name, service in load(file)["services"].items()}
+INCLUDED = ("database", "redis", "monitoring/compose")
+SERVICES: dict[str, dict[str, Any]] = {name: service for file in ("docker-compose", *INCLUDED) for name, service in load(file)["services"].items()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 
 from shared.settings import MEBIBYTE, Settings
-from tests.compose_files import MAIN, SERVICES, load
+from tests.compose_files import INCLUDED, MAIN, SERVICES, load
 from tests.paths import ROOT
 
 UNITS = {"m": MEBIBYTE, "g": 1024 * MEBIBYTE}
@@ -25,6 +27,24 @@ NEEDED_BY = {
     "POSTGRES_PASSWORD": {"db"},
     "REDIS_PASSWORD": {"redis"},
 }
+
+
+MONITORING = {name for name, service in SERVICES.items() if service.get("profiles") == ["monitoring"]}
+
+
+def test_files_that_are_read_are_those_that_are_included() -> None:
+    assert [re.sub(r"\$\{.*?\}", "", path).removesuffix(".yml") for path in MAIN["include"]] == list(INCLUDED)
+
+
+@pytest.mark.parametrize("name", MONITORING)
+def test_what_shows_metrics_is_published_for_this_machine_only(name: str) -> None:
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name]["ports"])
+
+
+def test_prometheus_has_the_files_whose_rules_are_tested() -> None:
+    mounted = {volume.split(":")[0] for volume in SERVICES["prometheus"]["volumes"]}
+    assert {"./prometheus.yml", "./alerts.yml"} <= mounted
+    assert "./dashboard.json" in {volume.split(":")[0] for volume in SERVICES["grafana"]["volumes"]}
 
 
 def test_every_setting_reaches_a_container() -> None:
