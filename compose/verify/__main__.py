@@ -10,14 +10,17 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 
 from compose.verify.containment import prove_containment
+from compose.verify.elsewhere import prove_elsewhere, prove_name
 from compose.verify.image import prove_image
 from compose.verify.jobs import prove_jobs
+from compose.verify.monitoring import prove_monitoring, start_monitoring
 from compose.verify.recovery import prove_recovery, prove_restart
 from compose.verify.rolling import prove_rolling
 from compose.verify.serving import prove_serving
@@ -26,23 +29,28 @@ from compose.verify.suite import prove_suite
 
 
 def prove(stack: Stack, folder: Path) -> None:
-    """Run all checks, in order."""
-    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30.0) as client:
-        stack.compose("--profile", "tests", "config", "-q")
+    """Run all checks. What needs no quiet machine goes on beside the others."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.port}", timeout=30.0) as client, ThreadPoolExecutor() as beside:
+        stack.compose("--profile", "*", "config", "--quiet")
+        prove_name(folder)
         say("building")
         stack.compose("build", "--quiet")
         say("starting")
         begun = datetime.now(UTC)
         stack.up()
+        start_monitoring(stack)
         kept = prove_jobs(client, folder)
         prove_serving(stack, client)
         prove_containment(stack)
         prove_image(stack)
+        prove_monitoring(stack)
         stack.require_quiet_logs(since=begun)
+        others = [beside.submit(prove_suite, stack), beside.submit(prove_elsewhere, folder)]
         prove_recovery(stack, client)
+        for other in others:
+            other.result()
         prove_rolling(stack)
         prove_restart(stack, client, kept=kept)
-        prove_suite(stack)
 
 
 def engine_problem() -> str | None:

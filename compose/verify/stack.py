@@ -54,7 +54,8 @@ class Stack:
 
     def __init__(self, folder: Path, *, name: str = "", services: Mapping[str, Any] | None = None, **settings: str) -> None:
         self.port, self.proxy_port = free_port(), free_port()
-        self.settings = {**SMALL, "PORT": str(self.port), "PROXY_PORT": str(self.proxy_port), **settings}
+        ports = {"PORT": str(self.port), "PROXY_PORT": str(self.proxy_port), "PROMETHEUS_PORT": str(free_port())}
+        self.settings = {**SMALL, **ports, **settings}
         self.project = f"rowgate-verify-{os.getpid()}{name}"
         extra = folder / f"extra{name}.json"
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
@@ -72,12 +73,7 @@ class Stack:
 
     def compose(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
-        command = ["docker", "compose", "--progress", "quiet", *arguments]
-        variables = {**self.environment, **environment}
-        result = subprocess.run(command, check=False, cwd=ROOT, env=variables, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
-        if check and result.returncode != 0:
-            raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
-        return result.stdout
+        return run_compose(*arguments, environment={**self.environment, **environment}, check=check)
 
     def up(self, *options: str, services: Iterable[str] = SERVICES) -> None:
         """Start everything and wait until all of it is healthy."""
@@ -104,6 +100,15 @@ class Stack:
     def remove(self) -> None:
         """Remove everything: containers, volumes and images."""
         self.compose("--profile", "*", "down", "--remove-orphans", "--volumes", "--rmi", "local", check=False)
+
+
+def run_compose(*arguments: str, environment: Mapping[str, str], directory: Path = ROOT, check: bool = True) -> str:
+    """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
+    command = ["docker", "compose", "--progress", "quiet", *arguments]
+    result = subprocess.run(command, check=False, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
+    if check and result.returncode != 0:
+        raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
+    return result.stdout
 
 
 def require(condition: object, message: str) -> None:
