@@ -12,7 +12,7 @@ from compose.verify.jobs import make_csv, prove_end, send
 from compose.verify.stack import Stack, require, say
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
-FILES = "cd /data/uploads && find . -path ./trash -prune -o -type f ! -name '.rowgate-storage.probe*' -exec sha256sum {} + | sort -k 2"
+FILES = "cd /data/uploads && find . -path ./trash -prune -o -type f ! -name '.rowgate-storage*' -exec sha256sum {} + | sort -k 2"
 
 
 def prove_backup(stack: Stack, folder: Path, *, kept: str) -> None:

@@ -52,7 +52,7 @@ def prove_releases(stack: Stack, client: httpx.Client, folder: Path) -> None:
         part: {"build": {"context": str(build), "dockerfile": "Dockerfile", "args": {"BASE": images[part]}}, "image": f"{stack.project}-{NEXT}-{part}"}
         for part in PARTS
     }
-    with stack.altered_together(changes):
+    with stack.altered(changes):
         require_level(stack, client, level=NEXT, status="current")
         prove_end(client, running, rows=LONG_ROWS)
         prove_end(client, send(client, "table.csv", make_csv(20)), rows=20)

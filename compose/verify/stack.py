@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -56,13 +57,28 @@ class Stack:
         self.port, self.proxy_port = free_port(), free_port()
         ports = {"PORT": str(self.port), "PROXY_PORT": str(self.proxy_port), "PROMETHEUS_PORT": str(free_port())}
         self.settings = {**SMALL, **ports, **settings}
+        self._folder = folder
         self.project = f"rowgate-verify-{os.getpid()}{name}"
         extra = folder / f"extra{name}.json"
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
         receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True, "stop_signal": "SIGKILL"}
         ours = {"receiver": receiver, "api": allow, "api-2": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
         extra.write_text(json.dumps({"services": {**ours, **(services or {})}}))
-        self._files = (ROOT / "compose.yaml", extra)
+        self._files: tuple[Path, ...] = (ROOT / "compose.yaml", extra)
+
+    @contextmanager
+    def altered(self, services: Mapping[str, Any]) -> Iterator[None]:
+        """Replace containers of these services by altered ones for the block, and by unaltered ones after it."""
+        extra = self._folder / f"altered{len(self._files)}.json"
+        extra.write_text(json.dumps({"services": services}))
+        self._files = (*self._files, extra)
+        try:
+            self.compose("build", "--quiet", *services)
+            self.up(*services, services=services)
+            yield
+        finally:
+            self._files = self._files[:-1]
+        self.up(*services, services=services)
 
     @property
     def environment(self) -> dict[str, str]:

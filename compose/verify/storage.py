@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 
 import httpx
@@ -40,8 +41,14 @@ def prove_stray_worker(stack: Stack, client: httpx.Client) -> None:
         for job_id in jobs:
             prove_end(client, job_id, rows=20)
     finally:
-        stack.docker("rm", "--force", f"{stack.project}-stray")
-        stack.docker("volume", "rm", "--force", f"{stack.project}-empty")
+        run_docker("rm", "--force", f"{stack.project}-stray")
+        run_docker("volume", "rm", "--force", f"{stack.project}-empty")
+
+
+def run_docker(*arguments: str) -> None:
+    """Run `docker`. Raises `Unproven` if it fails."""
+    result = subprocess.run(["docker", *arguments], check=False, stdout=subprocess.DEVNULL)  # noqa: S603, S607  # fixed words and our own names
+    require(result.returncode == 0, f"'docker {' '.join(arguments)}' failed.")
 
 
 def in_uploads(stack: Stack, command: str) -> None:
