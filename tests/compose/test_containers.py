@@ -115,7 +115,7 @@ def test_server_that_is_elsewhere_is_not_started_and_can_be_reached(file: str, s
     assert load(file)["networks"] == {network: {"internal": True}}
     for name in APPLICATION:
         assert network in SERVICES[name]["networks"]
-        assert SERVICES[name]["environment"][setting].startswith(f"${{{setting}:-")
+        assert SERVICES[name]["environment"][setting].startswith(f"${{{setting}-")  # empty if a file is named
         assert SERVICES[name]["depends_on"][service] == {"condition": "service_healthy", "required": False}
 
 
