@@ -1,32 +1,36 @@
-"""GET /api/health, GET /api/health/live, GET /metrics."""
+"""GET /api/health, GET /api/health/live, GET /api/health/ready, GET /metrics."""
 
 from __future__ import annotations
 
 import asyncio
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from features.health.gauges import collect_gauges
 from features.health.parts import check_health
-from features.health.schemas import UNHEALTHY, HealthRead, LiveRead
+from features.health.schemas import UNHEALTHY, HealthRead, LiveRead, ReadyRead
 from shared.db.session import DatabaseDep
 from shared.jobs.examples import show
 from shared.observing.metrics import render_metrics
-from shared.web.auth import SettingsDep
+from shared.web.auth import KnownViewerDep, SettingsDep
+from shared.web.event_stream import IS_STOPPING
 from shared.web.openapi import declare_tag
+from shared.web.problems import NotAllowed, NotAuthenticated, Stopping, responses
 
-router = APIRouter(tags=[declare_tag("health", place=80, description="Whether the service can work, for operators; no key is needed.")])
+router = APIRouter(
+    tags=[declare_tag("health", place=80, description="Whether the service can work, for operators. Health needs no key; the metrics need an admin's.")]
+)
 
 
 @router.get(
     "/api/health",
     responses={503: {"model": HealthRead, "description": "The database or Redis does not answer, or the upload folder must not be used", **show(UNHEALTHY)}},
 )
-async def show_health(request: Request, response: Response, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
-    """Whether the database and Redis answer, and the upload folder is there; 503 with the same body if not."""
+async def show_health(request: Request, response: Response, viewer: KnownViewerDep, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
+    """Whether the database and Redis answer, and the upload folder is there; 503 with the same body if not. Details are shown to those with a key."""
     health = await check_health(database, request.app.state.redis, request.app.state.storage, upload_dir=settings.upload_dir)
     response.status_code = 200 if health.status == "healthy" else 503
-    return health
+    return health if viewer is not None else health.model_copy(update={"details": None})
 
 
 @router.get("/api/health/live")
@@ -35,8 +39,33 @@ async def show_live() -> LiveRead:
     return LiveRead()
 
 
+@router.get("/api/health/ready", responses=responses(Stopping))
+async def show_ready(request: Request) -> ReadyRead:
+    """Whether this process takes requests, for a proxy that chooses between several; 503 from the moment at which it is asked to stop.
+
+    Nothing else is checked: without the database every process would be taken out, and clients would not be told what is wrong.
+    """
+    if IS_STOPPING in request.scope:
+        raise Stopping
+    return ReadyRead()
+
+
+async def require_scraper(settings: SettingsDep, viewer: KnownViewerDep) -> None:
+    """Let admins in, whose business the numbers of all clients are, and everybody with `METRICS_OPEN`. Raises `NotAuthenticated` or `NotAllowed`."""
+    if settings.metrics_open:
+        return
+    if viewer is None:
+        raise NotAuthenticated(headers={"WWW-Authenticate": "Bearer"})
+    if not viewer.sees_all:
+        raise NotAllowed
+
+
 @router.get(
-    "/metrics", response_class=Response, response_description="The metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+    "/metrics",
+    response_class=Response,
+    response_description="The metrics",
+    dependencies=[Depends(require_scraper)],
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **responses(NotAuthenticated, NotAllowed)},
 )
 async def show_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
     """Prometheus text for all API processes, with gauges from the database, Redis and disk; a part that does not answer within a second is left out."""

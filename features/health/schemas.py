@@ -91,10 +91,16 @@ class HealthRead(Read):
     redis: PartHealth
     storage: StorageHealth
     workers: WorkersHealth
-    details: HealthDetails
+    details: HealthDetails | None = Field(description="null without a key, if keys are configured")
 
 
 class LiveRead(Read):
     """The process answers."""
 
     status: Literal["alive"] = "alive"
+
+
+class ReadyRead(Read):
+    """The process takes requests."""
+
+    status: Literal["ready"] = "ready"

@@ -31,12 +31,12 @@ _header = APIKeyHeader(name="X-API-Key", auto_error=False, description="Needed i
 _bearer = HTTPBearer(auto_error=False, description="The same key, as a bearer token")
 
 
-async def get_viewer(
+async def find_viewer(
     request: Request,
     header: Annotated[str | None, Security(_header)],
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-) -> Viewer:
-    """Return the owner of the request's key. Raises `NotAuthenticated` if keys are configured and the request has none of them."""
+) -> Viewer | None:
+    """Return the owner of the request's key; None if keys are configured and the request has none of them."""
     secrets: CurrentSecrets = request.app.state.secrets
     keys = secrets.api_keys()
     if not keys:
@@ -46,6 +46,15 @@ async def get_viewer(
     for key in keys:
         if hmac.compare_digest(key.secret, sent):
             found = Viewer(name=key.name, sees_all=key.is_admin)
+    return found
+
+
+KnownViewerDep = Annotated[Viewer | None, Depends(find_viewer)]
+"""For what everybody may see, and those with a key see more of."""
+
+
+async def get_viewer(found: KnownViewerDep) -> Viewer:
+    """Return the owner of the request's key. Raises `NotAuthenticated` if keys are configured and the request has none of them."""
     if found is None:
         raise NotAuthenticated(headers={"WWW-Authenticate": "Bearer"})
     if found.name is not None:

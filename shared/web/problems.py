@@ -84,6 +84,14 @@ class NotAuthenticated(Problem):
     title = "Not authenticated"
 
 
+class NotAllowed(Problem):
+    """This needs the key of an admin; the key that was sent is none."""
+
+    status = HTTPStatus.FORBIDDEN
+    slug = "not-allowed"
+    title = "Not allowed"
+
+
 class JobNotFound(Problem):
     """There is no job with this id; it may have been deleted."""
 
@@ -146,6 +154,13 @@ class StorageUnavailable(Unavailable):
 
     slug = "storage-unavailable"
     title = "Storage unavailable"
+
+
+class Stopping(Unavailable):
+    """This process has been asked to stop; send no more requests to it. What it has begun, it ends."""
+
+    slug = "stopping"
+    title = "Stopping"
 
 
 class _Unexpected(Problem):

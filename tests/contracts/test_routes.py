@@ -16,7 +16,7 @@ from tests.factories import Factory, use_keys
 
 PAGE = {"/", "/app", "/app/{path:path}", "/app/files/{path:path}"}
 """They hold no data of anybody; what the page shows it asks of the API, with a key."""
-OPEN = {"/api/health", "/api/health/live", "/metrics", *PAGE}
+OPEN = {"/api/health", "/api/health/live", "/api/health/ready", *PAGE}
 """Routes that need no key, according to the contract."""
 KEYS = "ann:key-of-ann-0123456789,bob:key-of-bob-0123456789"
 

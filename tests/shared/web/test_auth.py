@@ -27,9 +27,31 @@ async def test_missing_or_wrong_key_is_a_401(keyed: httpx.AsyncClient, headers: 
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_health_docs_and_metrics_stay_open(keyed: httpx.AsyncClient) -> None:
-    for path in ("/api/health", "/api/health/live", "/metrics", "/docs", "/openapi.json"):
-        assert (await keyed.get(path)).status_code == 200
+async def test_health_and_docs_stay_open(keyed: httpx.AsyncClient) -> None:
+    for path in ("/api/health", "/api/health/live", "/api/health/ready", "/docs", "/openapi.json"):
+        for headers in ({}, {"X-API-Key": "wrong"}):
+            assert (await keyed.get(path, headers=headers)).status_code == 200
+
+
+async def test_health_shows_versions_to_those_with_a_key(keyed: httpx.AsyncClient, client: httpx.AsyncClient) -> None:
+    for headers, is_known in (({}, False), ({"X-API-Key": "wrong"}, False), (key("a"), True)):
+        health = (await keyed.get("/api/health", headers=headers)).json()
+        assert health["status"] == health["database"]["status"] == "healthy"
+        assert (health["details"] is not None) == is_known
+
+
+async def test_metrics_are_for_admins_alone_unless_they_are_open(app: FastAPI, keyed: httpx.AsyncClient, settings: Settings) -> None:
+    async def get(headers: dict[str, str]) -> tuple[int, str | None]:
+        answer = await keyed.get("/metrics", headers=headers)
+        return answer.status_code, None if answer.is_success else answer.json()["type"]
+
+    sent: list[dict[str, str]] = [{}, key("a"), key("c"), {"Authorization": "Bearer the-long-key-of-c"}]
+    assert [await get(headers) for headers in sent] == [(401, "/problems/not-authenticated"), (403, "/problems/not-allowed"), (200, None), (200, None)]
+    app.state.settings = settings.model_copy(update={"metrics_open": True})
+    assert [await get(headers) for headers in sent] == [(200, None)] * 4
+    app.state.settings = settings
+    use_keys(app, None)
+    assert await get({}) == (200, None)
 
 
 async def test_job_exists_for_its_sender_and_for_admins_only(keyed: httpx.AsyncClient) -> None:
