@@ -1,6 +1,6 @@
 """The FastAPI application: its lifespan and problem handlers, then the routers of every slice.
 
-uvicorn main:app --http shared.web.http_protocol:GuardedProtocol --ws none --workers 4 --port 8000
+python -m shared.web.serve --port 8000
 """
 
 from __future__ import annotations

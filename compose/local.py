@@ -27,7 +27,7 @@ from pydantic import ValidationError
 
 from compose.console import Console
 from compose.processes import Child, Command, get_warden
-from compose.services import HTTP_OPTIONS, Service, ServiceFailed, free_port, start_postgres, start_valkey
+from compose.services import Service, ServiceFailed, free_port, start_postgres, start_valkey
 from shared.settings import Settings, SettingsInvalid, describe_invalid, find_env_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -59,11 +59,10 @@ class StopAsked(Exception):
 class Stack:
     """Five processes that run and end together."""
 
-    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True, api_processes: int = 4) -> None:
+    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True) -> None:
         self.run_dir = run_dir
         self.port = port
         self.has_page = has_page
-        self._api_processes = api_processes
         self.logs = run_dir / "logs"
         self.console = Console(self.logs)
         self._apps: list[Child] = []
@@ -85,7 +84,7 @@ class Stack:
         environment = self._environment(postgres.url, valkey.url)
         self._write_environment(environment)
         self._migrate(environment)
-        for command in application_commands(self.port, environment, api_processes=self._api_processes):
+        for command in application_commands(self.port, environment):
             self._start_app(command)
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not is_healthy(self.port):
@@ -181,7 +180,7 @@ def require_valid_settings() -> Settings:
         raise StackFailed("\nrowgate: ".join(describe_invalid(invalid))) from None
 
 
-def application_commands(port: int, environment: Mapping[str, str], *, api_processes: int) -> list[Command]:
+def application_commands(port: int, environment: Mapping[str, str]) -> list[Command]:
     """Return the commands of the project's own processes, in the order in which they are started and stopped."""
     celery = [sys.executable, "-m", "celery", "-A", "celery_app", "worker"]
     # On SIGTERM Celery finishes what it has begun, or gives it back after WORKER_SHUTDOWN_TIMEOUT_S; after that time SIGQUIT ends it at once.
@@ -190,7 +189,7 @@ def application_commands(port: int, environment: Mapping[str, str], *, api_proce
     return [
         Command(
             name="api",
-            arguments=[sys.executable, "-m", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", str(api_processes), "--port", str(port)],
+            arguments=[sys.executable, "-m", "shared.web.serve", "--port", str(port)],
             environment={**API_DEFAULTS, **environment},
             directory=ROOT,
         ),
@@ -308,7 +307,7 @@ def running_stack() -> Iterator[Stack]:
     settings = require_valid_settings()
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
-        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page, api_processes=settings.api_processes)
+        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page)
         if stack.port != wanted:
             stack.console.say(f"Port {wanted} is taken: the API will listen on {stack.port} (set PORT to choose).")
         try:

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     db_command_timeout_s: float = Field(8.0, gt=0, le=9, description="How long one statement of the API may take; then 503")
     redis_timeout_s: float = Field(1.0, gt=0, le=5, description="How long Redis may take to connect or answer")
 
+    api_drain_s: float = Field(
+        0.0, ge=0, le=300, description="How long the API goes on answering after SIGTERM, each answer the last on its connection; a proxy in front needs 3"
+    )
     worker_slots: int = Field(4, ge=1, le=64, description="Jobs that one worker runs at once, each in a process of its own")
     chunk_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows that are read and checked at a time")
     max_row_bytes: int = Field(16 * MEBIBYTE, ge=1024, description="A longer row is one `row-too-long` error")
@@ -129,6 +132,7 @@ class Settings(BaseSettings):
 
     cors_origins: str | None = Field(None, description="Origins whose pages may call the API from a browser, separated by commas; none: no page may")
     publish_address: str | None = Field(None, description="Where Compose publishes the API; unless on loopback it needs `API_KEYS` and a `POSTGRES_PASSWORD`")
+    metrics_open: bool = Field(default=False, description="Show the API's `/metrics` to everybody; `false`: with `API_KEYS` only to keys of admins")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which a worker or dispatcher serves `/metrics`; 0 = off; the API uses its own port")
     metrics_host: str = Field("127.0.0.1", description="Address of the machine on which `METRICS_PORT` is opened")
 

@@ -249,7 +249,10 @@ class _Turns:
 
 
 class _Host:
-    """The process that forks judges. It ends when this process does."""
+    """The process that forks judges. It ends when this process does.
+
+    Processes that are forked after it was started share it, and each starts one of its own when it is gone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -293,14 +296,15 @@ class _Host:
             return process
 
     def _ensure(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
-        if self._control is None or self._process is None or self._pid != os.getpid():
+        if self._control is None or self._process is None:
             self._control, self._process = self._start()
             self._pid = os.getpid()
         return self._control, self._process
 
     def _end(self) -> None:
-        if self._control is not None and self._process is not None and self._pid == os.getpid():
+        if self._control is not None:
             self._control.close()
+        if self._process is not None and self._pid == os.getpid():  # otherwise the others that share it go on
             self._process.kill()
             self._process.wait()
         self._control = self._process = None

@@ -12,6 +12,15 @@ from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
+PARENT = -1
+"""The number of a process that counts nothing: its files are empty, and its gauges are not shown, since it holds no lock."""
+_parents: set[int] = set()
+
+
+def count_nothing_here() -> None:
+    """Give this process no number of its own: it only loads what the processes that it forks will count with. Call it before the first metric is made."""
+    _parents.add(os.getpid())
+
 
 class ProcessSlots:
     """The numbers of one folder. A process holds its number by a file lock, which the kernel releases however the process ends."""
@@ -25,6 +34,8 @@ class ProcessSlots:
 
     def own(self) -> int:
         """Return this process's number; a forked process takes a new one."""
+        if os.getpid() in _parents:
+            return PARENT
         if self._pid != os.getpid():
             if self._lock is not None:
                 os.close(self._lock)  # the parent's lock, which the parent goes on holding

@@ -23,6 +23,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from shared.web.api_server import DrainingState
 from shared.web.buffered_reads import BufferedReads
 from shared.web.event_stream import END_STREAM, IS_STOPPING
 from shared.web.problems import MEDIA_TYPE, ClientTooSlow, HeadersTooLarge, MalformedRequest, Problem
@@ -109,13 +110,22 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """The server begins to stop: an event stream, which would not end by itself, ends now."""
+        self.drain()
+        super().shutdown()
+
+    def drain(self) -> None:
+        """The server will stop soon: event streams end, and the answer to the last request that has come is the last on its connection."""
         for cycle in (self._running, *(waiting for waiting, _ in self.pipeline)):
             if cycle is not None:
-                scope = cast("dict[str, Any]", cycle.scope)
-                scope[IS_STOPPING] = True
-                if END_STREAM in scope:
-                    scope[END_STREAM]()
-        super().shutdown()
+                self._let_stop(cycle)
+                cycle.keep_alive = cycle is not self.cycle
+
+    @staticmethod
+    def _let_stop(cycle: RequestResponseCycle) -> None:
+        scope = cast("dict[str, Any]", cycle.scope)
+        scope[IS_STOPPING] = True
+        if END_STREAM in scope:
+            scope[END_STREAM]()
 
     def resume_writing(self) -> None:
         """The client has read enough of what waits to be sent."""
@@ -176,6 +186,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close_after_answer()
             raise _Refused
         super().on_headers_complete()
+        if isinstance(self.server_state, DrainingState) and self.server_state.is_draining:
+            self._let_stop(self.cycle)
+            self.cycle.keep_alive = False
         self._forget_head()
         self._has_begun, self._in_body = False, True
         self._field_bytes = self._framing_bytes = 0

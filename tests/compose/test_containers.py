@@ -19,6 +19,8 @@ BY_DEFAULT = {*APPLICATION, "db", "redis"}
 SETTINGS = {name.upper() for name in Settings.model_fields}
 NEEDED_BY = {
     "API_KEYS": {"api", "api-2"},
+    "API_KEYS_FILE": {"api", "api-2"},
+    "WEBHOOK_SECRET_FILE": {"dispatcher"},
     "CORS_ORIGINS": {"api", "api-2"},
     "PUBLISH_ADDRESS": {"api", "api-2"},
     "WEBHOOK_SECRET": {"dispatcher"},
@@ -54,7 +56,26 @@ def test_every_setting_reaches_a_container() -> None:
 
 @pytest.mark.parametrize("name", NEEDED_BY)
 def test_setting_goes_only_to_those_that_use_it(name: str) -> None:
-    assert {service for service in SERVICES if name in SERVICES[service].get("environment", {})} == NEEDED_BY[name]
+    assert {service for service in SERVICES if name in SERVICES[service].get("environment", {})} - {"check-config"} == NEEDED_BY[name]
+
+
+def test_all_settings_of_all_services_are_checked_where_nothing_is_started() -> None:
+    check = SERVICES["check-config"]
+    assert check["environment"].keys() == {name for service in APPLICATION for name in SERVICES[service]["environment"]}
+    assert (check["network_mode"], check["depends_on"], check["restart"]) == ("none", {}, "no")
+
+
+def test_folder_of_secrets_is_shown_only_to_those_that_use_it() -> None:
+    shown = {
+        service: [volume.partition("}/")[2].partition(":")[0] for volume in options.get("volumes", []) if "SECRETS_DIR" in volume]
+        for service, options in SERVICES.items()
+        if service != "check-config"
+    }
+    servers = ["servers"]
+    assert {service: folders for service, folders in shown.items() if folders} == {
+        "api": [*servers, "api"], "dispatcher": [*servers, "dispatcher"], "worker": servers, "db": servers, "redis": servers,
+    }  # fmt: skip
+    assert all(volume.endswith(":ro") for options in SERVICES.values() for volume in options.get("volumes", []) if "SECRETS_DIR" in volume)
 
 
 def test_settings_that_are_checked_together_go_together() -> None:
@@ -72,7 +93,7 @@ def test_container_has_no_rights_that_it_does_not_need(service: str) -> None:
     assert "privileged" not in options
     assert options.get("read_only") is True or service == "tests"
     assert options.get("cap_add", []) == (["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"] if service == "db" else [])
-    assert "env_file" not in options
+    assert "env_file" not in options or service == "check-config"
 
 
 @pytest.mark.parametrize("name", SERVICES)

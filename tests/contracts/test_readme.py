@@ -161,8 +161,8 @@ def test_webhook_of_the_readme_has_the_fields_that_are_sent() -> None:
 
 def test_processes_by_hand_are_those_of_the_local_stack() -> None:
     [block] = re.findall(r"(?:^ {4}\S.*\n)+", README.section("Processes"), re.MULTILINE)
-    shown = [line.partition("#")[0].split() for line in block.splitlines()]
-    started = [list(command.arguments[2:]) for command in application_commands(8000, {"WORKER_SHUTDOWN_TIMEOUT_S": "5"}, api_processes=4)]
+    shown = [line.partition("#")[0].removeprefix("    python -m ").split() for line in block.splitlines()]
+    started = [list(command.arguments[2:]) for command in application_commands(8000, {"WORKER_SHUTDOWN_TIMEOUT_S": "5"})]
     assert shown == [["alembic", "upgrade", "head"], *started]
 
 
@@ -180,7 +180,7 @@ def examples(tmp_path: Path) -> Path:
 
 
 def engine_commands() -> list[Sequence[str]]:
-    return [words for words in README.commands() if words[0].endswith("python") and words[1] == "-m"]
+    return [words for words in README.commands() if words[0].endswith("python") and words[1:3] == ["-m", "features.processing"]]
 
 
 @pytest.mark.parametrize("words", engine_commands(), ids=" ".join)

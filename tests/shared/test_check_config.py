@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,12 +10,14 @@ from shared.secret_settings import name_of_key
 GOOD = "DATABASE_URL=postgresql://rowgate:hidden1@db:5432/rowgate\nREDIS_URL=redis://:hidden2@redis:6379/0\nUPLOAD_DIR=/data\n"
 
 
-def check(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, **options: Any) -> tuple[int, str, str]:
+def check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, *, environment_is_ours: bool = False
+) -> tuple[int, str, str]:
     (tmp_path / "settings").write_text(text)
     monkeypatch.setenv("ENV_FILE", str(tmp_path / "settings"))
     for name in ("DATABASE_URL", "REDIS_URL"):
         monkeypatch.delenv(name, raising=False)
-    code = check_config.run(**options)
+    code = check_config.run(environment_is_ours=environment_is_ours)
     return code, *capsys.readouterr()
 
 
