@@ -6,8 +6,11 @@ dispatcher: celery -A celery_app worker -Q webhooks,maintenance -P threads -c 32
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import threading
+from concurrent.futures import Future
 from typing import Any
 
 import structlog
@@ -23,9 +26,11 @@ from shared.observing.logging import configure_logging, is_text, log_whatever_is
 from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
 from shared.worker import memory_limit, shutdown
+from shared.worker.alive import call_while_working, touch
 from shared.worker.celery_repairs import repair_celery
-from shared.worker.presence import Presence
+from shared.worker.presence import ANNOUNCE_EVERY_S, Presence
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
+from shared.worker.schedule import Schedule, run_in_thread
 from shared.worker.stoppable import StoppableWorker
 
 log_whatever_is_written()
@@ -69,6 +74,11 @@ def _register(declaration: TaskDeclaration) -> None:
         }
 
 
+def _start_periodic(name: str) -> Future[None]:
+    declaration = next(each for each in declared_tasks() if each.ref.name == name)
+    return get_runtime().start(lambda context: _call(declaration, context, Nothing()), timeout_s=declaration.time_limit_s(settings))
+
+
 async def _call(declaration: TaskDeclaration, context: TaskContext, payload: Any) -> None:  # noqa: ANN401  # typed where it is declared
     if declaration.every_s is None:
         await declaration.function(context, payload)
@@ -87,9 +97,14 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401
 def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
     global _pool_limits, _presence  # noqa: PLW0603  # decided once, before the first task
     configure_logging(settings)  # Celery may log warnings before it sends setup_logging
-    is_dispatcher = MAINTENANCE_QUEUE in str((options or {}).get("queues") or "")
+    queues = str((options or {}).get("queues") or "")
+    is_dispatcher = MAINTENANCE_QUEUE in queues
     if is_dispatcher:
         _pool_limits = DISPATCHER_POOL
+    for declaration in declared_tasks():
+        if declaration.ref.queue in queues:
+            for module in declaration.preload:
+                importlib.import_module(module)
     _presence = Presence(settings, role="dispatcher" if is_dispatcher else "worker", name=sender)
     instance.quiet = not is_text(settings)  # Celery's banner is not JSON
 
@@ -99,14 +114,21 @@ def _serve_metrics(sender: Any, **_: Any) -> None:  # noqa: ANN401
     _metrics_server.start(settings, has_children=isinstance(sender.pool, PreforkPool))
 
 
+@signals.worker_before_create_process.connect
+def _share_memory(**_: Any) -> None:  # noqa: ANN401
+    """Keep what is there now out of garbage collections, which would write to each object, and so give each child a copy of its own."""
+    gc.freeze()
+
+
 @signals.worker_process_init.connect
 def _prepare_child(**_: Any) -> None:  # noqa: ANN401
     _metrics_server.leave_to_parent()
     memory_limit.start_watch(settings.worker_memory_limit_bytes)
 
 
-@signals.heartbeat_sent.connect
-def _announce(**_: Any) -> None:  # noqa: ANN401
+def _announce() -> None:
+    if settings.alive_file is not None and Schedule.is_ticking():
+        touch(settings.alive_file)
     if _presence is not None:
         _presence.announce()
 
@@ -141,6 +163,9 @@ def _close_runtime(**_: Any) -> None:  # noqa: ANN401
         _runtime.close()
 
 
+run_in_thread()
+Schedule.start = _start_periodic
+call_while_working(app, _announce, every_s=ANNOUNCE_EVERY_S)
 app.conf.beat_schedule = {}
 slices.load_declarations("features")
 slices.load("features", "tasks")

@@ -136,6 +136,8 @@ class Settings(BaseSettings):
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port on which a worker or dispatcher serves `/metrics`; 0 = off; the API uses its own port")
     metrics_host: str = Field("127.0.0.1", description="Address of the machine on which `METRICS_PORT` is opened")
 
+    alive_file: Path | None = Field(None, description="File that a worker or dispatcher touches every 10 s while it works, for health checks; none: off")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe level that is logged")
     log_reads: bool = Field(default=True, description="Log requests that only read as well; `false`: of these only those that fail or take longer than 1 s")
     log_format: Literal["auto", "json", "text"] = Field("auto", description="`auto`: text on a terminal, JSON elsewhere")

@@ -1,10 +1,9 @@
 """The slice's tasks: run a job, and make an output of one."""
 
+# ruff: noqa: PLC0415  # what reads files takes 60 MiB, which a dispatcher does without; workers load it before they fork
 from __future__ import annotations
 
 from features.processing.machine_faults import pass_on_without_storage
-from features.processing.make_output import make_output
-from features.processing.run import run_job
 from shared.contracts import MAKE_OUTPUT, PROCESS_JOB, MakeOutput, ProcessJob
 from shared.messages.tasks import TaskContext, task
 
@@ -12,15 +11,19 @@ ENDING_S = 60.0
 """How long a job may take to end properly after its time is over; its reader may be in the middle of a chunk."""
 
 
-@task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
+@task(PROCESS_JOB, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S, preload=["features.processing.run"])
 async def process_job(context: TaskContext, payload: ProcessJob) -> None:
     """Claim the job if it is QUEUED, and bring it to an end."""
+    from features.processing.run import run_job
+
     if not await pass_on_without_storage(context, PROCESS_JOB, payload):
         await run_job(context, job_id=payload.job_id)
 
 
-@task(MAKE_OUTPUT, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S)
+@task(MAKE_OUTPUT, time_limit_s=lambda settings: settings.job_time_limit_s, ending_s=lambda _settings: ENDING_S, preload=["features.processing.make_output"])
 async def make_output_of_job(context: TaskContext, payload: MakeOutput) -> None:
     """Claim the output if it is QUEUED, and bring it to an end."""
+    from features.processing.make_output import make_output
+
     if not await pass_on_without_storage(context, MAKE_OUTPUT, payload):
         await make_output(context, output_id=payload.output_id)

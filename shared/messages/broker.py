@@ -78,7 +78,7 @@ def create_celery(settings: Settings) -> Celery:
         redis_socket_connect_timeout=settings.redis_timeout_s,
         beat_max_loop_interval=1.0,
         # The schedule is kept in memory: tasks that run every few seconds need no schedule file, which a crash could damage.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="shared.worker.schedule:Schedule",
         timezone="UTC",
     )
     return app

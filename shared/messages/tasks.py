@@ -53,6 +53,8 @@ class TaskDeclaration:
     ending_s: SettingsValue
     """After that the coroutine is cancelled; a process that does not come back is killed `HARD_LIMIT_MARGIN_S` later."""
     every_s: float | None
+    preload: Sequence[str]
+    """Modules that the task imports when it runs, and that a process which runs it imports before it forks; other processes never do."""
     detached: bool
     """Whether it runs beside other tasks on the process's event loop, without taking a worker slot."""
 
@@ -66,12 +68,14 @@ def task(
     time_limit_s: float | SettingsValue = 60.0,
     ending_s: float | SettingsValue = 0.0,
     every_s: float | None = None,
+    preload: Sequence[str] = (),
     detached: bool = False,
 ) -> Callable[[Callable[[TaskContext, P], Awaitable[None]]], Callable[[TaskContext, P], Awaitable[None]]]:
     """Declare the decorated coroutine function as the task `ref`.
 
     With `every_s` it also runs periodically (with `Nothing`), in one process at a time. A `detached` task's message is acknowledged when it starts, and it
     takes no worker slot while it waits; this is for work that is recorded in the database and found again after its process has died.
+    Modules that only this task needs, and that are heavy, it imports itself, and names them in `preload`.
     Raises `ValueError` if two modules declare the same task.
     """
 
@@ -83,7 +87,13 @@ def task(
         if known is not None and known.function.__module__ != function.__module__:
             raise ValueError(f"task {ref.name!r} is declared twice: in {known.function.__module__} and {function.__module__}")
         _tasks[ref.name] = TaskDeclaration(
-            ref=ref, function=function, time_limit_s=as_function(time_limit_s), ending_s=as_function(ending_s), every_s=every_s, detached=detached
+            ref=ref,
+            function=function,
+            time_limit_s=as_function(time_limit_s),
+            ending_s=as_function(ending_s),
+            every_s=every_s,
+            preload=preload,
+            detached=detached,
         )
         return function
 

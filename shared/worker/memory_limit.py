@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 PERIOD_S = 0.02
-"""How often the memory is looked at."""
+"""How often the memory is looked at while a task runs."""
 ROOM_BYTES = 128 * 2**20
 """What may still be mapped after the limit was reached, for ending the job; anything beyond fails with `MemoryError`."""
 THREADS_BYTES = 2**28
@@ -37,6 +37,7 @@ class MemoryWatch:
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._is_exceeded = False
+        self._is_awaited = threading.Event()
         if _STATM.exists():
             # They stay open, since opening a file may fail when there is no memory left.
             self._statm, self._status = os.open(_STATM, os.O_RDONLY), os.open(_STATUS, os.O_RDONLY)
@@ -48,6 +49,7 @@ class MemoryWatch:
         entry = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
             self._waiting.add(entry)
+            self._is_awaited.set()
             if self._is_exceeded:
                 entry[1].set()
         try:
@@ -55,6 +57,8 @@ class MemoryWatch:
         finally:
             with self._lock:
                 self._waiting.discard(entry)
+                if not self._waiting:
+                    self._is_awaited.clear()
 
     def _run(self) -> None:
         try:
@@ -72,6 +76,7 @@ class MemoryWatch:
         page_bytes = resource.getpagesize()
         while True:
             try:
+                self._is_awaited.wait()
                 stop.wait(PERIOD_S)
                 _, resident, shared, *_ = os.pread(self._statm, 200, 0).split()
                 used_bytes = (int(resident) - int(shared)) * page_bytes

@@ -31,7 +31,7 @@ def make_key(role: Role) -> str:
 
 
 class Presence:
-    """One process's sign of life. `announce` is called from Celery's own loop, so it stops if that loop hangs."""
+    """One process's sign of life. `announce` is called from Celery's own loop every `ANNOUNCE_EVERY_S`, so it stops if that loop hangs."""
 
     def __init__(self, settings: Settings, *, role: Role, name: str) -> None:
         self._key = make_key(role)
@@ -42,13 +42,9 @@ class Presence:
             socket_connect_timeout=settings.redis_timeout_s,
             decode_responses=True,
         )
-        self._next_at = 0.0
 
     def announce(self) -> None:
-        """Announce this process, at most once every `ANNOUNCE_EVERY_S`; remove processes not seen for `FORGOTTEN_AFTER_S`."""
-        if time.monotonic() < self._next_at:
-            return
-        self._next_at = time.monotonic() + ANNOUNCE_EVERY_S
+        """Announce this process; remove processes not seen for `FORGOTTEN_AFTER_S`."""
         now = time.time()
         try:
             with self._redis.pipeline(transaction=False) as pipeline:

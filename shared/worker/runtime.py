@@ -6,11 +6,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
 
+from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
 from shared.jobs.storage_guard import get_guard
 from shared.messages.broker import Broker
@@ -62,17 +64,20 @@ class Runtime:
         )
         asyncio.run_coroutine_threadsafe(get_guard(self.context).watch(), self._loop)
 
-    def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> None:
+    def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> Future[None]:
         """Start a coroutine in the background without waiting for it; it is cancelled after `timeout_s`, and a failure is logged."""
 
         async def logged() -> None:
             try:
                 async with asyncio.timeout(timeout_s):
                     await function(self.context)
-            except Exception:
-                log.exception("detached task failed")
+            except Exception as error:
+                if is_database_unavailable(error):
+                    log.warning("task ended: the database does not answer", reason=repr(error))
+                else:
+                    log.exception("task failed")
 
-        asyncio.run_coroutine_threadsafe(logged(), self._loop)
+        return asyncio.run_coroutine_threadsafe(logged(), self._loop)
 
     def run(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float, ending_s: float = 0.0) -> None:
         """Run a coroutine to its end; nothing of it keeps running. Raises whatever it raises, and `TimeoutError` if it was cancelled because its time was over.
