@@ -92,11 +92,18 @@ def test_names_are_ours_and_say_their_unit() -> None:
 def test_alert_says_how_bad_it_is_and_where_to_read_on(alert: dict[str, Any]) -> None:
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert alert["annotations"]["summary"]
-    path, _, anchor = alert["annotations"]["runbook_url"].partition("#")
-    assert ROOT / path == OPERATIONS
+    base, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+    assert base == "{{ $externalLabels.rowgate_runbooks }}"
     assert anchor == alert["alert"].lower()
     headings = re.findall(r"^#+ (.+)$", OPERATIONS.read_text(), re.MULTILINE)
     assert [heading.lower() for heading in headings].count(anchor) == 1
+
+
+def test_links_of_alerts_are_absolute() -> None:
+    base = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["global"]["external_labels"]["rowgate_runbooks"]
+    assert re.fullmatch(r"https://\S+/docs/operations\.md", base)
+    links = [alert["exp_annotations"]["runbook_url"] for test in ALERT_TESTS for check in test["alert_rule_test"] for alert in check["exp_alerts"]]
+    assert all(link.startswith(f"{base}#rowgate") for link in links)
 
 
 @pytest.mark.parametrize("name", [alert["alert"] for alert in ALERTS])
