@@ -11,3 +11,7 @@ ATTEMPT_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.5, 2),
 )
 DELIVERIES = Counter("rowgate_webhook_deliveries", "Webhooks that are over: delivered, rejected, exhausted", ["outcome"])
+
+# Prometheus sees the first increase only if the counter was 0 before: without this the first webhook that is given up would raise no alert.
+for _outcome in ("delivered", "rejected", "exhausted"):
+    DELIVERIES.labels(_outcome)

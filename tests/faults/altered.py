@@ -22,6 +22,8 @@ from shared import slices
 
 POISON = "poison.csv"
 """A file whose name ends like this kills its worker, with the alteration `poison`."""
+CRASH = "crash.csv"
+"""The check of a file whose name ends like this raises what nobody expects, with the alteration `crash`."""
 HANG = "hang.csv"
 """The check of a file whose name ends like this never returns, with the alteration `hang`."""
 HOG = "hog.csv"
@@ -128,6 +130,16 @@ def poison(_: str) -> None:
             die()
 
     _before_each_report(kill_late)
+
+
+def crash(_: str) -> None:
+    """Make the check of a file whose name ends in `CRASH` raise an exception that nobody expects."""
+
+    def stumble(name: str, number: int) -> None:
+        if name.endswith(CRASH) and number > 1:
+            raise RuntimeError("made by a test")
+
+    _before_each_report(stumble)
 
 
 def hang(limit_margin_s: str) -> None:
@@ -317,6 +329,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
         pause_outputs,
         die_completing,
         poison,
+        crash,
         hang,
         hog,
         spill_early,
