@@ -44,6 +44,9 @@ class _Watched:
         self._taken: FileState | None = _NEVER
         self._seen: FileState | None = _NEVER
         self._next_look_s = 0.0
+        if self._path is not None:
+            for result in ("taken", "refused"):  # Prometheus sees the first increase only if the counter was 0 before
+                metrics.SECRET_FILES_READ.labels(name_file_setting(name).upper(), result)
 
     def look(self, *, now: bool = False) -> bool:
         """Take the secret up if its file has changed; return whether it has another value than before. `now`: do not wait for the file to settle."""
