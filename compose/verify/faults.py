@@ -15,7 +15,7 @@ from compose.verify.stack import Stack, require, say
 from compose.verify.storage import wait_for_failure
 
 EXCELS_OWN_PASSWORD = "VelvetSweatshop"  # noqa: S105  # publicly known: [MS-OFFCRYPTO], section 2.4.2.3
-SMALL_SPILL = {"type": "tmpfs", "target": "/data/spill", "tmpfs": {"size": 2**16, "mode": 0o1777}}
+SMALL_SPILL = "/small"
 MEMORY = "280m"
 KILLING_CELLS = 48
 
@@ -23,7 +23,7 @@ KILLING_CELLS = 48
 def prove_faults(stack: Stack, client: httpx.Client) -> None:
     """Check a full spill disk, and a machine without memory, each with its sentence and its metrics."""
     say("filling a worker's spill disk, and taking its memory away")
-    full = {"volumes": [SMALL_SPILL], "environment": {"FAULT_PAUSE_S": "1"}}
+    full = {"tmpfs": [f"{SMALL_SPILL}:size=64k,mode=1777"], "environment": {"FAULT_PAUSE_S": "1", "SPILL_DIR": SMALL_SPILL}}
     with stack.altered({"worker": full}):
         job_id = send_encrypted(client)
         wait_for_failure(client, job_id, "ran out of disk space")

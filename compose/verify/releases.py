@@ -45,11 +45,10 @@ def prove_releases(stack: Stack, client: httpx.Client, folder: Path) -> None:
     build = folder / "next"
     build.mkdir()
     (build / f"{NEXT}_later.py").write_text(MIGRATION)
-    images = {part: stack.compose("images", "--quiet", part).split()[0] for part in PARTS}
     (build / "Dockerfile").write_text(f"ARG BASE\nFROM $BASE\nCOPY {NEXT}_later.py shared/migrations/versions/\n")
     running = start_long_job(client)
     changes = {
-        part: {"build": {"context": str(build), "dockerfile": "Dockerfile", "args": {"BASE": images[part]}}, "image": f"{stack.project}-{NEXT}-{part}"}
+        part: {"build": {"context": str(build), "dockerfile": "Dockerfile", "args": {"BASE": f"{stack.project}-{part}"}}, "image": f"{stack.project}-{NEXT}-{part}"}
         for part in PARTS
     }
     with stack.altered(changes):
