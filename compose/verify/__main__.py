@@ -16,15 +16,19 @@ from pathlib import Path
 
 import httpx
 
+from compose.verify.backup import prove_backup
 from compose.verify.containment import prove_containment
 from compose.verify.elsewhere import prove_elsewhere, prove_name
+from compose.verify.faults import prove_faults
 from compose.verify.image import prove_image
 from compose.verify.jobs import prove_jobs
 from compose.verify.monitoring import prove_monitoring, start_monitoring
-from compose.verify.recovery import prove_recovery, prove_restart
+from compose.verify.recovery import prove_recovery
+from compose.verify.releases import prove_releases
 from compose.verify.rolling import prove_rolling
 from compose.verify.serving import prove_serving
 from compose.verify.stack import Stack, Unproven, say
+from compose.verify.storage import prove_storage
 from compose.verify.suite import prove_suite
 
 
@@ -49,8 +53,11 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_recovery(stack, client)
         for other in others:
             other.result()
+        prove_storage(stack, client)
+        prove_faults(stack, client)
+        prove_releases(stack, client, folder)
         prove_rolling(stack)
-        prove_restart(stack, client, kept=kept)
+        prove_backup(stack, client, folder, kept=kept)
 
 
 def engine_problem() -> str | None:

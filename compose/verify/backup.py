@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -10,42 +11,46 @@ import httpx
 from compose.local import ROOT
 from compose.verify.jobs import make_csv, prove_end, send
 from compose.verify.stack import Stack, require, say
+from compose.verify.storage import run_docker
 
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 FILES = "cd /data/uploads && find . -path ./trash -prune -o -type f ! -name '.rowgate-storage*' -exec sha256sum {} + | sort -k 2"
 
 
-def prove_backup(stack: Stack, folder: Path, *, kept: str) -> None:
-    """Back up a stack that is running and has the job `kept`, and restore it into another one; everything of both is compared."""
-    say("making a backup, and restoring it into an empty stack")
+def prove_backup(stack: Stack, client: httpx.Client, folder: Path, *, kept: str) -> None:
+    """Back up a stack that has the job `kept`, remove all its data, and restore the backup; everything before and after is compared.
+
+    Afterwards three workers run.
+    """
+    say("making a backup, removing everything, restoring the backup, and starting with three workers")
     file = folder / "rowgate.tar"
     stack.compose("stop", "worker", "dispatcher")  # so that what is compared does not change
     with file.open("wb") as output:
         pipe(stack, "run", "--rm", "-T", "backup", output=output)
-    tables, files = read_tables(stack), stack.compose("exec", "-T", "api", "sh", "-c", FILES)
-    require(kept in files, "The job's file is not where it is looked for.")
     with file.open("rb") as source:
         pipe(stack, "run", "--rm", "-T", "backup", "verify", source=source)
-    stack.compose("start", "worker", "dispatcher")
-    other = Stack(folder, name="-restored")
-    try:
-        other.compose("build", "--quiet")
-        other.compose("up", "--detach", "--wait", "db", "redis")
-        with file.open("rb") as source:
-            pipe(other, "run", "--rm", "-T", "backup", "restore", source=source)
-        require(read_tables(other) == tables, "The restored database has not the same rows.")
-        with file.open("rb") as source:
-            refused = pipe(other, "run", "--rm", "-T", "backup", "restore", source=source, check=False)
-        require("is not empty" in refused, f"A second restore was not refused: {refused}")
-        other.up()
-        require(other.compose("exec", "-T", "api", "sh", "-c", FILES) == files, "The restored files are not the same.")
-        with httpx.Client(base_url=f"http://127.0.0.1:{other.port}", timeout=30.0) as client:
-            require(client.get("/api/health").json()["storage"]["status"] == "healthy", "The restored folder is not that of the restored database.")
-            require(client.get(f"/api/jobs/{kept}").is_success, "A job was not restored.")
-            require(client.get(f"/api/jobs/{kept}/outputs/valid.csv").is_success, "An output was not restored.")
-            prove_end(client, send(client, "table.csv", make_csv(20)), rows=20)
-    finally:
-        other.remove()
+    tables, files = read_tables(stack), stack.compose("exec", "-T", "api", "sh", "-c", FILES)
+    require(kept in files, "The job's file is not where it is looked for.")
+    stack.down()
+    for volume in ("database", "uploads", "queue"):
+        run_docker("volume", "rm", f"{stack.project}_{volume}")
+    begun = datetime.now(UTC)
+    stack.compose("up", "--detach", "--wait", "db", "redis")
+    with file.open("rb") as source:
+        pipe(stack, "run", "--rm", "-T", "backup", "restore", source=source)
+    require(read_tables(stack) == tables, "The restored database has not the same rows.")
+    with file.open("rb") as source:
+        refused = pipe(stack, "run", "--rm", "-T", "backup", "restore", source=source, check=False)
+    require("is not empty" in refused, f"A second restore was not refused: {refused}")
+    stack.up("--scale", "worker=3")
+    require(stack.compose("exec", "-T", "api", "sh", "-c", FILES) == files, "The restored files are not the same.")
+    require(client.get("/api/health").json()["storage"]["status"] == "healthy", "The restored folder is not that of the restored database.")
+    require(client.get(f"/api/jobs/{kept}").is_success, "A job was not restored.")
+    require(client.get(f"/api/jobs/{kept}/outputs/valid.csv").is_success, "An output was not restored.")
+    require(stack.health()["worker"] == ["healthy"] * 3, "There are not three healthy workers.")
+    for job_id in [send(client, "table.csv", make_csv(20)) for _ in range(12)]:
+        prove_end(client, job_id, rows=20)
+    stack.require_quiet_logs(since=begun)
 
 
 def pipe(stack: Stack, *arguments: str, source: object = subprocess.DEVNULL, output: object = subprocess.DEVNULL, check: bool = True) -> str:

@@ -48,7 +48,10 @@ def prove_releases(stack: Stack, client: httpx.Client, folder: Path) -> None:
     (build / "Dockerfile").write_text(f"ARG BASE\nFROM $BASE\nCOPY {NEXT}_later.py shared/migrations/versions/\n")
     running = start_long_job(client)
     changes = {
-        part: {"build": {"context": str(build), "dockerfile": "Dockerfile", "args": {"BASE": f"{stack.project}-{part}"}}, "image": f"{stack.project}-{NEXT}-{part}"}
+        part: {
+            "build": {"context": str(build), "dockerfile": "Dockerfile", "args": {"BASE": f"{stack.project}-{part}"}},
+            "image": f"{stack.project}-{NEXT}-{part}",
+        }
         for part in PARTS
     }
     with stack.altered(changes):
