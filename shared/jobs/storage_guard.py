@@ -110,6 +110,12 @@ class StorageGuard:
             if not is_database_unavailable(error) or self._identity is None:
                 raise
             identity = self._identity
+        if found is None and identity is not None and identity.is_marked:  # another process may have marked it between the two looks
+            found = await self._look_at_folder()
+        return found if isinstance(found, str) else await self._judge(found, identity)
+
+    async def _judge(self, found: uuid.UUID | None, identity: StorageIdentity | None) -> str | None:
+        """Return what is wrong with a folder that has the id `found` in its marker, or has none; it is marked if it may be."""
         if identity is None:
             return "The database has not been migrated to this version yet."
         if found == identity.storage_id:

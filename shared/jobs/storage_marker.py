@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_marker(upload_dir: Path) -> uuid.UUID | None:
 def write_marker(upload_dir: Path, storage_id: uuid.UUID, *, replace: bool = False) -> None:
     """Mark the folder durably. A marker that is there stays unless `replace`; several processes may call this at once. Raises `OSError`."""
     content = {"storage_id": str(storage_id), "written_at": datetime.now(UTC).isoformat(timespec="seconds"), "about": _ABOUT}
-    new = upload_dir / f"{MARKER}.{socket.gethostname()}.{os.getpid()}"
+    new = upload_dir / f"{MARKER}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
     try:
         with new.open("w", encoding="utf-8") as file:
             file.write(json.dumps(content, indent=2) + "\n")
@@ -54,6 +55,6 @@ def write_marker(upload_dir: Path, storage_id: uuid.UUID, *, replace: bool = Fal
 
 def require_writable(upload_dir: Path) -> None:
     """Make a file in the folder and remove it. Raises `OSError` if that cannot be done."""
-    probe = upload_dir / f"{MARKER}.probe.{socket.gethostname()}.{os.getpid()}"
+    probe = upload_dir / f"{MARKER}.probe.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
     os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     probe.unlink(missing_ok=True)
