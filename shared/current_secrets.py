@@ -118,6 +118,11 @@ class CurrentSecrets:
         """Return the URL of Redis."""
         return str(self._look("redis_url"))
 
+    def look(self) -> None:
+        """Take up what has changed, for processes that will be forked from this one: each begins with what its parent knows."""
+        for watched in self._watched.values():
+            watched.look()
+
     def refresh(self, name: str) -> bool:
         """Look at the file of a secret now, because a server has refused it; return whether it has changed."""
         return self._watched[name].look(now=True)

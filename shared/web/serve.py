@@ -104,6 +104,7 @@ def run_processes(listener: socket.socket, settings: Settings) -> int:
         lambda reporter: serve(listener, settings, reporter),
         processes=settings.api_processes,
         stop_within_s=settings.api_drain_s + GRACEFUL_S + KILLED_AFTER_S,
+        on_tick=importlib.import_module(APPLICATION).app.state.secrets.look,
     )
     return supervisor.run()
 

@@ -66,8 +66,9 @@ class _Child:
 class Supervisor:
     """Runs processes that serve. Use it once, in a process without threads."""
 
-    def __init__(self, serve: Serve, *, processes: int, stop_within_s: float) -> None:
+    def __init__(self, serve: Serve, *, processes: int, stop_within_s: float, on_tick: Callable[[], None] = lambda: None) -> None:
         self._serve = serve
+        self._on_tick = on_tick
         self._processes = processes
         self._stop_within_s = stop_within_s
         self._children: dict[int, _Child] = {}
@@ -137,6 +138,7 @@ class Supervisor:
             self._next_tick_s = time.monotonic() + TICK_S
             for child in self._children.values():
                 child.silent_ticks += 1
+            self._on_tick()
         self._reap()
 
     def _hear(self, child: _Child, said: bytes) -> None:

@@ -184,6 +184,40 @@ def test_without_draining_and_after_sigint_it_stops_at_once(settings: Settings, 
             assert time.monotonic() - asked_at < 5
 
 
+def test_keys_change_in_all_processes_while_a_client_asks_and_none_of_its_requests_fails(settings: Settings, tmp_path: Path, clean: None) -> None:
+    keys = tmp_path / "keys"
+    old, new, third = ("ann:" + letter * 24 for letter in "ont")
+
+    def write(*entries: str) -> None:
+        (tmp_path / "new").write_text("\n".join(entries))
+        (tmp_path / "new").replace(keys)
+
+    def ask(entry: str, times: int = 40) -> set[int]:
+        """Each over a connection of its own, so that every process has its turn."""
+        return {httpx.get(f"{api.url}/api/jobs", headers={"X-API-Key": entry.partition(":")[2]}).status_code for _ in range(times)}
+
+    write(old)
+    with running(settings, tmp_path, API_PROCESSES="4", API_KEYS_FILE=str(keys)) as api:
+        assert ask(old) == {200}
+        write(old, new)
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            assert ask(old, 5) == {200}
+        assert ask(new) == {200}
+        keys.write_text("cut")
+        for _ in range(5):
+            assert ask(new, 10) == {200}
+            time.sleep(0.5)
+        refused = api.lines("a changed secret was not taken up; the one before stays in use")
+        assert 1 <= len(refused) <= 5  # once in each process that was asked, and in the one that they are forked from
+        assert "cut" not in api.log.read_text()
+        os.kill(api.children()[0], signal.SIGKILL)
+        wait(lambda: api.is_ready(5))
+        assert ask(new) == {200}  # also by the process that was started with a file that is of no use
+        write(third)
+        wait(lambda: ask(third) == {200} and ask(new) == {401}, 15)
+
+
 SUPERVISED = """
 import os, sys, time
 from shared.web import supervisor
