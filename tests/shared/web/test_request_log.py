@@ -66,9 +66,9 @@ async def test_request_without_a_valid_key_names_none(client: httpx.AsyncClient,
     assert "none-of-the" not in str(line)
 
 
-@pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/metrics"])
+@pytest.mark.parametrize("path", ["/api/health", "/api/health/live", "/api/health/ready", "/metrics"])
 async def test_what_watches_is_quiet(path: str, client: httpx.AsyncClient, lines: Lines) -> None:
-    assert (await client.get(path)).status_code == 200
+    assert (await client.get(path)).status_code == (200 if path.startswith("/api") else 401)
     assert [line["level"] for line in lines("request")] == ["DEBUG"]
 
 
