@@ -74,7 +74,7 @@ def test_folder_of_secrets_is_shown_only_to_those_that_use_it() -> None:
     servers = ["servers"]
     assert {service: folders for service, folders in shown.items() if folders} == {
         "api": [*servers, "api"], "api-2": [*servers, "api"], "dispatcher": [*servers, "dispatcher"], "worker": servers, "backup": servers,
-        "db": servers, "redis": servers,
+        "db": servers, "redis": servers, "prometheus": ["monitoring"],
     }  # fmt: skip
     assert all(volume.endswith(":ro") for options in SERVICES.values() for volume in options.get("volumes", []) if "SECRETS_DIR" in volume)
 
