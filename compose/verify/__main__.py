@@ -26,6 +26,7 @@ from compose.verify.monitoring import prove_monitoring, start_monitoring
 from compose.verify.recovery import prove_recovery
 from compose.verify.releases import prove_releases
 from compose.verify.rolling import prove_rolling
+from compose.verify.rotation import prove_rotation
 from compose.verify.serving import prove_serving
 from compose.verify.stack import Stack, Unproven, say
 from compose.verify.storage import prove_storage
@@ -56,6 +57,7 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_storage(stack, client)
         prove_faults(stack, client)
         prove_releases(stack, client, folder)
+        prove_rotation(folder)
         prove_rolling(stack)
         prove_backup(stack, client, folder, kept=kept)
 
