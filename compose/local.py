@@ -41,7 +41,6 @@ DEFAULTS = {
 }
 """Settings of the local stack, unless the environment or `.env` sets them."""
 API_DEFAULTS = {
-    "UVICORN_LOG_CONFIG": str(ROOT / "shared/observing/uvicorn_logging.json"),
     # With its default thresholds glibc returns freed body buffers to the system and takes them again page by page; with these it keeps them for reuse.
     "MALLOC_TRIM_THRESHOLD_": "67108864",
     "MALLOC_MMAP_THRESHOLD_": "33554432",

@@ -22,7 +22,7 @@ import structlog
 
 from shared.descriptors.judging import start_judging
 from shared.observing import process_slots
-from shared.observing.logging import configure_logging
+from shared.observing.logging import configure_logging, log_whatever_is_written
 from shared.settings import Settings, SettingsInvalid, read_settings
 from shared.web.supervisor import Reporter, Supervisor
 
@@ -49,6 +49,7 @@ class _StopAsked(Exception):  # raised by a signal before anything serves
 
 def main() -> int:
     """Run the API; return the exit code."""
+    log_whatever_is_written()
     parser = argparse.ArgumentParser(prog="python -m shared.web.serve")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (8000)")

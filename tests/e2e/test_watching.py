@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose.processes import Child, wait_until
-from compose.services import HTTP_OPTIONS, free_port
+from compose.services import free_port
 from shared.worker.runtime import DISPATCHER_POOL
 from tests.e2e.conftest import command, new_database, stop_all
 from tests.paths import ROOT
@@ -89,7 +89,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "REDIS_URL": servers.redis_url.removesuffix("/0") + "/2",
         "UPLOAD_DIR": str(folder / "uploads"),
         "MIN_FREE_DISK_BYTES": "0",
-        "UVICORN_LOG_CONFIG": "shared/observing/uvicorn_logging.json",
+        "API_PROCESSES": "2",
     }
     (folder / "uploads").mkdir()
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=common, check=True, timeout=60)
@@ -100,7 +100,7 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
     worker = ["celery", "-A", "celery_app", "worker"]
     children = {
-        "api": start("api", "uvicorn", "main:app", *HTTP_OPTIONS, "--workers", "2", "--port", str(ports["api"])),
+        "api": start("api", "shared.web.serve", "--port", str(ports["api"])),
         "worker": start("worker", *worker, "-Q", "processing", "-c", "1"),
         "dispatcher": start("dispatcher", *worker, "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
     }
@@ -150,10 +150,11 @@ def test_killed_api_process_takes_no_count_along(watched: Watched) -> None:
         return {float(found) for text in texts for found in re.findall(rf'{name}\{{method="GET",route="/api/jobs",status="200"\}} (\S+)', text)}
 
     assert count() == {40}
-    workers = [pid for pid in watched.children_of("api") if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    workers = [pid for pid in watched.children_of("api") if b"shared.web.serve" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert len(workers) == 2
+    is_replaced = "a process of the API has ended and is replaced"
     os.kill(workers[0], signal.SIGKILL)
-    assert wait_until(lambda: any(f"[{workers[0]}] died" in line["event"] for line in watched.lines("api")), timeout_s=20)
+    assert wait_until(lambda: any(line["event"] == is_replaced and line["process"] == workers[0] for line in watched.lines("api")), timeout_s=20)
     assert wait_until(watched.is_ready, timeout_s=30)
     assert count() == {40}
 

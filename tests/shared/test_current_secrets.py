@@ -102,7 +102,9 @@ def test_file_behind_a_link_that_is_moved_on_is_taken_up(settings: Settings, tmp
     assert known(secrets) == [SECOND]
 
 
-@pytest.mark.parametrize("content", ["", "short", "\x00" * 40, "ann:" + "x" * 24 + ",bob:" + "x" * 24, "k" * 24 + "," + "l" * 24, None, "folder"])
+@pytest.mark.parametrize(
+    "content", ["", "short", "\x00" * 40, "ann:" + "x" * 24 + ",bob:" + "x" * 24, "k" * 24 + "," + "l" * 24, None, "folder", "pipe", "huge"]
+)
 def test_file_that_makes_no_sense_changes_nothing_and_is_told_once(
     keys: tuple[Path, CurrentSecrets], clock: Callable[[float], None], content: str | None
 ) -> None:
@@ -111,8 +113,10 @@ def test_file_that_makes_no_sense_changes_nothing_and_is_told_once(
     path.unlink()
     if content == "folder":
         path.mkdir()
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content is not None:
-        write(path, content)
+        write(path, content if content != "huge" else f"{FIRST}\n" * 100_000)
     refused = SECRET_FILES_READ.labels("API_KEYS_FILE", "refused")
     before = refused._value.get()
     with capture_logs() as lines:

@@ -84,7 +84,8 @@ def running(settings: Settings, folder: Path, **changes: str) -> Iterator[Runnin
 def test_settings_that_make_no_sense_end_it_before_anything_else_is_done(settings: Settings, tmp_path: Path) -> None:
     api = start(settings, tmp_path, CHUNK_ROWS="none", API_KEYS=",", DATABASE_URL="postgresql://u@127.0.0.1:1/d")
     assert api.process.wait(30) == 2
-    assert [line.split(":")[1].strip() for line in api.log.read_text().splitlines()] == ["CHUNK_ROWS", "API_KEYS"]
+    lines = [json.loads(line) for line in api.log.read_text().splitlines()]
+    assert [(line["level"], line["event"].partition(":")[0]) for line in lines] == [("error", "CHUNK_ROWS"), ("error", "API_KEYS")]
 
 
 def test_database_that_cannot_be_migrated_ends_it(settings: Settings, tmp_path: Path) -> None:
