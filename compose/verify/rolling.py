@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+from contextlib import suppress
 from ipaddress import ip_address, ip_network
 
 import httpx
@@ -14,6 +16,7 @@ from compose.verify.load import clients_running
 from compose.verify.stack import SERVICES, Stack, require, say
 
 CHANGED = ("api", "api-2", "worker", "dispatcher")
+TOO_LARGE_BYTES = 550_000_000
 PROXIED = {*SERVICES, "api-2", "proxy"}
 
 
@@ -26,6 +29,7 @@ def prove_rolling(stack: Stack) -> None:
     with httpx.Client(base_url=url, timeout=30.0) as client:
         job_id = send(client, "table.csv", make_csv(20))
     require_trust(stack)
+    require_refusals(url)
     before = list_containers(stack)
     with clients_running(url, job_id, "docker compose up"):
         stack.settings["LOG_LEVEL"] = "WARNING"
@@ -49,6 +53,16 @@ def require_replaced(before: dict[str, str], after: dict[str, str]) -> None:
     """Raise `Unproven` unless just those containers were replaced that use the setting that was changed."""
     replaced = {name for name in before if before[name] != after[name]}
     require(replaced == set(CHANGED), f"The change of a setting replaced {', '.join(sorted(replaced))}.")
+
+
+def require_refusals(url: str) -> None:
+    """Raise `Unproven` unless a client that sends far too much, and reads only afterwards, learns that it was too much."""
+    sizes = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(TOO_LARGE_BYTES)}
+    for _ in range(8):
+        content = itertools.repeat(bytes(TOO_LARGE_BYTES // 550), 550)
+        with suppress(httpx.WriteError):  # the answer was given, and the connection closed
+            answer = httpx.post(f"{url}/api/files/upload", content=content, headers=sizes, timeout=20.0)
+            require(answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE, f"An upload that is too large answered {answer.status_code}.")
 
 
 def require_trust(stack: Stack) -> None:
