@@ -62,7 +62,8 @@ class Stack:
         extra = folder / f"extra{name}.json"
         allow = {"environment": {"WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true"}}
         receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True, "stop_signal": "SIGKILL"}
-        ours = {"receiver": receiver, "api": allow, "api-2": allow, "dispatcher": allow, "worker": {"environment": SLOW_WORKER}}
+        soon = {"healthcheck": {"interval": "2s"}}
+        ours = {"receiver": receiver, "api": allow, "api-2": allow, "dispatcher": {**allow, **soon}, "worker": {"environment": SLOW_WORKER, **soon}}
         extra.write_text(json.dumps({"services": {**ours, **(services or {})}}))
         self._files: tuple[Path, ...] = (ROOT / "compose.yaml", extra)
 

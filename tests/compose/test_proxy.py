@@ -6,6 +6,7 @@ import re
 
 from compose.rollout import ORDER, PROXIED, plan
 from shared.web.problems import Unavailable
+from shared.web.serve import GRACEFUL_S, KILLED_AFTER_S
 from tests.compose_files import SERVICES
 from tests.paths import ROOT
 
@@ -14,7 +15,7 @@ STOP_LAST = {"worker", "dispatcher"}
 
 
 def find_number(pattern: str) -> int:
-    [number] = re.findall(pattern, CONFIGURATION, re.MULTILINE)
+    [number] = set(re.findall(pattern, CONFIGURATION, re.MULTILINE))
     return int(number)
 
 
@@ -45,6 +46,13 @@ def test_requests_are_held_for_longer_than_a_roll_out_takes() -> None:
     checked = {name for _, name, options in servers if " check " in options}
     held = {name for _, name, options in servers if "backup" in options}
     assert checked == held == {"api", "api-2"}
+
+
+def test_api_that_stops_answers_until_the_proxy_has_noticed_and_is_not_killed_before_its_requests_have_ended() -> None:
+    [drain_s] = re.findall(r"\$\{API_DRAIN_S:-(\d+)\}", SERVICES["api"]["environment"]["API_DRAIN_S"])
+    noticed_s = find_number(r"inter (\d+)s fastinter") + (find_number(r"fall (\d+)") - 1) * find_number(r"fastinter (\d+)ms") / 1000
+    assert int(drain_s) >= 2 * noticed_s
+    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > int(drain_s) + GRACEFUL_S + KILLED_AFTER_S
 
 
 def test_what_the_proxy_answers_by_itself_is_a_problem_of_the_api() -> None:
