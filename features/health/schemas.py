@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from shared.db.migration_level import get_code_level
+from shared.version import VERSION
 from shared.web.schemas import Read, UtcTime
 
 _LEVEL = get_code_level()
@@ -18,7 +19,7 @@ HEALTHY: dict[str, Any] = {
     "storage": {"status": "healthy", "reason": None},
     "workers": {"status": "alive", "dispatcher_seen_at": _SEEN_AT, "workers_alive": 4, "dispatchers_alive": 1, "worker_seen_at": _SEEN_AT},
     "details": {
-        "version": "0.1.0",
+        "version": VERSION,
         "database_version": "17.2",
         "redis_version": "8.0.0",
         "migration": {"status": "current", "database_level": _LEVEL, "code_level": _LEVEL},
@@ -74,7 +75,7 @@ class DiskHealth(Read):
 class HealthDetails(Read):
     """Further details for operators; values are null if no answer came in time."""
 
-    version: str = Field(description="Version of this service", examples=["0.1.0"])
+    version: str = Field(description="Version of this service", examples=[VERSION])
     database_version: str | None = Field(None, examples=["17.2"])
     redis_version: str | None = Field(None, description="The version of Redis that the server is compatible with", examples=["8.0.0"])
     migration: MigrationHealth | None = None
