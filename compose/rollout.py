@@ -2,7 +2,7 @@
 
     python3 -m compose.rollout
 
-Builds, then replaces `api`, `api-2`, `dispatcher` and, last, the workers; each service must be healthy before the next one is touched, so a version or a `.env`
+Builds, checks the settings, then replaces `api`, `api-2`, `dispatcher` and, last, the workers; each service must be healthy before the next one is touched, so a version or a `.env`
 that cannot start stops the roll-out while the other API goes on serving. What has not changed is not replaced. Needs only Python and Docker Compose.
 """
 
@@ -56,7 +56,12 @@ def roll_out() -> None:
     if not set(running) >= PROXIED:
         say("there is no second API behind a proxy ('docker compose --profile proxy up -d'): requests fail while the only one is replaced")
     steps = plan(running)
-    run("build", *(name for name, _ in steps))
+    run("build", *(name for name, _ in steps), "check-config")
+    say("checking the settings")
+    try:
+        run("run", "--rm", "check-config")
+    except RolloutFailed:
+        raise RolloutFailed("The settings are wrong, and nothing was touched: what is wrong stands above.") from None
     for name, options in steps:
         say(f"replacing {name} if it has changed")
         try:

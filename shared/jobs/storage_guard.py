@@ -137,16 +137,17 @@ class StorageGuard:
         return self._looking.result() if done else f"UPLOAD_DIR does not answer within {TIMEOUT_S:g} seconds."
 
     def _read(self) -> uuid.UUID | str | None:
+        found: uuid.UUID | None = None
         try:
             found = read_marker(self._upload_dir)
             if found is not None and time.monotonic() - self._written_at > WRITABLE_S:
                 require_writable(self._upload_dir)
                 self._written_at = time.monotonic()
         except MarkerUnreadable:
-            return f"The marker {MARKER} of UPLOAD_DIR is damaged. The storage command `adopt` writes it anew."
+            return f"The marker {MARKER} of UPLOAD_DIR is damaged. `python -m features.backup adopt` writes it anew."
         except OSError as error:
-            if is_disk_full(error):  # has limits and messages of its own
-                return read_marker(self._upload_dir)
+            if found is not None and is_disk_full(error):  # has limits and messages of its own
+                return found
             doing = "read" if error.errno in {errno.ENOENT, errno.EIO, errno.ESTALE, errno.ENOTDIR} else "written"
             return f"UPLOAD_DIR cannot be {doing}: {error.strerror}."
         return found
