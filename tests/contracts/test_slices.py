@@ -246,7 +246,7 @@ print([name for name in {HEAVY} if name in sys.modules])
 """
 
 
-def test_the_api_does_not_carry_the_engine(tree: Path, servers: Servers) -> None:
+def test_the_api_does_not_carry_the_engine(tree: Path, servers: Servers, clean: None) -> None:
     """There are four API processes; in each, pyarrow, pandas and openpyxl would take 100 MiB, and three seconds at every start."""
     result = run(tree, SERVE, DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
     assert result.returncode == 0, result.stderr
