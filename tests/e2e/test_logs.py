@@ -35,8 +35,14 @@ class Process:
 
     def __init__(self, arguments: Sequence[str], folder: Path, environment: dict[str, str]) -> None:
         self._streams = [folder / "stdout", folder / "stderr"]
+        STARTED.append(self)
         with self._streams[0].open("wb") as stdout, self._streams[1].open("wb") as stderr:
             self._process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """Kill it if it still runs, as it does if its test has failed."""
+        self._process.kill()
+        self._process.wait()
 
     def children(self) -> set[int]:
         """Return the pids of its children that run what it runs; of the API not multiprocessing's own helper."""
@@ -62,6 +68,16 @@ class Process:
         assert all({"timestamp", "level", "event", "logger"} <= line.keys() for line in lines), lines
         assert SECRET not in self.text()
         return lines
+
+
+STARTED: list[Process] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    while STARTED:
+        STARTED.pop().kill()
 
 
 EXAMPLE_JOB, EXAMPLE_REQUEST = "549910e9-5cd2-47a9-abde-af4c878305ff", "order-77"
