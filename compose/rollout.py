@@ -2,7 +2,7 @@
 
     python3 -m compose.rollout
 
-Builds, checks the settings, then replaces `api`, `api-2`, `dispatcher` and, last, the workers; each service must be healthy before the next one is touched, so a
+Builds, checks the settings, then replaces `api`, `api-2`, `dispatcher` and, last, the workers; each must be healthy before the next one is touched, so a
 version that cannot start stops the roll-out while the other API goes on serving. What has not changed is not replaced. Needs only Python and Docker Compose.
 """
 
