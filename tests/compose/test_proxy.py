@@ -45,7 +45,8 @@ def test_requests_are_held_for_longer_than_a_roll_out_takes() -> None:
     servers = re.findall(r"^    server (\S+) (\S+):(\d+) (.*)$", CONFIGURATION, re.MULTILINE)
     assert {address for _, address, _, options in servers if "check " in options} == {"api", "api-2"}
     # Not even an API that is about to stop is sent a request while the other one is gone.
-    assert [(address, port) for _, address, port, options in servers if options == "backup"] == [("127.0.0.1", "1")]
+    assert [(address, port) for _, address, port, options in servers if options == "backup"] == [("127.0.0.1", "1")] * 2
+    assert [(name, options) for name, *_, options in servers if "track" in options] == [("api", "track apis/api"), ("api-2", "track apis/api-2")]
 
 
 def test_api_that_stops_answers_until_the_proxy_has_noticed_and_is_not_killed_before_its_requests_have_ended() -> None:
