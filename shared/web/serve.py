@@ -106,6 +106,7 @@ def run_processes(listener: socket.socket, settings: Settings) -> int:
         processes=settings.api_processes,
         stop_within_s=settings.api_drain_s + GRACEFUL_S + KILLED_AFTER_S,
         on_tick=importlib.import_module(APPLICATION).app.state.secrets.look,
+        on_stop=listener.close,  # or else clients could connect after all that would answer them have closed it
     )
     return supervisor.run()
 

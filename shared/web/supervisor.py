@@ -64,11 +64,14 @@ class _Child:
 
 
 class Supervisor:
-    """Runs processes that serve. Use it once, in a process without threads."""
+    """Runs processes that serve. Use it once, in a process without threads. `on_stop` is called when the processes are told to stop."""
 
-    def __init__(self, serve: Serve, *, processes: int, stop_within_s: float, on_tick: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, serve: Serve, *, processes: int, stop_within_s: float, on_tick: Callable[[], None] = lambda: None, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
         self._serve = serve
         self._on_tick = on_tick
+        self._on_stop = on_stop
         self._processes = processes
         self._stop_within_s = stop_within_s
         self._children: dict[int, _Child] = {}
@@ -186,6 +189,7 @@ class Supervisor:
         if not self._signals:
             self._signals.append(signal.SIGTERM)
         log.info("the API stops", signal=self._signals[0].name)
+        self._on_stop()
         due_s = time.monotonic() + self._stop_within_s
         while self._children:
             while self._signals:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -248,6 +249,7 @@ def test_process_that_hangs_or_dies_is_replaced_and_one_that_does_not_stop_is_ki
     result = supervise(
         """
 import signal
+import socket
 number = os.path.getsize(os.environ["MARK"]) if os.path.exists(os.environ["MARK"]) else 0
 with open(os.environ["MARK"], "a") as mark: mark.write("x")
 reporter.ready()
@@ -264,3 +266,20 @@ for tick in range(600):
     assert result.returncode == 0, result.stderr
     assert "hangs and is killed" in result.stderr + result.stdout
     assert (tmp_path / "mark").read_text() == "xxxx"
+
+
+def test_nobody_can_connect_while_the_last_requests_end(settings: Settings, tmp_path: Path, clean: None) -> None:
+    with running(settings, tmp_path) as api, socket.create_connection(("127.0.0.1", api.port)) as client:
+        client.sendall(b"POST /api/files/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\n\r\n--b\r\n")
+        time.sleep(0.5)
+        api.process.send_signal(signal.SIGTERM)
+        wait(lambda: is_refused(api.port), 10)
+        assert api.process.poll() is None
+
+
+def is_refused(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port)):
+            return False
+    except ConnectionRefusedError:
+        return True
