@@ -24,6 +24,7 @@ router = APIRouter(
 
 @router.get(
     "/api/health",
+    openapi_extra={"security": [{}]},  # or no key at all
     responses={503: {"model": HealthRead, "description": "The database or Redis does not answer, or the upload folder must not be used", **show(UNHEALTHY)}},
 )
 async def show_health(request: Request, response: Response, viewer: KnownViewerDep, database: DatabaseDep, settings: SettingsDep) -> HealthRead:

@@ -145,7 +145,7 @@ def test_extended_project_passes_every_check(tree: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_what_was_added_works(tree: Path, servers: Servers, tmp_path: Path) -> None:
+def test_what_was_added_works(tree: Path, servers: Servers, tmp_path: Path, clean: None) -> None:
     places = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url, "UPLOAD_DIR": str(tmp_path)}
     result = subprocess.run([sys.executable, "-c", USED], cwd=tree, env={**os.environ, **places}, capture_output=True, text=True, check=False, timeout=110)
     assert result.returncode == 0, result.stdout + result.stderr

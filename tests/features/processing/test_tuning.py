@@ -73,7 +73,9 @@ def test_arrow_finds_its_settings_when_it_is_loaded(start: str, given: dict[str,
         "import os, sys\n"
         "class Watch:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'pyarrow': print('found', os.environ.get('MIMALLOC_ALLOW_THP'), os.environ.get('MIMALLOC_PURGE_DELAY'))\n"
+        "        if name == 'pyarrow':\n"
+        "            found = f\"found {os.environ.get('MIMALLOC_ALLOW_THP')} {os.environ.get('MIMALLOC_PURGE_DELAY')}\\n\"\n"
+        "            os.write(1, found.encode())\n"  # what is printed becomes a line of the log
         "sys.meta_path.insert(0, Watch())\n"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MIMALLOC_")} | given
