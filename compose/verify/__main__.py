@@ -54,10 +54,11 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_recovery(stack, client)
         for other in others:
             other.result()
+        rotation = beside.submit(prove_rotation, folder)
         prove_storage(stack, client)
         prove_faults(stack, client)
+        rotation.result()
         prove_releases(stack, client, folder)
-        prove_rotation(folder)
         prove_rolling(stack)
         prove_backup(stack, client, folder, kept=kept)
 
