@@ -29,7 +29,7 @@ def prove_faults(stack: Stack, client: httpx.Client) -> None:
         "memswap_limit": MEMORY,
         "environment": {"SPILL_DIR": SMALL_SPILL, "FAULT_PAUSE_S": "1", "JOB_LEASE_S": "3"},
     }
-    with stack.altered({"worker": poor, "dispatcher": {"environment": {"MAX_CRASHES": "2", "JOB_LEASE_S": "3"}}}):
+    with stack.altered({"worker": poor, "dispatcher": {"environment": {"MAX_CRASHES": "2", "JOB_LEASE_S": "3", "PROGRESS_INTERVAL_S": "0.5"}}}):
         wait_for_failure(client, send_encrypted(client), "ran out of disk space")
         require('rowgate_machine_faults_total{kind="spill-disk-full"} 3.0' in read_metrics(stack), "A full spill disk is not counted.")
         wait_for_failure(client, send_plain(client, "wide.csv", make_wide_csv()), "was stopped 2 times")
