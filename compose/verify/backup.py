@@ -25,6 +25,7 @@ def prove_backup(stack: Stack, client: httpx.Client, folder: Path, *, kept: str)
     say("making a backup, removing everything, restoring the backup, and starting with three workers")
     file = folder / "rowgate.tar"
     stack.compose("stop", "worker", "dispatcher")  # so that what is compared does not change
+    stack.compose("build", "--quiet", "backup")
     with file.open("wb") as output:
         pipe(stack, "run", "--rm", "-T", "backup", output=output)
     with file.open("rb") as source:
@@ -54,8 +55,11 @@ def prove_backup(stack: Stack, client: httpx.Client, folder: Path, *, kept: str)
 
 
 def pipe(stack: Stack, *arguments: str, source: object = subprocess.DEVNULL, output: object = subprocess.DEVNULL, check: bool = True) -> str:
-    """Run `docker compose` between two files, and return what it said on standard error. Raises `Unproven` if it fails, unless `check` is off."""
-    command = ["docker", "compose", "--progress", "quiet", *arguments]
+    """Run `docker compose` between two files, and return what it said on standard error. Raises `Unproven` if it fails, unless `check` is off.
+
+    Without `--progress quiet`, as operators run it: what Compose writes to standard output by itself would be seen in the file.
+    """
+    command = ["docker", "compose", *arguments]
     files = {"stdin": source, "stdout": output}
     result = subprocess.run(command, check=False, cwd=ROOT, env=stack.environment, stderr=subprocess.PIPE, **files)  # type: ignore[call-overload]  # noqa: S603  # our own command
     said = str(result.stderr.decode(errors="replace"))
