@@ -26,6 +26,9 @@ SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # publicly known
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?|[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
 """A host name (IDNA in ASCII), every name below one (`*.`), or an address."""
 
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
+"""An `Origin` as browsers send it: it is compared as it stands, so that any other spelling would let no page in."""
+
 
 _IN_FILE = "secret_in_file"
 """Type of a problem with the content of a secret's file."""
@@ -173,6 +176,16 @@ class Settings(BaseSettings):
         for host in split_list(value):
             if not _HOST.fullmatch(host):
                 raise ValueError(f"{host} must be a host without scheme, port and path, such as hooks.example.com or *.example.com")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _require_origins(cls, value: str | None) -> str | None:
+        for origin in split_list(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin} must be an origin as browsers send it, such as https://app.example.com: with a scheme, in lower case, without a path"
+                )
         return value
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ def test_plain_postgresql_url_is_given_the_async_driver() -> None:
         {"progress_interval_s": 50, "job_lease_s": 2}, {"excel_reader": "calamine"}, {"webhook_secret": "not base64!"}, {"webhook_secret": "c2hvcnQ="},
         {"webhook_allowed_hosts": "https://example.com"}, {"webhook_allowed_hosts": "example.com:443"}, {"webhook_allowed_hosts": "a.*.example.com"},
         {"webhook_allowed_hosts": "example.com, *"}, {"webhook_attempts_per_receiver": 0},
+        {"cors_origins": "app.example"}, {"cors_origins": "https://app.example/"}, {"cors_origins": "https://a.example, https://App.example"},
         {"db_pool_timeout_s": 60}, {"log_level": "LOUD"}, {"max_stored_errors_per_job": -1},
     ],
 )  # fmt: skip
@@ -57,6 +58,12 @@ def test_service_that_others_reach_needs_keys_and_a_password_of_its_own(address:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "localhost", None])
 def test_service_of_this_machine_alone_needs_neither(address: str | None) -> None:
     assert make(publish_address=address, database_url=SHIPPED).api_keys is None
+
+
+def test_origins_are_read_from_a_list() -> None:
+    assert make(cors_origins="https://app.example, http://localhost:3000 http://[::1]:80,*").allowed_origins == [
+        "https://app.example", "http://localhost:3000", "http://[::1]:80", "*",
+    ]  # fmt: skip
 
 
 def test_hosts_that_webhooks_may_go_to_are_read_from_a_list() -> None:
