@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from compose.verify.jobs import LONG_ROWS, make_csv, prove_end, send, start_long_job
-from compose.verify.stack import Stack, say
+from compose.verify.stack import Stack, require, say
 
 
 def prove_recovery(stack: Stack, client: httpx.Client) -> None:
@@ -18,6 +18,7 @@ def prove_recovery(stack: Stack, client: httpx.Client) -> None:
     say("restarting Redis and the database under a job")
     job_id = start_long_job(client)
     stack.compose("restart", "redis", "db")
+    require("database system is shut down" in stack.compose("logs", "--no-color", "db"), "PostgreSQL did not end by itself when its container was stopped.")
     prove_end(client, job_id, rows=LONG_ROWS)
     stack.up()
     prove_end(client, send(client, "table.csv", make_csv(20)), rows=20)

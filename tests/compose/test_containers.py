@@ -93,7 +93,7 @@ def test_container_has_no_rights_that_it_does_not_need(service: str) -> None:
     assert options["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in options
     assert options.get("read_only") is True or service == "tests"
-    assert options.get("cap_add", []) == (["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"] if service == "db" else [])
+    assert options.get("cap_add", []) == (["CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"] if service == "db" else [])
     assert "env_file" not in options or service == "check-config"
 
 
