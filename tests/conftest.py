@@ -132,7 +132,7 @@ def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
     for name, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url), ("UPLOAD_DIR", str(settings.upload_dir))):
         monkeypatch.setenv(name, value)
     # It looks at the folder when somebody asks for it, and not in between: tests count statements and connections.
-    monkeypatch.setattr(storage_guard, "WATCH_S", 3600.0)
+    monkeypatch.setattr(storage_guard, "API_WATCH_S", 3600.0)
     from main import create_app
 
     return create_app(settings)

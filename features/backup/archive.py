@@ -134,7 +134,7 @@ def _read(tar: tarfile.TarFile, sink: Sink, sums: IO[bytes]) -> Manifest:
     if name != HEAD:
         raise BackupFailed(f"This is no backup of Rowgate: its first member is {name!r} instead of {HEAD!r}.")
     sink.take_head(Head.model_validate_json(file.read(MAX_JSON_BYTES)))
-    dump_sha256, files, total = "", 0, 0
+    dump_sha256, files, total, is_compared = "", 0, 0, False
     for name, file in members:
         hashed = Hashing(file)
         if name == DUMP:
@@ -148,9 +148,10 @@ def _read(tar: tarfile.TarFile, sink: Sink, sums: IO[bytes]) -> Manifest:
             files, total = files + 1, total + hashed.size_bytes
         elif name == SUMS:
             _compare_sums(sums, file)
+            is_compared = True
         elif name == MANIFEST:
             manifest = Manifest.model_validate_json(file.read(MAX_JSON_BYTES))
-            if (manifest.dump_sha256, manifest.files, manifest.bytes) != (dump_sha256, files, total):
+            if not is_compared or (manifest.dump_sha256, manifest.files, manifest.bytes) != (dump_sha256, files, total):
                 raise BackupFailed(f"The backup is damaged: it has {files:,} files and should have {manifest.files:,}, or its dump is not what it was.")
             return manifest
     raise BackupFailed("This is no whole backup: it breaks off before its manifest.")

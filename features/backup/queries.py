@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import func, select, text
 
 from features.backup.types import FileEntry
+from shared.db.migration_level import MIGRATION_LOCK
 from shared.db.models import Job, Output, OutputStatus
 from shared.jobs.storage import output_path, stored_path
 
@@ -17,7 +19,42 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from features.backup.types import Manifest
+    from shared.db.session import Database
+
 BATCH_ROWS = 10_000
+OWN_TABLES = (
+    "alembic_version",
+    "deleted_jobs",
+    "error_pieces",
+    "job_counts",
+    "jobs",
+    "outputs",
+    "processing_errors",
+    "storage",
+    "webhook_attempts",
+    "webhook_deliveries",
+)
+DROP_OWN = """
+DO $$
+DECLARE statement text;
+BEGIN
+    FOR statement IN
+        SELECT format('DROP %s IF EXISTS public.%I CASCADE', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, relname)
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname IN ({own})
+        UNION ALL
+        SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure)
+        FROM pg_proc AS found WHERE pronamespace = 'public'::regnamespace
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND classid = 'pg_proc'::regclass AND deptype = 'e')
+        UNION ALL
+        SELECT format('DROP TYPE IF EXISTS %s CASCADE', oid::regtype)
+        FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+    LOOP
+        EXECUTE statement;
+    END LOOP;
+END $$;
+""".replace("{own}", ", ".join(f"'{name}'" for name in OWN_TABLES))
+"""Removes what the service has made in a database that has no job."""
 
 
 async def export_snapshot(session: AsyncSession) -> str:
@@ -52,6 +89,37 @@ async def list_others(session: AsyncSession) -> Sequence[str]:
     return (await session.scalars(statement)).all()
 
 
+async def list_foreign_tables(session: AsyncSession) -> Sequence[str]:
+    """Return the tables and views in the database that are not the service's own, nor an extension's."""
+    statement = text("""
+        SELECT relname FROM pg_class AS found
+        WHERE relnamespace = to_regnamespace('public') AND relkind IN ('r', 'p', 'v', 'm', 'f') AND relname <> ALL (:own)
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND classid = 'pg_class'::regclass AND deptype = 'e')
+        ORDER BY relname
+    """)
+    return (await session.scalars(statement, {"own": [*OWN_TABLES]})).all()
+
+
+async def get_server_version(session: AsyncSession) -> int:
+    """Return the major version of PostgreSQL."""
+    return int((await session.scalars(text("SHOW server_version_num"))).one()) // 10_000
+
+
+@asynccontextmanager
+async def sole_restore(database: Database) -> AsyncIterator[bool]:
+    """Yield whether nothing migrates or restores the database meanwhile, in any process; an API that starts waits for the end of the block."""
+    async with database.engine.connect() as connection:
+        key = {"key": MIGRATION_LOCK}
+        sole = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key))
+        await connection.commit()
+        try:
+            yield sole
+        finally:
+            if sole:
+                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+                await connection.commit()
+
+
 async def list_files(session: AsyncSession, upload_dir: Path) -> AsyncIterator[FileEntry]:
     """Yield every file that the database knows of: those of jobs that clients see, and of their outputs that are there."""
     jobs = select(Job.id, Job.filename, Job.sha256).where(Job.deleted_at.is_(None)).execution_options(yield_per=BATCH_ROWS)
@@ -73,18 +141,25 @@ async def list_kept(session: AsyncSession, *, job_ids: Collection[uuid.UUID]) ->
     return set((await session.scalars(select(Job.id).where(Job.id.in_(job_ids), Job.deleted_at.is_(None)))).all())
 
 
-async def drop_tables(session: AsyncSession) -> None:
-    """Remove everything from a database that has no job, so that a dump can be restored into it."""
-    await session.execute(text("DROP SCHEMA public CASCADE"))
-    await session.execute(text("CREATE SCHEMA public"))
+_CHECK = """
+DO $$ BEGIN
+    IF (SELECT count(*) FROM "{table}") <> {rows} THEN RAISE EXCEPTION 'it has not the rows that it should have, in: {table}'; END IF;
+END $$;
+"""
 
 
-async def delete_jobs(session: AsyncSession, *, job_ids: Collection[uuid.UUID]) -> None:
-    """Delete jobs with everything of theirs."""
-    await session.execute(delete(Job).where(Job.id.in_(job_ids)), execution_options={"synchronize_session": False})
-
-
-async def lose_outputs(session: AsyncSession, *, output_ids: Collection[uuid.UUID]) -> None:
-    """Note that the content of outputs is gone, so that it is made anew when it is asked for."""
-    statement = update(Output).where(Output.id.in_(output_ids)).values(expired_at=func.now())
-    await session.execute(statement, execution_options={"synchronize_session": False})
+def write_settlement(manifest: Manifest) -> str:
+    """Return the statements that end a restore: no row may be missing, and what was deleted while the backup was made is taken out."""
+    checks = "".join(_CHECK.replace("{table}", table).replace("{rows}", str(rows)) for table, rows in manifest.rows.items() if table.isidentifier())
+    deleted, lost = (", ".join(f"'{each}'" for each in ids) for ids in (manifest.deleted_jobs, manifest.lost_outputs))
+    return "\n".join(
+        [
+            "",
+            "SELECT set_config('search_path', 'public', true);",  # the triggers need it
+            checks,
+            f"DELETE FROM jobs WHERE id IN ({deleted});" if deleted else "",  # noqa: S608  # UUIDs
+            f"UPDATE outputs SET expired_at = now() WHERE id IN ({lost});" if lost else "",  # noqa: S608  # UUIDs
+            "UPDATE storage SET marked_at = coalesce(marked_at, now());" if "storage" in manifest.rows else "",
+            "",
+        ]
+    )

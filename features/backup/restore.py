@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, TypeVar
+from typing import IO, TYPE_CHECKING
 
 from features.backup import programs, queries
 from features.backup.archive import FILE_MODE, copy, read_backup
@@ -17,15 +16,11 @@ from shared.jobs.storage import TRASH_FOLDER, sync_folder
 from shared.jobs.storage_marker import MARKER, write_marker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from shared.db.session import Database
     from shared.settings import Settings
 
-T = TypeVar("T")
 SPOOL = ".restoring"
 """Folder in `UPLOAD_DIR` for the dump while the files are written."""
-BATCH_IDS = 10_000
 MOST_NAMES = 3
 
 
@@ -33,30 +28,40 @@ async def restore_backup(database: Database, settings: Settings, stream: IO[byte
     """Restore the backup in `stream`, files first, and return what is in it.
 
     Raises `BackupFailed` if the database has jobs, the folder has files, something still runs, or the backup is not whole; then nothing has changed. The
-    database is restored in one transaction after every file is there, durable, and what it was.
+    database is restored in one transaction after every file is there, durable, and what it was; an API that starts meanwhile waits.
     """
     _require_empty_folder(settings.upload_dir)
-    await _require_empty_database(database)
-    spool = settings.upload_dir / SPOOL
-    is_in_database = False
-    try:
-        spool.mkdir(mode=0o700)
-        with (spool / "sums").open("w+b") as sums:
-            manifest = read_backup(stream, _Restoring(settings.upload_dir, spool / "dump"), sums)
-        _sync_folders(settings.upload_dir)
-        async with database.unit_of_work() as session:
-            await queries.drop_tables(session)
-        await programs.restore(settings, spool / "dump")
-        is_in_database = True
-        await _settle(database, settings.upload_dir, manifest)
-    except BaseException:
-        _remove_all(settings.upload_dir)
-        if is_in_database:
-            async with database.unit_of_work() as session:
-                await queries.drop_tables(session)
-        raise
-    shutil.rmtree(spool)
+    async with queries.sole_restore(database) as sole:
+        if not sole:
+            raise BackupFailed("The database is being migrated, or restored by somebody else: wait until that has ended.")
+        await _require_empty_database(database)
+        spool = settings.upload_dir / SPOOL
+        try:
+            spool.mkdir(mode=0o700)
+            with (spool / "sums").open("w+b") as sums:
+                manifest = read_backup(stream, _Restoring(settings.upload_dir, spool / "dump"), sums)
+            _sync_folders(settings.upload_dir)
+            await _require_empty_database(database)
+            await programs.restore(settings, spool / "dump", before=queries.DROP_OWN, after=queries.write_settlement(manifest))
+        except BaseException:
+            _remove_all(settings.upload_dir)
+            raise
+        shutil.rmtree(spool)
+        await _mark(database, settings.upload_dir)
     return manifest
+
+
+async def _mark(database: Database, upload_dir: Path) -> None:
+    """Mark the folder as that of the restored database; one from before there were markers gets its id when it is migrated."""
+    async with database.reading() as session:
+        identity = await storage_identity.get_identity(session)
+    try:
+        if identity is not None:
+            write_marker(upload_dir, identity.storage_id, replace=True)
+        else:
+            (upload_dir / MARKER).unlink(missing_ok=True)
+    except OSError as error:
+        raise BackupFailed(f"Everything is restored, but UPLOAD_DIR could not be marked: {error.strerror}. The command adopt does that.") from error
 
 
 def verify_backup(stream: IO[bytes]) -> Manifest:
@@ -151,30 +156,10 @@ async def _require_empty_database(database: Database) -> None:
     async with database.reading() as session:
         others = await queries.list_others(session)
         has_jobs = await queries.has_jobs(session)
+        foreign = await queries.list_foreign_tables(session)
+    if foreign:
+        raise BackupFailed(f"The database has tables of something else ({', '.join(foreign[:MOST_NAMES])}): a backup is restored into a database of its own.")
     if others:
         raise BackupFailed("The service is running: stop api, worker and dispatcher, and restore then.")
     if has_jobs:
         raise BackupFailed("The database has jobs: a backup is restored into an empty one only.")
-
-
-async def _settle(database: Database, upload_dir: Path, manifest: Manifest) -> None:
-    """Compare the restored rows with the manifest, take out what was deleted while the backup was made, and mark the folder."""
-    async with database.reading() as session:
-        rows = await queries.count_rows(session)
-    if dict(rows) != dict(manifest.rows):
-        differing = ", ".join(sorted(name for name in {*rows, *manifest.rows} if rows.get(name) != manifest.rows.get(name)))
-        raise BackupFailed(f"The restored database has not the rows that it should have, in: {differing}.")
-    async with database.unit_of_work() as session:
-        for batch in _in_batches(manifest.deleted_jobs):
-            await queries.delete_jobs(session, job_ids=batch)
-        for batch in _in_batches(manifest.lost_outputs):
-            await queries.lose_outputs(session, output_ids=batch)
-        identity = await storage_identity.get_identity(session)
-        if identity is not None:  # a database from before there were markers gets one when it is migrated
-            write_marker(upload_dir, identity.storage_id, replace=True)
-            await storage_identity.note_marked(session)
-
-
-def _in_batches(ids: Sequence[T]) -> Iterator[Collection[T]]:
-    for start in range(0, len(ids), BATCH_IDS):
-        yield ids[start : start + BATCH_IDS]

@@ -70,6 +70,8 @@ async def check_health(database: Database, redis: Redis, storage: StorageGuard, 
         _listen("storage", _ask_storage(storage, of_storage)),
     )
     parts = [_judge(answers) for answers in (of_database, of_redis)]
+    if of_storage.health.status == "unknown" and parts[0].status == "healthy":
+        of_storage.health = StorageHealth(status="unhealthy", reason="UPLOAD_DIR does not answer in time.")
     return HealthRead(
         status="healthy" if all(part.status == "healthy" for part in parts) and of_storage.health.status != "unhealthy" else "unhealthy",
         database=parts[0],

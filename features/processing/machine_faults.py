@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
 from shared.jobs.storage import is_disk_full
 from shared.jobs.storage_guard import get_guard
-from shared.messages.outbox import enqueue
 
 if TYPE_CHECKING:
-    from shared.messages.refs import Payload, TaskRef
-    from shared.messages.tasks import TaskContext
+    from collections.abc import Awaitable, Callable
 
-    P = TypeVar("P", bound=Payload)
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from shared.messages.tasks import TaskContext
 
 FaultKind = Literal["spill-disk-full", "storage", "file-missing", "killed"]
 PASS_ON_S = 2.0
-"""How long a message is held by a worker whose storage is away, before another worker may have it."""
+"""How long a worker whose storage is away holds a message: it must not take those of all jobs at once, so that others have none."""
 _MAY_BE_IN_ORDER = "while it worked on this file, which may be in order. Tell whoever runs this service, then try again."
 FAULT_MESSAGES: dict[FaultKind, str] = {
     "spill-disk-full": f"The service ran out of disk space {_MAY_BE_IN_ORDER}",
@@ -47,11 +47,14 @@ def find_fault(error: Exception) -> FaultKind | None:
     return "spill-disk-full" if is_disk_full(error) else "storage"
 
 
-async def pass_on_without_storage(context: TaskContext, ref: TaskRef[P], payload: P) -> bool:
-    """If the upload folder must not be used here, leave the message to another worker, after a moment, and return True."""
+async def leave_without_storage(context: TaskContext, ring_soon: Callable[[AsyncSession], Awaitable[None]]) -> bool:
+    """If the upload folder must not be used here, leave the work to another worker and return True; `ring_soon` makes its next message due in a moment.
+
+    The dispatcher sends that one. Sending the message itself again would make ever more of them, since the dispatcher rings for what waits as well.
+    """
     if await get_guard(context).find_problem() is None:
         return False
     await asyncio.sleep(PASS_ON_S)
     async with context.database.unit_of_work() as session:
-        enqueue(session, ref, payload)
+        await ring_soon(session)
     return True

@@ -3,8 +3,11 @@
 # ruff: noqa: PLC0415  # what reads files takes 60 MiB, which a dispatcher does without; workers load it before they fork
 from __future__ import annotations
 
-from features.processing.machine_faults import pass_on_without_storage
+from functools import partial
+
+from features.processing.machine_faults import leave_without_storage
 from shared.contracts import MAKE_OUTPUT, PROCESS_JOB, MakeOutput, ProcessJob
+from shared.jobs import job_state, output_state
 from shared.messages.tasks import TaskContext, task
 
 ENDING_S = 60.0
@@ -16,7 +19,7 @@ async def process_job(context: TaskContext, payload: ProcessJob) -> None:
     """Claim the job if it is QUEUED, and bring it to an end."""
     from features.processing.run import run_job
 
-    if not await pass_on_without_storage(context, PROCESS_JOB, payload):
+    if not await leave_without_storage(context, partial(job_state.ring_soon, job_id=payload.job_id)):
         await run_job(context, job_id=payload.job_id)
 
 
@@ -25,5 +28,5 @@ async def make_output_of_job(context: TaskContext, payload: MakeOutput) -> None:
     """Claim the output if it is QUEUED, and bring it to an end."""
     from features.processing.make_output import make_output
 
-    if not await pass_on_without_storage(context, MAKE_OUTPUT, payload):
+    if not await leave_without_storage(context, partial(output_state.ring_soon, output_id=payload.output_id)):
         await make_output(context, output_id=payload.output_id)

@@ -30,6 +30,8 @@ RENEWALS_PER_LEASE = 3
 FIRST_RING_INTERVAL_S = 15.0
 """How long a job's message may stay unanswered before it is first sent again; doubled each time, up to `MAX_RING_INTERVAL_S`."""
 MAX_RING_INTERVAL_S = 600.0
+SOON_S = 5.0
+"""When the dispatcher sends the message of a job again that a worker had to leave to others."""
 MAX_MACHINE_FAULTS = 3
 """A job that its machine failed so many times is FAILED, with a sentence that says whose fault it was."""
 PAUSE_GROWTH = 4
@@ -307,6 +309,13 @@ async def _give_back(
     if row.not_before is None:
         _ring_for(session, [row.id])
     return TakenBack(job_id=row.id, status=JobStatus.QUEUED, crashes=row.failures)
+
+
+async def ring_soon(session: AsyncSession, *, job_id: uuid.UUID) -> None:
+    """Make the next message of a QUEUED job due in a moment, by a worker that may not claim it; nothing if it is due earlier, or claimed."""
+    soon = func.now() + _seconds(SOON_S)
+    guard = and_(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.next_ring_at > soon, _may_run())
+    await session.execute(update(Job).where(guard).values(next_ring_at=soon, updated_at=Job.updated_at), execution_options={"synchronize_session": False})
 
 
 async def forget_rings(session: AsyncSession) -> int:

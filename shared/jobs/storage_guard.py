@@ -30,15 +30,18 @@ if TYPE_CHECKING:
     from shared.db.session import Database
     from shared.messages.tasks import TaskContext
 
-TIMEOUT_S = 2.0
-"""How long the folder may take; a network file system whose server is gone never answers."""
-FRESH_S = 1.0
-"""How long an answer counts; a look costs two system calls."""
+TIMEOUT_S = 0.7
+"""How long a look waits for the folder; a network file system whose server is gone never answers."""
+SLOW_S = 10.0
+"""So long after its last answer a folder that does not answer in time is slow; after that it is lost."""
+FRESH_S = 3.0
+"""How long an answer counts; an API looks once a second, so that no request waits for a look."""
 WRITABLE_S = 5.0
 """How long it counts that a file could be made."""
 IDENTITY_S = 30.0
 """How long the database's id counts; it changes when another database is restored."""
 WATCH_S = 10.0
+API_WATCH_S = 1.0
 SAMPLE_FILES = 1000
 """So many files of a folder without a marker are compared with the jobs."""
 
@@ -57,14 +60,19 @@ class StorageGuard:
         self._looked_at = self._identified_at = self._written_at = float("-inf")
         self._identity: StorageIdentity | None = None
         self._told: str | None = None
+        self._found: uuid.UUID | None = None
+        self._answered_at = float("-inf")
 
     async def find_problem(self, *, fresh: bool = False) -> str | None:
         """Return why the folder must not be used, in one sentence for operators; None if all is well.
 
         `fresh`: look now, and ask the database for its id, whatever was found a moment ago.
         """
+        return await self._find_problem(fresh=fresh, max_age_s=0.0 if fresh else FRESH_S)
+
+    async def _find_problem(self, *, fresh: bool, max_age_s: float) -> str | None:
         async with self._lock:
-            if fresh or time.monotonic() - self._looked_at > FRESH_S:
+            if time.monotonic() - self._looked_at >= max_age_s:
                 self._problem = await self._look(fresh=fresh)
                 self._looked_at = time.monotonic()
                 self._tell()
@@ -76,14 +84,14 @@ class StorageGuard:
             raise StorageUnavailable
 
     async def watch(self) -> None:
-        """Look every few seconds until cancelled, so that log and metrics tell of a folder that nobody asks for."""
+        """Look again and again until cancelled, so that no request has to, and log and metrics tell of a folder that nobody asks for."""
         while True:
             try:
-                await self.find_problem()
+                await self._find_problem(fresh=False, max_age_s=API_WATCH_S / 2)
             except Exception as error:
                 if not is_database_unavailable(error):
                     raise
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(API_WATCH_S if self._may_adopt else WATCH_S)
 
     def close(self) -> None:
         """End the thread; one that hangs is left behind."""
@@ -134,7 +142,13 @@ class StorageGuard:
             # One that still runs is waited for again: a file system that hangs gets no queue of looks.
             self._looking = asyncio.get_running_loop().run_in_executor(self._thread, self._read)
         done, _ = await asyncio.wait({self._looking}, timeout=TIMEOUT_S)
-        return self._looking.result() if done else f"UPLOAD_DIR does not answer within {TIMEOUT_S:g} seconds."
+        if not done:
+            is_slow = self._found is not None and time.monotonic() - self._answered_at < SLOW_S
+            return self._found if is_slow else f"UPLOAD_DIR does not answer within {SLOW_S:g} seconds."
+        found = self._looking.result()
+        if not isinstance(found, str):
+            self._found, self._answered_at = found, time.monotonic()
+        return found
 
     def _read(self) -> uuid.UUID | str | None:
         found: uuid.UUID | None = None

@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from shared import slices
 from shared.db.base import Base
-from shared.db.migration_level import get_code_level, judge_level
+from shared.db.migration_level import MIGRATION_LOCK, get_code_level, judge_level
 from shared.db.models import IS_VIEW, Job
 from shared.observing.logging import configure_logging, log_whatever_is_written
 from shared.settings import get_settings
@@ -31,9 +31,6 @@ LOCK_TIMEOUT_S = 2.0
 PAUSE_S = 1.0
 TRIES = 60
 LOCK_NOT_AVAILABLE = "55P03"
-MIGRATION_LOCK = 7_262_411_935
-"""The advisory lock's key: an arbitrary number that must stay the same in every version of the service."""
-
 log = structlog.get_logger(__name__)
 
 log_whatever_is_written()

@@ -248,6 +248,7 @@ def alembic(settings: Settings, *arguments: str) -> None:
         (lambda backup: rewrite(backup, lambda m, b: (m, b.replace(b"Ada", b"Eve")) if m.name.startswith("uploads/") else (m, b)), "is not what it was"),
         (lambda backup: rewrite(backup, lambda m, b: (m, b[:-9] + b"x" * 9) if m.name == "database.dump" else (m, b)), "dump is not what it was"),
         (drop_first_file, "damaged"),
+        (lambda backup: rewrite(backup, lambda m, b: None if m.name == "SHA256SUMS" else (m, b)), "damaged"),
         (lambda backup: rewrite(backup, lambda m, b: (rename(m, "uploads/../../etc/x"), b) if m.name.startswith("uploads/") else (m, b)), "not have stored"),
         (lambda backup: rewrite(backup, lambda m, b: (m, b.replace(b'"level": "0', b'"level": "9')) if m.name == "rowgate-backup.json" else (m, b)), "newer"),
         (lambda backup: rewrite(backup, lambda m, b: (rename(m, "x"), b)), "first member is 'x'"),
@@ -269,15 +270,15 @@ async def test_dump_that_cannot_be_restored_leaves_nothing(
     database: Database, settings: Settings, factory: Factory, target: tuple[Database, Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(factory, settings, database)
-    backup, _ = await make_backup(database, settings)
     real = queries.count_rows
 
     async def miscount(session: Any) -> dict[str, int]:
         return {**await real(session), "jobs": 1}
 
     monkeypatch.setattr(queries, "count_rows", miscount)
+    backup, _ = await make_backup(database, settings)
     restored, other = target
-    with pytest.raises(BackupFailed, match="has not the rows that it should have, in: jobs"):
+    with pytest.raises(BackupFailed, match="it has not the rows that it should have, in: jobs"):
         await restore_backup(restored, other, io.BytesIO(backup))
     assert await read_tables(restored) == {}
     assert list_stored(other.upload_dir) == []
@@ -287,6 +288,77 @@ def run(settings: Settings, *arguments: str, **changed: str) -> subprocess.Compl
     places = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir)}
     environment = {**os.environ, **places, **changed}
     return subprocess.run([sys.executable, "-m", "features.backup", *arguments], cwd=ROOT, env=environment, check=False, capture_output=True, timeout=60)
+
+
+async def test_database_with_tables_of_something_else_is_left_alone(
+    database: Database, settings: Settings, factory: Factory, target: tuple[Database, Settings]
+) -> None:
+    await fill(factory, settings, database)
+    backup, _ = await make_backup(database, settings)
+    async with target[0].unit_of_work() as session:
+        await session.execute(text("CREATE TABLE customers AS SELECT generate_series(1, 10) AS id"))
+    await assert_refused(target, backup, r"tables of something else \(customers\)")
+
+
+async def test_restore_into_tables_without_jobs_that_fails_leaves_them_as_they_are(
+    database: Database, settings: Settings, factory: Factory, target: tuple[Database, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(factory, settings, database)
+    backup, _ = await make_backup(database, settings)
+    restored, other = target
+    await asyncio.to_thread(alembic, other, "upgrade", "head")
+    guard = StorageGuard(restored, other.upload_dir, may_adopt=True)
+    assert await guard.find_problem() is None
+    before = await read_tables(restored)
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "write_settlement", lambda _manifest: "SELECT 1 / 0;")
+        with pytest.raises(BackupFailed, match="division by zero"):
+            await restore_backup(restored, other, io.BytesIO(backup))
+    assert await read_tables(restored) == before
+    assert await guard.find_problem(fresh=True) is None
+    await restore_backup(restored, other, io.BytesIO(backup))
+    assert await guard.find_problem(fresh=True) is None
+    guard.close()
+
+
+async def test_restore_waits_for_nobody_and_api_that_starts_waits_for_it(
+    database: Database, settings: Settings, factory: Factory, target: tuple[Database, Settings]
+) -> None:
+    await fill(factory, settings, database)
+    backup, _ = await make_backup(database, settings)
+    restored, other = target
+    async with queries.sole_restore(restored) as sole:
+        assert sole
+        migrating = asyncio.create_task(asyncio.to_thread(alembic, other, "upgrade", "head"))
+        await assert_refused(target, backup, "being migrated, or restored")
+        await asyncio.sleep(3)
+        assert not migrating.done()
+    await migrating
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "password"),
+    [
+        ("postgresql+asyncpg://u:p%40ss@h:1/d", "postgresql://u@h:1/d", "p@ss"),
+        ("postgresql+asyncpg://h/d?user=u&password=secret&sslmode=require", "postgresql://h/d?user=u&sslmode=require", "secret"),
+        ("postgresql+asyncpg://u@h/d", "postgresql://u@h/d", None),
+    ],
+)
+def test_password_is_on_no_command_line(url: str, place: str, password: str | None) -> None:
+    assert programs.split_password(url) == (place, {} if password is None else {"PGPASSWORD": password})
+
+
+def test_oldest_program_that_the_server_accepts_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def find_path(name: str) -> str:
+        return str(tmp_path / name)
+
+    versions = {str(tmp_path / "pg_dump"): (15, 9)}
+    monkeypatch.setattr("shutil.which", find_path)
+    monkeypatch.setattr(programs, "_get_version", lambda path: versions.get(str(path), (18, 6)))
+    assert programs.find_program("pg_dump", server_version=15) == str(tmp_path / "pg_dump")
+    assert programs.find_program("pg_dump", server_version=16) != str(tmp_path / "pg_dump")
+    with pytest.raises(BackupFailed, match="in version 99 or later"):
+        programs.find_program("pg_dump", server_version=99)
 
 
 async def test_command_line_says_what_it_did_in_a_line_and_why_not_in_another(

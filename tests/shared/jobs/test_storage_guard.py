@@ -128,6 +128,7 @@ async def test_full_disk_is_no_fault_of_the_folder(guard: StorageGuard, monkeypa
 
 async def test_folder_that_hangs_is_refused_in_time_and_asked_once(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_guard, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(storage_guard, "SLOW_S", 0.0)
     hanging, looks = threading.Event(), []
 
     def hang(folder: Path) -> uuid.UUID | None:
@@ -144,6 +145,22 @@ async def test_folder_that_hangs_is_refused_in_time_and_asked_once(guard: Storag
     hanging.set()
     monkeypatch.setattr(storage_guard, "TIMEOUT_S", 5)
     assert await guard.find_problem(fresh=True) is None
+
+
+async def test_folder_that_is_slow_for_a_while_is_not_lost(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_guard, "TIMEOUT_S", 0.05)
+    assert await guard.find_problem() is None
+    slow = threading.Event()
+
+    def wait(folder: Path) -> uuid.UUID | None:
+        slow.wait(10)
+        return storage_marker.read_marker(folder)
+
+    monkeypatch.setattr(storage_guard, "read_marker", wait)
+    assert await guard.find_problem(fresh=True) is None
+    monkeypatch.setattr(storage_guard, "SLOW_S", 0.0)
+    assert await guard.find_problem(fresh=True) is not None
+    slow.set()
 
 
 async def test_other_database_in_the_same_place_is_noticed(database: Database, guard: StorageGuard, settings: Settings) -> None:
