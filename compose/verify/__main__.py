@@ -58,9 +58,9 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_storage(stack, client)
         prove_faults(stack, client)
         rotation.result()
-        prove_releases(stack, client, folder)
         prove_rolling(stack)
         prove_backup(stack, client, folder, kept=kept)
+        prove_releases(stack, client, folder)
 
 
 def engine_problem() -> str | None:

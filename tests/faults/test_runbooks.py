@@ -33,10 +33,10 @@ from tests.faults.altered import CRASH, POISON
 from tests.faults.harness import Stack, can_mount, make_sample, mounting, running_stack
 from tests.paths import ROOT
 
-PROMETHEUS = os.environ.get("PROMETHEUS") or shutil.which("prometheus")
+PROMETHEUS = os.environ.get("SERVER_OF_PROMETHEUS") or shutil.which("prometheus")
 pytestmark = [
     pytest.mark.timeout(300),
-    pytest.mark.skipif(PROMETHEUS is None, reason="there is no Prometheus here (Debian: apt-get install prometheus; PROMETHEUS gives its path)"),
+    pytest.mark.skipif(PROMETHEUS is None, reason="there is no Prometheus here (Debian: apt-get install prometheus; SERVER_OF_PROMETHEUS gives its path)"),
 ]
 SAMPLE = make_sample(500, seed=3)
 LONG = make_sample(6_000, seed=4)
