@@ -15,6 +15,7 @@ from shared.db.session import open_database
 from shared.messages.broker import create_celery
 from shared.settings import Settings
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL
+from tests.compose_files import SERVICES
 from tests.factories import Factory
 from tests.paths import ROOT
 
@@ -22,6 +23,8 @@ WORKERS = 3
 """The number of workers that `docker compose up --scale worker=3` starts."""
 RESERVED = 3
 """PostgreSQL's own superuser_reserved_connections."""
+OWN_PROCESSES = 100
+"""Room in the container for what is no connection: PostgreSQL's own processes, workers of parallel queries, the init, and checks of health."""
 
 
 def find_number(path: str, pattern: str) -> int:
@@ -38,6 +41,10 @@ def test_connections_of_every_shipped_configuration_fit(settings: Settings, apis
     api = apis * settings.api_processes * (settings.db_pool_size + settings.db_max_overflow)
     workers = WORKERS * create_celery(settings).conf.worker_concurrency * sum(CHILD_POOL.values())
     assert api + workers + sum(DISPATCHER_POOL.values()) + RESERVED < limit
+
+
+def test_database_container_may_have_a_process_for_each_connection() -> None:
+    assert SERVICES["db"]["pids_limit"] >= find_number("compose/database.yml", r"max_connections=(\d+)") + OWN_PROCESSES
 
 
 async def test_waiting_for_a_connection_ends_in_a_503(app: FastAPI, client: httpx.AsyncClient, settings: Settings, factory: Factory) -> None:
