@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-from compose.rollout import ORDER, PROXIED, plan
+import pytest
+
+from compose import rollout
+from compose.rollout import ORDER, PROXIED, RolloutFailed, plan
+from features.health.schemas import HEALTHY, UNHEALTHY
 from shared.web.problems import Unavailable
 from shared.web.serve import GRACEFUL_S, KILLED_AFTER_S
 from tests.compose_files import SERVICES
@@ -80,3 +85,62 @@ def test_roll_out_replaces_an_api_at_a_time_and_the_workers_last() -> None:
 
 def test_roll_out_starts_nothing_that_does_not_run() -> None:
     assert [name for name, _ in plan({"api": 1, "worker": 1})] == ["api", "worker"]
+
+
+class Docker:
+    """Stands for `docker compose` with two APIs; `health` has the answers of each, one for each time it is asked, the last one for ever."""
+
+    def __init__(self, **health: list[str]) -> None:
+        self.replaced: list[str] = []
+        self._health = {name.replace("_", "-"): answers for name, answers in health.items()}
+
+    def run(self, *arguments: str) -> str:
+        if arguments[0] == "ps":
+            return "\n".join(json.dumps({"Service": name, "State": "running"}) for name in (*ORDER, "proxy"))
+        if arguments[0] == "exec":
+            answers = self._health[arguments[2]]
+            answer = answers.pop(0) if len(answers) > 1 else answers[0]
+            if not answer:
+                raise RolloutFailed
+            return answer
+        if arguments[0] == "up":
+            self.replaced.append(arguments[-1])
+        return ""
+
+
+WELL, ILL = f"200 {json.dumps(HEALTHY)}\n", f"503 {json.dumps(UNHEALTHY)}\n"
+
+
+def roll_out(monkeypatch: pytest.MonkeyPatch, docker: Docker) -> None:
+    monkeypatch.setattr(rollout, "run", docker.run)
+    monkeypatch.setattr(rollout, "HEALTH_PAUSE_S", 0.0)
+    rollout.roll_out()
+
+
+@pytest.mark.parametrize(("answer", "said"), [(ILL, r"is 503 \(redis is unhealthy\)"), ("", r"is silent \(no answer\)")], ids=["unhealthy", "silent"])
+def test_api_that_can_no_longer_work_stops_the_roll_out_before_the_other_one(monkeypatch: pytest.MonkeyPatch, answer: str, said: str) -> None:
+    docker = Docker(api=[WELL, answer], api_2=[WELL])
+    with pytest.raises(RolloutFailed, match=f"^api was replaced.*{said}"):
+        roll_out(monkeypatch, docker)
+    assert docker.replaced == ["api"]
+
+
+def test_reason_why_an_api_cannot_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = {**HEALTHY, "status": "unhealthy", "storage": {"status": "unhealthy", "reason": "The marker is missing."}}
+    with pytest.raises(RolloutFailed, match=r"^api-2 was replaced.*storage is unhealthy: The marker is missing\."):
+        roll_out(monkeypatch, Docker(api=[WELL], api_2=[WELL, f"503 {json.dumps(body)}"]))
+
+
+@pytest.mark.parametrize(
+    "docker",
+    [
+        Docker(api=[WELL], api_2=[WELL]),
+        Docker(api=[WELL, ILL, WELL], api_2=[WELL]),
+        Docker(api=[ILL], api_2=[ILL]),
+        Docker(api=[""], api_2=[WELL]),
+    ],
+    ids=["healthy", "healthy-after-a-moment", "unhealthy-before", "silent-before"],
+)
+def test_roll_out_goes_on(monkeypatch: pytest.MonkeyPatch, docker: Docker) -> None:
+    roll_out(monkeypatch, docker)
+    assert docker.replaced == list(ORDER)
