@@ -27,6 +27,8 @@ _OTHERS = frozenset({"COMPOSE_PROFILES", "ENV_FILE", "RUN_DIR", "PROMETHEUS_MULT
 _SIMILAR = 0.8
 _PASSWORD = re.compile(r"[A-Za-z0-9]+")
 _LARGEST_PORT = 65_535
+LONGEST_DRAIN_S = 10.0
+"""The longest `API_DRAIN_S` that `stop_grace_period` of Compose leaves time for: Docker kills the API's container after that."""
 
 
 def find_mistakes(*, environment_is_ours: bool, given: Mapping[str, object]) -> list[str]:
@@ -37,7 +39,9 @@ def find_mistakes(*, environment_is_ours: bool, given: Mapping[str, object]) -> 
         return list(invalid.problems)
     mistakes = _find_unknown(written) + _find_compose_mistakes(written)
     try:
-        read_settings(**given)
+        settings = read_settings(**given)
+        if environment_is_ours and settings.api_drain_s > LONGEST_DRAIN_S:
+            mistakes.append(f"API_DRAIN_S: must be at most {LONGEST_DRAIN_S:g}, because Compose kills an API that takes longer to stop")
     except SettingsInvalid as invalid:
         mistakes += invalid.problems
     return mistakes

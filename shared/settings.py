@@ -76,7 +76,10 @@ class Settings(BaseSettings):
     redis_timeout_s: float = Field(1.0, gt=0, le=5, description="How long Redis may take to connect or answer")
 
     api_drain_s: float = Field(
-        0.0, ge=0, le=300, description="How long the API goes on answering after SIGTERM, each answer the last on its connection; a proxy in front needs 3"
+        0.0,
+        ge=0,
+        le=300,
+        description="How long the API goes on answering after SIGTERM, each answer the last on its connection; a proxy needs 3; at most 10 under Compose",
     )
     worker_slots: int = Field(4, ge=1, le=64, description="Jobs that one worker runs at once, each in a process of its own")
     chunk_rows: int = Field(10_000, ge=1, le=1_000_000, description="Rows that are read and checked at a time")

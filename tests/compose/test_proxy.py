@@ -10,6 +10,7 @@ import pytest
 from compose import rollout
 from compose.rollout import ORDER, PROXIED, RolloutFailed, plan
 from features.health.schemas import HEALTHY, UNHEALTHY
+from shared.check_config import LONGEST_DRAIN_S
 from shared.web.problems import Unavailable
 from shared.web.serve import GRACEFUL_S, KILLED_AFTER_S
 from tests.compose_files import SERVICES
@@ -57,8 +58,8 @@ def test_requests_are_held_for_longer_than_a_roll_out_takes() -> None:
 def test_api_that_stops_answers_until_the_proxy_has_noticed_and_is_not_killed_before_its_requests_have_ended() -> None:
     [drain_s] = re.findall(r"\$\{API_DRAIN_S:-(\d+)\}", SERVICES["api"]["environment"]["API_DRAIN_S"])
     noticed_s = find_number(r"inter (\d+)s fastinter") + (find_number(r"fall (\d+)") - 1) * find_number(r"fastinter (\d+)ms") / 1000
-    assert int(drain_s) >= 2 * noticed_s
-    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > int(drain_s) + GRACEFUL_S + KILLED_AFTER_S
+    assert 2 * noticed_s <= int(drain_s) <= LONGEST_DRAIN_S
+    assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > LONGEST_DRAIN_S + GRACEFUL_S + KILLED_AFTER_S
 
 
 def test_what_the_proxy_answers_by_itself_is_a_problem_of_the_api() -> None:

@@ -66,6 +66,13 @@ def test_names_in_the_environment_are_looked_at_if_it_is_made_of_the_file(
     assert (code, complained) == (1, "rowgate: API_KEY: there is no such setting; is it API_KEYS?\n")
 
 
+def test_time_to_drain_has_to_end_before_a_container_is_killed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert check(capsys, monkeypatch, tmp_path, f"{GOOD}API_DRAIN_S=30\n")[0] == 0  # outside containers nothing cuts it
+    assert check(capsys, monkeypatch, tmp_path, f"{GOOD}API_DRAIN_S=10\n", environment_is_ours=True)[0] == 0
+    code, _, complained = check(capsys, monkeypatch, tmp_path, f"{GOOD}API_DRAIN_S=30\n", environment_is_ours=True)
+    assert (code, complained) == (1, "rowgate: API_DRAIN_S: must be at most 10, because Compose kills an API that takes longer to stop\n")
+
+
 def test_file_of_settings_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENV_FILE", "/none")
     assert check_config.run() == 1
