@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http import HTTPStatus
 
 import pytest
 
@@ -11,13 +12,19 @@ from compose import rollout
 from compose.rollout import ORDER, PROXIED, RolloutFailed, plan
 from features.health.schemas import HEALTHY, UNHEALTHY
 from shared.check_config import LONGEST_DRAIN_S
-from shared.web.problems import Unavailable
+from shared.settings import MEBIBYTE
+from shared.web.http_protocol import MAX_HEAD_BYTES, MAX_HEADERS
+from shared.web.problems import MalformedRequest, Problem, Unavailable
 from shared.web.serve import GRACEFUL_S, KILLED_AFTER_S
 from tests.compose_files import SERVICES
 from tests.paths import ROOT
 
 CONFIGURATION = (ROOT / "compose" / "proxy" / "haproxy.cfg").read_text()
 STOP_LAST = {"worker", "dispatcher"}
+ANSWERED_BY_ITSELF = [
+    (400, MalformedRequest()),
+    *((code, Unavailable()) for code in (502, 503, 504)),
+]
 
 
 def find_number(pattern: str) -> int:
@@ -62,17 +69,26 @@ def test_api_that_stops_answers_until_the_proxy_has_noticed_and_is_not_killed_be
     assert int(SERVICES["api"]["stop_grace_period"].removesuffix("s")) > LONGEST_DRAIN_S + GRACEFUL_S + KILLED_AFTER_S
 
 
-def test_what_the_proxy_answers_by_itself_is_a_problem_of_the_api() -> None:
-    raw = (ROOT / "compose" / "proxy" / "unavailable.http").read_bytes()
-    head, _, body = raw.partition(b"\r\n\r\n")
+@pytest.mark.parametrize(("code", "problem"), ANSWERED_BY_ITSELF)
+def test_what_the_proxy_answers_by_itself_is_a_problem_of_the_api(code: int, problem: Problem) -> None:
+    [file] = re.findall(rf"^    errorfile {code} /etc/haproxy/(\S+)$", CONFIGURATION, re.MULTILINE)
+    head, _, body = (ROOT / "compose" / "proxy" / file).read_bytes().partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     headers = dict(line.lower().split(": ") for line in lines)
-    problem = Unavailable().to_response()
-    assert status == "HTTP/1.1 503 Service Unavailable"
-    assert body == bytes(problem.body)
-    assert headers["content-length"] == str(len(body))
-    assert headers["content-type"] == problem.headers["content-type"]
-    assert headers["retry-after"] == problem.headers["retry-after"]
+    answer = problem.to_response()
+    assert status == f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}"
+    assert body == bytes(answer.body)
+    assert headers == {**answer.headers, "cache-control": "no-store", "connection": "close"}
+
+
+def test_proxy_has_room_for_every_head_that_the_api_reads_and_memory_for_all_its_buffers() -> None:
+    buffer_bytes = find_number(r"^    tune\.bufsize (\d+)")
+    headers = find_number(r"^    tune\.http\.maxhdr (\d+)")
+    assert headers > MAX_HEADERS  # the request line counts as one
+    # Each header is kept with its colon, blank and line end, or with eight bytes that say where it is; 1024 are left free for headers that are added.
+    assert buffer_bytes >= MAX_HEAD_BYTES + 8 * headers + 1024
+    size = SERVICES["proxy"]["mem_limit"]
+    assert 2 * buffer_bytes * find_number(r"^    maxconn (\d+)") <= 0.9 * int(size.removesuffix("m")) * MEBIBYTE
 
 
 def test_roll_out_replaces_an_api_at_a_time_and_the_workers_last() -> None:
