@@ -5,18 +5,42 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
 
 from compose.verify.jobs import make_csv
-from compose.verify.stack import require, say
+from compose.verify.stack import Unproven, require, say
 
 POLL_EVERY_S = 0.05
+POLLS_PER_S = 5
+"""How many polls have to be answered in a second on average; a machine that is busy building images does not get to all of them."""
 PATIENCE_S = 180.0
 """How long a client waits for an answer."""
+
+
+class ClientThread(threading.Thread):
+    """A thread of clients whose exception is kept, so that clients that have ended early are not taken for clients that saw no failure."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._exception: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work."""
+        try:
+            self._work()
+        except BaseException as exception:  # noqa: BLE001  # told by `require_ended`
+            self._exception = exception
+
+    def require_ended(self, what: str) -> None:
+        """Raise `Unproven` unless the work has ended, and without an exception."""
+        require(not self.is_alive(), f"The clients did not end within {PATIENCE_S:.0f} s after {what}.")
+        if self._exception is not None:
+            raise Unproven(f"The clients broke down during {what}: {self._exception!r}") from self._exception
 
 
 @dataclass
@@ -108,18 +132,23 @@ async def send_slowly(body: bytes) -> AsyncIterator[bytes]:
 
 @contextmanager
 def clients_running(url: str, job_id: str, what: str) -> Iterator[Clients]:
-    """Let the clients run for the block; afterwards say what they saw. Raises `Unproven` if any request failed."""
+    """Let the clients run for the block; afterwards say what they saw. Raises `Unproven` if any request failed, or too few were sent."""
     clients = Clients(url, job_id)
-    thread = threading.Thread(target=clients.run, daemon=True)
+    thread = ClientThread(clients.run)
+    begun = time.monotonic()
     thread.start()
     try:
         yield clients
     finally:
         clients.stop()
+        elapsed_s = time.monotonic() - begun
         thread.join(PATIENCE_S)
     kinds = {"polls": clients.polls, "uploads": clients.uploads, "event streams": clients.streams}
     for name, seen in kinds.items():
         say(f"  {what}: {seen.answered} {name} answered, {len(seen.failures)} failed; the longest took {1000 * seen.longest_s:.0f} ms")
     failures = [f"{name}: {failure}" for name, seen in kinds.items() for failure in seen.failures]
     require(not failures, f"Requests failed during {what}:\n  " + "\n  ".join(failures[:20]))
-    require(clients.polls.answered > 0, f"No request was answered during {what}.")
+    thread.require_ended(what)
+    for name, least in (("polls", elapsed_s * POLLS_PER_S), ("uploads", 1), ("event streams", 1)):
+        answered = kinds[name].answered
+        require(answered >= least, f"Only {answered} {name} were answered during {what}, which took {elapsed_s:.0f} s; at least {least:.0f} were expected.")

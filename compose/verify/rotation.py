@@ -14,6 +14,7 @@ import httpx
 from dotenv import dotenv_values
 
 from compose.local import ROOT
+from compose.verify.load import PATIENCE_S, POLLS_PER_S, ClientThread
 from compose.verify.stack import SERVICES, Stack, require, say, wait_for
 
 SECTION = "## Rotate keys and secrets"
@@ -84,14 +85,19 @@ def polling(client: httpx.Client) -> Iterator[None]:
                 failures.append(repr(error))
             polls += 1
 
-    thread = threading.Thread(target=ask, daemon=True)
+    thread = ClientThread(ask)
+    begun = time.monotonic()
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        elapsed_s = time.monotonic() - begun
+        thread.join(PATIENCE_S)
+    thread.require_ended("the rotation of secrets")
     require(not failures, "Requests failed while secrets were rotated:\n  " + "\n  ".join(failures[:10]))
+    require(polls >= elapsed_s * POLLS_PER_S, f"Only {polls} polls were answered in {elapsed_s:.0f} s while secrets were rotated.")
+    require(jobs, "Nothing was uploaded while secrets were rotated.")
     for job_id in jobs:
         wait_for(client, f"/api/jobs/{job_id}", "The end of a job", lambda job: job["status"] == "COMPLETED" and job["attempt"] == 1)
     say(f"  {polls} polls answered and {len(jobs)} jobs done, none failed")
