@@ -69,8 +69,8 @@ class Claimed(Protocol):
         """Give it back without counting a crash."""
         ...
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
-        """Give it back, not to be claimed before a pause that grows from `pause_s`, or end it as FAILED with the message."""
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
+        """Give it back, not to be claimed before a pause that grows from `pause_s`, or end it as FAILED with the message; return whether it has FAILED."""
         ...
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
@@ -128,8 +128,7 @@ async def _give_back(context: TaskContext, claimed: Claimed, error: Exception) -
         await _release(context, claimed)
         return "released"
     if fault is not None:
-        await _count_fault(context, claimed, fault, error)
-        return "released"
+        return await _count_fault(context, claimed, fault, error)
     # Error messages of libraries quote the cell that they failed on.
     log.error(f"{claimed.kind} crashed", exception=describe_frames(error))
     async with context.database.unit_of_work() as session:
@@ -137,16 +136,19 @@ async def _give_back(context: TaskContext, claimed: Claimed, error: Exception) -
     return "crashed"
 
 
-async def _count_fault(context: TaskContext, claimed: Claimed, fault: FaultKind, error: Exception) -> None:
-    """Give back what the machine failed: to whoever has the storage, if it is away here, and after a pause otherwise."""
+async def _count_fault(context: TaskContext, claimed: Claimed, fault: FaultKind, error: Exception) -> Outcome:
+    """Give back what the machine failed: to whoever has the storage, if it is away here, and otherwise after a pause, until it has FAILED."""
     MACHINE_FAULTS.labels(fault).inc()
     is_away = await get_guard(context).find_problem(fresh=True) is not None
-    log.error(f"{claimed.kind} given back: a fault of this machine", fault=fault, storage_is_away=is_away, exception=describe_frames(error))
+    has_failed = False
     if is_away:
         await _release(context, claimed)
-        return
-    async with context.database.unit_of_work() as session:
-        await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=context.settings.fault_pause_s)
+    else:
+        async with context.database.unit_of_work() as session:
+            has_failed = await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=context.settings.fault_pause_s)
+    end = "failed" if has_failed else "given back"
+    log.error(f"{claimed.kind} {end}: a fault of this machine", fault=fault, storage_is_away=is_away, exception=describe_frames(error))
+    return "failed" if has_failed else "released"
 
 
 @asynccontextmanager

@@ -90,10 +90,10 @@ class ClaimedOutput:
         """Give it back without counting a crash."""
         await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
         """End it as FAILED: whoever wants it asks again."""
         del pause_s
-        await self.fail(session, message)
+        return await self.fail(session, message)
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
         """Give it back, or end it as FAILED at its last crash."""

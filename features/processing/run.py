@@ -23,6 +23,7 @@ from features.processing.reading import get_reading_options
 from features.processing.recording.packer import Batch, Packer
 from features.processing.recording.recorder import JobLost, Recorder
 from features.processing.types import Hold
+from shared.db.models import JobStatus
 from shared.jobs import job_state
 from shared.jobs.storage import stored_path
 from shared.observing.frames import describe_frames
@@ -67,9 +68,11 @@ class ClaimedJob:
         """Give it back without counting a crash."""
         await job_state.release(session, job_id=self.hold.job_id, attempt=self.hold.attempt)
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> None:
-        """Give it back for later, or end it as FAILED at its last fault of the machine."""
-        await job_state.count_machine_fault(session, job_id=self.hold.job_id, attempt=self.hold.attempt, message=message, pause_s=pause_s)
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
+        """Give it back for later, or end it as FAILED at its last fault of the machine; return whether it has FAILED."""
+        hold = self.hold
+        counted = await job_state.count_machine_fault(session, job_id=hold.job_id, attempt=hold.attempt, message=message, pause_s=pause_s)
+        return counted is not None and counted.status is JobStatus.FAILED
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
         """Give it back, or end it as FAILED at its last crash."""

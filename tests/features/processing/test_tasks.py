@@ -16,6 +16,7 @@ import httpx
 import openpyxl
 import pytest
 from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from features.processing import machine_faults, run, tasks
 from features.processing.checking.declarations import FileUncheckable
@@ -483,12 +484,16 @@ async def test_fault_of_the_machine_is_tried_three_times_and_blames_no_file(
     monkeypatch.setattr(run, "inspect_file", fail)
     job = await factory.job(content=ROWS)
     worker = change(context, fault_pause_s=0)
-    before = count_faults(kind)
+    before, failed_before = count_faults(kind), count_failed()
     for faults in (1, 2):
         await process(worker, job)
         waiting = await get(factory, job)
         assert (waiting.status, waiting.machine_faults, waiting.crashes, waiting.error_message) == (JobStatus.QUEUED, faults, 0, None)
-    await process(worker, job)
+    assert count_failed() == failed_before
+    with capture_logs() as lines:
+        await process(worker, job)
+    assert [line["event"] for line in lines] == ["job claimed", "job failed: a fault of this machine", "job failed"]
+    assert count_failed() == failed_before + 1
     ended = await get(factory, job)
     assert ended.status is JobStatus.FAILED
     assert words in str(ended.error_message)
@@ -498,6 +503,10 @@ async def test_fault_of_the_machine_is_tried_three_times_and_blames_no_file(
 
 def count_faults(kind: str) -> float:
     return REGISTRY.get_sample_value("rowgate_machine_faults_total", {"kind": kind}) or 0.0
+
+
+def count_failed() -> float:
+    return REGISTRY.get_sample_value("rowgate_attempt_duration_seconds_count", {"outcome": "failed"}) or 0.0
 
 
 async def test_missing_file_is_looked_for_three_times(context: TaskContext, factory: Factory) -> None:
