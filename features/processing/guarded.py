@@ -69,8 +69,11 @@ class Claimed(Protocol):
         """Give it back without counting a crash."""
         ...
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
-        """Give it back, not to be claimed before a pause that grows from `pause_s`, or end it as FAILED with the message; return whether it has FAILED."""
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
+        """Give it back, or end it as FAILED at its last fault; return whether it has FAILED.
+
+        A job has a count of its own for faults, and pauses that grow from `pause_s`; an output counts them among its crashes.
+        """
         ...
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
@@ -140,12 +143,12 @@ async def _count_fault(context: TaskContext, claimed: Claimed, fault: FaultKind,
     """Give back what the machine failed: to whoever has the storage, if it is away here, and otherwise after a pause, until it has FAILED."""
     MACHINE_FAULTS.labels(fault).inc()
     is_away = await get_guard(context).find_problem(fresh=True) is not None
-    has_failed = False
+    settings, has_failed = context.settings, False
     if is_away:
         await _release(context, claimed)
     else:
         async with context.database.unit_of_work() as session:
-            has_failed = await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=context.settings.fault_pause_s)
+            has_failed = await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=settings.fault_pause_s, max_crashes=settings.max_crashes)
     end = "failed" if has_failed else "given back"
     log.error(f"{claimed.kind} {end}: a fault of this machine", fault=fault, storage_is_away=is_away, exception=describe_frames(error))
     return "failed" if has_failed else "released"

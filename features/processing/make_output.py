@@ -31,7 +31,7 @@ from features.processing.readers.base import FileUnreadable
 from features.processing.readers.prefetch import Prefetch
 from features.processing.reading import get_reading_options, parse_descriptor
 from features.processing.types import ClaimLost, OutputHold
-from shared.db.models import JobStatus
+from shared.db.models import JobStatus, OutputStatus
 from shared.descriptors.table_schema import parse_table_schema
 from shared.jobs import output_state
 from shared.jobs.output_state import Made
@@ -90,10 +90,11 @@ class ClaimedOutput:
         """Give it back without counting a crash."""
         await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
-        """End it as FAILED: whoever wants it asks again."""
-        del pause_s
-        return await self.fail(session, message)
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
+        """Give it back, or end it as FAILED at its last crash, among which faults of the machine are counted; return whether it has FAILED."""
+        del message, pause_s  # an output has no pause, and a sentence for all that stopped it
+        counted = await output_state.count_crash(session, output_id=self.hold.output_id, claim=self.hold.claim, max_crashes=max_crashes)
+        return counted is not None and counted.status is OutputStatus.FAILED
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:
         """Give it back, or end it as FAILED at its last crash."""

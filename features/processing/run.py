@@ -68,8 +68,9 @@ class ClaimedJob:
         """Give it back without counting a crash."""
         await job_state.release(session, job_id=self.hold.job_id, attempt=self.hold.attempt)
 
-    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float) -> bool:
+    async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
         """Give it back for later, or end it as FAILED at its last fault of the machine; return whether it has FAILED."""
+        del max_crashes  # faults of the machine are counted by themselves
         hold = self.hold
         counted = await job_state.count_machine_fault(session, job_id=hold.job_id, attempt=hold.attempt, message=message, pause_s=pause_s)
         return counted is not None and counted.status is JobStatus.FAILED

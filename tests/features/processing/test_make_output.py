@@ -17,6 +17,7 @@ from sqlalchemy import select, text, update
 
 from features.processing import make_output
 from features.processing.exporting.writer import OutputUnmakeable
+from features.processing.machine_faults import FileMissing
 from features.processing.readers.base import FileUnreadable
 from features.processing.tasks import make_output_of_job, process_job
 from shared.contracts import MAKE_OUTPUT, MakeOutput, ProcessJob
@@ -173,6 +174,29 @@ async def test_exception_counts_as_a_crash_and_the_last_one_fails_the_output(
         sent.clear()
         made = await make(context, output)
         assert (made.status, made.crashes, made.claim) == (OutputStatus.QUEUED, crashes, 2 * crashes)
+        assert [message.task for message in sent] == [MAKE_OUTPUT.name]
+    made = await make(context, output)
+    assert (made.status, made.crashes) == (OutputStatus.FAILED, 3)
+    assert "3 times" in (made.error_message or "")
+    assert list_all(context) == []
+
+
+@pytest.mark.parametrize(
+    "fault", [OSError(errno.EIO, "Input/output error"), ChildProcessError("the process that reads the workbook was killed"), FileMissing()], ids=repr
+)
+async def test_fault_of_the_machine_gives_the_output_back_and_the_last_one_fails_it(
+    context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, sent: list[Message], fault: Exception
+) -> None:
+    output = await ask(context, factory)
+
+    def fail() -> None:
+        raise fault
+
+    act_at(monkeypatch, fail, chunk=1)
+    for crashes in (1, 2):
+        sent.clear()
+        made = await make(context, output)
+        assert (made.status, made.crashes, made.error_message) == (OutputStatus.QUEUED, crashes, None)
         assert [message.task for message in sent] == [MAKE_OUTPUT.name]
     made = await make(context, output)
     assert (made.status, made.crashes) == (OutputStatus.FAILED, 3)
