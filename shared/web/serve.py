@@ -43,8 +43,8 @@ _LOADED_LATER = (
 log = structlog.get_logger(__name__)
 
 
-class _StopAsked(Exception):  # raised by a signal before anything serves
-    """A signal asked to stop."""
+class _StopAsked(BaseException):
+    """A signal asked to stop before anything serves; no handler of exceptions may keep it, wherever it is raised."""
 
 
 def main() -> int:
@@ -63,16 +63,21 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ask_to_stop)
     try:
-        listener = open_listener(arguments.host, arguments.port)
-        process_slots.count_nothing_here()
-        if not _migrate_beside(load_application):
-            log.error("the database could not be brought up to date: the API does not start")
-            return FAILED
-    except OSError as error:
-        log.error("the API cannot listen", host=arguments.host, port=arguments.port, reason=str(error))  # noqa: TRY400  # says it all
-        return FAILED
+        return _start(arguments.host, arguments.port, settings)
     except _StopAsked:
         return 0
+
+
+def _start(host: str, port: int, settings: Settings) -> int:
+    try:
+        listener = open_listener(host, port)
+    except OSError as error:
+        log.error("the API cannot listen", host=host, port=port, reason=str(error))  # noqa: TRY400  # says it all
+        return FAILED
+    process_slots.count_nothing_here()
+    if not _migrate_beside(load_application):
+        log.error("the database could not be brought up to date: the API does not start")
+        return FAILED
     return run_processes(listener, settings)
 
 

@@ -106,6 +106,55 @@ def test_port_that_is_taken_ends_it(settings: Settings, tmp_path: Path, clean: N
     assert (json.loads(line)["event"], json.loads(line)["port"]) == ("the API cannot listen", api.port)
 
 
+ASKED_AT_THE_START = """
+import gc, os, signal, sys
+from shared.web import serve
+
+def ask(*_):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+def ask_in_a_block():
+    try:
+        ask()
+    except Exception:
+        pass
+
+serve._migrate_beside = lambda work: True
+serve.load_application = serve.process_slots.count_nothing_here = serve.start_judging = lambda: None
+{patch}
+sys.argv[1:] = ["--port", "0"]
+sys.exit(serve.main())
+"""
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        "serve.start_judging = ask",
+        "serve.gc.collect = ask",
+        "serve.process_slots.count_nothing_here = ask_in_a_block",
+        "serve.open_listener = ask",
+    ],
+)
+def test_signal_at_any_point_of_the_start_ends_it_without_a_word(patch: str, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": "", "UPLOAD_DIR": str(tmp_path)}
+    environment |= {"DATABASE_URL": "postgresql://u@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    program = ASKED_AT_THE_START.format(patch=patch)
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+def test_only_a_port_that_cannot_be_opened_is_told_as_one(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": "", "UPLOAD_DIR": str(tmp_path)}
+    environment |= {"DATABASE_URL": "postgresql://u@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+    program = ASKED_AT_THE_START.format(patch="def fail(): raise FileNotFoundError('a folder')\nserve.process_slots.count_nothing_here = fail")
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert ended.returncode == 1
+    assert "cannot listen" not in ended.stdout + ended.stderr
+    assert "a folder" in ended.stderr
+
+
 def test_process_that_is_killed_is_replaced_and_the_others_go_on(settings: Settings, tmp_path: Path, clean: None) -> None:
     with running(settings, tmp_path) as api:
         before = api.children()
