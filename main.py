@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -16,7 +16,7 @@ from fastapi_offline import FastAPIOffline
 
 from shared import slices
 from shared.current_secrets import current_secrets
-from shared.db.errors import DatabaseUnavailable
+from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
 from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker, create_celery
@@ -76,30 +76,40 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     for key in app.state.secrets.api_keys():
         if not key.is_named:
             log.info("the API key has no name: its jobs belong to the name told here, which its successor needs", name=key.name, write=f"{key.name}:key")
-    broker = Broker(create_celery(settings), settings)
-    app.state.redis = open_redis(settings)
-    app.state.database = open_database(
-        settings,
-        send=broker.send,
-        application_name="rowgate-api",
-        pool_size=settings.db_pool_size,
-        max_overflow=settings.db_max_overflow,
-        command_timeout_s=settings.db_command_timeout_s,
-    )
-    app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
-    with suppress(DatabaseUnavailable):  # it is looked at again all the time
-        await app.state.storage.find_problem()
-    watching = asyncio.create_task(app.state.storage.watch())
-    try:
+    async with AsyncExitStack() as closing:  # whatever fails, the others are closed
+        broker = Broker(create_celery(settings), settings)
+        closing.push_async_callback(broker.aclose)
+        app.state.redis = open_redis(settings)
+        closing.push_async_callback(app.state.redis.aclose)
+        app.state.database = open_database(
+            settings,
+            send=broker.send,
+            application_name="rowgate-api",
+            pool_size=settings.db_pool_size,
+            max_overflow=settings.db_max_overflow,
+            command_timeout_s=settings.db_command_timeout_s,
+        )
+        closing.push_async_callback(app.state.database.close)
+        app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
+        closing.callback(app.state.storage.close)
+        await _look_at_storage(app.state.storage)
+        closing.push_async_callback(_end, asyncio.create_task(app.state.storage.watch()))
         yield
-    finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
-        app.state.storage.close()
-        await app.state.database.close()
-        await app.state.redis.aclose()
-        await broker.aclose()
+
+
+async def _look_at_storage(storage: StorageGuard) -> None:
+    try:
+        await storage.find_problem()
+    except Exception as error:
+        if not is_database_unavailable(error):
+            raise
+        # It is looked at again all the time.
+        log.warning("the upload folder could not be compared with the database yet", reason=repr(error))
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 app = create_app()

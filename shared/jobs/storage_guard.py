@@ -23,6 +23,7 @@ from shared.db.errors import is_database_unavailable
 from shared.db.storage_identity import StorageIdentity
 from shared.jobs.storage import is_disk_full, list_job_files
 from shared.jobs.storage_marker import MARKER, MarkerUnreadable, read_marker, require_writable, write_marker
+from shared.observing.frames import describe_frames
 from shared.observing.metrics import STORAGE_LOST
 from shared.web.problems import StorageUnavailable
 
@@ -88,9 +89,9 @@ class StorageGuard:
         while True:
             try:
                 await self._find_problem(fresh=False, max_age_s=API_WATCH_S / 2)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, the watch goes on
                 if not is_database_unavailable(error):
-                    raise
+                    log.error("the upload folder could not be looked at", exception=describe_frames(error))  # noqa: TRY400  # without its message
             await asyncio.sleep(API_WATCH_S if self._may_adopt else WATCH_S)
 
     def close(self) -> None:

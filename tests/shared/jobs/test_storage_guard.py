@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from shared.db.errors import DatabaseUnavailable
 from shared.db.session import Database, open_database
@@ -250,6 +251,25 @@ async def test_database_that_is_not_migrated_yet_is_told(guard: StorageGuard, mo
 
     monkeypatch.setattr("shared.db.storage_identity.get_identity", get_none)
     assert await guard.find_problem() == "The database has not been migrated to this version yet."
+
+
+async def test_watch_survives_and_tells_what_nobody_expected(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_guard, "WATCH_S", 0.0)
+    answers = iter([ZeroDivisionError(), TimeoutError(), None])
+    looked = asyncio.Event()
+
+    async def find_problem(**_: object) -> None:
+        answer = next(answers, None)
+        if answer is not None:
+            raise answer
+        looked.set()
+
+    monkeypatch.setattr(guard, "_find_problem", find_problem)
+    with capture_logs() as lines:
+        watching = asyncio.create_task(guard.watch())
+        await asyncio.wait_for(looked.wait(), 5)
+        watching.cancel()
+    assert [(line["log_level"], line["event"]) for line in lines] == [("error", "the upload folder could not be looked at")]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", b'{"storage_id": 1}', b'{"storage_id": "x"}', b"\x00" * 10_000])
