@@ -33,6 +33,8 @@ from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 from shared.worker.schedule import Schedule, run_in_thread
 from shared.worker.stoppable import StoppableWorker
 
+log = structlog.get_logger(__name__)
+
 log_whatever_is_written()
 repair_celery()
 settings = get_settings()
@@ -127,7 +129,10 @@ def _prepare_child(**_: Any) -> None:  # noqa: ANN401
 
 
 def _announce() -> None:
-    if settings.alive_file is not None and Schedule.is_ticking():
+    if not Schedule.is_ticking():
+        log.error("the schedule does not look at what is due: this process does not count as present")
+        return
+    if settings.alive_file is not None:
         touch(settings.alive_file)
     if _presence is not None:
         _presence.announce()

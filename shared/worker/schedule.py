@@ -5,6 +5,7 @@ As messages they would cost Redis ten commands each, and they would wait while R
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +26,16 @@ log = structlog.get_logger(__name__)
 def run_in_thread() -> None:
     """Have the schedule of `celery worker -B` run in a thread of the worker; by itself it is a second process, of 90 MiB."""
     celery.beat._Process = None  # noqa: SLF001  # as where there are no processes
+    celery.beat._Threaded = ScheduleThread  # noqa: SLF001
+
+
+class ScheduleThread(celery.beat._Threaded):  # type: ignore[misc]  # noqa: SLF001  # Celery is untyped
+    """The thread of the schedule, which may end before the schedule looks for the first time."""
+
+    def start(self) -> None:
+        """Begin; from now on this process has a schedule."""
+        Schedule._thread, Schedule._ticked_at = self, time.monotonic()  # noqa: SLF001  # of this module
+        super().start()
 
 
 class Schedule(celery.beat.Scheduler):  # type: ignore[misc]  # Celery is untyped
@@ -33,12 +44,16 @@ class Schedule(celery.beat.Scheduler):  # type: ignore[misc]  # Celery is untype
     start: ClassVar[Start]
     producer = None
     """Celery's is a connection to the broker."""
+    _thread: ClassVar[threading.Thread | None] = None
     _ticked_at: ClassVar[float | None] = None
+    """When it last looked, or its thread began."""
     _running: ClassVar[dict[str, Future[None]]] = {}
 
     @classmethod
     def is_ticking(cls) -> bool:
-        """Whether this process's schedule looks at what is due; true if it has none."""
+        """Whether this process's schedule looks at what is due; true if it has none, false once its thread has ended."""
+        if cls._thread is not None and not cls._thread.is_alive():
+            return False
         return cls._ticked_at is None or time.monotonic() - cls._ticked_at < TICKS_WITHIN_S
 
     def tick(self, *arguments: Any, **named: Any) -> float:  # noqa: ANN401  # Celery's own

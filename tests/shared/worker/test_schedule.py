@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import Future
 from pathlib import Path
 
+import celery.beat
 import pytest
 from celery import Celery
 
@@ -30,6 +31,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Future[None]]]:
     monkeypatch.setattr(Schedule, "start", staticmethod(start), raising=False)
     monkeypatch.setattr(Schedule, "_running", {})
     monkeypatch.setattr(Schedule, "_ticked_at", None)
+    monkeypatch.setattr(Schedule, "_thread", None)
     return found
 
 
@@ -62,6 +64,33 @@ def test_schedule_that_does_not_look_is_not_ticking(started: list[tuple[str, Fut
     assert not Schedule.is_ticking()
 
 
+class Broken(Schedule):
+    """Ends its thread before it has looked at anything."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise RuntimeError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_schedule_whose_thread_has_ended_is_not_ticking_even_if_it_never_looked(started: list[tuple[str, Future[None]]]) -> None:
+    thread = schedule.ScheduleThread(Celery("test"), scheduler_cls=Broken, max_interval=1)
+    assert Schedule.is_ticking()
+    thread.start()
+    thread.join(10)
+    assert not Schedule.is_ticking()
+
+
+def test_schedule_is_ticking_while_its_thread_runs(started: list[tuple[str, Future[None]]], tmp_path: Path) -> None:
+    schedule.run_in_thread()
+    app = Celery("test", broker="redis://127.0.0.1:1/0")
+    thread = celery.beat.EmbeddedService(app, scheduler_cls=Schedule, schedule_filename=str(tmp_path / "schedule"))
+    thread.start()
+    assert Schedule.is_ticking()
+    thread.stop()
+    thread.join(10)
+    assert not Schedule.is_ticking()
+
+
 def wait_for_ticks(scheduled: Schedule, started: list[tuple[str, Future[None]]], *, count: int) -> list[str]:
     for _ in range(1000):
         scheduled.tick()
@@ -74,20 +103,35 @@ def run_beside(code: str, tmp_path: Path) -> None:
     """Run code after `import celery_app` in a process of its own."""
     environment = {"PATH": os.environ["PATH"], "ENV_FILE": "", "ALIVE_FILE": str(tmp_path / "alive"), "UPLOAD_DIR": str(tmp_path)}
     environment |= {"DATABASE_URL": "postgresql://u@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
-    program = f"import pathlib, sys, time\nimport celery_app\nalive, heavy = pathlib.Path({str(tmp_path / 'alive')!r}), {HEAVY!r}\n{code}"
+    program = f"import pathlib, sys, threading, time\nimport celery_app\nalive, heavy = pathlib.Path({str(tmp_path / 'alive')!r}), {HEAVY!r}\n{code}"
     result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_file_is_touched_unless_the_schedule_hangs(tmp_path: Path) -> None:
+def test_process_gives_signs_of_life_unless_its_schedule_hangs_or_has_ended(tmp_path: Path) -> None:
     run_beside(
         """
 celery_app._announce()
 assert alive.exists()
 alive.unlink()
+announced = []
+class Present:
+    def announce(self): announced.append(1)
+    def withdraw(self): pass
+celery_app._presence = Present()
+celery_app._announce()
+assert alive.exists() and announced == [1]
+alive.unlink()
 celery_app.Schedule._ticked_at = time.monotonic() - 60
 celery_app._announce()
-assert not alive.exists()
+assert not alive.exists() and announced == [1]
+celery_app.Schedule._ticked_at = time.monotonic()
+celery_app._announce()
+assert alive.exists() and announced == [1, 1]
+alive.unlink()
+celery_app.Schedule._thread = threading.Thread(target=int)
+celery_app._announce()
+assert not alive.exists() and announced == [1, 1]
 """,
         tmp_path,
     )
