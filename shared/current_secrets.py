@@ -36,7 +36,9 @@ class _Watched:
     def __init__(self, name: str, settings: Settings) -> None:
         self.value: str | None = getattr(settings, name)
         self.previous: str | None = None
-        """What it was before its file last changed; for a server that has not been told yet."""
+        """What it was before its file last changed."""
+        self.accepted: str | None = None
+        """What a server last accepted, however often the file has changed since."""
         self._name = name
         self._settings = settings
         self._path: Path | None = getattr(settings, name_file_setting(name))
@@ -47,6 +49,11 @@ class _Watched:
         if self._path is not None:
             for result in ("taken", "refused"):  # Prometheus sees the first increase only if the counter was 0 before
                 metrics.SECRET_FILES_READ.labels(name_file_setting(name).upper(), result)
+
+    def list_known(self) -> Sequence[str]:
+        """Return the present one, and the one to fall back to while a server has not been told of it."""
+        fallback = self.previous if self.accepted in {None, self.value} else self.accepted
+        return [value for value in (self.value, fallback) if value is not None]
 
     def look(self, *, now: bool = False) -> bool:
         """Take the secret up if its file has changed; return whether it has another value than before. `now`: do not wait for the file to settle."""
@@ -111,8 +118,14 @@ class CurrentSecrets:
         return self._parsed_webhook_secrets[1]
 
     def database_urls(self) -> Sequence[str]:
-        """Return the URLs to try one after another while the server refuses their password: the present one, and the one before it."""
-        return self._try("database_url")
+        """Return the URLs to try one after another while the server refuses their password: the present one, and the one that worked last."""
+        watched = self._watched["database_url"]
+        watched.look()
+        return watched.list_known()
+
+    def note_connected(self, url: str) -> None:
+        """Note that the database accepted this URL."""
+        self._watched["database_url"].accepted = url
 
     def redis_url(self) -> str:
         """Return the URL of Redis."""
@@ -131,11 +144,6 @@ class CurrentSecrets:
         watched = self._watched[name]
         watched.look()
         return watched.value
-
-    def _try(self, name: str) -> Sequence[str]:
-        watched = self._watched[name]
-        watched.look()
-        return [value for value in (watched.value, watched.previous) if value is not None]
 
 
 @lru_cache(maxsize=16)

@@ -108,7 +108,7 @@ def open_database(
         )
 
     async def connect() -> asyncpg.Connection:
-        """Connect with the present password or, until the server knows it, with the one before it."""
+        """Connect with the present password or, until the server knows it, with the one that worked last."""
         refused: list[str] = []
         try:
             while True:
@@ -116,13 +116,16 @@ def open_database(
                 # The server may have learned the present one while the other was tried, so that is tried again after it.
                 url = next((url for url in urls if url not in refused), urls[0])
                 try:
-                    return await connect_to(url)
+                    connection = await connect_to(url)
                 except asyncpg.InvalidAuthorizationSpecificationError:  # a wrong password is a kind of it
                     refused.append(url)
                     secrets.refresh("database_url")
                     known = len(secrets.database_urls())
                     if len(refused) >= (known if known == 1 else known + 1):
                         raise
+                else:
+                    secrets.note_connected(url)
+                    return connection
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable(str(error) or type(error).__name__) from error
 

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 from structlog.testing import capture_logs
 
-from shared.current_secrets import LOOK_EVERY_S, CurrentSecrets
+from shared.current_secrets import LOOK_EVERY_S, CurrentSecrets, current_secrets
 from shared.db.session import open_database, ping
 from shared.messages.broker import Broker, create_celery
 from shared.messages.outbox import Message
@@ -221,6 +221,34 @@ async def test_password_of_the_database_changes_first_in_the_file_and_no_connect
         stop.set()
         await asyncio.gather(*pollers)  # raises if one failed
         assert connections > 30
+
+
+async def test_password_that_works_is_kept_until_another_does_however_often_the_file_changes(settings: Settings, tmp_path: Path) -> None:
+    async def send(_messages: Any) -> bool:
+        return True
+
+    async with role(settings, "rotated_twice") as (superuser, url):
+        path = tmp_path / "url"
+        write(path, url("first"))
+        given = Settings(**{**settings.model_dump(), "database_url": None, "database_url_file": path})
+        database = open_database(given, send=send, application_name="rotation", pool_size=1, max_overflow=0)
+
+        async def connect() -> None:
+            await database.close()  # the next session makes a connection of its own
+            async with database.reading() as session:
+                await ping(session)
+
+        await connect()
+        for password in ("second", "third"):
+            write(path, url(password))
+            current_secrets(given).refresh("database_url")
+        await connect()
+        await superuser.execute("ALTER ROLE rotated_twice PASSWORD 'third'")
+        await connect()
+        write(path, url("fourth"))
+        current_secrets(given).refresh("database_url")
+        await connect()
+        await database.close()
 
 
 async def test_password_of_redis_changes_and_every_client_goes_on(settings: Settings, tmp_path: Path, clean: None) -> None:
