@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from shared.messages.tasks import TaskContext
 
 FaultKind = Literal["spill-disk-full", "storage", "file-missing", "killed"]
-PASS_ON_S = 2.0
-"""How long a worker whose storage is away holds a message: it must not take those of all jobs at once, so that others have none."""
+PASS_ON_S = (1.0, 3.0)
+"""How long a worker whose storage is away holds a message, at random between these: it must not take those of all jobs at once, nor always be the first."""
 _MAY_BE_IN_ORDER = "while it worked on this file, which may be in order. Tell whoever runs this service, then try again."
 FAULT_MESSAGES: dict[FaultKind, str] = {
     "spill-disk-full": f"The service ran out of disk space {_MAY_BE_IN_ORDER}",
@@ -47,14 +48,11 @@ def find_fault(error: Exception) -> FaultKind | None:
     return "spill-disk-full" if is_disk_full(error) else "storage"
 
 
-async def leave_without_storage(context: TaskContext, ring_soon: Callable[[AsyncSession], Awaitable[None]]) -> bool:
-    """If the upload folder must not be used here, leave the work to another worker and return True; `ring_soon` makes its next message due in a moment.
-
-    The dispatcher sends that one. Sending the message itself again would make ever more of them, since the dispatcher rings for what waits as well.
-    """
+async def leave_without_storage(context: TaskContext, pass_on: Callable[[AsyncSession], Awaitable[None]]) -> bool:
+    """If the upload folder must not be used here, leave the work to another worker by `pass_on`, after a moment, and return True."""
     if await get_guard(context).find_problem() is None:
         return False
-    await asyncio.sleep(PASS_ON_S)
+    await asyncio.sleep(random.uniform(*PASS_ON_S))  # noqa: S311  # which worker is next
     async with context.database.unit_of_work() as session:
-        await ring_soon(session)
+        await pass_on(session)
     return True

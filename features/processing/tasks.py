@@ -19,7 +19,7 @@ async def process_job(context: TaskContext, payload: ProcessJob) -> None:
     """Claim the job if it is QUEUED, and bring it to an end."""
     from features.processing.run import run_job
 
-    if not await leave_without_storage(context, partial(job_state.ring_soon, job_id=payload.job_id)):
+    if not await leave_without_storage(context, partial(job_state.pass_on, job_id=payload.job_id)):
         await run_job(context, job_id=payload.job_id)
 
 
@@ -28,5 +28,5 @@ async def make_output_of_job(context: TaskContext, payload: MakeOutput) -> None:
     """Claim the output if it is QUEUED, and bring it to an end."""
     from features.processing.make_output import make_output
 
-    if not await leave_without_storage(context, partial(output_state.ring_soon, output_id=payload.output_id)):
+    if not await leave_without_storage(context, partial(output_state.pass_on, output_id=payload.output_id)):
         await make_output(context, output_id=payload.output_id)

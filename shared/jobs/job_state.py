@@ -30,8 +30,8 @@ RENEWALS_PER_LEASE = 3
 FIRST_RING_INTERVAL_S = 15.0
 """How long a job's message may stay unanswered before it is first sent again; doubled each time, up to `MAX_RING_INTERVAL_S`."""
 MAX_RING_INTERVAL_S = 600.0
-SOON_S = 5.0
-"""When the dispatcher sends the message of a job again that a worker had to leave to others."""
+PASSED_ON_S = 60.0
+"""How long a message that a worker had to leave to others may stay unanswered before it is sent again."""
 MAX_MACHINE_FAULTS = 3
 """A job that its machine failed so many times is FAILED, with a sentence that says whose fault it was."""
 PAUSE_GROWTH = 4
@@ -311,11 +311,11 @@ async def _give_back(
     return TakenBack(job_id=row.id, status=JobStatus.QUEUED, crashes=row.failures)
 
 
-async def ring_soon(session: AsyncSession, *, job_id: uuid.UUID) -> None:
-    """Make the next message of a QUEUED job due in a moment, by a worker that may not claim it; nothing if it is due earlier, or claimed."""
-    soon = func.now() + _seconds(SOON_S)
-    guard = and_(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.next_ring_at > soon, _may_run())
-    await session.execute(update(Job).where(guard).values(next_ring_at=soon, updated_at=Job.updated_at), execution_options={"synchronize_session": False})
+async def pass_on(session: AsyncSession, *, job_id: uuid.UUID) -> None:
+    """Send the message of a QUEUED job again, by a worker that may not claim it. The sweep rings only if this message is lost, so there is one of it."""
+    guard = and_(Job.id == job_id, Job.status == JobStatus.QUEUED, _may_run())
+    statement = update(Job).where(guard).values(next_ring_at=func.now() + _seconds(PASSED_ON_S), updated_at=Job.updated_at).returning(Job.id)
+    _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all())
 
 
 async def forget_rings(session: AsyncSession) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from shared.contracts import MAKE_OUTPUT, MakeOutput, OutputsReady
 from shared.db.models import Job, Output, OutputStatus
-from shared.jobs.job_state import FIRST_RING_INTERVAL_S, MAX_RING_INTERVAL_S, SOON_S
+from shared.jobs.job_state import FIRST_RING_INTERVAL_S, MAX_RING_INTERVAL_S, PASSED_ON_S
 from shared.messages.events import publish
 from shared.messages.outbox import enqueue
 
@@ -241,11 +241,11 @@ async def _take_back(session: AsyncSession, guard: ColumnElement[bool], output_i
     return TakenBack(output_id=row.id, status=row.status, crashes=row.crashes)
 
 
-async def ring_soon(session: AsyncSession, *, output_id: uuid.UUID) -> None:
-    """Make the next message of a QUEUED output due in a moment, by a worker that may not claim it; nothing if it is due earlier, or claimed."""
-    soon = func.now() + _seconds(SOON_S)
-    guard = and_(Output.id == output_id, Output.status == OutputStatus.QUEUED, Output.next_ring_at > soon)
-    await session.execute(update(Output).where(guard).values(next_ring_at=soon), execution_options={"synchronize_session": False})
+async def pass_on(session: AsyncSession, *, output_id: uuid.UUID) -> None:
+    """Send the message of a QUEUED output again, by a worker that may not claim it. The sweep rings only if this message is lost, so there is one of it."""
+    guard = and_(Output.id == output_id, Output.status == OutputStatus.QUEUED)
+    statement = update(Output).where(guard).values(next_ring_at=func.now() + _seconds(PASSED_ON_S)).returning(Output.id)
+    _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all())
 
 
 async def forget_rings(session: AsyncSession) -> int:

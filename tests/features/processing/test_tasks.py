@@ -430,15 +430,20 @@ async def mark(database: Database) -> None:
 async def test_worker_without_the_storage_claims_nothing_and_leaves_the_message_to_others(
     context: TaskContext, factory: Factory, sent: list[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine_faults, "PASS_ON_S", 0.01)
+    monkeypatch.setattr(machine_faults, "PASS_ON_S", (0.0, 0.01))
     await mark(context.database)
-    job = await factory.job(content=ROWS, next_ring_at=datetime.now(UTC) + timedelta(minutes=9))
+    job = await factory.job(content=ROWS)
     await process(away(context), job)
     waiting = await get(factory, job)
     assert (waiting.status, waiting.attempt, waiting.machine_faults) == (JobStatus.QUEUED, 0, 0)
+    assert [message.payload for message in sent] == [{"job_id": str(job.id)}]
     assert waiting.next_ring_at is not None
-    assert waiting.next_ring_at < datetime.now(UTC) + timedelta(seconds=10)  # the dispatcher rings for another worker
-    assert sent == []  # or else messages would multiply
+    assert waiting.next_ring_at > datetime.now(UTC) + timedelta(seconds=50)  # or else messages would multiply
+    sent.clear()
+    paused = await factory.job(content=ROWS, not_before=datetime.now(UTC) + timedelta(minutes=9))
+    await process(away(context), paused)
+    await process(away(context), await factory.ended_job())
+    assert sent == []
     await process(context, job)
     assert (await get(factory, job)).status is JobStatus.COMPLETED
 
