@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
 from features.backup.types import FileEntry
-from shared.db.migration_level import MIGRATION_LOCK
 from shared.db.models import Job, Output, OutputStatus
 from shared.jobs.storage import output_path, stored_path
 
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from features.backup.types import Manifest
-    from shared.db.session import Database
 
 BATCH_ROWS = 10_000
 OWN_TABLES = (
@@ -103,21 +100,6 @@ async def list_foreign_tables(session: AsyncSession) -> Sequence[str]:
 async def get_server_version(session: AsyncSession) -> int:
     """Return the major version of PostgreSQL."""
     return int((await session.scalars(text("SHOW server_version_num"))).one()) // 10_000
-
-
-@asynccontextmanager
-async def sole_restore(database: Database) -> AsyncIterator[bool]:
-    """Yield whether nothing migrates or restores the database meanwhile, in any process; an API that starts waits for the end of the block."""
-    async with database.engine.connect() as connection:
-        key = {"key": MIGRATION_LOCK}
-        sole = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), key))
-        await connection.commit()
-        try:
-            yield sole
-        finally:
-            if sole:
-                await connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
-                await connection.commit()
 
 
 async def list_files(session: AsyncSession, upload_dir: Path) -> AsyncIterator[FileEntry]:

@@ -31,7 +31,7 @@ async def restore_backup(database: Database, settings: Settings, stream: IO[byte
     database is restored in one transaction after every file is there, durable, and what it was; an API that starts meanwhile waits.
     """
     _require_empty_folder(settings.upload_dir)
-    async with queries.sole_restore(database) as sole:
+    async with database.sole_migration() as sole:
         if not sole:
             raise BackupFailed("The database is being migrated, or restored by somebody else: wait until that has ended.")
         await _require_empty_database(database)

@@ -12,8 +12,6 @@ from sqlalchemy import text
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-MIGRATION_LOCK = 7_262_411_935
-"""Key of the advisory lock under which the database is migrated or restored: an arbitrary number, which must stay the same in every version."""
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 Standing = Literal["current", "behind", "ahead", "empty"]

@@ -30,6 +30,8 @@ Send = Callable[[Sequence[Message]], Awaitable[bool]]
 """Sends messages, and returns whether the broker took all of them."""
 
 
+MIGRATION_LOCK = 7_262_411_935
+"""Key of the advisory lock under which the database is migrated or restored: an arbitrary number, which must stay the same in every version."""
 SENT = "sent"
 """Key in `session.info`, set once the unit of work is over: whether the broker took every message of it."""
 
@@ -71,15 +73,25 @@ class Database:
     @asynccontextmanager
     async def sole_run(self, name: str) -> AsyncIterator[bool]:
         """Yield whether this is the only running block with this name, in any process (uses an advisory lock of PostgreSQL)."""
+        async with self._try_lock("hashtextextended(:key, 0)", name) as sole:
+            yield sole
+
+    @asynccontextmanager
+    async def sole_migration(self) -> AsyncIterator[bool]:
+        """Yield whether nothing migrates or restores the database meanwhile, in any process; an API that starts waits for the end of the block."""
+        async with self._try_lock(":key", MIGRATION_LOCK) as sole:
+            yield sole
+
+    @asynccontextmanager
+    async def _try_lock(self, expression: str, key: str | int) -> AsyncIterator[bool]:
         async with self.engine.connect() as connection:
-            key = {"name": name}
-            sole = bool(await connection.scalar(text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))"), key))
+            sole = bool(await connection.scalar(text(f"SELECT pg_try_advisory_lock({expression})"), {"key": key}))
             await connection.commit()
             try:
                 yield sole
             finally:
                 if sole:
-                    await connection.execute(text("SELECT pg_advisory_unlock(hashtextextended(:name, 0))"), key)
+                    await connection.execute(text(f"SELECT pg_advisory_unlock({expression})"), {"key": key})
                     await connection.commit()
 
     async def close(self) -> None:

@@ -21,8 +21,9 @@ from sqlalchemy.pool import NullPool
 
 from shared import slices
 from shared.db.base import Base
-from shared.db.migration_level import MIGRATION_LOCK, get_code_level, judge_level
+from shared.db.migration_level import get_code_level, judge_level
 from shared.db.models import IS_VIEW, Job
+from shared.db.session import MIGRATION_LOCK
 from shared.observing.logging import configure_logging, log_whatever_is_written
 from shared.settings import get_settings
 

@@ -327,7 +327,7 @@ async def test_restore_waits_for_nobody_and_api_that_starts_waits_for_it(
     await fill(factory, settings, database)
     backup, _ = await make_backup(database, settings)
     restored, other = target
-    async with queries.sole_restore(restored) as sole:
+    async with restored.sole_migration() as sole:
         assert sole
         migrating = asyncio.create_task(asyncio.to_thread(alembic, other, "upgrade", "head"))
         await assert_refused(target, backup, "being migrated, or restored")
