@@ -133,14 +133,13 @@ END $$;
 def write_settlement(manifest: Manifest) -> str:
     """Return the statements that end a restore: no row may be missing, and what was deleted while the backup was made is taken out."""
     checks = "".join(_CHECK.replace("{table}", table).replace("{rows}", str(rows)) for table, rows in manifest.rows.items() if table.isidentifier())
-    deleted, lost = (", ".join(f"'{each}'" for each in ids) for ids in (manifest.deleted_jobs, manifest.lost_outputs))
+    deleted = ", ".join(f"'{job_id}'" for job_id in manifest.deleted_jobs)
     return "\n".join(
         [
             "",
             "SELECT set_config('search_path', 'public', true);",  # the triggers need it
             checks,
             f"DELETE FROM jobs WHERE id IN ({deleted});" if deleted else "",  # noqa: S608  # UUIDs
-            f"UPDATE outputs SET expired_at = now() WHERE id IN ({lost});" if lost else "",  # noqa: S608  # UUIDs
             "UPDATE storage SET marked_at = coalesce(marked_at, now());" if "storage" in manifest.rows else "",
             "",
         ]

@@ -50,7 +50,7 @@ class Manifest(BaseModel):
     deleted_jobs: list[uuid.UUID]
     """Jobs of the dump that were deleted before their file was copied; a restore deletes them too."""
     lost_outputs: list[uuid.UUID]
-    """Outputs of the dump whose file was removed before it was copied; a restore has them made anew when they are asked for."""
+    """Outputs of the dump whose file was removed before it was copied; they are made anew when somebody asks for them, as whenever a file is gone."""
     jobs_without_file: list[uuid.UUID]
     """Jobs whose file was not there although they were not deleted."""
     damaged: list[str]
