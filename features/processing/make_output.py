@@ -91,9 +91,10 @@ class ClaimedOutput:
         await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
 
     async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
-        """Give it back, or end it as FAILED at its last crash, among which faults of the machine are counted; return whether it has FAILED."""
-        del message, pause_s  # an output has no pause, and a sentence for all that stopped it
-        counted = await output_state.count_crash(session, output_id=self.hold.output_id, claim=self.hold.claim, max_crashes=max_crashes)
+        """Give it back, or end it as FAILED with the message at its last crash, among which faults of the machine are; return whether it has FAILED."""
+        del pause_s  # an output has none
+        hold = self.hold
+        counted = await output_state.count_crash(session, output_id=hold.output_id, claim=hold.claim, max_crashes=max_crashes, message=message)
         return counted is not None and counted.status is OutputStatus.FAILED
 
     async def count_crash(self, session: AsyncSession, *, max_crashes: int) -> None:

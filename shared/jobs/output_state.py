@@ -199,9 +199,12 @@ async def release(session: AsyncSession, *, output_id: uuid.UUID, claim: int) ->
     return _ring_for(session, (await session.scalars(statement)).all()) > 0
 
 
-async def count_crash(session: AsyncSession, *, output_id: uuid.UUID, claim: int, max_crashes: int) -> TakenBack | None:
-    """RUNNING → QUEUED, or FAILED at the last crash, by the worker that claimed it and met an unexpected exception. None: the output is lost."""
-    return await _take_back(session, _is_held(output_id, claim), output_id, max_crashes)
+async def count_crash(session: AsyncSession, *, output_id: uuid.UUID, claim: int, max_crashes: int, message: str | None = None) -> TakenBack | None:
+    """RUNNING → QUEUED, or FAILED at the last crash (with `message`, if given), by the worker that claimed it and met an exception or a fault of its machine.
+
+    None: the output is lost.
+    """
+    return await _take_back(session, _is_held(output_id, claim), output_id, max_crashes, message)
 
 
 async def list_expired(session: AsyncSession, *, limit: int = 1000) -> Sequence[ExpiredLease]:
@@ -221,8 +224,8 @@ async def take_back(session: AsyncSession, *, expired: ExpiredLease, max_crashes
     return await _take_back(session, guard, expired.output_id, max_crashes)
 
 
-async def _take_back(session: AsyncSession, guard: ColumnElement[bool], output_id: uuid.UUID, max_crashes: int) -> TakenBack | None:
-    message = f"Making this output stopped unexpectedly {max_crashes} times. Ask for it again, or for another format."
+async def _take_back(session: AsyncSession, guard: ColumnElement[bool], output_id: uuid.UUID, max_crashes: int, message: str | None = None) -> TakenBack | None:
+    message = message or f"Making this output stopped unexpectedly {max_crashes} times. Ask for it again, or for another format."
     gives_up = Output.crashes + 1 >= max_crashes
     failed = {"status": OutputStatus.FAILED, "error_message": message, "crashes": Output.crashes + 1}
     if await _end(session, and_(guard, gives_up), output_id, failed):

@@ -69,6 +69,8 @@ class StorageGuard:
 
         `fresh`: look now, and ask the database for its id, whatever was found a moment ago.
         """
+        if not fresh and time.monotonic() - self._looked_at < FRESH_S:
+            return self._problem  # without waiting for a look that goes on
         return await self._find_problem(fresh=fresh, max_age_s=0.0 if fresh else FRESH_S)
 
     async def _find_problem(self, *, fresh: bool, max_age_s: float) -> str | None:

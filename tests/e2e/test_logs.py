@@ -83,11 +83,10 @@ def nothing_is_left() -> Iterator[None]:
 EXAMPLE_JOB, EXAMPLE_REQUEST = "549910e9-5cd2-47a9-abde-af4c878305ff", "order-77"
 """As the document has them."""
 DOCKER = """docker() {
-    for name in "$@"; do [ -f "$LOGS/$name.log" ] && cat "$LOGS/$name.log"; done
-    true
+    cat "$LOGS/api.log" "$LOGS/worker.log" "$LOGS/dispatcher.log"
 }
 """
-"""Stands for Docker in pasted commands: what `docker compose logs … SERVICE…` shows, from the files of the local stack."""
+"""Stands for Docker in pasted commands: what `docker compose logs` shows, from the files of the local stack."""
 
 
 def list_searches() -> dict[str, str]:
