@@ -62,7 +62,7 @@ async def restore(settings: Settings, source: Path, *, before: str, after: str) 
     """
     place, secret = split_password(settings.database_url)
     reader, psql = await asyncio.to_thread(lambda: (_find_newest("pg_restore"), _find_newest("psql")))
-    options = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-")
+    options = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-")
     reading = await asyncio.create_subprocess_exec(
         reader, "--no-owner", "--no-privileges", "--file=-", str(source), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**26
     )
@@ -76,7 +76,7 @@ async def restore(settings: Settings, source: Path, *, before: str, after: str) 
     assert writing.stderr is not None
     said = [asyncio.ensure_future(stream.read()) for stream in (reading.stderr, writing.stderr)]
     try:
-        writing.stdin.write(before.encode())
+        writing.stdin.write(f"BEGIN;\n{before}".encode())
         for _ in range(HEAD_LINES):
             line = await reading.stdout.readline()
             if not _UNKNOWN_BEFORE_17.fullmatch(line):
@@ -84,11 +84,9 @@ async def restore(settings: Settings, source: Path, *, before: str, after: str) 
         while block := await reading.stdout.read(2**20):
             writing.stdin.write(block)
             await writing.stdin.drain()
-        # Without a whole dump the transaction must not be committed.
+        # Whatever ends before this, this process included, leaves a transaction that is not committed.
         if await reading.wait() == 0:
-            writing.stdin.write(after.encode())
-        else:
-            writing.stdin.write(b"\nDO $$ BEGIN RAISE EXCEPTION 'the dump could not be read'; END $$;\n")
+            writing.stdin.write(f"{after}\nCOMMIT;\n".encode())
         writing.stdin.close()
     except (BrokenPipeError, ConnectionResetError):
         reading.kill()  # psql has ended, and says why

@@ -40,12 +40,12 @@ BEGIN
         SELECT format('DROP %s IF EXISTS public.%I CASCADE', CASE relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, relname)
         FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v') AND relname IN ({own})
         UNION ALL
-        SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure)
-        FROM pg_proc AS found WHERE pronamespace = 'public'::regnamespace
-        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND classid = 'pg_proc'::regclass AND deptype = 'e')
+        SELECT DISTINCT format('DROP FUNCTION IF EXISTS %s CASCADE', tgfoid::regprocedure)
+        FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal AND relnamespace = 'public'::regnamespace AND relname IN ({own})
         UNION ALL
-        SELECT format('DROP TYPE IF EXISTS %s CASCADE', oid::regtype)
-        FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+        SELECT DISTINCT format('DROP TYPE IF EXISTS %s CASCADE', atttypid::regtype)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_type ON pg_type.oid = atttypid
+        WHERE relnamespace = 'public'::regnamespace AND relname IN ({own}) AND typtype = 'e'
     LOOP
         EXECUTE statement;
     END LOOP;

@@ -296,6 +296,47 @@ async def test_database_with_tables_of_something_else_is_left_alone(
     async with target[0].unit_of_work() as session:
         await session.execute(text("CREATE TABLE customers AS SELECT generate_series(1, 10) AS id"))
     await assert_refused(target, backup, r"tables of something else \(customers\)")
+    async with target[0].unit_of_work() as session:
+        await session.execute(text("DROP TABLE customers"))
+        await session.execute(text("CREATE FUNCTION double(integer) RETURNS integer LANGUAGE sql AS 'SELECT 2 * $1'"))
+        await session.execute(text("CREATE TYPE colour AS ENUM ('red')"))
+    await asyncio.to_thread(alembic, target[1], "upgrade", "head")
+    await restore_backup(*target, io.BytesIO(backup))
+    async with target[0].reading() as session:
+        assert await session.scalar(text("SELECT double(4)")) == 8
+        assert await session.scalar(text("SELECT 'red'::colour::text")) == "red"
+
+
+async def test_restore_that_is_cut_off_commits_nothing(
+    database: Database, settings: Settings, factory: Factory, target: tuple[Database, Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(factory, settings, database)
+    backup, _ = await make_backup(database, settings)
+
+    def cut_off(_manifest: Manifest) -> str:
+        raise KeyError("killed")
+
+    monkeypatch.setattr(queries, "write_settlement", cut_off)
+    with pytest.raises(KeyError):
+        await restore_backup(*target, io.BytesIO(backup))
+    assert await read_tables(target[0]) == {}
+    dump = target[1].upload_dir / "dump"
+    with tarfile.open(fileobj=io.BytesIO(backup)) as tar:
+        file = tar.extractfile("database.dump")
+        assert file is not None
+        dump.write_bytes(file.read())
+    real = asyncio.subprocess.Process.wait
+
+    async def wait(process: asyncio.subprocess.Process) -> int:
+        """Be killed when the whole dump has been written, and its end has not."""
+        await real(process)
+        raise KeyError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.subprocess.Process, "wait", wait)
+        with pytest.raises(KeyError):
+            await programs.restore(target[1], dump, before="", after="")
+    assert await read_tables(target[0]) == {}
 
 
 async def test_restore_into_tables_without_jobs_that_fails_leaves_them_as_they_are(
