@@ -18,6 +18,7 @@ from shared import slices
 from shared.current_secrets import current_secrets
 from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
+from shared.jobs import storage_guard
 from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker, create_celery
 from shared.messages.redis_client import open_redis
@@ -93,7 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
         closing.callback(app.state.storage.close)
         await _look_at_storage(app.state.storage)
-        closing.push_async_callback(_end, asyncio.create_task(app.state.storage.watch()))
+        closing.push_async_callback(_end, asyncio.create_task(app.state.storage.watch(every_s=storage_guard.API_WATCH_S)))
         yield
 
 

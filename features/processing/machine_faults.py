@@ -6,8 +6,6 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Literal
 
-import structlog
-
 from shared.jobs.storage import is_disk_full
 from shared.jobs.storage_guard import get_guard
 
@@ -29,8 +27,6 @@ FAULT_MESSAGES: dict[FaultKind, str] = {
     "file-missing": "The file of this job is no longer stored, which is a fault of this service. Please upload it again, and tell whoever runs the service.",
 }
 """For the person with the file."""
-
-log = structlog.get_logger(__name__)
 
 
 class FileMissing(Exception):

@@ -86,15 +86,15 @@ class StorageGuard:
         if await self.find_problem() is not None:
             raise StorageUnavailable
 
-    async def watch(self) -> None:
-        """Look again and again until cancelled, so that no request has to, and log and metrics tell of a folder that nobody asks for."""
+    async def watch(self, *, every_s: float) -> None:
+        """Look every `every_s` seconds until cancelled, so that no request has to, and log and metrics tell of a folder that nobody asks for."""
         while True:
             try:
                 await self._find_problem(fresh=False, max_age_s=API_WATCH_S / 2)
             except Exception as error:  # noqa: BLE001  # whatever it is, the watch goes on
                 if not is_database_unavailable(error):
                     log.error("the upload folder could not be looked at", exception=describe_frames(error))  # noqa: TRY400  # without its message
-            await asyncio.sleep(API_WATCH_S if self._may_adopt else WATCH_S)
+            await asyncio.sleep(every_s)
 
     def close(self) -> None:
         """End the thread; one that hangs is left behind."""

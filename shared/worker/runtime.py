@@ -14,7 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
-from shared.jobs.storage_guard import get_guard
+from shared.jobs.storage_guard import WATCH_S, get_guard
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
@@ -62,7 +62,7 @@ class Runtime:
             ),
             redis=open_redis(settings),
         )
-        asyncio.run_coroutine_threadsafe(get_guard(self.context).watch(), self._loop)
+        asyncio.run_coroutine_threadsafe(get_guard(self.context).watch(every_s=WATCH_S), self._loop)
 
     def start(self, function: Callable[[TaskContext], Coroutine[Any, Any, None]], *, timeout_s: float) -> Future[None]:
         """Start a coroutine in the background without waiting for it; it is cancelled after `timeout_s`, and a failure is logged."""

@@ -254,7 +254,6 @@ async def test_database_that_is_not_migrated_yet_is_told(guard: StorageGuard, mo
 
 
 async def test_watch_survives_and_tells_what_nobody_expected(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_guard, "WATCH_S", 0.0)
     answers = iter([ZeroDivisionError(), TimeoutError(), None])
     looked = asyncio.Event()
 
@@ -266,7 +265,7 @@ async def test_watch_survives_and_tells_what_nobody_expected(guard: StorageGuard
 
     monkeypatch.setattr(guard, "_find_problem", find_problem)
     with capture_logs() as lines:
-        watching = asyncio.create_task(guard.watch())
+        watching = asyncio.create_task(guard.watch(every_s=0.0))
         await asyncio.wait_for(looked.wait(), 5)
         watching.cancel()
     assert [(line["log_level"], line["event"]) for line in lines] == [("error", "the upload folder could not be looked at")]
