@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import structlog
 
 from shared.observing.raw_output import get_standard_error, is_json_wanted, mask_credentials, take_over_output, write_line
-from shared.settings import Settings, get_settings
+from shared.settings import Settings
 from shared.texts import ELLIPSIS, MAX_TEXT_CHARACTERS, escape_control, shorten
 
 if TYPE_CHECKING:
@@ -99,12 +99,10 @@ def _log_unraisable(failed: sys.UnraisableHookArgs) -> None:
         log.error("exception that could not be raised", where=repr(failed.object), exc_info=(failed.exc_type, failed.exc_value, failed.exc_traceback))
 
 
-def make_formatter(settings: Settings | None = None) -> logging.Formatter:
-    """Return the formatter of every log line. Without `settings` it uses the environment's, as `uvicorn_logging.json` does for uvicorn's supervisor."""
+def make_formatter(settings: Settings) -> logging.Formatter:
+    """Return the formatter of every log line."""
     last: list[Processor]
-    if settings is None:
-        log_whatever_is_written()
-    if is_text(settings or get_settings()):
+    if is_text(settings):
         last = [_escape_controls, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_write_traceback)]
     else:
         last = [structlog.processors.format_exc_info, _shorten_traces, _put_first, structlog.processors.JSONRenderer()]
