@@ -29,7 +29,7 @@ ROWS, BAD_SHARE, SEED = 300, 0.05, 20_261_129
 CLEAN_ROWS = 60
 """At the start, so that peers that look at a few rows only can find the type."""
 RIGHT_TARGET = 0.95
-MAX_SLOWDOWN = 3.0
+MAX_SLOWDOWN = 2.0
 CHUNK_ROWS, REPEATS = 10_000, 30
 SHARES = (0.0, 0.01)
 _MOST = 0.9

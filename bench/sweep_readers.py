@@ -21,10 +21,10 @@ from xlrd import biffh, xldate
 from bench.sweep_child import Refused
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import FileUnreadable
-from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.row_order import Batch
 from features.processing.readers.excel.sheet_reader import SheetReader
 from features.upload.contents import describe_mismatch
-from features.upload.disk import HEAD_BYTES
+from shared.storage.base import HEAD_BYTES
 
 PLACE = tuple[int, int]
 """Row number from 1, column from 0."""
@@ -113,14 +113,14 @@ def _record_rows(found: SheetCells) -> None:
     """Keep every row that the sheet reader takes from a row reader; this is the only access to what is inside the readers."""
     original = SheetReader.__init__
 
-    def listen(batches: Iterator[RowBatch]) -> Iterator[RowBatch]:
+    def listen(batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in batches:
             for row in batch.rows:
                 # A row may come in several parts, in each of which the cells of the others are empty.
                 found.cells.update(((row.number, column), cell) for column, cell in _list_cells(row) if cell.text or cell.trouble is not None)
             yield batch
 
-    def start(self: SheetReader, batches: Iterator[RowBatch], **options: Any) -> None:  # noqa: ANN401  # those of `SheetReader`
+    def start(self: SheetReader, batches: Iterator[Batch], **options: Any) -> None:  # noqa: ANN401  # those of `SheetReader`
         original(self, listen(batches), **options)
 
     SheetReader.__init__ = start  # type: ignore[method-assign]  # in this process only

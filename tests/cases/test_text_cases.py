@@ -12,9 +12,9 @@ import pytest
 
 from features.processing.engine import Inspection, inspect_file
 from features.upload.contents import describe_mismatch
-from features.upload.disk import HEAD_BYTES
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
+from shared.storage.base import HEAD_BYTES
 from tests.cases.text_cases import TEXT_CASES, Case
 
 GIVEN = os.environ.get("GIVEN_CASES", "")

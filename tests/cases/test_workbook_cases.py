@@ -17,9 +17,9 @@ import pytest
 from features.processing.engine import Inspection, inspect_file
 from features.processing.readers.base import FileUnreadable, Finding
 from features.upload.contents import describe_mismatch
-from features.upload.disk import HEAD_BYTES
 from shared.descriptors.table_dialect import parse_table_dialect
 from shared.descriptors.table_schema import parse_table_schema
+from shared.storage.base import HEAD_BYTES
 from tests.cases.workbook_case import Case, Place
 from tests.cases.workbook_cases import WORKBOOK_CASES
 from tests.cases.workbook_packages import column_letters

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from features.processing.readers.base import Chunk, Finding, NativeTypes, ReadLimits, RowNumbers
+from features.processing.readers.base import Chunk, Finding, LostRows, NativeTypes, ReadLimits, RowNumbers
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
+_BYTES_AT_ONCE = 8 * 2**20
+"""Chunks are only joined while they are smaller than this together."""
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
 _MAX_ARRAYS = 150_000
@@ -25,12 +27,14 @@ class ChunkBuilder:
 
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
+        self._no_names = [""] * width
         self._columns: list[list[pa.StringArray]] = []
         self._native_types: list[Sequence[NativeTypes | None] | None] = []
         self._row_numbers: list[RowNumbers] = []
         self._findings: list[Finding] = []
         self._spans: list[RowSpan] = []
-        self._rows = self._bytes = self._found = self._rows_lost = 0
+        self._lost: list[LostRows] = []
+        self._rows = self._bytes = self._found = 0
         self._blank_from = self._blank_rows = 0
         self._blank_mark = 0
         """The row number that an output has given to the last row of the run of blank rows that waits; 0 if it has not."""
@@ -41,17 +45,17 @@ class ChunkBuilder:
         waiting_from = self._blank_from if self._blank_rows else block.first_row
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
         # A slice keeps the whole block in memory, so a chunk with any row of the block is charged all of its bytes.
-        size_bytes = sum(column.nbytes for column in block.columns)
+        size_bytes = self._measure(block.columns)
         if self._limits.keep_rows:
             size_bytes += sum(finding.raw_values.nbytes for finding in block.findings if finding.raw_values is not None)
-        if self._rows and self._bytes + size_bytes > self._limits.chunk_bytes:
+        if self._rows and (self._bytes + size_bytes > self._limits.chunk_bytes or self._rows >= self._rows_wanted(self._bytes + size_bytes)):
             yield self._cut(waiting_from)
         self._bytes_read = block.bytes_read
         self._spans.append(RowSpan(block.first_row, block.kinds, raw=block.raw, index=block.raw_index, cells=block.comment_cells))
         total = len(block.row_numbers)
         first = 0
         while True:
-            last = min(total, first + self._limits.chunk_rows - self._rows)
+            last = min(total, first + self._rows_wanted(self._bytes + size_bytes) - self._rows)
             # Findings and lost rows before the number of the next row belong to the rows up to here.
             before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
             after = block.row_numbers[first] if first else 0
@@ -65,21 +69,30 @@ class ChunkBuilder:
             if first >= total:
                 return
 
+    def _measure(self, columns: Sequence[pa.StringArray]) -> int:
+        """Return how many bytes the buffers of columns take, each counted once; asking every column by itself takes four times as long."""
+        return int(pa.RecordBatch.from_arrays(columns, names=self._no_names).get_total_buffer_size())
+
     def finish(self) -> Iterator[Chunk]:
         """Yield the last chunk if anything is left; blank rows at the end of the file are ignored, unless an output has named them as errors."""
         if self._blank_rows and self._blank_mark:
             self._take_lost(np.array([self._blank_from]), np.array([RowKind.BLANK], dtype=np.uint8), np.array([self._blank_rows]))
             self._blank_rows = 0
-        if self._rows or self._findings or self._rows_lost:
+        if self._rows or self._findings or self._lost:
             yield self._cut(self._blank_from if self._blank_rows else np.iinfo(np.int64).max)
 
     def _next_row(self, block: CellBlock) -> int:
         """Return the number of the first row whose findings are still to come: that of a blank run which waits for its end, or the one after `block`."""
         return self._blank_from if self._blank_rows else block.first_row + len(block.kinds)
 
+    def _rows_wanted(self, size_bytes: int) -> int:
+        """Return how many rows the chunk may have if it takes so many bytes: a multiple of `chunk_rows`, and not less than it has."""
+        chunk_rows = self._limits.chunk_rows
+        return chunk_rows * (self._limits.chunks_at_once if size_bytes < _BYTES_AT_ONCE else max(1, -(-self._rows // chunk_rows)))
+
     def _is_full(self) -> bool:
         return (
-            self._rows >= self._limits.chunk_rows
+            self._rows >= self._rows_wanted(self._bytes)
             or self._bytes >= self._limits.chunk_bytes
             or self._found >= _MAX_FINDINGS
             or len(self._columns) * self._width >= _MAX_ARRAYS
@@ -88,7 +101,8 @@ class ChunkBuilder:
     def _take(self, block: CellBlock, first: int, last: int, size_bytes: int) -> None:
         if first == last:
             return
-        self._columns.append([column.slice(first, last - first) for column in block.columns])
+        is_whole = last - first == len(block.row_numbers)
+        self._columns.append(list(block.columns) if is_whole else [column.slice(first, last - first) for column in block.columns])
         types = block.native_types
         self._native_types.append(None if types is None else [None if each is None else each[first:last] for each in types])
         self._row_numbers.append(block.row_numbers[first:last])
@@ -133,7 +147,7 @@ class ChunkBuilder:
             messages = ["This row is empty." if count == 1 else f"This row and the rows after it, {count} in all, are empty." for count in rows[blank].tolist()]
             self._findings.append(Finding(error_type="blank-row", row_numbers=at[blank], message=pa.array(messages, type=pa.string())))
         self._found += len(at)
-        self._rows_lost += int(rows.sum())
+        self._lost.append(LostRows(at, rows))
 
     def _find_lost(self, block: CellBlock) -> tuple[RowNumbers, RowKinds, npt.NDArray[np.int64]]:
         """Find the rows that give no cells, with one entry for each run of blank rows that another row ends.
@@ -187,12 +201,12 @@ class ChunkBuilder:
             native_types=self._join_types(),
             row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,
             findings=tuple(self._findings),
-            rows_lost=self._rows_lost,
+            lost=LostRows(np.concatenate([lost.at for lost in self._lost]), np.concatenate([lost.counts for lost in self._lost])) if self._lost else LostRows(),
             bytes_read=self._bytes_read,
             spans=tuple(spans),
         )
-        self._columns, self._native_types, self._row_numbers, self._findings = [], [], [], []
-        self._rows = self._bytes = self._found = self._rows_lost = 0
+        self._columns, self._native_types, self._row_numbers, self._findings, self._lost = [], [], [], [], []
+        self._rows = self._bytes = self._found = 0
         return chunk
 
     def _join_types(self) -> list[NativeTypes | None] | None:

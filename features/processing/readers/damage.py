@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Table
+from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, ReadAnew, Table
 from shared.observing.frames import describe_frames
+from shared.storage.arrival import FetchStopped
 
 _DAMAGE_ERRNOS = (None, errno.EINVAL, errno.EOVERFLOW)
 """What the operating system says of positions and sizes that a damaged file has named; every other error of it is the machine's."""
@@ -18,11 +19,14 @@ log = structlog.get_logger(__name__)
 
 
 def open_guarded(open_table: Callable[[], Table]) -> Table:
-    """Return what `open_table` does. Raises `ContainedFile` if it does, and `FileUnreadable` in place of any exception that the file is at fault for."""
+    """Return what `open_table` does.
+
+    Raises `ContainedFile` or `ReadAnew` if it does, and `FileUnreadable` in place of any exception that the file is at fault for.
+    """
     try:
         return open_table()
     except Exception as error:
-        if is_fault_of_machine(error) or isinstance(error, FileUnreadable | ContainedFile):
+        if is_fault_of_machine(error) or isinstance(error, FileUnreadable | ContainedFile | ReadAnew):
             raise
         raise _blame(error, None) from error
 
@@ -38,7 +42,7 @@ def read_guarded(table: Table) -> Iterator[Chunk]:
         except StopIteration:
             return
         except Exception as error:
-            if is_fault_of_machine(error) or isinstance(error, FileUnreadable):
+            if is_fault_of_machine(error) or isinstance(error, FileUnreadable | ReadAnew):
                 raise
             raise _blame(error, row) from error
         if len(taken[0].row_numbers):
@@ -47,10 +51,10 @@ def read_guarded(table: Table) -> Iterator[Chunk]:
 
 
 def is_fault_of_machine(error: Exception) -> bool:
-    """Whether an exception says nothing about the file: no memory, no thread, a full disk, a store that is away."""
+    """Whether an exception says nothing about the file: no memory, no thread, a full disk, a store that is away, a process that has to stop."""
     if isinstance(error, OSError):
         return error.errno not in _DAMAGE_ERRNOS
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
+    return isinstance(error, MemoryError | FetchStopped) or (isinstance(error, RuntimeError) and "start new thread" in str(error))
 
 
 def _blame(error: Exception, row: int | None) -> FileUnreadable:

@@ -58,7 +58,12 @@ def find_names(rows: Sequence[Sequence[str]], field_names: Sequence[str]) -> tup
     None if no row has enough of them.
     """
     exact, folded = frozenset(field_names), frozenset(map(fold_label, field_names))
-    scores = [sum(_EXACT if cell in exact else _FOLDED if fold_label(cell) in folded else 0 for cell in dict.fromkeys(row) if cell.strip()) for row in rows]
+    scores: list[float] = []
+    for row in rows:
+        scores.append(sum(_EXACT if cell in exact else _FOLDED if fold_label(cell) in folded else 0 for cell in dict.fromkeys(row) if cell.strip()))
+        if scores[-1] >= _EXACT * len(exact):
+            # It has all of them; no row can have more.
+            break
     best = max(scores, default=0)
     # One name among many may be a value of some record.
     return (scores.index(best), best) if folded and best >= _FOLDED * min(_NAMES_NEEDED, len(folded)) else None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty, Queue
 from typing import Generic, TypeVar
 
@@ -17,11 +19,13 @@ class Prefetch(Generic[Item]):
     """Yields the items of `source` in order, with at most `depth` of them waiting or being produced.
 
     An exception of `source` is raised to the consumer, after the items before it. Items may be large, so no reference to an item is kept
-    once it is taken, nor while the next one is produced.
+    once it is taken, nor while the next one is produced. With a `niceness` above 0 its thread, and every thread that is started from it, gives way to others
+    where processors are scarce (Linux has a priority for each thread, setpriority(2)).
     """
 
-    def __init__(self, source: Iterator[Item], *, depth: int = 1) -> None:
+    def __init__(self, source: Iterator[Item], *, depth: int = 1, niceness: int = 0) -> None:
         self._source = source
+        self._niceness = niceness
         self._queue: Queue[Item | _End] = Queue()
         self._room = threading.Semaphore(depth)
         self._closing = threading.Event()
@@ -54,6 +58,9 @@ class Prefetch(Generic[Item]):
         self._thread.join()
 
     def _run(self) -> None:
+        if self._niceness:
+            with suppress(OSError):  # it cannot be lower than that of the process already is
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._niceness)
         try:
             while self._has_room():
                 # The item is never bound to a name, so that nothing here keeps it alive.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -26,6 +26,7 @@ from shared.texts import MAX_TEXT_CHARACTERS
 _ROWS_PER_RUN = 16
 """If runs of rows are shorter on average, taking row by row is faster."""
 _NOWHERE: Positions = np.empty(0, dtype=np.int64)
+_NO_OFFSETS = np.zeros(1, np.int32)
 
 
 class CellReader:
@@ -93,9 +94,9 @@ class CellReader:
             columns[:] = rest
         return marks
 
-    def _split_row(self, text: str, index: int, marks: Offsets | None) -> tuple[list[str], list[tuple[int, str]]]:
+    def _split_row(self, text: str, index: int, marks: Offsets | None, *, is_regular: bool) -> tuple[list[str], list[tuple[int, str]]]:
         """Split a row into the cells that are not our own, and those of them with a stray quote."""
-        cells, strays = self._splitter.split_marked(text)
+        cells, strays = (self._splitter.split_regular(text), []) if is_regular else self._splitter.split_marked(text)
         if self._own is None or marks is None or len(cells) > MAX_COLUMNS:
             return cells, strays
         rest = self._own.take_out(cells)
@@ -111,7 +112,7 @@ class CellReader:
         stray: dict[int, list[tuple[int, str]]] = {}
         outside: dict[int, list[tuple[int, str]]] = {}
         for index, text in block.unparsed:
-            cells, strays = self._split_row(text, index, marks)
+            cells, strays = self._split_row(text, index, marks, is_regular=block.is_regular)
             row_number = index + block.first_row
             if len(cells) > MAX_COLUMNS:
                 block.kinds[index] = RowKind.TOO_LONG
@@ -193,26 +194,55 @@ class CellReader:
         if not len(columns[0]) and not ragged:
             # `rows` are in order already, and a row of many megabytes is not copied twice more.
             return exact
-        firsts, lasts = order[np.diff(order, prepend=-2) != 1], order[np.diff(order, append=-2) != 1]
+        runs = _Runs.find(order, [len(columns[0]), count, *(len(group.indices) for group in ragged)])
         for number, texts in enumerate(exact):
             # Replaced in place, so that only one column at a time is in memory twice.
             cells = [group.columns[number] if number < len(group.columns) else nothing for group, nothing in zip(ragged, absent, strict=True)]
-            everything = pa.concat_arrays([columns[number], texts, *cells])
-            columns[number] = _take_runs(everything, order, firsts, lasts) if len(firsts) * _ROWS_PER_RUN <= len(order) else everything.take(pa.array(order))
+            sources = [columns[number], texts, *cells]
+            columns[number] = pa.concat_arrays(sources).take(pa.array(order)) if runs is None else runs.take(sources)
         return columns
 
 
-def _take_runs(values: pa.StringArray, order: Positions, firsts: Positions, lasts: Positions) -> pa.StringArray:
-    """Compute `values.take(order)` in a third of the time, for an order of a few runs of consecutive indices, `firsts[i]` to `lasts[i]` inclusive."""
-    validity, offsets_buffer, data_buffer = values.buffers()
-    offsets, data = np.frombuffer(offsets_buffer, np.int32)[values.offset :][: len(values) + 1], memoryview(data_buffer or b"")
-    text = b"".join([data[start:stop] for start, stop in zip(offsets[firsts].tolist(), offsets[lasts + 1].tolist(), strict=True)])
-    new_offsets = np.zeros(len(order) + 1, np.int32)
-    np.cumsum(np.diff(offsets)[order], out=new_offsets[1:])
-    if values.null_count:
-        is_valid = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")[values.offset :]
-        validity = pa.py_buffer(np.packbits(is_valid[order], bitorder="little"))
-    return pa.StringArray.from_buffers(len(order), pa.py_buffer(new_offsets), pa.py_buffer(text), validity if values.null_count else None)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Runs:
+    """An order of few runs of consecutive indices into several arrays, one after the other; no run is of two arrays."""
+
+    order: Positions
+    firsts: Positions
+    lasts: Positions
+    """The first and the last index of each run."""
+    sources: Sequence[int]
+    """The array of each run."""
+
+    @classmethod
+    def find(cls, order: Positions, sizes: Sequence[int]) -> _Runs | None:
+        """Return the runs of an order of arrays of these sizes; None if there are so many that taking element by element is faster."""
+        starts = np.cumsum([0, *sizes[:-1]])
+        is_first = np.diff(order, prepend=-2) != 1
+        is_first |= np.isin(order, starts)
+        firsts = np.flatnonzero(is_first)
+        if len(firsts) * _ROWS_PER_RUN > len(order):
+            return None
+        lasts = np.append(firsts[1:], len(order))[: len(firsts)] - 1
+        # Of several arrays that begin at the same index all but the last one are empty.
+        sources = np.searchsorted(starts, order[firsts], side="right") - 1
+        return cls(order, order[firsts], order[lasts], sources.tolist())
+
+    def take(self, arrays: Sequence[pa.StringArray]) -> pa.StringArray:
+        """Compute `pa.concat_arrays(arrays).take(order)` in a fraction of its time, without joining the arrays first."""
+        offsets = [np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1] if len(array) else _NO_OFFSETS for array in arrays]
+        starts, stops = np.concatenate([each[:-1] for each in offsets]), np.concatenate([each[1:] for each in offsets])
+        data = [memoryview(array.buffers()[2] or b"") for array in arrays]
+        text = b"".join(
+            [data[source][start:stop] for source, start, stop in zip(self.sources, starts[self.firsts].tolist(), stops[self.lasts].tolist(), strict=True)]
+        )
+        new_offsets = np.zeros(len(self.order) + 1, np.int32)
+        np.cumsum((stops - starts)[self.order], out=new_offsets[1:])
+        validity: pa.Buffer | None = None
+        if any(array.null_count for array in arrays):
+            is_valid = np.concatenate([Column(array).present if array.null_count else np.ones(len(array), np.bool_) for array in arrays])
+            validity = pa.py_buffer(np.packbits(is_valid[self.order], bitorder="little"))
+        return pa.StringArray.from_buffers(len(self.order), pa.py_buffer(new_offsets), pa.py_buffer(text), validity)
 
 
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:

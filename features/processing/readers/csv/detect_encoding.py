@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from features.processing.readers.base import Note
 from features.processing.readers.csv.legacy_encoding import detect_legacy_encoding
-from features.processing.readers.csv.parser import is_utf8
+from features.processing.readers.csv.presumed_utf8 import PresumedUtf8
 from features.processing.readers.csv.sample_lines import sample_lines
-from features.processing.readers.csv.utf8_count import count_utf8
+from features.processing.readers.csv.utf8_count import count_unfinished, count_utf8, is_utf8
 from features.processing.readers.csv.wide_encoding import detect_wide_encoding
+from shared.storage.arrival import Arrival
 
 _HEAD_BYTES = 2**16
 _FIRST_LINES_BYTES = 2**12
@@ -42,6 +43,8 @@ class FoundEncoding(NamedTuple):
     name: str
     is_valid_utf8: bool = False
     """All bytes of the file were checked and are valid UTF-8."""
+    presumed: PresumedUtf8 | None = None
+    """Not all of the file was there, and what was is UTF-8; this looks at the rest as it is read."""
     is_guess: bool = False
     """No mark and no structure says it; it was judged by the letters."""
 
@@ -58,13 +61,15 @@ class FoundEncoding(NamedTuple):
         return (Note(code="encoding-guessed", message=message),)
 
 
-def detect_encoding(path: Path) -> FoundEncoding:
+def detect_encoding(path: Path, arrival: Arrival | None = None) -> FoundEncoding:
     """Detect the encoding of the whole file.
 
     A byte order mark decides first, then what shows UTF-16. Else it is UTF-8 if nothing in the file contradicts that, or if its multi-byte characters
     outnumber the bytes that belong to none; else the most likely legacy encoding. The whole file is read: once, or twice and in part a third time if it
-    is not valid UTF-8.
+    is not valid UTF-8; of a file that is still being fetched only the beginning, if that is UTF-8, and the rest is looked at as it is read (`presumed`).
     """
+    if arrival is not None:
+        arrival.wait(_HEAD_BYTES)
     with path.open("rb", buffering=0) as file:
         head = file.read(_HEAD_BYTES)
     for bom, encoding in _BOMS:
@@ -72,10 +77,25 @@ def detect_encoding(path: Path) -> FoundEncoding:
             return FoundEncoding(encoding)
     if wide := detect_wide_encoding(head):
         return FoundEncoding(wide)
+    if arrival is not None:
+        if _may_presume(head):
+            return FoundEncoding("utf-8", presumed=PresumedUtf8(size_bytes=arrival.size_bytes, decide=lambda: _judge_whole(path, head, arrival)))
+        arrival.wait_all()
     if is_utf8_file(path):
         switching = _detect_switching_encoding(head)
         return FoundEncoding(switching, is_guess=True) if switching else FoundEncoding("utf-8", is_valid_utf8=True)
     return _judge_bytes(path, head)
+
+
+def _may_presume(head: bytes) -> bool:
+    """Whether a file that begins like this is UTF-8 unless a later byte says otherwise."""
+    return b"\x1b" not in head and is_utf8(pa.py_buffer(head[: len(head) - count_unfinished(head)]))
+
+
+def _judge_whole(path: Path, head: bytes, arrival: Arrival) -> str:
+    """Return the encoding of a file that is not valid UTF-8, when all of it is there."""
+    arrival.wait_all()
+    return _judge_bytes(path, head).name
 
 
 def is_utf8_file(path: Path) -> bool:

@@ -14,6 +14,7 @@ register_format(
         opener="features.processing.readers.csv.table:open_csv",
         foreign_judge="features.processing.readers.csv.foreign_text:describe_foreign",
         other_extensions=("tsv", "tab", "txt", "psv", "dat", "asc"),
+        reads_in_order=True,
         conversion="If it is a table as text, give it the ending .csv.",
     )
 )

@@ -10,6 +10,7 @@ Source: RFC 4180, made lenient like Python's `csv`, which has no rule for quotes
 
 from __future__ import annotations
 
+import csv
 import re
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ import numpy as np
 
 _PIECE_BYTES = 2**18
 _PARTS_AT_ONCE = 10_000
+_MAX_FIELD = 2**17 - 1
+"""Python's `csv` takes no longer cells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,13 @@ class RowSplitter:
                 strays.append((len(cells), text[start:stop]))
             cells.append(cell)
         return cells, strays
+
+    def split_regular(self, text: str) -> list[str]:
+        """Split a row of a regular block (`scan.find_regular_end`) likewise, in a tenth of the time if it has quotes; none of them is a stray one."""
+        if self._special is None or self._special.search(text) is None or len(text) > _MAX_FIELD:
+            return self.split(text)
+        reader = csv.reader((text,), delimiter=self._grammar.delimiter, quotechar=self._grammar.quote_char, doublequote=self._grammar.double_quote)
+        return next(reader)[: self._max_cells + 1]
 
     def _read_cell(self, text: str, at: int) -> tuple[str, int | None, int]:
         """Return the cell that begins at `at`, the position of the next one (None after the last), and that after its closing quote (else -1)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,23 +17,29 @@ from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.csv.raw_rows import RawBlockRows
 from features.processing.readers.csv.scan import Positions
 from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
+from features.processing.readers.csv.utf8_count import is_utf8
+from features.processing.readers.csv.wide_rows import split_wide
 from features.processing.readers.row_spans import RowKind, RowKinds
 
 BOM = b"\xef\xbb\xbf"
 
 _MAX_CELLS_PER_STEP = 400_000
 """Limits the memory of one step if a table has thousands of columns, or a block millions of rows."""
+_MAX_PLAIN_CELLS = 4 * _MAX_CELLS_PER_STEP
+"""The same for cells that Arrow splits, which take less memory."""
 _MAX_ROWS_PER_STEP = 50_000
 """The same if rows are short and may have to be split one by one, which takes about 300 bytes for each."""
 _SORTED_ROWS = 100_000
 """The same if rows of several widths are parsed group by group."""
-_FEW_COLUMNS = 64
+FEW_COLUMNS = 64
 """A regular block is parsed in one step if its table has no more columns."""
 _MANY_COLUMNS = 1_000
 _CELL_COST = 12
 """Memory of a cell while it is split off, in units of that of an absent cell."""
-_MAX_ARROW_COLUMNS = 2_000
-"""Each column of a call costs about 10 KB that Arrow does not release; the rows of a wider table are left as text."""
+MAX_ARROW_COLUMNS = 2_000
+"""Each column of a call costs about 10 KB that Arrow does not release."""
+_MAX_WIDE_BYTES = 4 * 2**20
+"""Splitting the rows of a very wide table at once takes six bytes for each of theirs; larger blocks are left as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,8 @@ class ParsedBlock:
     """Owned by the consumer of the block, which may modify the list."""
     unparsed: Sequence[tuple[int, str]]
     """Other rows that hold cells, as (index in the block, text), ascending by index."""
+    is_regular: bool = False
+    """See `RawBlock`."""
     ragged: Sequence[RaggedRows] = ()
     """All other rows: those with too few or too many cells, where they are many."""
     first_row: int
@@ -68,7 +76,7 @@ class BlockParser:
         comment_rows: Sequence[int],
         undecodable: str,
         first_row: int,
-        is_valid_utf8: bool,
+        is_valid_utf8: Callable[[], bool],
         sorts_ragged: bool = False,
     ) -> None:
         self._grammar, self._width = grammar, width
@@ -83,13 +91,15 @@ class BlockParser:
 
     def parse(self, block: RawBlock) -> Iterator[ParsedBlock]:
         """Yield the rows of the block, in several parts if the table is wide; nothing for a block without rows."""
-        if self._width <= _FEW_COLUMNS and self._is_plain(block):
+        if self._width <= FEW_COLUMNS and self._is_plain(block):
             if block.begin < block.end and not self._has_many_ragged:
                 yield self._counted(block, self._parse_regular(block))
             elif block.begin < block.end:
                 for first in range(0, len(block), _SORTED_ROWS):
                     part = block.part(first, min(first + _SORTED_ROWS, len(block)))
                     yield self._counted(part, self._parse_ragged(part))
+        elif block.begin < block.end and self._is_plain(block) and self._count_cells(block) <= _MAX_PLAIN_CELLS:
+            yield self._counted(block, self._parse_regular(block))
         elif self._width > _MANY_COLUMNS:
             for first, last in self._cut_wide(block):
                 yield self._parse_part(block.part(first, last))
@@ -97,6 +107,10 @@ class BlockParser:
             step = max(1, min(_MAX_ROWS_PER_STEP, _MAX_CELLS_PER_STEP // self._width))
             for first in range(0, len(block), step):
                 yield self._parse_part(block.part(first, min(first + step, len(block))))
+
+    def _count_cells(self, block: RawBlock) -> int:
+        """Return about how many cells a block has."""
+        return block.data.count(self._grammar.delimiter.encode(), block.begin, block.end)
 
     def _cut_wide(self, block: RawBlock) -> Iterator[tuple[int, int]]:
         """Yield parts of a block, as (first, last + 1), by the memory that their cells take: rows that end early take little."""
@@ -115,7 +129,9 @@ class BlockParser:
             first = last
 
     def _parse_part(self, block: RawBlock) -> ParsedBlock:
-        return self._counted(block, self._parse_regular(block) if self._is_plain(block) else self._parse_any(block))
+        if self._is_plain(block):
+            return self._counted(block, self._parse_regular(block))
+        return self._counted(block, self._parse_wide(block) if self._is_wide(block) else self._parse_any(block))
 
     def _counted(self, block: RawBlock, parsed: ParsedBlock) -> ParsedBlock:
         self._next_row += len(parsed.kinds)
@@ -127,12 +143,26 @@ class BlockParser:
 
     def _is_plain(self, block: RawBlock) -> bool:
         """Whether Arrow reads every row correctly or reports its width as wrong; the positions of the rows are not needed then."""
+        return self._width <= MAX_ARROW_COLUMNS and self._is_usual(block)
+
+    def _is_wide(self, block: RawBlock) -> bool:
+        """Whether every delimiter of the block ends a cell, of a table that is too wide for Arrow."""
+        marks = (self._grammar.quote_char, self._grammar.escape_char)
+        return (
+            self._width > MAX_ARROW_COLUMNS
+            and block.end - block.begin <= _MAX_WIDE_BYTES
+            and not self._grammar.skip_initial_space
+            and all(mark is None or block.data.find(mark.encode(), block.begin, block.end) < 0 for mark in marks)
+            and self._is_usual(block)
+        )
+
+    def _is_usual(self, block: RawBlock) -> bool:
+        """Whether any reader reads the rows as the grammar defines, and all of them are rows of the table or blank."""
         return (
             block.is_regular
-            and self._width <= _MAX_ARROW_COLUMNS
             and not (len(self._comment_rows) and self._comment_rows[-1] >= self._next_row)
             and not block.data.startswith(BOM, block.begin)
-            and (self._is_valid_utf8 or is_utf8(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)))
+            and (self._is_valid_utf8() or is_utf8(pa.py_buffer(block.data).slice(block.begin, block.end - block.begin)))
         )
 
     def _parse_regular(self, block: RawBlock) -> ParsedBlock:
@@ -142,7 +172,22 @@ class BlockParser:
         if ragged:
             plain = np.delete(plain, [index for index, _ in ragged])
         self._has_many_ragged = self._sorts_ragged and len(ragged) > MANY_RAGGED_SHARE * len(kinds)
-        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=ragged, is_regular=True, first_row=self._next_row, bytes_read=block.bytes_read)
+
+    def _parse_wide(self, block: RawBlock) -> ParsedBlock:
+        """Parse a regular block without quotes of a very wide table; rows that are not as wide are left as text."""
+        spans = block.spans
+        delimiters = np.flatnonzero(np.frombuffer(block.data, dtype=np.uint8)[: block.end] == ord(self._grammar.delimiter))
+        is_plain = np.searchsorted(delimiters, spans.stops) - np.searchsorted(delimiters, spans.starts) == self._width - 1
+        plain = np.flatnonzero(is_plain)
+        columns = [pa.array([], type=pa.string())] * self._width
+        if len(plain):
+            lengths = np.diff(spans.starts, append=block.end)[plain]
+            stops = np.cumsum(lengths) - lengths + (spans.stops - spans.starts)[plain]
+            columns = split_wide(_join_rows(block, plain), stops, delimiter=self._grammar.delimiter, width=self._width)
+        unparsed = [(index, block.row(index).decode()) for index in np.flatnonzero(~is_plain).tolist()]
+        kinds = np.zeros(len(block), dtype=np.uint8)
+        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=unparsed, first_row=self._next_row, bytes_read=block.bytes_read)
 
     def _parse_ragged(self, block: RawBlock) -> ParsedBlock:
         """Parse a regular block in which many rows are expected to have too few or too many cells."""
@@ -156,7 +201,16 @@ class BlockParser:
         ragged = [RaggedRows(group, self._read_group(block, group)) for group in rows.groups]
         self._has_many_ragged = len(block) - len(plain) > MANY_RAGGED_SHARE * len(block)
         kinds = np.zeros(len(block), dtype=np.uint8)
-        return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=unparsed, ragged=ragged, first_row=self._next_row, bytes_read=block.bytes_read)
+        return ParsedBlock(
+            kinds=kinds,
+            plain=plain,
+            columns=columns,
+            unparsed=unparsed,
+            is_regular=True,
+            ragged=ragged,
+            first_row=self._next_row,
+            bytes_read=block.bytes_read,
+        )
 
     def _read_group(self, block: RawBlock, group: Positions) -> list[pa.StringArray]:
         width = block.row(int(group[0])).count(self._grammar.delimiter.encode()) + 1
@@ -194,7 +248,7 @@ class BlockParser:
     def _find_unparsed(self, block: RawBlock, kinds: RowKinds) -> Mask:
         """Mark the rows that Arrow cannot read, or would not read as the grammar defines."""
         rows: Mask = kinds == RowKind.ROW
-        if self._width > _MAX_ARROW_COLUMNS or (self._grammar.skip_initial_space and self._grammar.delimiter == " "):
+        if self._width > MAX_ARROW_COLUMNS or (self._grammar.skip_initial_space and self._grammar.delimiter == " "):
             return rows
         exact: Mask = np.zeros(len(block), dtype=np.bool_)
         exact[find_rows_with_quotes(block, self._grammar) if self._grammar.skip_initial_space else find_rows_with_strays(block, self._grammar)] = True
@@ -270,16 +324,6 @@ def _find_undecodable(block: RawBlock) -> list[int]:
         except UnicodeDecodeError:
             found.append(index)
     return found
-
-
-def is_utf8(data: pa.Buffer) -> bool:
-    """Whether the bytes are valid UTF-8; about as fast as reading the memory."""
-    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32))
-    try:
-        pa.StringArray.from_buffers(1, offsets, data).validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _join_rows(block: RawBlock, indices: Positions) -> pa.Buffer:

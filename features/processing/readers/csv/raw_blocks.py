@@ -106,7 +106,8 @@ class RawBlockReader:
         self._breaks_dropped = 0
         """Line breaks of the row that is too long, of which only a few bytes are in `_rest`."""
         self._source, self._grammar = source, grammar
-        self._max_row_bytes, self._block_bytes = max_row_bytes, block_bytes
+        self._max_row_bytes, self.block_bytes = max_row_bytes, block_bytes
+        """Size of the blocks that are still to be read, except that the first one is small."""
         self._rest = b""
         self._is_too_long = False
         """`_rest` begins with a row that is too long, represented by a few placeholder bytes."""
@@ -118,13 +119,13 @@ class RawBlockReader:
         """Yield all blocks; can be iterated only once."""
         final = False
         # The first block is small: it holds the header, so its row positions are always needed, and its consumer has nothing else to do until the second.
-        size_bytes = min(self._block_bytes, _FIRST_BLOCK_BYTES)
+        size_bytes = min(self.block_bytes, _FIRST_BLOCK_BYTES)
         while not final:
             if self._never_closed < 0:
                 # Growing by a share of what is held keeps the total work of scanning an unfinished row again proportional to its length.
                 known_bytes = len(self._rest)
                 self._rest = self._read_on(max(size_bytes, known_bytes // 2))
-                size_bytes = min(self._block_bytes, 8 * size_bytes)
+                size_bytes = min(self.block_bytes, 8 * size_bytes)
                 final = len(self._rest) == known_bytes
             if not self._rest:
                 continue
@@ -133,9 +134,11 @@ class RawBlockReader:
                 yield self._cut(end, self._find_spans, is_regular=True, final=final)
                 continue
             scan = self._scan(final=final)
+            # What follows the line that was skipped is still to be scanned.
+            is_unfinished = not self._skips_line or not len(scan.starts)
             if len(scan.starts):
                 yield self._cut(scan.end, self._judge(scan), final=final)
-            if not final and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
+            if not final and is_unfinished and (self._is_too_long or len(self._rest) > self._max_row_bytes + LINE_BREAK_BYTES):
                 self._drop_row(scan, open_quote=scan.open_quote - scan.end if scan.open_quote >= 0 else -1)
 
     def _read_on(self, size_bytes: int) -> bytes:
@@ -144,7 +147,7 @@ class RawBlockReader:
 
     def _may_be_regular(self) -> bool:
         """Whether `_rest` may be regular, and is too short to hold a row that is too long."""
-        return self._never_closed < 0 and not self._is_too_long and len(self._rest) <= min(self._max_row_bytes, 2 * self._block_bytes)
+        return self._never_closed < 0 and not self._is_too_long and len(self._rest) <= min(self._max_row_bytes, 2 * self.block_bytes)
 
     def _scan(self, *, final: bool) -> Scan:
         if self._skips_line:
@@ -207,7 +210,7 @@ class RawBlockReader:
             rest, final = self._rest[open_quote:], False
             while not final:
                 rest = shorten_row(rest, self._grammar, open_quote=0)
-                block = ahead.read(self._block_bytes)
+                block = ahead.read(self.block_bytes)
                 final = not block
                 rest += block
                 close = find_close(self._grammar.mask_escapes(rest), 0, self._grammar, final=final)

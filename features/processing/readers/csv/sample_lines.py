@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from features.processing.readers.csv.parser import is_utf8
+from features.processing.readers.csv.utf8_count import is_utf8
 
 SAMPLE_BYTES = 2**16
 _LINES = 4096

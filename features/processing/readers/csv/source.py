@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from features.processing.readers.base import FileUnreadable
+from features.processing.readers.csv.presumed_utf8 import PresumedUtf8
 from shared.descriptors.encodings import normalize_encoding
+from shared.storage.arrival import Arrival
 
 Translation: TypeAlias = Callable[[bytes, bool], tuple[bytes, bytes]]
 """Translates bytes, of which the last follow if the second argument is true, into others, and what has to wait for more bytes."""
@@ -71,8 +73,9 @@ class Utf8Source:
 
     undecodable = "surrogateescape"
 
-    def __init__(self, descriptor: int, *, start_bytes: int | None = None) -> None:
-        self._file = SharedFile(descriptor)
+    def __init__(self, file: SharedFile, *, start_bytes: int | None = None, presumed: PresumedUtf8 | None = None) -> None:
+        """`presumed`: what looks at the bytes of a file that only seems to be UTF-8."""
+        self._file, self._presumed = file, presumed
         self.bytes_total = self._file.size_bytes
         if start_bytes is None:
             start_bytes = len(codecs.BOM_UTF8) if self._file.read(len(codecs.BOM_UTF8), at=0) == codecs.BOM_UTF8 else 0
@@ -81,6 +84,8 @@ class Utf8Source:
     def read(self, size_bytes: int) -> bytes:
         """See `ByteSource`."""
         block = self._file.read(size_bytes, at=self.bytes_read)
+        if self._presumed is not None:
+            self._presumed.check(block, at=self.bytes_read)
         self.bytes_read += len(block)
         return block
 
@@ -92,11 +97,11 @@ class Utf8Source:
 
     def fork(self) -> ByteSource:
         """See `ByteSource`."""
-        return Utf8Source(self._file.duplicate(), start_bytes=self.bytes_read)
+        return Utf8Source(self._file.share(), start_bytes=self.bytes_read)
 
     def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
         """See `ByteSource`."""
-        return SharedFile(self._file.duplicate()), "utf-8", ()
+        return self._file.share(), "utf-8", ()
 
     def close(self) -> None:
         """See `ByteSource`."""
@@ -108,8 +113,8 @@ class TranscodedSource:
 
     undecodable = "surrogatepass"
 
-    def __init__(self, descriptor: int, *, encoding: str) -> None:
-        self._file = SharedFile(descriptor)
+    def __init__(self, file: SharedFile, *, encoding: str) -> None:
+        self._file = file
         self._encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(errors=ESCAPE_HANDLER)
         self._ended = False
@@ -137,7 +142,7 @@ class TranscodedSource:
 
     def fork(self) -> ByteSource:
         """See `ByteSource`."""
-        fork = TranscodedSource(self._file.duplicate(), encoding=self._encoding)
+        fork = TranscodedSource(self._file.share(), encoding=self._encoding)
         fork._decoder.setstate(self._decoder.getstate())
         fork.bytes_read = self.bytes_read
         fork._started, fork._ended = self._started, self._ended
@@ -145,7 +150,7 @@ class TranscodedSource:
 
     def describe_raw(self) -> tuple[SharedFile, str, Sequence[Translation]]:
         """See `ByteSource`."""
-        return SharedFile(self._file.duplicate()), self._encoding, ()
+        return self._file.share(), self._encoding, ()
 
     def close(self) -> None:
         """See `ByteSource`."""
@@ -194,17 +199,23 @@ class TranslatedSource:
 class SharedFile:
     """An open file that several sources read, each at its own position; it stays readable after it is unlinked."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, arrival: Arrival | None = None) -> None:
+        """`arrival`: how much of it is there; whoever reads waits for the rest."""
         self._descriptor: int | None = descriptor
+        self._arrival = arrival
         self.size_bytes = os.fstat(descriptor).st_size
 
     def read(self, size_bytes: int, *, at: int) -> bytes:
-        """Return up to `size_bytes` from position `at`; empty only at the end."""
+        """Return up to `size_bytes` from position `at`; empty only at the end. Raises `OSError`."""
+        if self._arrival is not None:
+            self._arrival.wait(at + size_bytes)
         return os.pread(self._open_descriptor(), size_bytes, at)
 
     def copy(self, begin: int, end: int, target: int) -> None:
         """Write the bytes between two positions to the descriptor `target`. Raises `OSError`."""
         source = self._open_descriptor()
+        if self._arrival is not None:
+            self._arrival.wait(end)
         while begin < end:
             try:
                 count = os.sendfile(target, source, begin, end - begin)
@@ -216,9 +227,9 @@ class SharedFile:
                 raise OSError("the file has become shorter while it was read")
             begin += count
 
-    def duplicate(self) -> int:
-        """Return a new descriptor for a second source."""
-        return os.dup(self._open_descriptor())
+    def share(self) -> SharedFile:
+        """Return the same file on a descriptor of its own, for a second source."""
+        return SharedFile(os.dup(self._open_descriptor()), arrival=self._arrival)
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -238,12 +249,14 @@ _MARKED = {
 }
 
 
-def _begins_with_mark(path: Path, marks: tuple[bytes, ...]) -> bool:
+def _begins_with_mark(path: Path, marks: tuple[bytes, ...], arrival: Arrival | None) -> bool:
+    if arrival is not None:
+        arrival.wait(4)
     with path.open("rb", buffering=0) as file:
         return file.read(4).startswith(marks)
 
 
-def open_source(path: Path, *, encoding: str) -> ByteSource:
+def open_source(path: Path, *, encoding: str, arrival: Arrival | None = None, presumed: PresumedUtf8 | None = None) -> ByteSource:
     """Open the file as UTF-8 bytes.
 
     Raises `FileUnreadable` if `encoding` is not a known text encoding, or if it is UTF-16 or UTF-32 and the byte order mark that it needs is missing.
@@ -251,11 +264,11 @@ def open_source(path: Path, *, encoding: str) -> ByteSource:
     name = normalize_encoding(encoding)
     if name is None:
         raise FileUnreadable(f"The encoding “{encoding[:100]}” is not known. Leave it out to have it detected, or name another, such as utf-8 or cp1252.")
-    if name in _MARKED and not _begins_with_mark(path, _MARKED[name]):
+    if name in _MARKED and not _begins_with_mark(path, _MARKED[name], arrival):
         raise FileUnreadable(
             f"The file does not begin with a byte order mark, which {name.upper()} needs. "
             f"Leave the encoding out to have it detected, or name {name}-le or {name}-be.",
         )
     if name in ("utf-8", "utf-8-sig"):
-        return Utf8Source(os.open(path, os.O_RDONLY))
-    return TranscodedSource(os.open(path, os.O_RDONLY), encoding=name)
+        return Utf8Source(SharedFile(os.open(path, os.O_RDONLY), arrival=arrival), presumed=presumed)
+    return TranscodedSource(SharedFile(os.open(path, os.O_RDONLY), arrival=arrival), encoding=name)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 _CUT_CHARACTER = re.compile(rb"(?:[\xc2-\xf4]|[\xe0-\xf4][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{2})\Z")
 
@@ -41,3 +42,19 @@ def count_utf8(block: bytes) -> Utf8Count:
 
 def _count(mask: npt.NDArray[np.bool_]) -> int:
     return int(np.count_nonzero(mask))
+
+
+def is_utf8(data: pa.Buffer) -> bool:
+    """Whether the bytes are valid UTF-8; about as fast as reading the memory."""
+    offsets = pa.py_buffer(np.array([0, data.size], dtype=np.int32))
+    try:
+        pa.StringArray.from_buffers(1, offsets, data).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def count_unfinished(block: bytes) -> int:
+    """Return how many bytes at the end of the block are the beginning of a character whose rest is not in it."""
+    found = _CUT_CHARACTER.search(block[-3:])
+    return len(found[0]) if found is not None else 0

@@ -23,13 +23,23 @@ EXACT_DIGITS = 15
 LONG_NUMBERS = range(10**15, 10**20)
 """Whole numbers that are probably meant as identifiers, and of which Excel keeps the first 15 digits only."""
 
-_DAY_S = 86_400
-_LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
+DAY_S = 86_400
+LAST_SERIAL = {False: 2_958_466, True: 2_957_004}
 """The day after 9999-12-31 as a serial number, in the 1900 and in the 1904 date system."""
-_EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
+EPOCH = {False: date(1899, 12, 30).toordinal(), True: date(1904, 1, 1).toordinal()}
 _NATIVE_TYPES = {FormatKind.TIME: NativeType.TIME, FormatKind.DATE: NativeType.DATE}
+USUAL_TYPES = {
+    FormatKind.NUMBER: NativeType.NUMBER,
+    FormatKind.DATE: NativeType.DATE,
+    FormatKind.TIME: NativeType.TIME,
+    FormatKind.DATETIME: NativeType.DATETIME,
+    FormatKind.DURATION: NativeType.DURATION,
+    FormatKind.MOMENT: NativeType.DATE,
+    FormatKind.ZEROS: NativeType.NUMBER,
+}
+"""What numbers mostly are with a format of each kind."""
 _DAYS_KEPT = 2**12
-_LEAP_BUG_DAY = 60
+LEAP_BUG_DAY = 60
 """29 February 1900, which did not exist but which Excel counts."""
 _MAX_DIGITS = 4_000
 """Python refuses to parse longer whole numbers."""
@@ -72,12 +82,12 @@ def show_value(value: float, shown_as: NumberFormat, *, is_1904: bool) -> tuple[
         return _pad(number_text(value), shown_as.digits), NativeType.NUMBER
     # Rounded as Excel does, because sums of fractions of a day are slightly inexact.
     per_second = 10**shown_as.decimals
-    is_possible = abs(value) < _LAST_SERIAL[is_1904] and (value >= 0 or shown_as.kind == FormatKind.DURATION)
-    units = math.floor(abs(value) * _DAY_S * per_second + 0.5) if is_possible else 0
+    is_possible = abs(value) < LAST_SERIAL[is_1904] and (value >= 0 or shown_as.kind == FormatKind.DURATION)
+    units = math.floor(abs(value) * DAY_S * per_second + 0.5) if is_possible else 0
     if is_possible and shown_as.kind == FormatKind.DURATION:
         return _duration_text(units, per_second, is_negative=value < 0), NativeType.DURATION
-    day, time_units = divmod(units, _DAY_S * per_second)
-    if not is_possible or (day >= _LAST_SERIAL[is_1904] and shown_as.kind != FormatKind.TIME):
+    day, time_units = divmod(units, DAY_S * per_second)
+    if not is_possible or (day >= LAST_SERIAL[is_1904] and shown_as.kind != FormatKind.TIME):
         return number_text(value), NativeType.NUMBER
     native_type = _native_type_of(shown_as.kind, is_first_day=value < 1, is_midnight=not time_units)
     if native_type == NativeType.TIME:
@@ -130,12 +140,12 @@ def _pad(text: str, digits: int) -> str:
 @lru_cache(maxsize=_DAYS_KEPT)
 def _day_text(day: int, *, is_1904: bool) -> str:
     if is_1904:
-        return date.fromordinal(_EPOCH[True] + day).isoformat()
+        return date.fromordinal(EPOCH[True] + day).isoformat()
     if day == 0:
         return "1900-01-00"
-    if day == _LEAP_BUG_DAY:
+    if day == LEAP_BUG_DAY:
         return "1900-02-29"
-    return date.fromordinal(_EPOCH[False] + day + (day < _LEAP_BUG_DAY)).isoformat()
+    return date.fromordinal(EPOCH[False] + day + (day < LEAP_BUG_DAY)).isoformat()
 
 
 def _time_text(units: int, per_second: int) -> str:

@@ -1,4 +1,4 @@
-"""A child process that reads a workbook which nobody trusts, seen from its parent: it is asked and answers in lines of JSON."""
+"""A child process that reads a workbook which nobody trusts, seen from its parent: it is asked and answers in lines of JSON, and in bytes."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ class ReadingChild:
             if "failed" in value:
                 raise OSError(value["failed"], os.strerror(value["failed"]))
         return value
+
+    def read_bytes(self, count: int) -> bytes:
+        """Return the next bytes of an answer that are no line. Raises like `read_line`."""
+        assert self._process.stdout is not None
+        data = self._process.stdout.read(count)
+        if len(data) < count:
+            raise _describe_end(self._process.wait())
+        return data
 
     def close(self) -> None:
         """End the process, and log where it failed if it complained; may be called twice."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from features.processing.readers.base import Finding, NativeTypes
 from features.processing.readers.cell_block import CellBlock
+from features.processing.readers.excel.sheet_grid import SheetGrid
 from features.processing.readers.excel.sheet_layout import SheetLayout
 from features.processing.readers.excel.sheet_notes import describe_trouble, restore_bad
 from features.processing.readers.excel.sheet_rows import BadCell, SheetRow, is_blank, list_texts
@@ -61,7 +63,8 @@ class BlockMaker:
         kept: list[SheetRow] = []
         comment_cells: dict[int, Sequence[str | None]] = {}
         marks = np.zeros(len(kinds), dtype=np.int64) if self._own is not None else None
-        for row in rows:
+        for given in rows:
+            row = self._bring_near(given) if given.beyond else given
             kind = kinds[row.number - first_row] = self._find_kind(row)
             if kind == RowKind.ROW:
                 kept.append(row)
@@ -84,6 +87,74 @@ class BlockMaker:
             bytes_read=bytes_read,
             comment_cells=comment_cells or None,
             marks=marks,
+        )
+
+    def _bring_near(self, row: SheetRow) -> SheetRow:
+        """Return a row with the cells of the table that were kept by their place, since they stand far from the others, among those.
+
+        The row that is given stays small: others that were read with it may still hold it when this block is gone.
+        """
+        near = [cell for cell in row.beyond or () if cell.column < self._dense]
+        if not near:
+            return row
+        missing = max(0, max(cell.column for cell in near) + 1 - len(row.cells))
+        cells, types = [*row.cells, *[""] * missing], bytearray(row.types) + bytes(missing)
+        for cell in near:
+            cells[cell.column], types[cell.column] = cell.text, cell.native_type
+        return replace(row, cells=cells, types=types, beyond=[cell for cell in row.beyond or () if cell.column >= self._dense] or None)
+
+    def make_columns(self, grid: SheetGrid) -> CellBlock:
+        """Do the same as `make` for rows that are columns already, in a table without columns that are far from the others, or not its own."""
+        first_row = self._last_row + 1
+        self._last_row = grid.last_number
+        kinds = np.full(self._last_row - first_row + 1, RowKind.BLANK, dtype=np.uint8)
+        found = np.where(grid.find_content(), np.uint8(RowKind.ROW), np.uint8(RowKind.BLANK))
+        for index, row in grid.exact.items():
+            found[index] = self._find_kind(row)
+        is_comment = np.isin(grid.numbers, list(self._comment_rows)) if self._comment_rows else None
+        if is_comment is not None:
+            found[is_comment] = RowKind.COMMENT
+        kinds[grid.numbers - first_row] = found
+        for number in self._comment_rows:
+            if first_row <= number <= self._last_row:
+                kinds[number - first_row] = RowKind.COMMENT
+        comment_cells: dict[int, Sequence[str | None]] = {}
+        if self._keeps_comments and is_comment is not None and bool(is_comment.any()):
+            comments = [grid.take_row(index) for index in np.flatnonzero(is_comment).tolist()]
+            comment_cells = {row.number: [text and text[:MAX_TEXT_CHARACTERS] for text in list_texts(row)] for row in comments}
+        kept = np.flatnonzero(found == RowKind.ROW)
+        is_whole = len(kept) == len(grid)
+        empty = pa.array([""] * len(kept), type=pa.string())
+        columns: list[pa.StringArray] = []
+        native_types: list[NativeTypes | None] = []
+        is_native = (grid.types != NativeType.TEXT).any(axis=1).tolist()
+        for column in self._columns:
+            if column >= len(grid.types):
+                columns.append(empty)
+                native_types.append(None)
+                continue
+            texts, types = grid.column(column), grid.column_types(column)
+            columns.append(texts if is_whole else texts.take(pa.array(kept)))
+            native_types.append((types if is_whole else types[kept]) if is_native[column] else None)
+        exact = [grid.exact[index] for index in kept.tolist() if index in grid.exact] if grid.exact else []
+        outside = exact
+        if self._left_out_dense:
+            # Columns without a label that turn out to have cells further down.
+            left_out = [column for column in self._left_out_dense if column < len(grid.types)]
+            has_outside = np.zeros(len(grid), np.bool_)
+            has_outside[list(grid.exact)] = True
+            for column in left_out:
+                has_outside |= grid.lengths_of(column) > 0
+            outside = [grid.take_row(index) for index in kept[has_outside[kept]].tolist()]
+        return CellBlock(
+            columns=columns,
+            native_types=native_types if any(each is not None for each in native_types) else None,
+            row_numbers=grid.numbers[kept],
+            findings=[*self._find_bad(exact), *self._find_outside(outside)],
+            kinds=kinds,
+            first_row=first_row,
+            bytes_read=grid.bytes_read,
+            comment_cells=comment_cells or None,
         )
 
     def _find_kind(self, row: SheetRow) -> RowKind:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
+from typing import Protocol
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.sheet_rows import SheetRow
@@ -14,26 +15,87 @@ WINDOW_ROWS = 2_000
 _WINDOW_CELLS = 50_000
 _FAR_CELL_CELLS = 8
 """A cell that is kept by its place takes the memory of so many others."""
+CELL_TEXT_BYTES = 2**10
+"""So much text counts as a cell more."""
+
+
+class Batch(Protocol):
+    """Rows that were read together; empty rows may be left out. A `SheetGrid` is one as well."""
+
+    @property
+    def rows(self) -> list[SheetRow]:
+        """The rows one by one."""
+        ...
+
+    @property
+    def bytes_read(self) -> int:
+        """Position of the reader in its input."""
+        ...
+
+    @property
+    def first_number(self) -> int:
+        """Number of the first row, if there are any."""
+        ...
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last row, if there are any."""
+        ...
+
+    @property
+    def is_ascending(self) -> bool:
+        """Whether each row comes after the one before."""
+        ...
+
+    @property
+    def weight(self) -> int:
+        """Number of rows and cells, with more for long texts."""
+        ...
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class RowBatch:
-    """Rows that were read together."""
+    """A `Batch` of single rows."""
 
     rows: list[SheetRow]
-    """Empty rows may be left out."""
     bytes_read: int
-    """Position of the reader in its input."""
+
+    @property
+    def first_number(self) -> int:
+        """See `Batch`."""
+        return self.rows[0].number
+
+    @property
+    def last_number(self) -> int:
+        """See `Batch`."""
+        return self.rows[-1].number
+
+    @property
+    def is_ascending(self) -> bool:
+        """See `Batch`."""
+        return all(row.number < following.number for row, following in pairwise(self.rows))
+
+    @property
+    def weight(self) -> int:
+        """See `Batch`."""
+        return sum(map(_weigh, self.rows))
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
-def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
+def put_in_order(batches: Iterable[Batch]) -> Iterator[Batch]:
     """Yield the rows of `batches` in ascending order, each once.
 
-    The last 2,000 rows, or those with the last 50,000 cells, wait for rows that belong before them. Raises `FileUnreadable`, after the rows before that
-    place, if a row comes later than that, and whatever `batches` raises.
+    The last 2,000 rows, or those with the last 50,000 cells, or with the last 50 MB of text, wait for rows that belong before them. Raises
+    `FileUnreadable`, after the rows before that place, if a row comes later than that, and whatever `batches` raises.
     """
     source = iter(batches)
-    waiting: deque[tuple[RowBatch, int]] = deque()
+    waiting: deque[tuple[Batch, int]] = deque()
     rows = cells = last_row = last_given = 0
     broken: FileUnreadable | None = None
     is_in_order = True
@@ -44,15 +106,16 @@ def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
             broken, batch = error, None
         if batch is None:
             break
-        weight = sum(map(_weigh, batch.rows))
+        weight = batch.weight
         waiting.append((batch, weight))
-        is_in_order = _goes_on(batch.rows, last_row)
-        last_row = batch.rows[-1].number if batch.rows else last_row
-        rows, cells = rows + len(batch.rows), cells + weight
-        while is_in_order and len(waiting) > 1 and (rows - len(waiting[0][0].rows) >= WINDOW_ROWS or cells - waiting[0][1] >= _WINDOW_CELLS):
+        if len(batch):
+            is_in_order = batch.first_number > last_row and batch.is_ascending
+            last_row = batch.last_number
+        rows, cells = rows + len(batch), cells + weight
+        while is_in_order and len(waiting) > 1 and (rows - len(waiting[0][0]) >= WINDOW_ROWS or cells - waiting[0][1] >= _WINDOW_CELLS):
             ready, weight = waiting.popleft()
-            rows, cells = rows - len(ready.rows), cells - weight
-            last_given = ready.rows[-1].number if ready.rows else last_given
+            rows, cells = rows - len(ready), cells - weight
+            last_given = ready.last_number if len(ready) else last_given
             yield ready
     if is_in_order:
         yield from (batch for batch, _ in waiting)
@@ -62,16 +125,7 @@ def put_in_order(batches: Iterable[RowBatch]) -> Iterator[RowBatch]:
         raise broken
 
 
-def _goes_on(rows: Sequence[SheetRow], last_row: int) -> bool:
-    """Whether rows ascend and follow the row `last_row`."""
-    for row in rows:
-        if row.number <= last_row:
-            return False
-        last_row = row.number
-    return True
-
-
-def _sort(before: Sequence[RowBatch], source: Iterator[RowBatch], last_row: int) -> Iterator[RowBatch]:
+def _sort(before: Sequence[Batch], source: Iterator[Batch], last_row: int) -> Iterator[Batch]:
     """Do the work of `put_in_order` for rows that are out of order: those of `before`, then of `source`, after the row `last_row`."""
     waiting: list[SheetRow] = []
     cells = bytes_read = 0
@@ -86,7 +140,7 @@ def _sort(before: Sequence[RowBatch], source: Iterator[RowBatch], last_row: int)
             break
         bytes_read = batch.bytes_read
         waiting += batch.rows
-        cells += sum(map(_weigh, batch.rows))
+        cells += batch.weight
         if len(waiting) < 2 * WINDOW_ROWS and cells < 2 * _WINDOW_CELLS:
             continue
         ready = _arrange(waiting)
@@ -109,7 +163,7 @@ def _sort(before: Sequence[RowBatch], source: Iterator[RowBatch], last_row: int)
 
 
 def _weigh(row: SheetRow) -> int:
-    return 1 + len(row.cells) + _FAR_CELL_CELLS * len(row.beyond or ())
+    return 1 + len(row.cells) + _FAR_CELL_CELLS * len(row.beyond or ()) + sum(map(len, row.cells)) // CELL_TEXT_BYTES
 
 
 def _cut(rows: list[SheetRow]) -> tuple[list[SheetRow], list[SheetRow]]:

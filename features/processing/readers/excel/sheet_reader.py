@@ -14,7 +14,8 @@ from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import note_empty_columns
 from features.processing.readers.excel.header_rows import NO_LABEL, read_labels
 from features.processing.readers.excel.row_block import BlockMaker
-from features.processing.readers.excel.row_order import RowBatch, put_in_order
+from features.processing.readers.excel.row_order import Batch, RowBatch, put_in_order
+from features.processing.readers.excel.sheet_grid import SheetGrid
 from features.processing.readers.excel.sheet_layout import SheetLayout, find_table, find_table_below, is_nearly_empty, make_grid
 from features.processing.readers.excel.sheet_notes import describe_other_tables, describe_trouble, make_notes
 from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, SheetFacts, SheetRow, column_letters, is_blank, list_texts
@@ -44,9 +45,9 @@ class SheetReader:
     """Reads one sheet from `batches` of rows: the header when it is created, then chunks. `width` is the number of leading columns that are read as a whole."""
 
     def __init__(
-        self, batches: Iterator[RowBatch], *, facts: SheetFacts, dialect: TableDialect | None, limits: ReadLimits, field_names: Sequence[str] | None
+        self, batches: Iterator[Batch], *, facts: SheetFacts, dialect: TableDialect | None, limits: ReadLimits, field_names: Sequence[str] | None
     ) -> None:
-        self._batches: Iterator[RowBatch] = put_in_order(batches)
+        self._batches: Iterator[Batch] = put_in_order(batches)
         self._facts, self._limits = facts, limits
         self._comment_char = dialect.comment_char if dialect else None
         self._comment_rows = frozenset(dialect.comment_rows) if dialect else frozenset[int]()
@@ -111,12 +112,18 @@ class SheetReader:
         try:
             for batch in self._batches:
                 bytes_read = batch.bytes_read
+                if isinstance(batch, SheetGrid) and self._takes(batch):
+                    if waiting:
+                        yield from builder.add(blocks.make(waiting, bytes_read))
+                        waiting, longest, size_bytes = [], 1, 0
+                    yield from builder.add(blocks.make_columns(batch))
+                    continue
                 for row in batch.rows:
                     row_bytes = _count_bytes(row) if row.beyond else sum(map(len, row.cells))
                     if row_bytes > max_row_bytes:
                         row.is_too_long = True
                     waiting.append(row)
-                    longest = max(longest, len(row.cells))
+                    longest = max(longest, len(row.cells), _find_reach(row, self.width) if row.beyond else 0)
                     size_bytes += row_bytes + _CELL_BYTES * len(row.cells)
                     places = longest * len(waiting)
                     if len(waiting) >= self._limits.chunk_rows or places >= _BLOCK_CELLS or size_bytes + _PLACE_BYTES * places >= _BLOCK_BYTES:
@@ -129,6 +136,17 @@ class SheetReader:
         yield from builder.finish()
         if broken is not None:
             raise broken
+
+    def _takes(self, grid: SheetGrid) -> bool:
+        """Whether a grid can be taken as it is, and not row by row: it is no wider than the table, and nothing in it has to be looked for in its rows."""
+        layout = self._layout
+        return (
+            self._comment_char is None
+            and not layout.ignored
+            and len(grid.types) <= layout.width == max(layout.columns, default=-1) + 1
+            and not any(_find_reach(row, layout.width) for row in grid.exact.values() if row.beyond)
+            and int(grid.measure_rows().max(initial=0)) <= self._limits.max_row_bytes
+        )
 
     def _take_found_header(self, field_names: Sequence[str] | None) -> SheetLayout:
         """Find the header among the first rows, and take it. Raises `FileUnreadable` if there is none."""
@@ -210,7 +228,7 @@ class SheetReader:
 
     def _collect(self) -> list[SheetRow]:
         """Return the first rows that are neither blank nor comments; all rows stay to be read."""
-        passed: list[RowBatch] = []
+        passed: list[Batch] = []
         rows: list[SheetRow] = []
         cells = 0
         try:
@@ -265,6 +283,11 @@ def _count_bytes(row: SheetRow) -> int:
     return count + sum(len(cell.text) + _FAR_CELL_BYTES for cell in row.beyond) if row.beyond else count
 
 
-def _raise(error: FileUnreadable) -> Iterator[RowBatch]:
+def _find_reach(row: SheetRow, width: int) -> int:
+    """Count the columns up to the last cell of the table that is kept by its place."""
+    return max((cell.column + 1 for cell in row.beyond or () if cell.column < width), default=0)
+
+
+def _raise(error: FileUnreadable) -> Iterator[Batch]:
     raise error
     yield  # makes this a generator

@@ -10,6 +10,7 @@ MAX_SHEET_ROWS, MAX_SHEET_COLUMNS = 1_048_576, 16_384
 """The most rows and columns that a sheet can have."""
 MAX_GAP_CELLS = 256
 """A row is filled with empty cells up to a cell that stands no more than so far beyond the ones before it; else the cell is kept by its place."""
+UNKNOWN_WIDTH = MAX_SHEET_COLUMNS + 1
 _MAX_HEADER_MERGES = 100_000
 MAX_MERGES = 10_000
 """How many merged ranges of a sheet are kept; all are counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import weakref
@@ -83,3 +84,23 @@ def test_closing_ends_the_thread() -> None:
     prefetch.close()
     prefetch.close()
     assert threading.active_count() == before
+
+
+def test_nice_thread_gives_way_and_threads_that_it_starts_do_too_and_no_other() -> None:
+    def get_niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def nested() -> Iterator[int]:
+        yield get_niceness()
+        inner = Prefetch(get_niceness() for _ in range(1))
+        yield from inner
+        inner.close()
+
+    own = get_niceness()
+    ahead = Prefetch(nested(), niceness=own + 3)
+    assert list(ahead) == [own + 3] * 2
+    ahead.close()
+    assert get_niceness() == own
+    plain = Prefetch(get_niceness() for _ in range(1))
+    assert list(plain) == [own]
+    plain.close()

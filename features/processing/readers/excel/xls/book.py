@@ -7,6 +7,7 @@ Sources: MS-XLS 2.4.28 (BoundSheet8), 2.4.35 (Date1904), 2.4.126 (Format), 2.4.2
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - it is an exception
@@ -18,7 +19,7 @@ from xlrd import biffh, book, formatting, sheet
 
 from features.processing.readers.excel.number_formats import GENERAL, NumberFormat, built_in_format, parse_format
 from features.processing.readers.excel.xls.records import GLOBAL_RECORDS, RecordReader
-from features.processing.readers.excel.xls.shared_strings import read_shared_strings
+from features.processing.readers.excel.xls.shared_strings import join_surrogates, read_shared_strings
 from features.processing.readers.excel.xls.workbook_stream import WorkbookStream
 
 FIRST_BIFF_8 = 80
@@ -48,10 +49,13 @@ class Book(RecordReader, book.Book):  # type: ignore[misc] # xlrd has no types
     def __init__(self) -> None:
         super().__init__()
         self.listed: list[ListedSheet] = []
+        self.parts: Sequence[tuple[int, int]] = ()
+        """See `WorkbookStream`."""
 
     def biff2_8_load(self, *, file_contents: WorkbookStream, logfile: object, **options: Any) -> None:  # noqa: ANN401 - see xlrd
         """Take the stream, which has been found before."""
         self.filestr = self.mem = file_contents.contents
+        self.parts = file_contents.parts
         self._position = self.base = file_contents.start
         self.stream_len = file_contents.size
         self.logfile, self.verbosity, self.use_mmap = logfile, 0, True
@@ -169,8 +173,3 @@ def _initialise(opened: Book) -> None:
 def _decode(data: bytes, encoding: str) -> str:
     # If a long text continues in the next record, the two halves of one character may be separated.
     return data.decode(encoding, "surrogatepass" if encoding == "utf_16_le" else "replace")
-
-
-def join_surrogates(text: str) -> str:
-    """Return a text in which no half of a character is left over."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

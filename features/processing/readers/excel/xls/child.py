@@ -5,7 +5,9 @@ writes commands to it, one JSON value a line; the process ends when it closes. E
 `{"sheets": [[name, visible, has rows], …]}`, or `{"encrypted": "package"}` or `{"encrypted": "records"}` as the only one. The commands:
 
 - `{"peek": index}` is answered by the first rows of a sheet, a list;
-- `{"read": index}`, the last command, by `{"rows": count, "merged": [range, …], "merged_count": count}`, then lists of rows, and finally
+- `{"read": index}` by where the sheet's records are in the file and what else is needed to read them there, an object of `sheet_place.describe_place`,
+  and the bytes of the shared strings that it announces; or, where that cannot be, as if it had been
+- `{"read_cells": index}`, the last command, by `{"rows": count, "merged": [range, …], "merged_count": count}`, then lists of rows, and finally
   `{"long_numbers": {column: row}, "doubtful_zeros": {column: row}}`.
 
 A row is a `sheet_cells.Row`. Instead of any of these lines, `{"unreadable": sentence}` may come as the last one.
@@ -26,6 +28,7 @@ from typing import IO, Any
 from features.processing.readers.excel.refusals import DAMAGED, PRESENTATION, RIGHTS_MANAGED, TOO_LARGE, WORD_DOCUMENT
 from features.processing.readers.excel.xls.book import Book, Encrypted, open_book
 from features.processing.readers.excel.xls.sheet_cells import PEEKED_BYTES, PEEKED_ROWS, LoadedSheet, RowWriter, install_cells, load_sheet
+from features.processing.readers.excel.xls.sheet_place import describe_place
 from features.processing.readers.excel.xls.workbook_stream import open_parts
 from shared.child_process import prepare_child
 from shared.texts import make_storable
@@ -75,7 +78,7 @@ def _take_commands(commands: SimpleQueue[dict[str, int]]) -> None:
 
 
 def _write(output: IO[bytes], line: object) -> None:
-    output.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+    output.write(line if isinstance(line, bytes) else json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
     output.flush()
 
 
@@ -94,6 +97,11 @@ def _read_workbook(descriptor: int, commands: SimpleQueue[dict[str, int]]) -> It
             assert place is not None
             if command == "peek":
                 yield _peek_or_tell(book, place, known)
+                continue
+            # A sheet that has been read already is soon given.
+            described = describe_place(book, place) if command == "read" and place not in known else None
+            if described is not None:
+                yield from described
             else:
                 yield from _read(book, known.get(place) or load_sheet(book, place))
                 return

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
-from struct import Struct, iter_unpack
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from xlrd import biffh
 
-from features.processing.readers.excel.sheet_rows import MAX_MERGES, MergedRange
+from features.processing.readers.excel.sheet_rows import MergedRange
+from features.processing.readers.excel.xls.merged_ranges import add_merges
 
 if TYPE_CHECKING:
     from features.processing.readers.excel.xls.workbook_stream import Contents
@@ -169,10 +170,7 @@ class RecordReader:
             self.noted.empty_results.append((row, column))
 
     def _note_merges(self, data: bytes) -> None:
-        self.noted.merged_count += len(data[2:]) // 8
-        for first_row, last_row, first_column, last_column in iter_unpack("<HHHH", data[2 : len(data) - (len(data) - 2) % 8]):
-            if len(self.noted.merged) < MAX_MERGES:
-                self.noted.merged.append(MergedRange(first_row + 1, last_row + 1, first_column, last_column))
+        self.noted.merged_count += add_merges(data, self.noted.merged)
 
     def has_computed_formulas(self) -> bool:
         """Whether any formula of the workbook has a result other than 0 and an empty text."""

@@ -1,12 +1,14 @@
 """The shared strings of an XLS workbook, read as far as they go: neither count in the table matters, only the strings that are there.
 
-Source: MS-XLS 2.4.265 (SST), 2.5.293 (XLUnicodeRichExtendedString).
+Texts of formulas have the same form. Source: MS-XLS 2.4.265 (SST), 2.4.268 (String), 2.5.293 (XLUnicodeRichExtendedString).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+MAX_STRINGS, MAX_STRING_BYTES = 2**22, 2**26
+"""So many strings are passed on to the process that wants the cells; a workbook with more is read where there are limits on memory."""
 _HEAD_BYTES = 8
 """Two counts, which many programs write wrongly."""
 _STRING_HEAD_BYTES = 3
@@ -106,3 +108,20 @@ class _Pieces:
         self._index += 1
         self.data = self._pieces[self._index]
         self.at = 0
+
+
+def read_result(data: bytes) -> str | None:
+    """Return the text in the data of a record with the result of a formula; None if it goes on in the next record."""
+    characters = int.from_bytes(data[:2], "little")
+    if not characters:
+        return ""
+    is_wide = int.from_bytes(data[2:3], "little") & _IS_WIDE
+    text = data[_STRING_HEAD_BYTES : _STRING_HEAD_BYTES + (characters << is_wide)]
+    if len(text) < characters << is_wide:
+        return None
+    return join_surrogates(text.decode("utf_16_le" if is_wide else "latin_1", "surrogatepass"))
+
+
+def join_surrogates(text: str) -> str:
+    """Return a text in which no half of a character is left over."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

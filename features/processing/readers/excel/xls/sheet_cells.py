@@ -9,11 +9,13 @@ from typing import Any, TypeAlias
 import xlrd
 from xlrd import biffh, sheet
 
-from features.processing.readers.excel.cell_text import LONG_NUMBERS, is_long_number, number_text, show_value
+from features.processing.readers.excel.cell_text import LONG_NUMBERS, USUAL_TYPES, is_long_number, number_text, show_value
 from features.processing.readers.excel.number_formats import FormatKind, NumberFormat
 from features.processing.readers.excel.sheet_rows import CellTrouble
-from features.processing.readers.excel.xls.book import FIRST_BIFF_8, Book, join_surrogates
+from features.processing.readers.excel.xls.book import FIRST_BIFF_8, Book
+from features.processing.readers.excel.xls.cell_errors import error_text
 from features.processing.readers.excel.xls.records import Enough, SheetRecords
+from features.processing.readers.excel.xls.shared_strings import join_surrogates, read_result
 from features.processing.readers.native_types import NativeType
 
 PEEKED_BYTES = 2**19
@@ -33,14 +35,6 @@ _FIRST_FORMAT = 16
 """A number has this type plus the place of its format in `_CellSheet.formats`; the cell types of xlrd are all smaller."""
 _TROUBLE = ord("!")
 """Stands in the types of a row for a cell without a value."""
-_SHOWN_TYPES = {
-    FormatKind.DATE: NativeType.DATE,
-    FormatKind.TIME: NativeType.TIME,
-    FormatKind.DATETIME: NativeType.DATETIME,
-    FormatKind.DURATION: NativeType.DURATION,
-    FormatKind.MOMENT: NativeType.DATE,
-    FormatKind.ZEROS: NativeType.NUMBER,
-}
 
 
 @dataclass(slots=True)
@@ -88,15 +82,12 @@ class _CellSheet(sheet.Sheet):  # type: ignore[misc] # xlrd has no types
 
     def string_record_contents(self, data: bytes) -> str:
         """Return the text that a formula results in; what comes after it does not matter."""
-        length_bytes = 2 if self.biff_version >= biffh.BIFF_FIRST_UNICODE or self.biff_version >= 30 else 1  # noqa: PLR2004
+        if self.biff_version >= FIRST_BIFF_8:
+            text = read_result(data)
+            return str(super().string_record_contents(data)) if text is None else text
+        length_bytes = 2 if self.biff_version >= 30 else 1  # noqa: PLR2004
         characters = int.from_bytes(data[:length_bytes], "little")
-        if not characters:
-            return ""
-        if self.biff_version < FIRST_BIFF_8:
-            data = data[: length_bytes + characters]
-        elif len(data) > length_bytes:
-            data = data[: length_bytes + 1 + (characters << (data[length_bytes] & 1))]
-        return str(super().string_record_contents(data))
+        return str(super().string_record_contents(data[: length_bytes + characters])) if characters else ""
 
 
 def load_sheet(book: Book, place: int, *, most_bytes: int | None = None) -> LoadedSheet:
@@ -160,7 +151,7 @@ class RowWriter:
         types[xlrd.XL_CELL_ERROR] = types[_NOT_COMPUTED] = _TROUBLE
         for place, shown_as in enumerate(self._cells.formats, _FIRST_FORMAT):
             self._show[place] = self._make_show(shown_as)
-            types[place] += _SHOWN_TYPES[shown_as.kind]
+            types[place] += USUAL_TYPES[shown_as.kind]
         self._types = bytes(types)
 
     def write_batches(self) -> Iterator[list[Row]]:
@@ -209,7 +200,7 @@ class RowWriter:
         return number_text(value)
 
     def _make_show(self, shown_as: NumberFormat) -> Callable[[float], str]:
-        usual = _SHOWN_TYPES[shown_as.kind]
+        usual = USUAL_TYPES[shown_as.kind]
         is_1904 = self._is_1904
 
         known: dict[float, str] = {}
@@ -222,7 +213,7 @@ class RowWriter:
             if value - value != 0:
                 return ""
             text, native_type = show_value(value, shown_as, is_1904=is_1904)
-            if native_type != usual or value >= _FIRST_LONG:
+            if native_type != usual or abs(value) >= _FIRST_LONG:
                 self._is_unusual = True
             elif len(known) < _KNOWN_VALUES:
                 known[value] = text
@@ -246,7 +237,7 @@ def _list_bad(kinds: Any, values: list[Any]) -> list[list[Any]]:  # noqa: ANN401
     bad: list[list[Any]] = []
     for column, kind in enumerate(kinds):
         if kind == xlrd.XL_CELL_ERROR:
-            bad.append([column, biffh.error_text_from_code.get(values[column], "#VALUE!"), int(CellTrouble.ERROR_VALUE)])
+            bad.append([column, error_text(values[column]), int(CellTrouble.ERROR_VALUE)])
         elif kind == _NOT_COMPUTED:
             bad.append([column, "", int(CellTrouble.NOT_COMPUTED)])
     return bad

@@ -1,20 +1,27 @@
-"""Read XLS workbooks: xlrd reads them in a separate process with limits on memory and time; here the sheet is chosen and its rows become chunks."""
+"""Read XLS workbooks: xlrd opens them in a separate process with limits on memory and time; here the sheet is chosen and its rows become chunks.
+
+The cells of a sheet are read here, many at once, if its records are as any program writes them, and one by one in that process if they are not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from features.processing.readers.base import Chunk, ContainedFile, FileUnreadable, Finding, Note, ReadLimits, Source
 from features.processing.readers.excel.choose_sheet import SheetName, choose_sheet
 from features.processing.readers.excel.encrypted.decrypt import decrypt_package, decrypt_records
 from features.processing.readers.excel.reading_child import ReadingChild
 from features.processing.readers.excel.refusals import PROTECTED
-from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.row_order import Batch, RowBatch
 from features.processing.readers.excel.sheet_reader import SheetReader
 from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, FarCell, MergedRange, SheetFacts, SheetRow
+from features.processing.readers.excel.xls.cell_columns import GridMaker
+from features.processing.readers.excel.xls.shared_strings import MAX_STRING_BYTES, MAX_STRINGS
+from features.processing.readers.excel.xls.sheet_scan import SheetScan, join_strings, parse_place
 from shared.descriptors.table_dialect import TableDialect
 
 _CHILD = "features.processing.readers.excel.xls.child"
@@ -81,8 +88,10 @@ class XlsTable:
 class Workbook:
     """A workbook that a child process has opened; see `choose_sheet.SheetPeeker`."""
 
-    def __init__(self, child: ReadingChild, sheets: Sequence[SheetName]) -> None:
+    def __init__(self, child: ReadingChild, sheets: Sequence[SheetName], descriptor: int) -> None:
         self.child = child
+        self._descriptor: int | None = descriptor
+        self._scan: tuple[SheetScan, GridMaker] | None = None
         self.sheets = sheets
         self.facts = SheetFacts()
         self.width: int | None = None
@@ -95,13 +104,39 @@ class Workbook:
     def read_sheet(self, index: int) -> int:
         """Begin to read a sheet, and return how many rows it has. Raises `FileUnreadable` if it is damaged."""
         opened = self.child.ask({"read": index})
+        if "parts" in opened:
+            if self._open_scan(opened):
+                assert self._scan is not None
+                return self._scan[0].rows
+            opened = self.child.ask({"read_cells": index})
         self.facts.merged += [MergedRange(*bounds) for bounds in opened["merged"]]
         self.facts.merged_count = opened["merged_count"]
         rows: int = opened["rows"]
         return rows
 
-    def read_batches(self) -> Iterator[RowBatch]:
+    def _open_scan(self, told: Mapping[str, Any]) -> bool:
+        """Begin to read a sheet here; false if that cannot be. Raises `ValueError` if what the child tells cannot be true."""
+        assert self._descriptor is not None
+        count, size = int(told["strings"]), int(told["string_bytes"])
+        if not (0 <= count <= MAX_STRINGS and 0 <= size <= MAX_STRING_BYTES):
+            raise ValueError("so many shared strings are never passed on")
+        place = parse_place(told)
+        scan = SheetScan(self._descriptor, place, strings=count)
+        # The child encodes the strings in the meantime.
+        is_usual = scan.check(self.facts)
+        strings = join_strings(self.child.read_bytes(4 * count), self.child.read_bytes(size))
+        if is_usual:
+            self._scan = scan, GridMaker(strings, place.formats, is_1904=place.is_1904, facts=self.facts)
+        return is_usual
+
+    def read_batches(self) -> Iterator[Batch]:
         """Yield the rows of the sheet; after the last ones the facts are complete."""
+        if self._scan is not None:
+            scan, maker = self._scan
+            for grid in scan.grids(maker):
+                yield grid
+                maker.width = self.width
+            return
         while isinstance(rows := self.child.read_line(), list):
             yield RowBatch([self._make_row(*row) for row in rows], rows[-1][0])
         for found, told in ((self.facts.long_numbers, "long_numbers"), (self.facts.doubtful_zeros, "doubtful_zeros")):
@@ -110,6 +145,9 @@ class Workbook:
     def close(self) -> None:
         """End the child; may be called twice."""
         self.child.close()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
     def _make_row(self, number: int, cells: list[str], digits: str, bad: Sequence[tuple[int, str, int]] = ()) -> SheetRow:
         types = bytearray(digits.encode().translate(_TYPE_OF_DIGIT)) if digits else bytearray(len(cells))
@@ -148,4 +186,4 @@ def _open_with_child(file: BinaryIO) -> Workbook | str:
     if "encrypted" in opened:
         child.close()
         return str(opened["encrypted"])
-    return Workbook(child, [SheetName(*sheet) for sheet in opened["sheets"]])
+    return Workbook(child, [SheetName(*sheet) for sheet in opened["sheets"]], os.dup(file.fileno()))

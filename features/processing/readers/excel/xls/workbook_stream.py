@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -11,6 +12,7 @@ from xlrd import compdoc
 
 Contents: TypeAlias = mmap.mmap | bytes
 
+_MOST_PARTS = 10_000
 _STREAM_NAMES = ("workbook", "book")
 """In lower case. Workbooks of Excel 5 and 95 have the second name; a file with both is for all of these versions, and the first one holds more."""
 
@@ -21,6 +23,8 @@ class WorkbookStream(NamedTuple):
     contents: Contents
     start: int
     size: int
+    parts: Sequence[tuple[int, int]] = ()
+    """Where `contents` are in the file, as begins and sizes in bytes; none if they do not lie there in a few parts."""
 
 
 class FileParts(NamedTuple):
@@ -34,7 +38,7 @@ class FileParts(NamedTuple):
 def open_parts(contents: mmap.mmap) -> FileParts:
     """Find the workbook's stream. Raises any exception that a damaged file causes in the libraries that read compound files."""
     if contents[:8] != compdoc.SIGNATURE:
-        return FileParts(WorkbookStream(contents, 0, len(contents)), frozenset())
+        return FileParts(WorkbookStream(contents, 0, len(contents), [(0, len(contents))]), frozenset())
     try:
         found = _open_quickly(contents)
     except Exception:  # noqa: BLE001 - xlrd raises any exception that a damaged file causes inside it
@@ -44,7 +48,10 @@ def open_parts(contents: mmap.mmap) -> FileParts:
 
 
 class _BoundedCompDoc(compdoc.CompDoc):  # type: ignore[misc] # xlrd has no types
-    """Ends also if a chain of sectors is a loop, which xlrd does not see among short sectors."""
+    """Ends also if a chain of sectors is a loop, which xlrd does not see among short sectors; tells where a stream is that it has located."""
+
+    parts: Sequence[tuple[int, int]] = ()
+    """See `WorkbookStream`."""
 
     def _get_stream(self, mem: Contents, base: int, sat: list[int], sec_size: int, start_sid: int, *rest: object, **names: object) -> bytes:
         sector, seen = start_sid, 0
@@ -55,13 +62,30 @@ class _BoundedCompDoc(compdoc.CompDoc):  # type: ignore[misc] # xlrd has no type
         stream: bytes = super()._get_stream(mem, base, sat, sec_size, start_sid, *rest, **names)
         return stream
 
+    def _locate_stream(self, mem: Contents, base: int, sat: list[int], sec_size: int, start_sid: int, *rest: object) -> tuple[Contents, int, int]:
+        located: tuple[Contents, int, int] = super()._locate_stream(mem, base, sat, sec_size, start_sid, *rest)
+        parts: list[tuple[int, int]] = [(0, len(mem))] if located[0] is mem else []
+        sector = start_sid if not parts else -1
+        while sector >= 0:
+            begin = base + sector * sec_size
+            size = len(mem[begin : begin + sec_size])
+            if parts and sum(parts[-1]) == begin:
+                parts[-1] = (parts[-1][0], parts[-1][1] + size)
+            else:
+                parts.append((begin, size))
+            sector = sat[sector]
+        self.parts = parts if len(parts) <= _MOST_PARTS else []
+        return located
+
 
 def _open_quickly(contents: mmap.mmap) -> FileParts | None:
     """Open a compound file of which nothing is copied if the stream is in one piece, as it mostly is; None if there is no workbook in it."""
     with Path(os.devnull).open("w", encoding="utf-8") as log:
         document = _BoundedCompDoc(contents, logfile=log)
         for name in _STREAM_NAMES:
-            stream = WorkbookStream(*document.locate_named_stream(name))
+            document.parts = ()
+            found, start, size = document.locate_named_stream(name)
+            stream = WorkbookStream(found, start, size, document.parts)
             if stream.contents:
                 return FileParts(stream, frozenset(node.name for node in document.dirlist if node.etype))
     return None

@@ -10,19 +10,25 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 
-from openpyxl.utils import get_column_letter
-from openpyxl.utils.datetime import from_ISO8601
-
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import EXACT_DIGITS, is_long_number, number_text, parse_number, show_iso_value, show_value, unescape_text
 from features.processing.readers.excel.number_formats import GENERAL, FormatKind, NumberFormat
-from features.processing.readers.excel.sheet_rows import MAX_GAP_CELLS, MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, CellTrouble, FarCell, SheetFacts
+from features.processing.readers.excel.sheet_rows import (
+    MAX_GAP_CELLS,
+    MAX_SHEET_COLUMNS,
+    MAX_SHEET_ROWS,
+    BadCell,
+    CellTrouble,
+    FarCell,
+    SheetFacts,
+    column_letters,
+)
 from features.processing.readers.excel.xlsx.part_parser import XML_BLANKS
 from features.processing.readers.excel.xlsx.strings import Texts
 from features.processing.readers.excel.xlsx.uncomputed import MAX_FORMULA_CHARS, can_be_zero
 from features.processing.readers.native_types import NativeType
 
-LETTERS = tuple(get_column_letter(column) for column in range(1, MAX_SHEET_COLUMNS + 1))
+LETTERS = tuple(map(column_letters, range(MAX_SHEET_COLUMNS)))
 """The names of the columns, in order."""
 COLUMNS = {letters: column for column, letters in enumerate(LETTERS)}
 """The index of each column name, from 0."""
@@ -54,8 +60,9 @@ class CellValues:
         """
         self.strings, self.formats, self.is_recalculated = strings, formats, is_recalculated
         self.facts = facts if facts is not None else SheetFacts()
-        self._is_1904, self._is_picture = is_1904, is_picture
-        self._show_once = lru_cache(maxsize=_DATES_KEPT)(self._read_formatted)
+        self.is_1904, self._is_picture = is_1904, is_picture
+        self.show_once = lru_cache(maxsize=_DATES_KEPT)(self._read_formatted)
+        """Returns the display text of a number with a format, given by its style, and its type; text that is not a number stays as it is."""
 
     def read(self, text: str, cell_type: str | None, style: str | None, column: int, row_number: int) -> tuple[str, int]:
         """Return the text of a cell that is not empty and holds neither a shared string nor an error value, and its `NativeType`."""
@@ -66,6 +73,9 @@ class CellValues:
             shown = _BOOLEANS.get(text.strip(XML_BLANKS).lower(), "")
             return (shown, NativeType.BOOLEAN) if shown else (text, TEXT)
         if cell_type == "d":
+            # openpyxl takes 9 MiB in every process, and few sheets have such cells.
+            from openpyxl.utils.datetime import from_ISO8601  # noqa: PLC0415
+
             with suppress(ValueError, TypeError, OverflowError):
                 return show_iso_value(from_ISO8601(text.strip(XML_BLANKS)), self.formats.get(style, GENERAL))  # type: ignore[no-untyped-call]
             return text, TEXT
@@ -73,7 +83,7 @@ class CellValues:
 
     def show_formatted(self, text: str, style: str | None, column: int, row_number: int) -> tuple[str, int]:
         """Return the display text of a number with a format, and its type; text that is not a number stays as it is."""
-        shown = self._show_once(text, style)
+        shown = self.show_once(text, style)
         if len(text) > EXACT_DIGITS and shown[1] == NUMBER:
             self._note_number(parse_number(text), column, row_number)
         return shown
@@ -123,7 +133,7 @@ class CellValues:
 
     def _read_formatted(self, text: str, style: str | None) -> tuple[str, int]:
         value = parse_number(text)
-        return (text, TEXT) if value is None else show_value(value, self.formats[style], is_1904=self._is_1904)
+        return (text, TEXT) if value is None else show_value(value, self.formats[style], is_1904=self.is_1904)
 
     def _note_number(self, value: float | None, column: int, row_number: int) -> None:
         if value is not None and is_long_number(value):

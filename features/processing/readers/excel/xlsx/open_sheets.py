@@ -6,21 +6,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from features.processing.readers.base import FileUnreadable, ReadLimits
 from features.processing.readers.excel.choose_sheet import SheetName
 from features.processing.readers.excel.number_formats import NumberFormat
-from features.processing.readers.excel.row_order import RowBatch, put_in_order
+from features.processing.readers.excel.row_order import Batch, put_in_order
 from features.processing.readers.excel.sheet_rows import SheetFacts, SheetRow
 from features.processing.readers.excel.xlsx.cells import CellValues
 from features.processing.readers.excel.xlsx.metadata import find_pictures
-from features.processing.readers.excel.xlsx.openpyxl_rows import OpenpyxlRows
 from features.processing.readers.excel.xlsx.package import Package
 from features.processing.readers.excel.xlsx.scanner import SheetScanner
 from features.processing.readers.excel.xlsx.strings import StringTable, read_shared_strings
 from features.processing.readers.excel.xlsx.styles import read_styles
 from features.processing.readers.excel.xlsx.workbook import open_workbook
 
+if TYPE_CHECKING:
+    from features.processing.readers.excel.xlsx.openpyxl_rows import OpenpyxlRows
+
+_BLOCK_BYTES = 2**18
 _PEEK_ROWS = 200
 _PEEK_BYTES = 2**22
 
@@ -45,7 +49,7 @@ class XlsxWorkbook:
 
     def blocks(self, index: int) -> Iterator[bytes]:
         """Yield the XML of a sheet, block by block."""
-        return self._package.blocks(self._workbook.sheets[index].require_part())
+        return self._package.blocks(self._workbook.sheets[index].require_part(), size_bytes=_BLOCK_BYTES)
 
     def open_rows(self, facts: SheetFacts, *, reads_merges: bool) -> SheetScanner | OpenpyxlRows:
         """Return a reader for the rows of one sheet, which records in `facts` what it learns."""
@@ -60,12 +64,14 @@ class XlsxWorkbook:
             facts=facts,
         )
         if self._limits.excel_reader == "openpyxl":
+            from features.processing.readers.excel.xlsx.openpyxl_rows import OpenpyxlRows  # noqa: PLC0415 # see cells.py
+
             return OpenpyxlRows(values, reads_merges=reads_merges)
         return SheetScanner(values, max_row_bytes=self._limits.max_row_bytes, reads_merges=reads_merges)
 
     def peek(self, index: int) -> Sequence[SheetRow]:
         """Return the first rows of a sheet that have content, at most 200, out of its first 4 MiB; damage behind the first rows does not matter yet."""
-        batches: list[RowBatch] = []
+        batches: list[Batch] = []
         numbers: set[int] = set()
         try:
             with suppress(_PeekedEnough):

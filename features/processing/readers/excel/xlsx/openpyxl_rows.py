@@ -18,7 +18,7 @@ from openpyxl.xml.constants import SHEET_MAIN_NS
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import unescape_text
 from features.processing.readers.excel.row_order import RowBatch
-from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, UNKNOWN_WIDTH, BadCell, FarCell, SheetRow
 from features.processing.readers.excel.xlsx.cells import TEXT, CellValues, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import add_merge
 from features.processing.readers.excel.xlsx.package import raise_damaged
@@ -48,7 +48,7 @@ class OpenpyxlRows:
             for number, cells in parser.parse():
                 if not 1 <= number <= MAX_SHEET_ROWS:
                     raise ValueError(number)  # noqa: TRY301 - one handler for whatever is damaged
-                row = _make_row(number, [cell for cell in cells if cell is not None], self.width or MAX_SHEET_COLUMNS)
+                row = _make_row(number, [cell for cell in cells if cell is not None], self.width or UNKNOWN_WIDTH)
                 if row is not None:
                     rows.append(row)
                 if len(rows) >= _BATCH_ROWS:

@@ -10,23 +10,39 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple
 from xml.parsers.expat import XMLParserType
 
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import EXACT_DIGITS, unescape_text
-from features.processing.readers.excel.row_order import RowBatch
-from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.row_order import Batch, RowBatch
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_ROWS, UNKNOWN_WIDTH, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.xlsx.cell_columns import ColumnMaker
+from features.processing.readers.excel.xlsx.cell_tags import CellTags
 from features.processing.readers.excel.xlsx.cells import COLUMNS, LETTERS, NUMBER, TEXT, CellValues, place_cell, uncomputed
+from features.processing.readers.excel.xlsx.find_cells import FoundCells, RestPatterns, find_cells
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.part_parser import SPACE_ATTRIBUTE, XML_BLANKS, Attributes, PartParser, local_name, prefix_of
-from features.processing.readers.excel.xlsx.plain_xml import FORBIDDEN, PRESERVE, TEXT_CHARACTER, UnusualError, decode_plain, is_utf8, replace_entities
+from features.processing.readers.excel.xlsx.plain_xml import (
+    FORBIDDEN,
+    PRESERVE,
+    TEXT_CHARACTER,
+    UnusualError,
+    decode_plain,
+    is_plain,
+    is_utf8,
+    replace_entities,
+)
 from features.processing.readers.excel.xlsx.walker import SheetWalker
 
 _MAX_HEAD_BYTES = 2**18
 _MAX_ROW_BYTES = 2**20
 """Longer rows are left to expat, which holds less of them in memory at once."""
+_PIECE_BYTES = 2**20
+"""So much XML is read at a time, besides the beginning."""
+_SMALL_PIECE_BYTES = 2**16
+"""The same if the shared strings are not kept in memory."""
 _DATA, _ROW_END, _DATA_END = b"<sheetData>", b"</row>", b"</sheetData>"
 _INLINE = "<is><t>"
 """The start of an inline text that loses the blanks at its ends."""
@@ -49,6 +65,7 @@ class _Patterns(NamedTuple):
 
     Its groups: row number; column, style, type, start of an inline text, plain value or inline text, what stands in place of both.
     """
+    rests: RestPatterns
     rest: re.Pattern[str]
     """For the last group of a cell. Its groups: element and text of a formula, start and text of a value, start and text of an inline text."""
 
@@ -79,8 +96,9 @@ def _make_patterns(prefixes: frozenset[str], *, judges_zeros: bool) -> _Patterns
     def row(group: str) -> str:
         return rf'<row r="{group}[1-9][0-9]{{0,6}})"{attributes}'
 
+    rests = RestPatterns(re.compile(f"{attributes}(?: ?/>|>)"), re.compile(f"{attributes}(?: ?/>|>{text}*+)"))
     rows = rf"(?:{row('(?:')}(?: ?/>|>(?:{cell('(?:')})*+</row>))*+"
-    return _Patterns(re.compile(rows), re.compile(f"{row('(')}|{cell('(')}"), re.compile(rest("(")))
+    return _Patterns(re.compile(rows), re.compile(f"{row('(')}|{cell('(')}"), rests, re.compile(rest("(")))
 
 
 class SheetScanner:
@@ -92,6 +110,8 @@ class SheetScanner:
         self._walker = SheetWalker(values, max_row_bytes=max_row_bytes, reads_merges=reads_merges)
         self._reads_merges = reads_merges
         self._patterns = _make_patterns(frozenset(), judges_zeros=False)
+        self._tags = CellTags(values.formats)
+        self._columns = ColumnMaker(values, self._tags, self._read_rows)
         self._width: int | None = None
         self._last_row = 0
 
@@ -104,8 +124,8 @@ class SheetScanner:
     def width(self, width: int) -> None:
         self._width = self._walker.width = width
 
-    def scan(self, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
-        """Yield the rows as `SheetWalker.walk` does."""
+    def scan(self, blocks: Iterable[bytes]) -> Iterator[Batch]:
+        """Yield the rows as `SheetWalker.walk` does, or as grids."""
         source = iter(blocks)
         waiting = _read_head(source)
         start = waiting.find(_DATA)
@@ -116,20 +136,29 @@ class SheetScanner:
         self._patterns = _make_patterns(prefixes, judges_zeros=self._values.is_recalculated)
         bytes_read = start + len(_DATA)
         head, waiting = waiting[:bytes_read], waiting[bytes_read:]
+        begin, piece_bytes = bytes_read, 0
+        is_over = False
         while not waiting.startswith(_DATA_END):
+            while not is_over and len(waiting) < piece_bytes:
+                block = next(source, b"")
+                is_over = not block
+                waiting += block
             end = _find_end(waiting)
             try:
                 if end:
-                    rows = self._read_rows(waiting[:end])
-                    waiting = waiting[end:]
-                    bytes_read += end
-                    if rows:
-                        yield RowBatch(rows, bytes_read)
-                elif len(waiting) > _MAX_ROW_BYTES or not (block := next(source, b"")):
+                    for batch in self._read_batches(waiting[:end], begin):
+                        bytes_read = batch.bytes_read
+                        if len(batch):
+                            yield batch
+                    waiting, begin = waiting[end:], bytes_read
+                    # The first rows are wanted soon, to find the header among them.
+                    piece_bytes = _SMALL_PIECE_BYTES if self._values.strings.is_filed else _PIECE_BYTES
+                elif is_over or len(waiting) > _MAX_ROW_BYTES:
                     raise UnusualError  # noqa: TRY301 - all fallbacks to expat go through the same handler
                 else:
-                    waiting += block
+                    piece_bytes = len(waiting) + 1
             except UnusualError:
+                waiting = waiting[bytes_read - begin :]
                 yield from self._walker.walk_on(head, chain([waiting], source), last_row=self._last_row, bytes_read=bytes_read)
                 return
         if self._reads_merges:
@@ -152,6 +181,34 @@ class SheetScanner:
         except FileUnreadable:
             return
 
+    def _read_batches(self, data: bytes, begin: int) -> Iterator[Batch]:
+        """Yield the rows of `data`, which begins at `begin`, in as many batches as memory asks for.
+
+        Raises `UnusualError` if the next ones must be left to expat.
+        """
+        # It may become known, and smaller than these rows, while they are given.
+        width = self._width
+        cells = self._find_cells(data)
+        if cells is None:
+            yield RowBatch(self._read_rows(data), begin + len(data))
+            return
+        bounds = self._columns.divide(cells, width=width)
+        places = [*cells.begins.tolist(), len(data)]
+        for first, last in pairwise(bounds):
+            end = places[last]
+            part = cells.cut(first, last, end)
+            grid = self._columns.make(data, part, end=end, width=width, bytes_read=begin + end)
+            if grid is None:
+                yield RowBatch(self._read_rows(data[places[first] : end]), begin + end)
+            else:
+                self._last_row = int(part.numbers[-1])
+                yield grid
+
+    def _find_cells(self, data: bytes) -> FoundCells | None:
+        width = self._width or UNKNOWN_WIDTH
+        takes_formulas = not self._values.is_recalculated
+        return find_cells(data, self._tags, patterns=self._patterns.rests, width=width, takes_formulas=takes_formulas) if is_plain(data) else None
+
     def _read_rows(self, data: bytes) -> list[SheetRow]:
         """Return all rows of `data`. Raises `UnusualError` if any of them must be left to expat."""
         text, has_entities = decode_plain(data)
@@ -169,7 +226,7 @@ class SheetScanner:
         """Make rows of what the pattern `token` found. Raises `UnusualError` if any of them must be left to expat."""
         values, formats, letters_of = self._values, self._formats, _LETTERS
         strings, show_number, show_formatted = values.strings, values.show_number, values.show_formatted
-        width = self._width or MAX_SHEET_COLUMNS
+        width = self._width or UNKNOWN_WIDTH
         rows: list[SheetRow] = []
         cells: list[str] = []
         types = bytearray()
@@ -218,7 +275,7 @@ class SheetScanner:
             elif not cell_type:
                 if style in formats:
                     text, kind = show_formatted(value, style or None, column, number)
-                elif value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+                elif value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS and value.isascii():
                     text, kind = value, NUMBER
                 else:
                     text, kind = show_number(value, column, number)

@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 from xml.parsers.expat import XMLParserType
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import unescape_text
 from features.processing.readers.excel.xlsx.package import DAMAGED
@@ -27,6 +31,8 @@ from shared.temporary_files import discard_file
 
 MAX_TEXT_CHARS = 2**18
 """Eight times the most characters that an Excel cell can hold."""
+LONG_TEXT_CHARS = 2**10
+"""Longer texts are never copied: all cells that have one of them share it."""
 
 _OBJECT_BYTES = 56
 """Memory that a text takes besides its characters."""
@@ -45,17 +51,90 @@ class Texts(Protocol):
         """Return the text with a number, from 0. Raises `IndexError` for numbers after the last."""
         ...
 
+    def __len__(self) -> int:
+        """Return how many texts there are."""
+        ...
+
+    @property
+    def is_filed(self) -> bool:
+        """Whether they are so many, or so long, that they are not kept in memory."""
+        ...
+
+    def find_long(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.bool_]:
+        """Return which of the texts with these numbers, all of which there are, are longer than `LONG_TEXT_CHARS`."""
+        ...
+
+    def weigh(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.int64]:
+        """Return about how many bytes each of the texts with these numbers has, none of which is long."""
+        ...
+
+    def take(self, indexes: npt.NDArray[np.int64], /) -> pa.StringArray:
+        """Return the texts with these numbers, all of which there are, and none of which is long."""
+        ...
+
+
+class KeptStrings:
+    """Texts in memory."""
+
+    is_filed = False
+
+    def __init__(self, texts: Sequence[str] = ()) -> None:
+        self._texts: Sequence[str] = texts
+        self._long: dict[int, str] = {}
+        self._is_long = np.zeros(0, np.bool_)
+        self._array: pa.StringArray | None = None
+        self._offsets: npt.NDArray[np.int32] = np.zeros(1, np.int32)
+        self._data = memoryview(b"")
+
+    def __len__(self) -> int:
+        return len(self._texts) if self._array is None else len(self._array)
+
+    def __getitem__(self, index: int, /) -> str:
+        if self._array is None:
+            return self._texts[index]
+        if not 0 <= index < len(self._array):
+            raise IndexError(index)
+        if index in self._long:
+            return self._long[index]
+        return str(self._data[self._offsets[index] : self._offsets[index + 1]], "utf-8")
+
+    def find_long(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.bool_]:
+        """See `Texts`."""
+        self._pack()
+        return self._is_long[indexes]
+
+    def weigh(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.int64]:
+        """See `Texts`."""
+        self._pack()
+        return np.asarray(self._offsets[indexes + 1] - self._offsets[indexes], np.int64)
+
+    def take(self, indexes: npt.NDArray[np.int64], /) -> pa.StringArray:
+        """See `Texts`."""
+        return self._pack().take(pa.array(indexes))
+
+    def _pack(self) -> pa.StringArray:
+        """Make one array of the texts, as which they take a third of the memory; the long ones stay as they are."""
+        if self._array is None:
+            self._long = {index: text for index, text in enumerate(self._texts) if len(text) > LONG_TEXT_CHARS}
+            self._is_long = np.zeros(len(self._texts), np.bool_)
+            self._is_long[list(self._long)] = True
+            short = ["" if len(text) > LONG_TEXT_CHARS else text for text in self._texts] if self._long else self._texts
+            self._array, self._texts = pa.array(short, type=pa.string()), ()
+            _, offsets, data = self._array.buffers()
+            self._offsets, self._data = np.frombuffer(offsets, np.int32), memoryview(data or b"")
+        return self._array
+
 
 class StringTable:
     """The shared strings of one workbook."""
 
     def __init__(self, filed: FiledStrings | None = None) -> None:
         self._filed = filed
-        self.texts: Texts = filed if filed is not None else []
+        self.texts: Texts = filed if filed is not None else KeptStrings()
 
     def close(self) -> None:
         """Release the memory or the file; may be called twice."""
-        self.texts = []
+        self.texts = KeptStrings()
         if self._filed is not None:
             self._filed.close()
 
@@ -63,15 +142,21 @@ class StringTable:
 class FiledStrings:
     """Texts in an unnamed temporary file, which is removed when it is closed; stored in pages of 64 texts, with recently loaded pages kept in memory."""
 
+    is_filed = True
+
     def __init__(self, *, spill_dir: Path | None) -> None:
         self._file = cast("BinaryIO", tempfile.TemporaryFile(dir=spill_dir, prefix="strings-"))  # noqa: SIM115 - closed by close()
         self._page_starts = array("Q", [0])
         self._filling: list[str] = []
+        self._long = array("q")
+        """The numbers of the long texts, ascending."""
         self._cache: dict[int, list[str]] = {}
         self._cached_chars = 0
 
     def append(self, text: str) -> None:
         """Add a text, as it is in the XML, after the others."""
+        if len(text) > LONG_TEXT_CHARS:
+            self._long.append(len(self))
         self._filling.append(text)
         if len(self._filling) == _PAGE_TEXTS:
             data = _SEPARATOR.join(self._filling).encode()
@@ -91,6 +176,22 @@ class FiledStrings:
         number, place = divmod(index, _PAGE_TEXTS)
         page = self._cache.get(number)
         return (page or self._load(number))[place]
+
+    def find_long(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.bool_]:
+        """See `Texts`."""
+        return np.isin(indexes, np.asarray(self._long))
+
+    def weigh(self, indexes: npt.NDArray[np.int64], /) -> npt.NDArray[np.int64]:
+        """See `Texts`: by the average of their pages."""
+        if len(self._page_starts) == 1:
+            return np.zeros(len(indexes), np.int64)
+        pages = np.minimum(indexes // _PAGE_TEXTS, len(self._page_starts) - 2)
+        return np.asarray(np.diff(np.asarray(self._page_starts))[pages] // _PAGE_TEXTS, np.int64)
+
+    def take(self, indexes: npt.NDArray[np.int64], /) -> pa.StringArray:
+        """See `Texts`."""
+        distinct, places = np.unique(indexes, return_inverse=True)
+        return pa.array([self[index] for index in distinct.tolist()], type=pa.string()).take(pa.array(places))
 
     def close(self) -> None:
         """Close the file; may be called twice."""
@@ -140,7 +241,7 @@ class _TableBuilder:
     def finish(self) -> StringTable:
         table = StringTable(self._filed)
         if self._filed is None:
-            table.texts = [unescape_text(text) for text in self._kept]
+            table.texts = KeptStrings([unescape_text(text) for text in self._kept])
         else:
             self._filed.finish()
         return table

@@ -11,7 +11,10 @@ from features.processing.readers.excel.sheet_reader import SheetReader, needs_me
 from features.processing.readers.excel.sheet_rows import SheetFacts
 from features.processing.readers.excel.xlsx.merges import read_merges
 from features.processing.readers.excel.xlsx.open_sheets import XlsxWorkbook
+from features.processing.readers.prefetch import Prefetch
 from shared.descriptors.table_dialect import TableDialect
+
+_BLOCKS_AHEAD = 4
 
 
 def open_xlsx(
@@ -27,6 +30,7 @@ class XlsxTable:
 
     def __init__(self, path: Path, *, dialect: TableDialect | None, limits: ReadLimits, field_names: Sequence[str] | None) -> None:
         self._workbook = XlsxWorkbook(path, limits)
+        self._unpacked: Prefetch[bytes] | None = None
         try:
             self._chosen = choose_sheet(self._workbook, dialect=dialect, field_names=field_names)
             index = self._chosen.index
@@ -36,7 +40,9 @@ class XlsxTable:
             if merges_first:
                 read_merges(lambda: self._workbook.blocks(index), facts)
             rows = self._workbook.open_rows(facts, reads_merges=not merges_first)
-            self._reader = SheetReader(rows.scan(self._workbook.blocks(index)), facts=facts, dialect=dialect, limits=limits, field_names=field_names)
+            # Unpacking needs a processor, but hardly any step of Python.
+            self._unpacked = Prefetch(self._workbook.blocks(index), depth=_BLOCKS_AHEAD)
+            self._reader = SheetReader(rows.scan(self._unpacked), facts=facts, dialect=dialect, limits=limits, field_names=field_names)
             rows.width = self._reader.width
         except BaseException:
             self.close()
@@ -71,4 +77,6 @@ class XlsxTable:
 
     def close(self) -> None:
         """See `base.Table`."""
+        if self._unpacked is not None:
+            self._unpacked.close()
         self._workbook.close()

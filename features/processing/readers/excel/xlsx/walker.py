@@ -13,7 +13,7 @@ from xml.parsers.expat import XMLParserType
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.excel.cell_text import EXACT_DIGITS, unescape_text
 from features.processing.readers.excel.row_order import RowBatch
-from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, BadCell, FarCell, SheetRow
+from features.processing.readers.excel.sheet_rows import MAX_SHEET_COLUMNS, MAX_SHEET_ROWS, UNKNOWN_WIDTH, BadCell, FarCell, SheetRow
 from features.processing.readers.excel.xlsx.cells import LETTERS, NUMBER, TEXT, CellValues, find_column, find_row, place_cell, uncomputed
 from features.processing.readers.excel.xlsx.merges import install_merge_handlers
 from features.processing.readers.excel.xlsx.package import DAMAGED
@@ -76,7 +76,7 @@ class SheetWalker:
         values = self._values
         formats, read, show_number, find_string, is_recalculated = values.formats, values.read, values.show_number, values.find_string, values.is_recalculated
         letters, emit, last_row_text = LETTERS, self._rows.append, str(MAX_SHEET_ROWS + 1)
-        row_number, row_text, width, column, row_chars = self._last_row, "", MAX_SHEET_COLUMNS, -1, 0
+        row_number, row_text, width, column, row_chars = self._last_row, "", UNKNOWN_WIDTH, -1, 0
         parts: list[str] = []
         cells: list[str] = []
         types = bytearray()
@@ -123,7 +123,7 @@ class SheetWalker:
                 else:
                     row_number = find_row(attributes.get("r"), row_number)
                     row_text = str(row_number)
-                width = self.width or MAX_SHEET_COLUMNS
+                width = self.width or UNKNOWN_WIDTH
                 column, row_chars = -1, 0
             elif name == text_tag and in_inline and not in_text:
                 in_text = True
@@ -159,7 +159,7 @@ class SheetWalker:
                     if cell_type == "s":
                         text, kind = find_string(value, column, row_number), TEXT
                     elif cell_type is None and cell.get("s") not in formats and len(value) < _LONG_TEXT_CHARS:
-                        if value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS:
+                        if value.isdigit() and value[0] != "0" and len(value) <= EXACT_DIGITS and value.isascii():
                             text, kind = value, NUMBER
                         else:
                             text, kind = show_number(value, column, row_number)

@@ -171,6 +171,15 @@ def test_row_past_the_limit_is_one_error_and_reading_goes_on(path: Path, body: b
     assert chunks[0].row_numbers.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize("block_bytes", [*range(110, 400, 15), 1000])
+def test_rows_after_a_line_that_is_too_long_are_read_wherever_blocks_end(path: Path, block_bytes: int) -> None:
+    rows = "".join(f"{number},y\n" for number in range(100))
+    write(path, 'a,b\n1,"' + "x" * 300 + "\n" + rows)
+    table = CsvTable(path, dialect=None, encoding=None, limits=ReadLimits(max_row_bytes=100), block_bytes=block_bytes)
+    assert [text for chunk in table.chunks() for text in chunk.columns[0].to_pylist()] == [str(number) for number in range(100)]
+    table.close()
+
+
 def test_row_of_too_many_cells_is_too_long(path: Path) -> None:
     read = Read(write(path, "a,b\n" + "," * 20_000 + "x\n1,2\n"))
     assert read.errors == [(2, None, "row-too-long", None)]
@@ -256,6 +265,15 @@ def test_chunks_have_at_most_the_rows_that_are_asked_for(path: Path) -> None:
     table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=10))
     assert [len(chunk.row_numbers) for chunk in table.chunks()] == [10, 10, 5]
     table.close()
+
+
+def test_chunks_of_short_rows_are_joined(path: Path) -> None:
+    write(path, "a\n" + "1\n" * 25 + "\n" * 2 + "x" * 9 * MIB + "\n" + "1\n" * 12)
+    table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=4, chunks_at_once=5))
+    sizes = [len(chunk.row_numbers) for chunk in table.chunks()]
+    table.close()
+    # The row of 9 MiB is the 26th: its chunk ends at the next multiple of four, and so do those of the rows after it, whose block it is in.
+    assert sizes == [20, 8, 4, 4, 2]
 
 
 def test_chunks_end_where_their_bytes_do(path: Path) -> None:

@@ -63,3 +63,19 @@ def test_damage_comes_after_the_rows_before_it() -> None:
     assert [row.number for row in next(rows).rows] == [1, 2]
     with pytest.raises(FileUnreadable, match="broken"):
         next(rows)
+
+
+def test_long_texts_wait_for_fewer_rows() -> None:
+    waiting = 0
+    most = 0
+
+    def give() -> Iterator[RowBatch]:
+        nonlocal waiting, most
+        for number in range(1, 1_000):
+            waiting += 1
+            most = max(most, waiting)
+            yield RowBatch([make_row(number, ["x" * 500_000])], number)
+
+    for batch in put_in_order(give()):
+        waiting -= len(batch)
+    assert (waiting, most <= 110) == (0, True)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.processing.readers.excel.number_formats import FormatKind, NumberFormat
-from features.processing.readers.excel.row_order import RowBatch
+from features.processing.readers.excel.row_order import Batch
 from features.processing.readers.excel.sheet_rows import CellTrouble
 from features.processing.readers.excel.xlsx.cells import LETTERS, CellValues
 from features.processing.readers.excel.xlsx.openpyxl_rows import OpenpyxlRows
@@ -31,7 +31,7 @@ STYLES = {1: "date", 2: "datetime", 3: "time", 4: "00000"}
 Cells = dict[tuple[int, int], tuple[str, str]]
 
 
-def gather(batches: Iterable[RowBatch]) -> Cells:
+def gather(batches: Iterable[Batch]) -> Cells:
     found: Cells = {}
     for batch in batches:
         for row in batch.rows:
@@ -44,15 +44,15 @@ def gather(batches: Iterable[RowBatch]) -> Cells:
     return found
 
 
-def by_pattern(values: CellValues, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
+def by_pattern(values: CellValues, blocks: Iterable[bytes]) -> Iterator[Batch]:
     return SheetScanner(values, max_row_bytes=2**20).scan(blocks)
 
 
-def by_expat(values: CellValues, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
+def by_expat(values: CellValues, blocks: Iterable[bytes]) -> Iterator[Batch]:
     return SheetWalker(values, max_row_bytes=2**20).walk(blocks)
 
 
-def by_openpyxl(values: CellValues, blocks: Iterable[bytes]) -> Iterator[RowBatch]:
+def by_openpyxl(values: CellValues, blocks: Iterable[bytes]) -> Iterator[Batch]:
     return OpenpyxlRows(values).scan(blocks)
 
 
@@ -213,7 +213,7 @@ def workbooks(draw: st.DrawFn) -> tuple[str, str]:
     return with_names(draw(sheets(is_odd=is_odd)), main, prefixes, choose), with_names(f"<~sst>{items}</~sst>", main, prefixes, choose)
 
 
-def read(reader: Callable[[CellValues, Iterable[bytes]], Iterator[RowBatch]], sheet: str, strings: str, block_bytes: int) -> Cells:
+def read(reader: Callable[[CellValues, Iterable[bytes]], Iterator[Batch]], sheet: str, strings: str, block_bytes: int) -> Cells:
     texts = read_shared_strings(cut(strings, block_bytes), spill_dir=None, threshold_bytes=2**20).texts
     return gather(reader(CellValues(strings=texts, formats=FORMATS, is_1904=False), cut(sheet, block_bytes)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,18 +13,26 @@ import pytest
 from features.processing.readers.base import Chunk, FileUnreadable, ReadLimits
 from features.processing.readers.excel.sheet_reader import SheetReader
 from features.processing.readers.excel.sheet_rows import BadCell, CellTrouble, MergedRange, SheetFacts, SheetRow
+from features.processing.readers.find_header import SAMPLE_ROWS
 from features.processing.readers.native_types import NativeType
 from shared.descriptors.table_dialect import parse_table_dialect
-from tests.features.processing.readers.excel.sheet_rows import Cell, in_batches, make_row, make_rows
+from tests.features.processing.readers.excel.sheet_rows import Cell, describe_chunks, in_batches, in_grids, make_row, make_rows
 
 HEADER = ["id", "name", "amount"]
+GATHER = {"rows": in_batches}
+"""How rows are passed to the reader."""
+
+
+@pytest.fixture(autouse=True, params=[in_batches, in_grids])
+def batches(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(GATHER, "rows", request.param)
 
 
 def _open(
     rows: Sequence[SheetRow], *, dialect: Mapping[str, Any] | None = None, facts: SheetFacts | None = None, names: Sequence[str] | None = None, size: int = 3
 ) -> SheetReader:
     given = None if dialect is None else parse_table_dialect(dict(dialect))
-    return SheetReader(in_batches(rows, size), facts=facts or SheetFacts(), dialect=given, limits=ReadLimits(), field_names=names)
+    return SheetReader(GATHER["rows"](rows, size), facts=facts or SheetFacts(), dialect=given, limits=ReadLimits(), field_names=names)
 
 
 def _cells(chunks: Sequence[Chunk]) -> dict[int, list[str | None]]:
@@ -230,3 +240,52 @@ def test_comment_rows_are_passed() -> None:
     reader = _open(make_rows(["# made by hand"], HEADER, ["# old"], ["1", "a", "2"]), dialect={"commentChar": "#"})
     assert reader.header_row == 2
     assert list(_cells(list(reader.chunks()))) == [4]
+
+
+def test_cell_far_from_the_others_of_its_row_is_read_like_them() -> None:
+    width = 400
+    rows = [make_row(1, [f"c{column}" for column in range(width)]), *(make_row(number, [("1", NativeType.NUMBER)] * width) for number in range(2, 40))]
+    far: list[dict[int, Cell]] = [{0: "x", width - 1: ("77", NativeType.NUMBER)}, {width - 2: "y"}]
+    rows[3], rows[4] = make_row(4, far[0]), make_row(5, far[1])
+    assert rows[3].beyond is not None
+    chunks = list(_open(rows).chunks())
+    assert _cells(chunks)[4] == ["x", *[""] * (width - 2), "77"]
+    assert _cells(chunks)[5] == [*[""] * (width - 2), "y", ""]
+    assert chunks[0].native_types is not None
+    assert chunks[0].native_types[width - 1][2] == NativeType.NUMBER  # type: ignore[index]
+
+
+def test_grids_give_what_single_rows_give() -> None:
+    chooser = random.Random(4)
+    kinds: list[Cell] = ["", "", "a", " ", "\u00a0", "é", ("1", NativeType.NUMBER), ("true", NativeType.BOOLEAN), ("2026-01-01", NativeType.DATE)]
+    for _ in range(60):
+        rows, number = [make_row(1, ["a", "b", "", "d"])], 1
+        for index in range(150):
+            number += chooser.choice([1, 1, 1, 2, 5])
+            cells: dict[int, Cell] = {column: chooser.choice(kinds) for column in range(chooser.choice([0, 2, 4, 4, 4]))}
+            if chooser.random() < 0.1:
+                column = chooser.choice([0, 3, 6, 300])
+                cells[column] = BadCell(column, "#N/A", CellTrouble.ERROR_VALUE) if chooser.random() < 0.5 else "z"
+            row = make_row(number, cells)
+            while row.cells and not row.cells[-1]:  # as no reader gives them
+                del row.cells[-1], row.types[-1]
+            row.is_too_long = index > SAMPLE_ROWS and chooser.random() < 0.05
+            rows.append(row)
+        dialect = chooser.choice([None, {"commentRows": [3, 7]}, {"commentChar": "a"}, {"header": False}])
+        found = []
+        for gather in (in_batches, in_grids):
+            given = None if dialect is None else parse_table_dialect(dict(dialect))
+            limits = ReadLimits(chunk_rows=7, keep_rows=True)
+            copies = copy.deepcopy(rows)
+            reader = SheetReader(gather(copies, 5), facts=SheetFacts(), dialect=given, limits=limits, field_names=None)
+            found.append(describe_chunks(reader.chunks()))
+        assert found[0] == found[1]
+
+
+def test_rows_that_were_read_together_stay_small_when_their_far_cells_are_brought_near() -> None:
+    width = 5_000
+    rows = [make_row(1, [f"h{column}" for column in range(width)]), *(make_row(number, {0: "1", width - 1: "2"}) for number in range(2, 500))]
+    chunks = list(_open(rows, size=1000).chunks())
+    assert sum(len(chunk.row_numbers) for chunk in chunks) == 498
+    assert {chunk.columns[width - 1][0].as_py() for chunk in chunks} == {"2"}
+    assert max(len(row.cells) for row in rows[1:]) == 1

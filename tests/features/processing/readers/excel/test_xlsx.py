@@ -12,6 +12,7 @@ import xlsxwriter
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
 from features.processing.readers.base import FileUnreadable, ReadLimits
+from features.processing.readers.excel.sheet_rows import column_letters
 from features.processing.readers.excel.xlsx import scanner as xlsx_scanner
 from features.processing.readers.excel.xlsx.table import open_xlsx
 from tests.features.processing.readers.excel.workbooks import (
@@ -356,3 +357,18 @@ def test_closing_half_way_and_twice_is_safe(tmp_path: Path, reader: str) -> None
     next(table.chunks())
     table.close()
     table.close()
+
+
+@pytest.mark.parametrize("odd", ["", ' vm="1"', " x=''"])
+def test_cells_of_a_wide_table_that_stand_far_from_the_others_of_their_row_are_read_in_every_row(tmp_path: Path, odd: str) -> None:
+    letters = [column_letters(column) for column in range(320)]
+    labels = "".join(f'<c r="{each}1" t="inlineStr"><is><t>h{each}</t></is></c>' for each in letters)
+    rows = ""
+    for number in range(2, 402):
+        # The width of the table is not known while most of these are read.
+        cells = letters if number % 5 else ["A", "KO"]
+        shown = "".join(f'<c r="{each}{number}"{odd if each == "KO" else ""}><v>{number}</v></c>' for each in cells)
+        rows += f'<row r="{number}">{shown}</row>'
+    reading = read_xlsx(write_package(tmp_path / "a.xlsx", sheet=sheet_xml(rows, header=f'<row r="1">{labels}</row>')))
+    assert [row[300] for row in reading.rows.values()] == [str(number) for number in range(2, 402)]
+    assert reading.errors == []
