@@ -13,11 +13,11 @@ from features.processing.engine import inspect_file
 from shared.descriptors.table_schema import parse_table_schema
 
 
-def inspect(path: Path, times: int) -> Mapping[str, Any]:
+def inspect(path: Path, schema: Mapping[str, Any], *, times: int = 1) -> Mapping[str, Any]:
     """Count the rows and errors that the engine finds in all runs together."""
     rows = errors = 0
     for _ in range(times):
-        inspection = inspect_file(path, table_schema=parse_table_schema(dict(TABLE_SCHEMA)))
+        inspection = inspect_file(path, table_schema=parse_table_schema(dict(schema)))
         for report in inspection.reports():
             rows += report.rows_processed
             errors += sum(map(len, report.findings))
@@ -26,4 +26,4 @@ def inspect(path: Path, times: int) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    report_run(lambda: inspect(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1))
+    report_run(lambda: inspect(Path(sys.argv[1]), TABLE_SCHEMA, times=int(sys.argv[2]) if len(sys.argv) > 2 else 1))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.files import TABLE_SCHEMA
 from bench.probe import report_run
 from bench.run_engine import inspect
 from features.processing.checking.declarations import CheckContext, RowRule, row_check
@@ -42,4 +43,4 @@ def check_with_pandas(path: Path) -> Mapping[str, Any]:
 
 if __name__ == "__main__":
     kind, file = sys.argv[1], Path(sys.argv[2])
-    report_run(lambda: inspect(file, 1) if kind == "engine" else check_with_pandas(file))
+    report_run(lambda: inspect(file, TABLE_SCHEMA) if kind == "engine" else check_with_pandas(file))

@@ -15,9 +15,10 @@ import aiofiles
 from fastapi import FastAPI, Request, UploadFile
 from sqlalchemy import text
 
-from shared.db.session import SessionDep, open_database
+from shared.db.session import open_database
 from shared.messages.outbox import Message
 from shared.settings import Settings
+from shared.web.database import SessionDep
 
 CHUNK_BYTES = 8192
 FOLDER = Path(os.environ.get("SINK_DIR", os.devnull))

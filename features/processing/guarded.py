@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from features.processing.machine_faults import FAULT_MESSAGES, find_fault
+from features.processing.machine_faults import FAULT_MESSAGES, PASS_ON_S, find_fault
 from features.processing.types import ClaimLost
 from shared.db.errors import is_database_unavailable
 from shared.jobs.job_state import RENEWALS_PER_LEASE
 from shared.jobs.storage_guard import get_guard
 from shared.observing.frames import describe_frames
 from shared.observing.metrics import MACHINE_FAULTS
+from shared.observing.tracing import record_error
 from shared.settings import MEBIBYTE
+from shared.storage.arrival import FetchStopped
+from shared.storage.base import StoreAway
 from shared.worker import memory_limit, shutdown, time_limit
 
 if TYPE_CHECKING:
@@ -65,8 +69,8 @@ class Claimed(Protocol):
         """End it as FAILED; False if it is lost."""
         ...
 
-    async def release(self, session: AsyncSession) -> None:
-        """Give it back without counting a crash."""
+    async def release(self, session: AsyncSession, *, pause_s: float = 0.0) -> None:
+        """Give it back without counting a crash; a job waits for so long then, an output does not."""
         ...
 
     async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
@@ -95,11 +99,15 @@ def require_no_stop() -> None:
         raise StopRequested
 
 
-async def run_guarded(context: TaskContext, claimed: Claimed, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Run `work` while the lease is renewed and its limits are watched; an interruption leads to the one transition that fits it."""
+async def run_guarded(context: TaskContext, claimed: Claimed, work: Callable[[], Awaitable[Outcome]], *, since: float | None = None) -> Outcome:
+    """Run `work` while the lease is renewed and its limits are watched; an interruption leads to the one transition that fits it.
+
+    `since`: when it began by the clock of the event loop, if that was before this call.
+    """
+    start = asyncio.get_running_loop().time() if since is None else since
     async with (
         _beside(partial(_renew_lease, context, claimed)),
-        _beside(partial(_fail_at_time_limit, context, claimed)),
+        _beside(partial(_fail_at_time_limit, context, claimed, start)),
         _beside(partial(_fail_at_memory_limit, context, claimed)),
     ):
         return await _attempt(context, claimed, work)
@@ -111,7 +119,7 @@ async def _attempt(context: TaskContext, claimed: Claimed, work: Callable[[], Aw
     except ClaimLost:
         log.info(f"{claimed.kind} is no longer ours")
         return "lost"
-    except StopRequested:
+    except (StopRequested, FetchStopped):
         await _release(context, claimed)
         log.info(f"{claimed.kind} released: this worker is shutting down")
         return "released"
@@ -134,6 +142,7 @@ async def _give_back(context: TaskContext, claimed: Claimed, error: Exception) -
         return await _count_fault(context, claimed, fault, error)
     # Error messages of libraries quote the cell that they failed on.
     log.error(f"{claimed.kind} crashed", exception=describe_frames(error))
+    record_error(error)
     async with context.database.unit_of_work() as session:
         await claimed.count_crash(session, max_crashes=context.settings.max_crashes)
     return "crashed"
@@ -142,10 +151,15 @@ async def _give_back(context: TaskContext, claimed: Claimed, error: Exception) -
 async def _count_fault(context: TaskContext, claimed: Claimed, fault: FaultKind, error: Exception) -> Outcome:
     """Give back what the machine failed: to whoever has the storage, if it is away here, and otherwise after a pause, until it has FAILED."""
     MACHINE_FAULTS.labels(fault).inc()
+    record_error(error)
     is_away = await get_guard(context).find_problem(fresh=True) is not None
     settings, has_failed = context.settings, False
     if is_away:
         await _release(context, claimed)
+    elif isinstance(error, StoreAway):
+        # It answers, but not to everything, or not in time: that is no fault of the job, however often it happens.
+        await asyncio.sleep(random.uniform(*PASS_ON_S))  # noqa: S311  # who is next
+        await _release(context, claimed, pause_s=settings.fault_pause_s)
     else:
         async with context.database.unit_of_work() as session:
             has_failed = await claimed.count_machine_fault(session, FAULT_MESSAGES[fault], pause_s=settings.fault_pause_s, max_crashes=settings.max_crashes)
@@ -190,17 +204,15 @@ async def _renew_lease(context: TaskContext, claimed: Claimed, over: asyncio.Eve
             log.warning("lease not renewed", reason=repr(error))
 
 
-async def _fail_at_time_limit(context: TaskContext, claimed: Claimed, over: asyncio.Event) -> None:
+async def _fail_at_time_limit(context: TaskContext, claimed: Claimed, start: float, over: asyncio.Event) -> None:
     """Fail the work when its time is over, whatever its reader is doing; what was committed last stays.
 
     The reader finds its claim lost at its next chunk; a reader that never gets there is killed with its process (`ENDING_S`).
     """
     limit_s = context.settings.job_time_limit_s
-    loop = asyncio.get_running_loop()
-    start = loop.time()
     if not await _comes_before(over, time_limit.wait_until_reached(limit_s)):
         return
-    if limit_s - (loop.time() - start) > CLAIM_PATIENCE_S:
+    if limit_s - (asyncio.get_running_loop().time() - start) > CLAIM_PATIENCE_S:
         # Celery times the task, and the database did not answer for a part of that time. The work starts anew.
         await _release(context, claimed)
         return
@@ -246,12 +258,12 @@ async def _fail(context: TaskContext, claimed: Claimed, over: asyncio.Event, mes
                 return False
 
 
-async def _release(context: TaskContext, claimed: Claimed) -> None:
+async def _release(context: TaskContext, claimed: Claimed, *, pause_s: float = 0.0) -> None:
     """Give the work back as soon as the database answers; an unavailable database does not count as a crash."""
     while True:
         try:
             async with context.database.unit_of_work() as session:
-                await claimed.release(session)
+                await claimed.release(session, pause_s=pause_s)
         except Exception as error:
             if not is_database_unavailable(error):
                 raise

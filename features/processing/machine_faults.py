@@ -6,8 +6,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Literal
 
-from shared.jobs.storage import is_disk_full
 from shared.jobs.storage_guard import get_guard
+from shared.storage.base import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -45,7 +45,7 @@ def find_fault(error: Exception) -> FaultKind | None:
 
 
 async def leave_without_storage(context: TaskContext, pass_on: Callable[[AsyncSession], Awaitable[None]]) -> bool:
-    """If the upload folder must not be used here, leave the work to another worker by `pass_on`, after a moment, and return True."""
+    """If the stored files must not be used here, leave the work to another worker by `pass_on`, after a moment, and return True."""
     if await get_guard(context).find_problem() is None:
         return False
     await asyncio.sleep(random.uniform(*PASS_ON_S))  # noqa: S311  # which worker is next

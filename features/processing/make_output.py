@@ -1,15 +1,14 @@
-"""Make one output of a job: claim, write beside, hash, rename, end. What can interrupt it is in `guarded.py`."""
+"""Make one output of a job: claim, write, hash, store, end. What can interrupt it is in `guarded.py`."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
 import hashlib
-import os
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,25 +18,31 @@ import structlog
 
 from features.processing import queries
 from features.processing.checking.declarations import FileUncheckable
+from features.processing.checkout import check_out
+from features.processing.claiming import Line, niceness_of, run_next
 from features.processing.engine import Inspection, inspect_file
 from features.processing.error_tables import tabulate_piece
 from features.processing.exporting.error_records import ERROR_SCHEMA, open_error_records
 from features.processing.exporting.export import Export
 from features.processing.exporting.writer import CheckRoom, OutputUnmakeable, Written
 from features.processing.guarded import require_no_stop, run_guarded
-from features.processing.machine_faults import FileMissing
 from features.processing.metrics import OUTPUT_BYTES, Outcome, count_output
 from features.processing.readers.base import FileUnreadable
 from features.processing.readers.prefetch import Prefetch
 from features.processing.reading import get_reading_options, parse_descriptor
 from features.processing.types import ClaimLost, OutputHold
+from shared.contracts import MAKE_OUTPUT, OUTPUTS_QUEUE
 from shared.db.models import JobStatus, OutputStatus
 from shared.descriptors.table_schema import parse_table_schema
+from shared.downloads import describe_download
 from shared.jobs import output_state
 from shared.jobs.output_state import Made
-from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, output_path, stored_path, sync_folder
+from shared.jobs.stored_files import get_storage
 from shared.observing.frames import describe_frames
+from shared.observing.tracing import describe_message, span
 from shared.output_names import OutputName
+from shared.storage.base import is_disk_full
+from shared.storage.names import name_output
 from shared.texts import make_storable
 
 if TYPE_CHECKING:
@@ -47,17 +52,17 @@ if TYPE_CHECKING:
 
     from shared.db.models import Job, Output
     from shared.messages.tasks import TaskContext
+    from shared.observing.tracing import Span
     from shared.settings import Settings
+    from shared.storage.base import CheckedOut, Storage
 
 ERRORS = "errors"
 """The kind that is made of stored records, without its file."""
 BLOCK_BYTES = 2**20
-NEW_FOLDERS = 3
-"""The folder of the job and that of all outputs may be new, so that their folders have to be synced too."""
-FILE_MODE = 0o600
-"""As that of uploaded files: what is in them is nobody else's business."""
 LOOK_S = 0.1
 """How often it is looked whether the output is still wanted; each chunk is, if it takes longer."""
+STORE_PATIENCE_S = 2.0
+"""How long an output that is not wanted any more may go on being stored; then that is cancelled, and the sweep removes what came of it."""
 MAX_PERCENT = 99
 DISK_FULL = "There is not enough disk space left to make this output. Ask for it again later, or tell whoever runs this service."
 
@@ -86,8 +91,9 @@ class ClaimedOutput:
         """End it as FAILED; False if it is lost."""
         return await output_state.fail(session, output_id=self.hold.output_id, claim=self.hold.claim, message=make_storable(message))
 
-    async def release(self, session: AsyncSession) -> None:
+    async def release(self, session: AsyncSession, *, pause_s: float = 0.0) -> None:
         """Give it back without counting a crash."""
+        del pause_s  # an output has none
         await output_state.release(session, output_id=self.hold.output_id, claim=self.hold.claim)
 
     async def count_machine_fault(self, session: AsyncSession, message: str, *, pause_s: float, max_crashes: int) -> bool:
@@ -111,28 +117,55 @@ class ClaimedOutput:
 
 
 async def make_output(context: TaskContext, *, output_id: uuid.UUID) -> None:
-    """Claim the output if it is QUEUED, and bring it to an end; a second call does nothing."""
-    settings = context.settings
-    async with context.database.unit_of_work() as session:
-        output = await output_state.claim(session, output_id=output_id, lease_s=settings.job_lease_s)
-        job = None if output is None else await queries.get_job(session, job_id=output.job_id)
-    if output is None or job is None:
+    """Claim the output whose turn it is, and bring it to an end; `output_id` is the one that the message was sent for. A second call finds nothing to do."""
+    lease_s = context.settings.job_lease_s
+    line = Line(
+        queue=OUTPUTS_QUEUE,
+        own_id=output_id,
+        claim=lambda session, may_be_large: output_state.claim(session, lease_s=lease_s, may_be_large=may_be_large),
+        is_any_waiting=output_state.is_any_waiting,
+        pass_on=partial(output_state.pass_on, output_id=output_id),
+    )
+    await run_next(context, line, _make_claimed)
+
+
+async def _make_claimed(context: TaskContext, output: Output) -> None:
+    async with context.database.reading() as session:
+        job = await queries.get_job(session, job_id=output.job_id)
+    if job is None:
         return
-    hold = OutputHold(output_id=output_id, claim=output.claim, lease_s=settings.job_lease_s)
-    with structlog.contextvars.bound_contextvars(job_id=str(job.id), output=output.name, claim=hold.claim):
+    hold = OutputHold(output_id=output.id, claim=output.claim, lease_s=context.settings.job_lease_s)
+    with structlog.contextvars.bound_contextvars(job_id=str(job.id), output=output.name, claim=hold.claim), _open_span(output, job) as making:
         log.info("output claimed")
         start = time.perf_counter()
         outcome = await run_guarded(context, ClaimedOutput(hold), partial(_attempt, context, output, job, hold))
         count_output(output.name, outcome, duration_s=time.perf_counter() - start)
+        making.set({"rowgate.output.outcome": outcome})
+
+
+def _open_span(output: Output, job: Job) -> Span:
+    """Begin the span of the output, in the trace of whoever asked for it: a request, or the end of the job."""
+    attributes = {
+        **describe_message("process", queue=MAKE_OUTPUT.queue),
+        "rowgate.job.id": str(job.id),
+        "rowgate.output.name": output.name,
+        "rowgate.output.claim": output.claim,
+        "rowgate.file.type": job.file_type,
+        "rowgate.file.bytes": job.file_size,
+    }
+    return span("write output", kind="consumer", parent=output.traceparent or job.traceparent, attributes=attributes)
 
 
 async def _attempt(context: TaskContext, output: Output, job: Job, hold: OutputHold) -> Outcome:
     """Make the output, and end it as READY, or as FAILED with the sentence that says why; whatever interrupts it leaves no file."""
-    target = output_path(context.settings.upload_dir, job_id=job.id, output_id=output.id, claim=hold.claim, name=output.name)
+    storage = get_storage(context)
+    target = name_output(job_id=job.id, output_id=output.id, claim=hold.claim, name=output.name)
     try:
-        async with _folder_beside(target) as folder:
-            written = await _write(context, output, job, hold, folder / output.name)
-            made = await _in_thread(partial(_complete, folder / output.name, target, written))
+        async with storage.make_workplace(target) as folder:
+            watch = _Watch(context, hold)
+            written = await _write(context, output, job, folder / output.name, watch)
+            made = await _in_thread(partial(_describe, folder / output.name, written))
+            await _store(storage, folder / output.name, target, watch, headers=describe_download(output.name, job.filename))
     except (FileUnreadable, FileUncheckable, OutputUnmakeable) as unmakeable:
         cause = unmakeable.__cause__
         # The reason is in the output only, since it may name the file's sheets.
@@ -148,7 +181,7 @@ async def _attempt(context: TaskContext, output: Output, job: Job, hold: OutputH
     async with context.database.unit_of_work() as session:
         held = await output_state.finish(session, output_id=hold.output_id, claim=hold.claim, made=made)
     if not held:
-        await asyncio.to_thread(target.unlink, missing_ok=True)
+        await _remove(storage, target)
         raise ClaimLost
     OUTPUT_BYTES.labels(output.name).inc(made.size_bytes)
     log.info("output made", size_bytes=made.size_bytes, row_count=made.row_count)
@@ -169,33 +202,41 @@ async def _require_hold(context: TaskContext, hold: OutputHold) -> None:
             raise ClaimLost
 
 
-@asynccontextmanager
-async def _folder_beside(target: Path) -> AsyncIterator[Path]:
-    """Make the folder in which the file is written, with whatever temporary files that takes, and remove it at the end; and `target` after an exception."""
-    folder = target.with_name(target.name + PARTIAL_SUFFIX)
-    await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+async def _store(storage: Storage, path: Path, target: str, watch: _Watch, *, headers: Mapping[str, str]) -> None:
+    """Store the file durably under its name; after an exception nothing of it is left, unless the store does not answer: then the sweep removes it."""
+    storing = asyncio.ensure_future(storage.put_file(path, target, headers=headers))
     try:
-        yield folder
+        while not (await asyncio.wait({storing}, timeout=LOOK_S))[0]:
+            await watch.look(1.0)
+        storing.result()
     except BaseException:
-        await asyncio.to_thread(target.unlink, missing_ok=True)
+        await _end(storing)
+        await _remove(storage, target)
         raise
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def _complete(path: Path, target: Path, written: Written) -> Made:
-    """Hash the file, make it durable, and give it its real name and mode; runs in a thread."""
+async def _end(storing: asyncio.Future[None]) -> None:
+    """Let it end if that is soon, and cancel it otherwise."""
+    await asyncio.wait({storing}, timeout=STORE_PATIENCE_S)
+    storing.cancel()
+    if storing.done() and not storing.cancelled():
+        storing.exception()  # whoever waited for it has a reason of its own
+
+
+async def _remove(storage: Storage, target: str) -> None:
+    """Remove what nobody will ask for; what cannot be removed now is left to the sweep."""
+    with suppress(OSError, TimeoutError):
+        await asyncio.wait_for(storage.remove(target), STORE_PATIENCE_S)
+
+
+def _describe(path: Path, written: Written) -> Made:
+    """Hash the file, and return what is told of it; runs in a thread."""
     digest = hashlib.sha256()
     size_bytes = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(BLOCK_BYTES):
             digest.update(block)
             size_bytes += len(block)
-        os.fchmod(file.fileno(), FILE_MODE)
-        os.fsync(file.fileno())
-    path.rename(target)
-    for folder in list(target.parents)[:NEW_FOLDERS]:
-        sync_folder(folder)
     return Made(size_bytes=size_bytes, row_count=written.row_count, sha256=digest.hexdigest(), notes=[make_storable(note) for note in written.notes])
 
 
@@ -209,48 +250,44 @@ def make_room_check(folder: Path, *, min_free_bytes: int) -> CheckRoom:
     return check_room
 
 
-async def _write(context: TaskContext, output: Output, job: Job, hold: OutputHold, path: Path) -> Written:
+async def _write(context: TaskContext, output: Output, job: Job, path: Path, watch: _Watch) -> Written:
     """Write the file; stops if the output is lost, or this worker shuts down."""
-    watch = _Watch(context, hold)
     name = OutputName(*output.name.split("."))
     check_room = make_room_check(path.parent, min_free_bytes=context.settings.min_free_disk_bytes)
     if name.kind == ERRORS:
         return await _write_errors(context, job, path, name.format, check_room, watch)
-    options = await asyncio.to_thread(get_reading_options, job, context.settings)
-    export = Export(partial(_open, job, context.settings), {name: path}, limits=options["limits"], check_room=check_room)
-    try:
-        async with aclosing(_run_ahead(export)) as fractions:
-            async for fraction in fractions:
-                await watch.look(fraction)
-    finally:
-        await asyncio.to_thread(export.close)
+    # Rows that were written in a wrong encoding could not be taken back.
+    async with check_out(context, job, needs_all=job.encoding is None) as file:
+        options = await asyncio.to_thread(get_reading_options, job, context.settings)
+        export = Export(partial(_open, file, job, context.settings), {name: path}, limits=options["limits"], check_room=check_room)
+        try:
+            async with aclosing(_run_ahead(export, file.let_go, niceness=niceness_of(output))) as fractions:
+                async for fraction in fractions:
+                    await watch.look(fraction)
+        finally:
+            file.let_go()
+            await asyncio.to_thread(export.close)
     [written] = export.written
     return written
 
 
-def _open(job: Job, settings: Settings) -> Inspection:
+def _open(file: CheckedOut, job: Job, settings: Settings) -> Inspection:
     """Open the file by the rules of the job's own attempt, its inferred schema included; runs in a thread. Raises `FileUnreadable`."""
-    path = stored_path(settings.upload_dir, job.id, job.filename)
     known_schema = None if job.schema_given is not None else parse_descriptor(parse_table_schema, job.schema_inferred)
-    try:
-        options = get_reading_options(job, settings)
-        options["limits"] = replace(options["limits"], keep_rows=True)
-        return inspect_file(path, known_schema=known_schema, **options)
-    except FileNotFoundError as error:
-        # Any other file that is missing, such as a directory for temporary files, is the machine's fault.
-        if str(error.filename) != str(path):
-            raise
-        raise FileMissing from error
+    options = get_reading_options(job, settings, file.arrival)
+    options["limits"] = replace(options["limits"], keep_rows=True)
+    return inspect_file(file.path, known_schema=known_schema, **options)
 
 
-async def _run_ahead(export: Export) -> AsyncGenerator[float]:
+async def _run_ahead(export: Export, let_go: Callable[[], None], *, niceness: int) -> AsyncGenerator[float]:
     """Run the export in a thread, and yield how far it is."""
-    ahead = Prefetch(export.run())
+    ahead = Prefetch(export.run(), niceness=niceness)
     try:
         while (fraction := await asyncio.to_thread(next, ahead, None)) is not None:
             yield fraction
     finally:
-        # A thread cannot be cancelled, so files may only be closed once it has ended.
+        # A thread cannot be cancelled, so files may only be closed once it has ended; it must not wait for a store meanwhile.
+        let_go()
         await asyncio.to_thread(ahead.close)
 
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 from shared.observing.metrics import Counter, Histogram
 
 if TYPE_CHECKING:
-    from features.processing.engine import ChunkReport
+    from features.processing.chunk_reports import ChunkReport
     from shared.db.models import Job
 
 Stage = Literal["reading", "checking", "packing", "recording"]
-Outcome = Literal["completed", "failed", "lost", "released", "crashed"]
+Outcome = Literal["completed", "failed", "lost", "released", "crashed", "begun anew"]
 
 _BUCKETS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 WAIT_SECONDS = Histogram("rowgate_job_wait_seconds", "Time from a job's upload to its first attempt", buckets=_BUCKETS)

@@ -12,6 +12,7 @@ from shared.descriptors.table_schema import TableSchema, parse_table_schema
 if TYPE_CHECKING:
     from shared.db.models import Job
     from shared.settings import Settings
+    from shared.storage.arrival import Arrival
 
 
 class ReadingOptions(TypedDict):
@@ -23,8 +24,11 @@ class ReadingOptions(TypedDict):
     limits: ReadLimits
 
 
-def get_reading_options(job: Job, settings: Settings) -> ReadingOptions:
-    """Return how the job's file is opened; may take a second, since schema and dialect are parsed again. Raises `FileUnreadable`."""
+def get_reading_options(job: Job, settings: Settings, arrival: Arrival | None = None) -> ReadingOptions:
+    """Return how the job's file is opened, of which not all need be there yet. Raises `FileUnreadable`.
+
+    It may take a second, since schema and dialect are parsed again.
+    """
     return ReadingOptions(
         table_schema=parse_descriptor(parse_table_schema, job.schema_given),
         dialect=parse_descriptor(parse_table_dialect, job.dialect),
@@ -34,6 +38,7 @@ def get_reading_options(job: Job, settings: Settings) -> ReadingOptions:
             max_row_bytes=settings.max_row_bytes,
             spill_dir=settings.spill_dir,
             excel_reader=settings.excel_reader,
+            arrival=arrival,
         ),
     )
 

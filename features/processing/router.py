@@ -9,10 +9,10 @@ from fastapi import APIRouter
 
 from features.processing.problems import SchemaNotKnown
 from shared.db.models import Job
-from shared.db.session import ReadingDep
 from shared.jobs.examples import TABLE_SCHEMA, show
 from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
+from shared.web.database import ReadingDep
 from shared.web.openapi import declare_tag
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import structlog
 
-from features.processing.checking.column_plan import ColumnPlan, EmptyColumns, JudgedColumn, make_finding
+from features.processing.checking.column_plan import EmptyColumns, JudgedColumn, make_finding
+from features.processing.checking.column_stacks import find_good, make_plans
 from features.processing.checking.declarations import (
     CheckContext,
     KeyRule,
@@ -41,7 +42,7 @@ class CheckResult:
     failed: Mask
     """Rows of the chunk that have an error."""
     judged: Mapping[int, JudgedColumn] = field(default_factory=dict)
-    """The columns that a field describes, by their index in the chunk; empty if the chunk has no rows."""
+    """The columns that a field describes, by their index in the chunk; empty if the chunk has no rows. See `Checker.check`."""
 
 
 class Checker:
@@ -61,9 +62,9 @@ class Checker:
         self._table_schema = table_schema
         self._context = CheckContext(limits=limits, keys=KeySpace(limits))
         self._row_rules = _RowRules(table_schema, self._context)
-        fields = self._match.fields.items()
-        self._columns = {index: ColumnPlan(table_schema, field, self._context, may_fail_later=self._row_rules.may_fail(field.name)) for index, field in fields}
+        self._columns = make_plans(table_schema, self._match.fields, self._context, self._row_rules.may_fail)
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
+        self._alone = self._find_alone()
 
     @property
     def fields(self) -> Mapping[int, Field]:
@@ -79,8 +80,8 @@ class Checker:
         """Return the problems of the labels; they do not count as failed rows."""
         return self._match.findings
 
-    def check(self, chunk: Chunk) -> CheckResult:
-        """Check the next chunk."""
+    def check(self, chunk: Chunk, *, keep_columns: bool = True) -> CheckResult:
+        """Check the next chunk. Without `keep_columns` the result need not have the columns without errors, which may be judged together."""
         findings = [self._renamed(finding) for finding in chunk.findings]
         failed = _rows_with(chunk.findings, chunk.row_numbers)
         if self._labels is None and len(chunk.row_numbers):
@@ -91,14 +92,17 @@ class Checker:
         empty = EmptyColumns(len(chunk.row_numbers))
         judged_columns: dict[str, JudgedColumn] = {}
         by_index: dict[int, JudgedColumn] = {}
-        for index, plan in self._columns.items():
-            if index < len(chunk.columns) and len(chunk.row_numbers):
-                types = chunk.native_types[index] if chunk.native_types is not None else None
-                judged = plan.check(chunk.columns[index], types, chunk.row_numbers, index + 1, self._match.names.get(index), empty)
-                findings += judged.findings
-                failed |= judged.failed
-                typed_chunk.columns[plan.field.name], typed_chunk.missing[plan.field.name] = judged.typed, judged.missing
-                judged_columns[plan.field.name] = by_index[index] = judged
+        good = set() if keep_columns else find_good(chunk, self._columns, self._alone)
+        left = [index for index in self._columns if index < len(chunk.columns) and len(chunk.row_numbers) and index not in good]
+        begun = {index for index in left if self._columns[index].begin(chunk.columns[index], chunk.types_of(index))}
+        # Columns with which rules have begun come last, so that nothing waits for these rules meanwhile.
+        for index in [*(index for index in left if index not in begun), *sorted(begun)]:
+            judged = self._columns[index].check(chunk.columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty)
+            findings += judged.findings
+            failed |= judged.failed
+            name = self._match.fields[index].name
+            typed_chunk.columns[name], typed_chunk.missing[name] = judged.typed, judged.missing
+            judged_columns[name] = by_index[index] = judged
         if len(chunk.row_numbers):
             findings += self._row_rules.check(typed_chunk, judged_columns)
             # Rows that a key rule rejects count as failed for the rules after it as well, so each row is counted once.
@@ -143,8 +147,19 @@ class Checker:
             plan.close()
         for _, rule in self._key_rules:
             rule.close()
+        self._context.ahead.close()
         self._context.judge.close()
         self._context.keys.close()
+
+    def _find_alone(self) -> Collection[int]:
+        """Return the indices of the columns whose values other rules need, which are therefore judged one by one."""
+        used: set[str] = set(self._row_rules.field_names)
+        for _, rule in self._key_rules:
+            names: Collection[str] | None = getattr(rule, "field_names", None)
+            if names is None:
+                return self._columns.keys()
+            used.update(names)
+        return {index for index, field in self._match.fields.items() if field.name in used}
 
     def _renamed(self, finding: Finding) -> Finding:
         """Return a finding of the reader with the column name that all errors of its column have."""
@@ -160,6 +175,11 @@ class _RowRules:
     def __init__(self, table_schema: TableSchema, context: CheckContext) -> None:
         self._fields = {field.name: field for field in table_schema.fields}
         self._rules: list[tuple[RowCheck, RowRule]] = [(check, rule) for check in row_checks() for rule in check.build(table_schema, context)]
+
+    @property
+    def field_names(self) -> Collection[str]:
+        """The names of the fields that the rules use."""
+        return {name for _, rule in self._rules for name in (*rule.fields, *([rule.field] if rule.field is not None else []))}
 
     def may_fail(self, name: str) -> bool:
         """Whether a rule may reject cells of a field."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from features.processing.checking.declarations import CheckContext, ColumnCheck, ColumnRule, column_checks, make_messages
+from features.processing.checking.declarations import ColumnCheck, ColumnRule, make_messages
 from features.processing.checking.native_cells import NativeRule
 from features.processing.checking.padding import find_bad_without_padding, name_padding
 from features.processing.checking.params import type_params
@@ -54,9 +54,9 @@ class EmptyColumns:
 
 
 class ColumnPlan:
-    """The rules of one field."""
+    """The rules of one field, or of several that differ in their names only."""
 
-    def __init__(self, table_schema: TableSchema, field: Field, context: CheckContext, *, may_fail_later: bool) -> None:
+    def __init__(self, table_schema: TableSchema, field: Field, rules: Sequence[tuple[ColumnCheck, ColumnRule]], *, may_fail_later: bool) -> None:
         self.field = field
         self._may_fail_later = may_fail_later
         self._type_rule = TypeRule(field)
@@ -68,8 +68,8 @@ class ColumnPlan:
         self._empty_is_missing = "" in texts
         self._missing_texts = TextSet(sorted(texts - {""}))
         self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
-        built = ((check, check.build(field, context)) for check in column_checks())
-        self._rules: list[tuple[ColumnCheck, ColumnRule]] = [(check, rule) for check, rule in built if rule is not None]
+        self._rules = rules
+        self._begins = [rule.begin for _, rule in rules if rule.begin is not None]
         judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
         self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
 
@@ -85,6 +85,14 @@ class ColumnPlan:
         typed = self._type_rule.judge(column, column.present)
         bad, _ = _judge_by(rule, column, typed, np.zeros(len(column), np.int64))
         return bad | ~typed.ok
+
+    def begin(self, text: pa.StringArray, types: NativeTypes | None) -> bool:
+        """Let rules begin with the column of this field in a chunk, if they can work ahead, and return whether one has; `check` follows."""
+        if not self._begins or not self._empty_is_missing or types is not None:
+            # Such rules are not given the text as it is.
+            return False
+        begun = [begin(Column(text)) for begin in self._begins]
+        return any(begun)
 
     def check(
         self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers, column_number: int, column_name: str | None, empty: EmptyColumns

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from features.processing.checking.limited_judge import LimitedJudge
 from features.processing.checking.type_rule import Typed
+from features.processing.checking.work_ahead import WorkAhead
 from features.processing.column import Column, Indices, Mask
 from features.processing.keys.key_set import KeySpace
 from features.processing.readers.base import ReadLimits, RowNumbers
@@ -60,6 +61,8 @@ class CheckContext:
     """Shared bookkeeping of values that must be unique."""
     judge: LimitedJudge = field(default_factory=LimitedJudge)
     """Judges texts by rules whose cost the uploader controls, in a process of its own."""
+    ahead: WorkAhead = field(default_factory=WorkAhead)
+    """A thread beside the one that checks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class ColumnRule:
 
     message: str | Callable[[Column, Indices], str | Sequence[str]]
     """One plain sentence, or a function that returns one sentence for all of the given rows, or one for each."""
+    begin: Callable[[Column], bool] | None = None
+    """Called, if given, before the columns of a chunk are judged: the rule may begin with this one in `CheckContext.ahead`, and returns whether it has."""
     find_bad: Callable[[Column], Mask] | None = None
     """Mark the bad cells of a column by their text. Marks on cells that are missing, have the wrong type or already have an error are ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None
@@ -140,6 +145,7 @@ class KeyRule(Protocol):
     """A rule about keys over the whole file.
 
     One that finds all errors in their chunk may say so by an attribute `reports_late` that is False: outputs then take one pass over the file, not two.
+    An attribute `field_names` may name the fields whose columns it reads: the others may then be absent from the chunk, and take less time.
     """
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:

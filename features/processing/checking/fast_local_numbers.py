@@ -52,9 +52,11 @@ class LocalForm:
 
 def with_single_bytes(column: Column, form: LocalForm) -> Column | None:
     """Return the column with one byte for each group character; None if its cells have that byte already."""
-    if form.group_text is None or column.is_ascii:
+    if form.group_text is None:
         return column
-    return None if bool((column.data == _STAND_IN).any()) else Column(pc.replace_substring(column.text, form.group_text, chr(_STAND_IN)))
+    if bool((column.data == _STAND_IN).any()):
+        return None
+    return column if column.is_ascii else Column(pc.replace_substring(column.text, form.group_text, chr(_STAND_IN)))
 
 
 def find_numbers(column: Column, form: LocalForm) -> Mask:
@@ -161,7 +163,13 @@ def write_plainly(column: Column, form: LocalForm, accepted: Mask) -> pa.StringA
     if form.decimal != _DOT:
         written[data == form.decimal] = _DOT
     kept = np.ones(len(data), np.bool_) if form.group is None else data != form.group
-    if not form.is_bare:
+    if not form.is_bare and not any(bool((data == mark).any()) for mark in (_PLUS, _MINUS, _OPEN)):
+        # Of text around a number only a point could be taken for one of its own; but its own is followed by a digit.
+        is_digit = (data - np.uint8(ZERO)) <= NINE - ZERO
+        is_before_digit = np.append(is_digit[1:], np.False_)
+        is_before_digit[starts + column.sizes - 1] = False
+        kept = is_digit | (data == form.decimal) & is_before_digit
+    elif not form.is_bare:
         firsts, lasts = _find_ends(column)
         steps = np.zeros(len(data) + 1, np.int8)
         steps[firsts] += 1

@@ -104,6 +104,10 @@ class LimitedJudge:
         if self._all_left_s() <= 0:
             raise AllTextsTooSlow(max(self._budgets, key=lambda each: each.spent_s).field)
 
+    def left_s(self, budget: Budget) -> float:
+        """Return the CPU time that is left for a field."""
+        return min(_left_s(budget), self._all_left_s())
+
     def _all_left_s(self) -> float:
         return ALL_LIMIT_S - self._all_spent_s
 
@@ -143,7 +147,7 @@ class LimitedJudge:
     def _judge_batch(self, rule: int, texts: Sequence[str], size: int) -> list[Verdict]:
         (kind, _), budget = self._rules[rule], self._budgets[rule]
         ordinary_s = len(texts) * ORDINARY_S[kind] + size * ORDINARY_CHARACTER_S
-        left_s = min(_left_s(budget), self._all_left_s())
+        left_s = self.left_s(budget)
         limit_s = left_s + ordinary_s
         process = self._started()
         order = json.dumps([rule, None if rule in self._sent else self._rules[rule], limit_s, texts], ensure_ascii=False).encode()

@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.processing.checking.explain import HIDDEN, describe_padding
+from features.processing.checking.reasons import most_explained
 from features.processing.column import Column, Indices, Mask, as_mask
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
 
-_MAX_EXPLAINED = 250
-"""How many cells of a column of a chunk are looked at."""
 _MAX_BYTES = 400
 _HIDDEN = "[" + "".join(HIDDEN) + "]"
 
@@ -35,7 +34,7 @@ def name_padding(column: Column, rows: Indices, said: str | pa.StringArray, find
     cleaned = pc.utf8_trim_whitespace(texts)
     if not Column(cleaned).is_ascii:
         cleaned = pc.utf8_trim_whitespace(pc.replace_substring_regex(cleaned, _HIDDEN, ""))
-    padded = np.flatnonzero(as_mask(pc.not_equal(cleaned, texts)) & (column.sizes[rows] <= _MAX_BYTES))[:_MAX_EXPLAINED]
+    padded = np.flatnonzero(as_mask(pc.not_equal(cleaned, texts)) & (column.sizes[rows] <= _MAX_BYTES))[: most_explained(len(column))]
     if not len(padded):
         return said
     fine = padded[~find_bad(Column(cleaned.take(pa.array(padded))))]

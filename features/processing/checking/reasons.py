@@ -14,8 +14,8 @@ from features.processing.checking.explain import OR, Explainer, make_explainer
 from features.processing.column import Indices
 from shared.descriptors.table_schema import Field
 
-_MAX_EXPLAINED = 250
-"""How many texts of a column of a chunk are looked at: past that, one is taken to be like those of the same shape."""
+_MAX_EXPLAINED, _ROWS = 250, 10_000
+"""How many texts of a column are looked at for so many rows: past that, one is taken to be like those of the same shape."""
 _EXAMPLES = 8
 """How many texts of one shape are looked at first."""
 _FEW, _MAX_KEPT = 40, 1_000
@@ -51,17 +51,18 @@ class ReasonFinder:
         self._by_shape = field.type in ("date", "time", "datetime")
         self._known: dict[str, str | None] = {}
 
-    def find(self, texts: pa.StringArray, given: Mapping[int, str]) -> tuple[list[str], npt.NDArray[np.int32]]:
+    def find(self, texts: pa.StringArray, given: Mapping[int, str], *, rows: int) -> tuple[list[str], npt.NDArray[np.int32]]:
         """Return the messages of distinct refused texts, and for each text the number of its message; number 0 is the message of the type.
 
-        `given` has the messages that are known already, by number of the text.
+        `given` has the messages that are known already, by number of the text; the texts are those of so many `rows`.
         """
         messages = {self._message: 0}
         codes = np.zeros(len(texts), np.int32)
         for number, message in given.items():
             codes[number] = messages.setdefault(message, len(messages))
         if self._explain is not None and len(texts):
-            reasons = self._explain_few(texts.to_pylist()) if len(texts) <= _FEW else _explain_all(texts, self._explain, by_shape=self._by_shape)
+            is_few = len(texts) <= _FEW
+            reasons = self._explain_few(texts.to_pylist()) if is_few else _explain_all(texts, self._explain, most_explained(rows), by_shape=self._by_shape)
             for numbers, reason in reasons:
                 codes[numbers] = messages.setdefault(f"{self._message.removesuffix('.')}: {reason}.", len(messages))
         return list(messages), codes
@@ -84,6 +85,11 @@ class ReasonFinder:
         return [(number, common or reason) for numbered, common in agreed for number, reason in numbered]
 
 
+def most_explained(rows: int) -> int:
+    """Return how many texts of a column of so many rows are looked at."""
+    return _MAX_EXPLAINED * max(1, -(-rows // _ROWS))
+
+
 def shapes_of(texts: pa.StringArray, most_bytes: int) -> pa.StringArray:
     """Return texts with 9 for every digit; those of more than `most_bytes` bytes stay as they are."""
     offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1] if len(texts) else np.zeros(1, np.int32)
@@ -93,17 +99,17 @@ def shapes_of(texts: pa.StringArray, most_bytes: int) -> pa.StringArray:
     return shaped if not len(sizes) or int(sizes.max()) <= most_bytes else pc.if_else(pa.array(sizes <= most_bytes), shaped, texts)
 
 
-def _explain_all(texts: pa.StringArray, explain: Explainer, *, by_shape: bool) -> Sequence[tuple[Indices | int, str]]:
+def _explain_all(texts: pa.StringArray, explain: Explainer, most: int, *, by_shape: bool) -> Sequence[tuple[Indices | int, str]]:
     """Return reasons, each with the numbers of the texts that it is for."""
     if not by_shape:
-        return _explain_each(texts, np.arange(min(len(texts), _MAX_EXPLAINED)), explain)
+        return _explain_each(texts, np.arange(min(len(texts), most)), explain)
     encoded = pc.dictionary_encode(shapes_of(texts, _MAX_SHAPE_BYTES))
     shapes = encoded.indices.to_numpy(zero_copy_only=False)
     order = np.argsort(shapes, kind="stable")
     ends = np.cumsum(np.bincount(shapes))
-    groups = sorted(np.split(order, ends[:-1]), key=len, reverse=True) if len(ends) <= _MAX_EXPLAINED else np.split(order, ends[:_MAX_EXPLAINED])[:-1]
+    groups = sorted(np.split(order, ends[:-1]), key=len, reverse=True) if len(ends) <= most else np.split(order, ends[:most])[:-1]
     found: list[tuple[Indices, str]] = []
-    left = _MAX_EXPLAINED
+    left = most
     for group in groups:
         if left <= 0:
             break

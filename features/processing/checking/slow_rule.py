@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,15 +59,16 @@ class SlowRules:
             self._not_judged[rows] = not_judged
         return bad
 
-    @contextmanager
-    def counting(self, column: Column, *, cell_s: float, byte_s: float) -> Iterator[None]:
-        """Count what this thread takes for the block, beyond so much CPU time for each cell and byte, as time of slow cells. Raises `FileUncheckable`."""
-        start_s = time.thread_time()
-        yield
-        spent_s = time.thread_time() - start_s - len(column) * cell_s - len(column.data) * byte_s
-        if spent_s > 0:
+    @property
+    def left_s(self) -> float:
+        """CPU time that is left for slow cells."""
+        return self._judge.left_s(self._budget)
+
+    def spend(self, slow_s: float) -> None:
+        """Count CPU time that slow cells took. Raises `FileUncheckable` if none is left."""
+        if slow_s > 0:
             with _explaining_end():
-                self._judge.spend(self._budget, spent_s)
+                self._judge.spend(self._budget, slow_s)
 
     def messages(self, _column: Column, rows: Indices) -> str | Sequence[str]:
         """Return the messages for bad cells of the current column: one for all of them, or one for each."""

@@ -219,7 +219,7 @@ class TypeRule:
         if not len(refused):
             return None
         given = {place: each.message for place, number in enumerate(refused.tolist()) if isinstance(each := found[number], _Refused)}
-        messages, numbers = self._find_reasons(texts if len(refused) == len(texts) else texts.take(pa.array(refused)), given)
+        messages, numbers = self._find_reasons(texts if len(refused) == len(texts) else texts.take(pa.array(refused)), given, rows=count)
         if len(messages) == 1:
             return None
         by_text = np.zeros(len(texts), np.int32)

@@ -19,6 +19,7 @@ class UniqueKeyRule:
     reports_late = False
 
     def __init__(self, table_schema: TableSchema, names: tuple[str, ...], context: CheckContext, *, is_primary: bool) -> None:
+        self.field_names = names
         fields = {field.name: field for field in table_schema.fields}
         self._fields = [fields[name] for name in names]
         self._keys = context.keys

@@ -31,6 +31,7 @@ def build(table_schema: TableSchema, context: CheckContext) -> Sequence[KeyRule]
 
 class _ForeignKeyRule:
     def __init__(self, table_schema: TableSchema, key: ForeignKey, context: CheckContext) -> None:
+        self.field_names = (*key.fields, *key.reference_fields)
         fields = {field.name: field for field in table_schema.fields}
         self._fields = [fields[name] for name in key.fields]
         self._reference_fields = [fields[name] for name in key.reference_fields]

@@ -9,7 +9,6 @@ from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from features.processing.exporting.csv_lines import csv_line, csv_lines
 from features.processing.exporting.formula_guard import guard_formulas
@@ -109,6 +108,8 @@ class ParquetRecords:
     """Writes the columns with their types; `params` as JSON text."""
 
     def __init__(self, path: Path, *, names: Sequence[str], check_room: CheckRoom) -> None:
+        import pyarrow.parquet as pq  # noqa: PLC0415  # as in `parquet_writer`
+
         self._names, self._written = names, Written()
         self._schema = pa.schema([ERROR_SCHEMA.field(name) for name in names])
         self._file = OutputFile(path, check_room)

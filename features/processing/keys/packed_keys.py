@@ -1,7 +1,8 @@
-"""Keys as two words of 64 bits each, one key for each row; how to sort them, and find them in sorted runs, with the row that had each first."""
+"""Keys as two words of 64 bits each, one key for each row, with the row that had each first; how they are hashed."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ class PackedKeys(NamedTuple):
     high: Words
     low: Words
 
-    def take(self, rows: Indices | Mask) -> PackedKeys:
+    def take(self, rows: Indices | Mask | slice) -> PackedKeys:
         """Select some of the keys."""
         return PackedKeys(self.high[rows], self.low[rows])
 
@@ -32,7 +33,7 @@ class StoredKeys(NamedTuple):
     keys: PackedKeys
     rows: Rows
 
-    def take(self, places: Indices | Mask) -> StoredKeys:
+    def take(self, places: Indices | Mask | slice) -> StoredKeys:
         """Select some of the keys."""
         return StoredKeys(self.keys.take(places), self.rows[places])
 
@@ -50,41 +51,21 @@ def empty_keys(size: int) -> PackedKeys:
     return PackedKeys(np.zeros(size, np.uint64), np.zeros(size, np.uint64))
 
 
-def scatter(keys: PackedKeys) -> PackedKeys:
-    """Mix the low word into the high word, so that the high word alone decides nearly every comparison; a second call undoes it."""
-    mixed = keys.low * np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    return PackedKeys(keys.high ^ mixed ^ (mixed >> np.uint64(32)), keys.low)
+class KeyHash:
+    """Hashes keys with a secret, so that nobody can prepare keys that share their hash; the upper bits are evenly spread.
 
+    Source: M. Dietzfelbinger, T. Hagerup, J. Katajainen and M. Penttonen, "A reliable randomized algorithm for the closest-pair problem", Journal of
+    Algorithms 25 (1997), section 2 (multiply-shift).
+    """
 
-def order_of(keys: PackedKeys) -> Indices:
-    """Return the sort order by both words; equal keys keep their order."""
-    order = np.argsort(keys.high, kind="stable")
-    high, low = keys.high[order], keys.low[order]
-    if bool(((high[1:] == high[:-1]) & (low[1:] != low[:-1])).any()):
-        return np.lexsort((keys.low, keys.high))
-    return order
+    def __init__(self, secret: bytes) -> None:
+        factors = np.frombuffer(hashlib.blake2b(secret, digest_size=24).digest(), "<u8")
+        self._of_high, self._of_low, self._of_both = factors | np.uint64(1)
 
-
-def search_pairs(run: StoredKeys, keys: PackedKeys) -> Rows:
-    """Return the row of each key in `run`, which is sorted by both words; 0 for a key that is not in it."""
-    high, low = run.keys
-    left = np.searchsorted(high, keys.high, side="left")
-    right = np.searchsorted(high, keys.high, side="right")
-    found = np.zeros(len(keys.high), np.uint32)
-    single = np.flatnonzero(right - left == 1)
-    single = single[low[left[single]] == keys.low[single]]
-    found[single] = run.rows[left[single]]
-    # Texts of one length with the same bytes from the ninth on share a high word: each is found by binary search in its stretch, all at once.
-    several = np.flatnonzero(right - left > 1)
-    low_end, high_end = left[several], right[several]
-    wanted = keys.low[several]
-    while bool((low_end < high_end).any()):
-        middle = (low_end + high_end) // 2
-        below = (low_end < high_end) & (low[np.minimum(middle, len(low) - 1)] < wanted)
-        low_end, high_end = np.where(below, middle + 1, low_end), np.where(below, high_end, np.where(low_end < high_end, middle, high_end))
-    inside = np.flatnonzero(low_end < right[several])
-    inside = inside[low[low_end[inside]] == wanted[inside]]
-    found[several[inside]] = run.rows[low_end[inside]]
-    return found
+    def of(self, keys: PackedKeys) -> Words:
+        """Return one word for each key."""
+        mixed: Words = keys.high * self._of_high
+        mixed += keys.low * self._of_low
+        mixed ^= mixed >> np.uint64(32)
+        mixed *= self._of_both
+        return mixed

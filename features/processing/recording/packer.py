@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.engine import ChunkReport
+from features.processing.chunk_reports import ChunkReport
 from features.processing.metrics import count_report, measured
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.copy_format import encode_rows

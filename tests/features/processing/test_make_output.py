@@ -23,9 +23,10 @@ from features.processing.tasks import make_output_of_job, process_job
 from shared.contracts import MAKE_OUTPUT, MakeOutput, ProcessJob
 from shared.db.models import Job, JobStatus, Output, OutputStatus
 from shared.jobs import job_state, output_state
-from shared.jobs.storage import output_path
+from shared.jobs.stored_files import get_storage
 from shared.messages.outbox import Message
 from shared.messages.tasks import TaskContext
+from shared.storage.names import name_output
 from shared.worker import shutdown
 from tests.factories import Factory
 from tests.features.outputs.plain_export import PlainExport
@@ -62,7 +63,7 @@ async def get(context: TaskContext, output_id: uuid.UUID) -> Output:
 
 def list_all(context: TaskContext) -> list[Path]:
     """Everything below the folder of outputs, but for the folders of jobs."""
-    return sorted((context.settings.upload_dir / "outputs").glob("*/**/*"))
+    return sorted((context.settings.upload_folder / "outputs").glob("*/**/*"))
 
 
 def act_at(monkeypatch: pytest.MonkeyPatch, act: Any, *, chunk: int = 2, pause_s: float = 0.0) -> None:
@@ -85,7 +86,7 @@ async def test_output_is_made_once_and_told_with_its_hash(context: TaskContext, 
     output = await ask(context, factory)
     made = await make(context, output)
     [path] = list_all(context)
-    assert path == output_path(context.settings.upload_dir, job_id=output.job_id, output_id=output.id, claim=1, name="valid.csv")
+    assert path == context.settings.upload_folder / name_output(job_id=output.job_id, output_id=output.id, claim=1, name="valid.csv")
     assert (made.status, made.progress, made.row_count, made.size_bytes) == (OutputStatus.READY, 100, ROWS - 1, path.stat().st_size)
     assert made.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert path.stat().st_mode & 0o777 == 0o600
@@ -272,27 +273,40 @@ async def test_output_that_was_lost_stops_and_removes_its_file(context: TaskCont
 
 async def test_lost_after_the_file_is_there_removes_it(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     output = await ask(context, factory)
-    complete = make_output._complete
+    store = make_output._store
 
-    def complete_and_lose(*arguments: Any) -> Any:
-        made = complete(*arguments)
-        asyncio.run_coroutine_threadsafe(lose(), loop).result()
-        return made
+    async def store_and_lose(*arguments: Any, **named: Any) -> None:
+        await store(*arguments, **named)
+        await lose()
 
     async def lose() -> None:
         async with context.database.unit_of_work() as session:
             await session.execute(text("UPDATE outputs SET claim = 7"))
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(make_output, "_complete", complete_and_lose)
+    monkeypatch.setattr(make_output, "_store", store_and_lose)
     made = await make(context, output)
+    assert (made.status, made.claim) == (OutputStatus.RUNNING, 7)
+    assert list_all(context) == []
+
+
+async def test_lost_while_the_store_hangs_ends_at_once(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = await ask(context, factory)
+
+    async def hang(*_: Any, **__: Any) -> None:
+        async with context.database.unit_of_work() as session:
+            await session.execute(text("UPDATE outputs SET claim = 7"))
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(get_storage(context), "put_file", hang)
+    monkeypatch.setattr(make_output, "STORE_PATIENCE_S", 0.1)
+    made = await asyncio.wait_for(make(context, output), 10)
     assert (made.status, made.claim) == (OutputStatus.RUNNING, 7)
     assert list_all(context) == []
 
 
 async def test_unknown_output_does_nothing(context: TaskContext) -> None:
     await make_output_of_job(context, MakeOutput(output_id=uuid.uuid4()))
-    assert not (context.settings.upload_dir / "outputs").exists()
+    assert not (context.settings.upload_folder / "outputs").exists()
 
 
 async def test_errors_that_are_not_recorded_are_told_of(context: TaskContext, factory: Factory) -> None:

@@ -18,10 +18,11 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from features.processing import machine_faults, run, tasks
+from features.processing import guarded, machine_faults, run, tasks
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.engine import ChunkReport, inspect_file
-from features.processing.readers.base import FileUnreadable
+from features.processing.chunk_reports import ChunkReport
+from features.processing.engine import inspect_file
+from features.processing.readers.base import FileUnreadable, ReadAnew
 from shared.contracts import ProcessJob
 from shared.db import storage_identity
 from shared.db.models import Job, JobStatus
@@ -301,6 +302,29 @@ async def test_job_that_had_little_of_its_time_is_given_back_not_failed(context:
     assert (again.status, again.crashes) == (JobStatus.QUEUED, 0)
 
 
+async def test_job_that_had_to_begin_anew_has_no_more_time_than_others(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_down(monkeypatch, 0.1)
+    read = run._process
+
+    async def read_wrongly_at_first(*arguments: Any, needs_all: bool) -> Any:
+        if not needs_all:
+            await asyncio.sleep(1.5)
+            raise ReadAnew
+        return await read(*arguments, needs_all=needs_all)
+
+    monkeypatch.setattr(run, "_process", read_wrongly_at_first)
+    monkeypatch.setattr(guarded, "CLAIM_PATIENCE_S", 1.0)
+    job = await factory.job(content=b"id\n" + b"1\n2\n3\nx\n" * 200)
+    reached = asyncio.Event()
+    time_limit.announce(reached)
+    asyncio.get_running_loop().call_later(2.0, reached.set)
+    await process(change(context, chunk_rows=10, job_time_limit_s=2.0, progress_interval_s=0.1), job)
+    failed = await get(factory, job)
+    assert (failed.status, failed.attempt, failed.crashes) == (JobStatus.FAILED, 2, 0)
+    assert "2 seconds" in str(failed.error_message)
+    assert failed.rows_processed > 0
+
+
 async def test_shutdown_gives_the_job_back_and_it_runs_again(
     context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch, sent: list[Message]
 ) -> None:
@@ -417,7 +441,7 @@ async def test_errors_carry_what_their_sentences_say_for_programs(context: TaskC
 
 def away(context: TaskContext) -> TaskContext:
     """Return the context of a worker whose upload folder is not mounted."""
-    folder = context.settings.upload_dir.with_name("not-mounted")
+    folder = context.settings.upload_folder.with_name("not-mounted")
     folder.mkdir(exist_ok=True)
     return change(context, upload_dir=folder)
 
@@ -440,10 +464,16 @@ async def test_worker_without_the_storage_claims_nothing_and_leaves_the_message_
     assert waiting.next_ring_at is not None
     assert waiting.next_ring_at > datetime.now(UTC) + timedelta(seconds=50)  # or else messages would multiply
     sent.clear()
+    ended = await factory.ended_job()
+    await process(away(context), ended)
+    assert [message.payload for message in sent] == [{"job_id": str(job.id)}]  # its job was claimed with the message of this one, which still waits
+    sent.clear()
+    await factory.set(job.id, status=JobStatus.CANCELLED)
     paused = await factory.job(content=ROWS, not_before=datetime.now(UTC) + timedelta(minutes=9))
     await process(away(context), paused)
-    await process(away(context), await factory.ended_job())
+    await process(away(context), ended)
     assert sent == []
+    await factory.set(job.id, status=JobStatus.QUEUED)
     await process(context, job)
     assert (await get(factory, job)).status is JobStatus.COMPLETED
 
@@ -451,7 +481,7 @@ async def test_worker_without_the_storage_claims_nothing_and_leaves_the_message_
 async def test_storage_that_is_lost_under_a_job_gives_it_back_uncounted(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     await mark(context.database)
     job = await factory.job(content=ROWS)
-    folder = context.settings.upload_dir
+    folder = context.settings.upload_folder
     worker = change(context)
     assert await get_guard(worker).find_problem() is None
     mounted = folder.rename(folder.with_name("mounted"))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from features.processing.tuning import tune_process
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -84,3 +85,15 @@ def test_arrow_finds_its_settings_when_it_is_loaded(start: str, given: dict[str,
         [sys.executable, "-c", f"{watch}{start}\nimport features.processing.engine"], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["found", *found]
+
+
+@pytest.mark.parametrize("given", [{}, {"OPENBLAS_NUM_THREADS": "2"}])
+def test_openblas_starts_no_threads_unless_the_environment_says_so(given: dict[str, str]) -> None:
+    program = "import features.processing, numpy, os; print(os.environ['OPENBLAS_NUM_THREADS'], len(os.listdir('/proc/self/task')))"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"} | given
+    if not sys.platform.startswith("linux"):
+        pytest.skip("threads are counted by Linux")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    wanted, threads = map(int, done.stdout.split())
+    assert wanted == int(given.get("OPENBLAS_NUM_THREADS", "1"))
+    assert threads == min(wanted, len(os.sched_getaffinity(0)))

@@ -8,7 +8,7 @@ import pytest
 
 from features.processing.checking.checker import Checker, CheckResult
 from features.processing.checking.labels import longest_name, match_columns
-from features.processing.readers.base import Chunk, Finding, ReadLimits
+from features.processing.readers.base import Chunk, Finding, LostRows, ReadLimits
 from shared.descriptors.table_schema import parse_table_schema
 
 
@@ -118,7 +118,12 @@ def test_findings_of_the_reader_bear_the_names_of_the_checks_and_count_once() ->
     checker = Checker(schema, labels=["a", ""], header_row=1, limits=ReadLimits())
     reader = Finding(error_type="encoding-error", row_numbers=np.array([2]), message="m", raw_values=pa.array(["\\x81"]), column_number=2, column_name="")
     lost = Finding(error_type="blank-row", row_numbers=np.array([3]), message="m")
-    chunk = Chunk(columns=[pa.array(["x", "1"]), pa.array([None, "y"], pa.string())], row_numbers=np.array([2, 5]), findings=[reader, lost], rows_lost=2)
+    chunk = Chunk(
+        columns=[pa.array(["x", "1"]), pa.array([None, "y"], pa.string())],
+        row_numbers=np.array([2, 5]),
+        findings=[reader, lost],
+        lost=LostRows(np.array([3]), np.array([2])),
+    )
     result = checker.check(chunk)
     checker.close()
     assert [(finding.error_type, finding.column_name) for finding in result.findings] == [("encoding-error", "b"), ("blank-row", None), ("type-error", "a")]

@@ -125,6 +125,13 @@ def _assert_same(field: Field, cells: list[str]) -> None:
         assert float(typed.floats[row]) == float(expected[row])
 
 
+@pytest.mark.parametrize("others", [[], ["1\u202f234"]])
+def test_control_character_is_no_group_character(others: list[str]) -> None:
+    for kind in ("integer", "number"):
+        for is_bare in (True, False):
+            _assert_same(Field(name="f", type=kind, group_char="\u202f", bare_number=is_bare), ["1\x01234", "5", *others])
+
+
 def test_numbers_between_long_texts_are_found() -> None:
     _assert_same(Field(name="f", type="number", decimal_char=",", group_char="."), ["1.234,5", "x" * 10_000, "", "1.23,5", "9" * 5_000, "7"])
     _assert_same(Field(name="f", type="integer", bare_number=False), ["x" * 10_000, "y" * 10_000])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import re
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -15,6 +18,8 @@ from features.processing.checking.cell_judge import Verdict
 from features.processing.checking.checker import Checker
 from features.processing.checking.declarations import FileUncheckable
 from features.processing.checking.limited_judge import Budget, LimitedJudge, TextsTooSlow
+from features.processing.checks import pattern as pattern_check
+from features.processing.column import Column
 from features.processing.readers.base import Chunk, ReadLimits
 from shared.descriptors.table_schema import DescriptorInvalid, Field, parse_table_schema
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
@@ -173,3 +178,64 @@ def test_pattern_that_cannot_be_used_is_refused(pattern: str) -> None:
     with pytest.raises(DescriptorInvalid) as caught:
         parse_table_schema({"fields": [{"name": "a", "type": "string", "constraints": {"pattern": pattern}}]})
     assert [problem.pointer for problem in caught.value.problems] == ["/schema/fields/0/constraints/pattern"]
+
+
+def _check_chunks(pattern: str, chunks: list[list[str | None]]) -> list[list[int]]:
+    schema = parse_table_schema({"fields": [{"name": name, "type": "string", "constraints": {"pattern": pattern}} for name in "ab"]})
+    checker = Checker(schema, labels=["a", "b"], header_row=1, limits=ReadLimits())
+    bad: list[list[int]] = []
+    try:
+        for cells in chunks:
+            column = pa.array(cells, pa.string())
+            findings = checker.check(Chunk(columns=[column, column], row_numbers=np.arange(len(cells)))).findings
+            assert [finding.column_number for finding in findings] in ([], [1, 2])
+            bad.append(findings[0].row_numbers.tolist() if findings else [])
+    finally:
+        checker.close()
+    return bad
+
+
+def test_columns_that_are_matched_in_another_thread_have_the_same_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    chooser = random.Random(1)
+    words = ["ab1", "ab", "", "AB1", "é1", "\n", " ", "zz9", "a" * 300 + "1", None]
+    chunks = [[chooser.choice(words) for _ in range(size)] for size in (1, 2_000, 5_000, 3)] + [["ab1"] * 3_000, ["x" * 300_000, "ab1"], [None] * 40]
+    threads: set[int] = set()
+    match = pattern_check._Re2Rule._match_part
+
+    def note(self: pattern_check._Re2Rule, column: Column) -> object:
+        threads.add(threading.get_ident())
+        return match(self, column)
+
+    monkeypatch.setattr(pattern_check._Re2Rule, "_match_part", note)
+    expected = [[row for row, cell in enumerate(cells) if cell and cell.strip() and not re.fullmatch(r"[a-z]+\d", cell)] for cells in chunks]
+    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 2**40)
+    assert _check_chunks(r"[a-z]+\d", chunks) == expected
+    assert threads == {threading.get_ident()}
+    threads.clear()
+    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(pattern_check, "_PART_BYTES", 2**12)
+    assert _check_chunks(r"[a-z]+\d", chunks) == expected
+    # Columns with a large cell are matched in this thread, the others in one more.
+    assert len(threads) == 2
+
+
+def test_pattern_that_is_slow_in_another_thread_ends_the_check_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(pattern_check, "_PART_BYTES", 2**10)
+    monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.05)
+    parts = 0
+    match = pattern_check._Re2Rule._match_part
+
+    def spin(self: pattern_check._Re2Rule, column: Column) -> object:
+        nonlocal parts
+        parts += 1
+        end_s = time.thread_time() + 0.02
+        while time.thread_time() < end_s:
+            pass
+        return match(self, column)
+
+    monkeypatch.setattr(pattern_check._Re2Rule, "_match_part", spin)
+    with pytest.raises(FileUncheckable, match=r"^The pattern of the field a takes too long"):
+        _check_chunks(r"[a-z]+\d", [["abc1"] * 20_000])
+    # Both columns stop at their limit, and not after eighty parts.
+    assert parts < 20

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from features.processing.checking.declarations import FileUncheckable
-from features.processing.engine import ChunkReport
+from features.processing.chunk_reports import ChunkReport
 from features.processing.readers.base import FileUnreadable, Finding
 from features.processing.recording.copy_format import COLUMNS, copy_parts
 from features.processing.recording.packer import BATCH_BYTES, RECORDS_AT_ONCE, WAITING_BYTES, WAITING_RECORDS, Batch, Packer
