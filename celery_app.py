@@ -13,25 +13,32 @@ import threading
 from concurrent.futures import Future
 from typing import Any
 
+import shared.observing  # noqa: F401  # before structlog
+
+# isort: split
 import structlog
-from celery import Celery, signals
+from celery import Celery, current_task, signals
 from celery.concurrency.prefork import TaskPool as PreforkPool
 
 from shared import slices
-from shared.contracts import MAINTENANCE_QUEUE
-from shared.messages.broker import HARD_LIMIT_MARGIN_S, create_celery
+from shared.contracts import MAINTENANCE_QUEUE, MAKE_OUTPUT, PROCESS_JOB, PROCESSING_QUEUE
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext, TaskDeclaration, declared_tasks
+from shared.observing import tracing
 from shared.observing.logging import configure_logging, is_text, log_whatever_is_written
 from shared.observing.metrics_server import MetricsServer
 from shared.settings import get_settings
-from shared.worker import memory_limit, shutdown
+from shared.worker import large_places, memory_limit, shutdown
 from shared.worker.alive import call_while_working, touch
 from shared.worker.celery_repairs import repair_celery
-from shared.worker.presence import ANNOUNCE_EVERY_S, Presence
+from shared.worker.celery_settings import HARD_LIMIT_MARGIN_S, create_celery
+from shared.worker.presence import ANNOUNCE_EVERY_S, Presence, Role
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL, Runtime
 from shared.worker.schedule import Schedule, run_in_thread
-from shared.worker.stoppable import StoppableWorker
+from shared.worker.stoppable import StoppableWorker, list_queues
+
+SIGNALS = {PROCESS_JOB.name, MAKE_OUTPUT.name}
+"""Tasks whose messages say that something waits, and not what is done."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +59,7 @@ def get_runtime() -> Runtime:
     global _runtime  # noqa: PLW0603  # there is one for each process
     with _runtime_lock:
         if _runtime is None or _runtime.pid != os.getpid():
-            _runtime = Runtime(app, settings, **_pool_limits)
+            _runtime = Runtime(settings, **_pool_limits)
         return _runtime
 
 
@@ -62,10 +69,16 @@ def _register(declaration: TaskDeclaration) -> None:
     def run(**payload: Any) -> None:  # noqa: ANN401  # JSON, validated by the payload's model
         parsed = declaration.ref.payload.model_validate(payload)
         runtime = get_runtime()
+        named = _describe_message(current_task.request, payload) if declaration.ref.name in SIGNALS else {}
+
+        async def call(context: TaskContext) -> None:
+            structlog.contextvars.bind_contextvars(**{name: value for name, value in named.items() if value is not None})
+            await _call(declaration, context, parsed)
+
         if declaration.detached:
-            runtime.start(lambda context: _call(declaration, context, parsed), timeout_s=limit_s)
+            runtime.start(call, timeout_s=limit_s)
         else:
-            runtime.run(lambda context: _call(declaration, context, parsed), timeout_s=limit_s, ending_s=ending_s)
+            runtime.run(call, timeout_s=limit_s, ending_s=ending_s)
 
     app.task(name=declaration.ref.name, soft_time_limit=limit_s, time_limit=limit_s + ending_s + HARD_LIMIT_MARGIN_S, queue=declaration.ref.queue)(run)
     if declaration.every_s is not None:
@@ -99,7 +112,7 @@ def _configure_logging(**_: Any) -> None:  # noqa: ANN401
 def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = None, **_: Any) -> None:  # noqa: ANN401
     global _pool_limits, _presence  # noqa: PLW0603  # decided once, before the first task
     configure_logging(settings)  # Celery may log warnings before it sends setup_logging
-    queues = str((options or {}).get("queues") or "")
+    queues = list_queues((options or {}).get("queues"))
     is_dispatcher = MAINTENANCE_QUEUE in queues
     if is_dispatcher:
         _pool_limits = DISPATCHER_POOL
@@ -107,7 +120,11 @@ def _choose_role(sender: str, instance: Any, options: dict[str, Any] | None = No
         if declaration.ref.queue in queues:
             for module in declaration.preload:
                 importlib.import_module(module)
-    _presence = Presence(settings, role="dispatcher" if is_dispatcher else "worker", name=sender)
+    role: Role = "dispatcher" if is_dispatcher else "worker"
+    tracing.prepare(f"rowgate-{role}")
+    if PROCESSING_QUEUE in queues:
+        large_places.open_places(int((options or {}).get("concurrency") or settings.worker_slots))
+    _presence = Presence(settings, role=role, name=sender)
     instance.quiet = not is_text(settings)  # Celery's banner is not JSON
 
 
@@ -138,10 +155,17 @@ def _announce() -> None:
         _presence.announce()
 
 
+def _describe_message(request: Any, kwargs: dict[str, Any]) -> dict[str, str | None]:  # noqa: ANN401
+    return {"job_id": kwargs.get("job_id"), "request_id": request.get("request_id")}
+
+
 @signals.task_prerun.connect
 def _name_task(task: Any, kwargs: dict[str, Any], **_: Any) -> None:  # noqa: ANN401
-    """Name the task, job and request in every log line, including Celery's own; the coroutine on the event loop inherits this context."""
-    known = {"task": task.name, "job_id": kwargs.get("job_id"), "request_id": task.request.get("request_id")}
+    """Name the task, job and request in every log line, including Celery's own; the coroutine on the event loop inherits this context.
+
+    A message that only says that something waits may lead to another job than it was sent for, so Celery's own lines of it name neither.
+    """
+    known = {"task": task.name, **({} if task.name in SIGNALS else _describe_message(task.request, kwargs))}
     structlog.contextvars.bind_contextvars(**{name: value for name, value in known.items() if value is not None})
 
 
@@ -166,6 +190,7 @@ def _withdraw(**_: Any) -> None:  # noqa: ANN401
 def _close_runtime(**_: Any) -> None:  # noqa: ANN401
     if _runtime is not None and _runtime.pid == os.getpid():
         _runtime.close()
+    tracing.stop()
 
 
 run_in_thread()

@@ -9,6 +9,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import shared.observing  # noqa: F401  # before structlog
+
+# isort: split
 import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
@@ -20,14 +23,19 @@ from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
 from shared.jobs import storage_guard
 from shared.jobs.storage_guard import StorageGuard
-from shared.messages.broker import Broker, create_celery
+from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
+from shared.observing import tracing
 from shared.observing.logging import configure_logging
 from shared.settings import Settings, get_settings
+from shared.storage.location import open_storage
 from shared.version import VERSION
 from shared.web.middleware import DOCS_FILES, add_middleware
 from shared.web.openapi import install_openapi
-from shared.web.problems import install_problem_handlers
+from shared.web.problem_handlers import install_problem_handlers
+
+NO_TELEMETRY = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI's own spans have the queries of URLs, in which clients look for names of files, and its logs what exceptions say."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +44,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application with every slice in `features/`."""
     settings = settings or get_settings()
     configure_logging(settings)
+    tracing.prepare("rowgate-api")
     app = FastAPIOffline(
         title="Rowgate",
         version=VERSION,
@@ -43,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
         static_url=DOCS_FILES,
         generate_unique_id_function=lambda route: route.name,  # the names of the functions in generated clients
     )
@@ -78,7 +88,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         if not key.is_named:
             log.info("the API key has no name: its jobs belong to the name told here, which its successor needs", name=key.name, write=f"{key.name}:key")
     async with AsyncExitStack() as closing:  # whatever fails, the others are closed
-        broker = Broker(create_celery(settings), settings)
+        closing.push_async_callback(asyncio.to_thread, tracing.stop)
+        broker = Broker(settings)
         closing.push_async_callback(broker.aclose)
         app.state.redis = open_redis(settings)
         closing.push_async_callback(app.state.redis.aclose)
@@ -91,21 +102,23 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             command_timeout_s=settings.db_command_timeout_s,
         )
         closing.push_async_callback(app.state.database.close)
-        app.state.storage = StorageGuard(app.state.database, settings.upload_dir, may_adopt=True)
-        closing.callback(app.state.storage.close)
-        await _look_at_storage(app.state.storage)
-        closing.push_async_callback(_end, asyncio.create_task(app.state.storage.watch(every_s=storage_guard.API_WATCH_S)))
+        app.state.storage = open_storage(settings)
+        closing.push_async_callback(app.state.storage.aclose)
+        guard = app.state.storage_guard = StorageGuard(app.state.database, app.state.storage, may_adopt=True)
+        await _look_at_storage(guard)
+        every_s = max(storage_guard.API_WATCH_S, app.state.storage.look_every_s)
+        closing.push_async_callback(_end, asyncio.create_task(guard.watch(every_s=every_s)))
         yield
 
 
-async def _look_at_storage(storage: StorageGuard) -> None:
+async def _look_at_storage(guard: StorageGuard) -> None:
     try:
-        await storage.find_problem()
+        await guard.find_problem()
     except Exception as error:
         if not is_database_unavailable(error):
             raise
         # It is looked at again all the time.
-        log.warning("the upload folder could not be compared with the database yet", reason=repr(error))
+        log.warning("the stored files could not be compared with the database yet", reason=repr(error))
 
 
 async def _end(task: asyncio.Task[None]) -> None:

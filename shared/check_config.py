@@ -16,14 +16,23 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shared.observing import tracing
 from shared.secret_settings import ApiKey, name_file_setting, parse_api_keys, parse_webhook_secrets
 from shared.settings import Settings, SettingsInvalid, find_env_file, read_settings
 
 ONLY_FOR_COMPOSE = frozenset(
     {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PORT", "PROXY_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT", "GRAFANA_PASSWORD", "FORWARDED_ALLOW_IPS", "SECRETS_DIR"}
+    | {"STORAGE"}
 )
 """What may stand in `.env` beside the settings of the service."""
-_OTHERS = frozenset({"COMPOSE_PROFILES", "ENV_FILE", "RUN_DIR", "PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG"})
+FOR_TRACING = frozenset(tracing.VARIABLES)
+"""OpenTelemetry's variables that Compose passes on."""
+_OF_OPENTELEMETRY = re.compile(
+    r"OTEL_(?:EXPORTER_OTLP_(?:(?:TRACES|METRICS|LOGS)_)?(?:ENDPOINT|PROTOCOL|HEADERS|TIMEOUT|COMPRESSION|INSECURE|CERTIFICATE|CLIENT_KEY|CLIENT_CERTIFICATE)"
+    r"|TRACES_(?:EXPORTER|SAMPLER|SAMPLER_ARG)|PROPAGATORS|LOG_LEVEL|(?:BSP|BLRP|SPAN|EVENT|LINK|ATTRIBUTE|METRICS?|LOGS|PYTHON|EXPERIMENTAL)_\w+)"
+)
+"""Others that it has, so that none of them is taken for a misspelt one."""
+_OTHERS = frozenset({"COMPOSE_PROFILES", "ENV_FILE", "RUN_DIR", "PROMETHEUS_MULTIPROC_DIR"})
 _SIMILAR = 0.8
 _PASSWORD = re.compile(r"[A-Za-z0-9]+")
 _LARGEST_PORT = 65_535
@@ -38,6 +47,8 @@ def find_mistakes(*, environment_is_ours: bool, given: Mapping[str, object]) -> 
     except SettingsInvalid as invalid:
         return list(invalid.problems)
     mistakes = _find_unknown(written) + _find_compose_mistakes(written)
+    if wrong := tracing.find_mistake(tracing.read_variables()):
+        mistakes.append(wrong)
     try:
         settings = read_settings(**given)
         if environment_is_ours and settings.api_drain_s > LONGEST_DRAIN_S:
@@ -52,9 +63,10 @@ def describe(settings: Settings) -> list[str]:
     keys = parse_api_keys(settings.api_keys)
     secrets = parse_webhook_secrets(settings.webhook_secret)
     lines = [
-        f"database: {_describe_url(settings.database_url)}{_from_file(settings, 'database_url')}",
+        f"database: {_describe_url(settings.database_url)}{_from_file(settings, 'database_url')}"
+        + (", through a pooler in transaction mode" if settings.database_pooler == "transaction" else ""),
         f"Redis: {_describe_url(settings.redis_url)}{_from_file(settings, 'redis_url')}",
-        f"upload folder: {settings.upload_dir}",
+        _describe_storage(settings),
         f"API keys: {_describe_keys(keys)}{_from_file(settings, 'api_keys')}",
         f"webhook secrets: {len(secrets.of_all)} for all"
         + "".join(f", {len(own)} for {name}" for name, own in sorted(secrets.of_names.items()))
@@ -77,9 +89,9 @@ def _read_written(*, environment_is_ours: bool) -> dict[str, str]:
 
 
 def _find_unknown(names: Collection[str]) -> list[str]:
-    known = {name.upper() for name in Settings.model_fields} | ONLY_FOR_COMPOSE | _OTHERS
+    known = {name.upper() for name in Settings.model_fields} | ONLY_FOR_COMPOSE | FOR_TRACING | _OTHERS
     mistakes = []
-    for name in sorted(set(names) - known):
+    for name in sorted(name for name in set(names) - known if not _OF_OPENTELEMETRY.fullmatch(name)):
         similar = get_close_matches(name, sorted(known), n=1, cutoff=_SIMILAR)
         if similar:
             mistakes.append(f"{name}: there is no such setting; is it {similar[0]}?")
@@ -104,6 +116,13 @@ def _describe_url(url: str) -> str:
     port = f":{parts.port}" if parts.port else ""
     user = f" as {parts.username}" if parts.username else ""
     return f"{parts.scheme}://{host}{port}{parts.path}{user}, {'with' if parts.password else 'without'} a password"
+
+
+def _describe_storage(settings: Settings) -> str:
+    if settings.bucket is None:
+        return f"upload folder: {settings.upload_folder}"
+    key = f"key {settings.aws_access_key_id}{_from_file(settings, 'aws_secret_access_key')}" if settings.aws_access_key_id else "what the machine is given"
+    return f"S3 store: {settings.storage_url} at {settings.aws_endpoint_url or 'Amazon'}, credentials: {key}"
 
 
 def _describe_keys(keys: Sequence[ApiKey]) -> str:

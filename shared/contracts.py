@@ -9,18 +9,20 @@ from typing import Literal
 from shared.messages.refs import Payload, TaskRef
 
 PROCESSING_QUEUE = "processing"
+OUTPUTS_QUEUE = "outputs"
+"""Workers of `processing` take from it too, in turns, so that outputs do not wait behind the messages of a thousand jobs."""
 WEBHOOKS_QUEUE = "webhooks"
 MAINTENANCE_QUEUE = "maintenance"
 
 
 class ProcessJob(Payload):
-    """Run this job if it is waiting."""
+    """A job waits: run the one whose turn it is, which need not be this one."""
 
     job_id: uuid.UUID
 
 
 PROCESS_JOB = TaskRef("processing.process_job", PROCESSING_QUEUE, ProcessJob)
-"""Sent whenever a job becomes QUEUED. It is only a signal ("ring"): running it a second time does nothing."""
+"""Sent whenever a job becomes QUEUED. It is only a signal ("ring"), and there is one for each job that waits: running it a second time finds nothing to do."""
 
 
 class PurgeJob(Payload):
@@ -34,12 +36,12 @@ PURGE_JOB = TaskRef("errors.purge_job", MAINTENANCE_QUEUE, PurgeJob)
 
 
 class MakeOutput(Payload):
-    """Make this output if it is waiting."""
+    """An output waits: make the one whose turn it is, which need not be this one."""
 
     output_id: uuid.UUID
 
 
-MAKE_OUTPUT = TaskRef("processing.make_output", PROCESSING_QUEUE, MakeOutput)
+MAKE_OUTPUT = TaskRef("processing.make_output", OUTPUTS_QUEUE, MakeOutput)
 """Sent whenever an output becomes QUEUED; a signal like `PROCESS_JOB`."""
 
 EventName = Literal["job.completed", "job.failed", "job.cancelled"]

@@ -131,6 +131,10 @@ class CurrentSecrets:
         """Return the URL of Redis."""
         return str(self._look("redis_url"))
 
+    def aws_secret_access_key(self) -> str | None:
+        """Return the secret of the key to the S3 store; None: the client finds its credentials by itself."""
+        return self._look("aws_secret_access_key")
+
     def look(self) -> None:
         """Take up what has changed, for processes that will be forked from this one: each begins with what its parent knows."""
         for watched in self._watched.values():

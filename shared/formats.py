@@ -42,6 +42,9 @@ class FileFormat:
     conversion: str = ""
     """How to make a file of this format of one of those, as a sentence: `Save it as .xlsx in the program that it comes from.`"""
 
+    reads_in_order: bool = False
+    """Whether the reader begins before all of a file is there, and waits for what it reads (`ReadLimits.arrival`)."""
+
     def load_opener(self) -> Callable[..., Any]:
         """Import and return the function that opens a file."""
         opener: Callable[..., Any] = pkgutil.resolve_name(self.opener)

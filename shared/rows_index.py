@@ -6,6 +6,7 @@ is searched on disk. The last bytes say where they are.
 
 from __future__ import annotations
 
+import errno
 import json
 import operator
 import os
@@ -19,7 +20,7 @@ from functools import lru_cache
 from itertools import accumulate
 from json.encoder import encode_basestring
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 ROWS_PER_BLOCK = 200
 CHARACTERS_PER_BLOCK = 2**18
@@ -157,11 +158,25 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-class RowsIndex:
-    """Reads the file at `path`; each look-up reads a few blocks and nothing else. Raises `RowsIndexDamaged`, and `FileNotFoundError`."""
+class Readable(Protocol):
+    """A file of which pieces are read."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    size_bytes: int
+
+    def read(self, size_bytes: int, *, at: int) -> bytes:
+        """Return up to `size_bytes` from position `at`."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class RowsIndex:
+    """Reads a file, and closes it at the end; each look-up reads a few blocks and nothing else. Raises `RowsIndexDamaged`, and `OSError`."""
+
+    def __init__(self, file: Readable) -> None:
+        self._file = file
         try:
             self._columns_at, self._columns_size, self._entries_at, self._blocks, self._rows, self._failed = self._read_end()
         except BaseException:
@@ -176,13 +191,11 @@ class RowsIndex:
 
     def close(self) -> None:
         """Close the file; may be called twice."""
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+        self._file.close()
 
     def _read_end(self) -> tuple[int, int, int, int, int, int]:
-        size = os.fstat(self._file).st_size
-        data = os.pread(self._file, _END.size, max(0, size - _END.size))
+        size = self._file.size_bytes
+        data = self._file.read(_END.size, at=max(0, size - _END.size))
         if len(data) != _END.size:
             raise RowsIndexDamaged
         *places, magic = _END.unpack(data)
@@ -256,7 +269,7 @@ class RowsIndex:
         return low - 1
 
     def _read_entry(self, block: int) -> _Entry:
-        data = os.pread(self._file, _ENTRY.size, self._entries_at + block * _ENTRY.size)
+        data = self._file.read(_ENTRY.size, at=self._entries_at + block * _ENTRY.size)
         if len(data) != _ENTRY.size:
             raise RowsIndexDamaged
         return _Entry(*_ENTRY.unpack(data))
@@ -266,8 +279,12 @@ class RowsIndex:
 
     def _inflate(self, offset: int, size: int) -> bytes:
         try:
-            return zlib.decompress(os.pread(self._file, size, offset))
-        except (zlib.error, OverflowError, OSError) as error:
+            return zlib.decompress(self._file.read(size, at=offset))
+        except (zlib.error, OverflowError) as error:
+            raise RowsIndexDamaged from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a place that no file has
+                raise
             raise RowsIndexDamaged from error
 
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 MIN_SECRET_BYTES = 16
 MIN_API_KEY_CHARACTERS = 16
 ADMIN_ROLE = "admin"
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105  # of every secret
+
+DATABASE_TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+DATABASE_TLS_CHOICES = {"sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")}
+REDIS_TLS_FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+REDIS_TLS_CHOICES = {"ssl_cert_reqs": ("required", "optional", "none")}
+"""Parameters of the two URLs that say how TLS is spoken, and their values."""
 
 _SEPARATORS = re.compile(r"[,\n]")
 
@@ -119,6 +127,9 @@ def parse_database_url(value: str) -> str:
     if not separator or scheme not in {"postgresql", "postgres", "postgresql+asyncpg"} or _split(value) is None:
         raise ValueError("must look like postgresql://user:password@host:port/name")
     _require_one_line(value)
+    _require_tls(value, DATABASE_TLS_FILES, DATABASE_TLS_CHOICES)
+    if "channel_binding" in dict(parse_qsl(urlsplit(value).query, keep_blank_values=True)):
+        raise ValueError("channel_binding is unknown to the driver: remove it; sslmode=verify-full makes sure of the server as well")
     return f"postgresql+asyncpg://{rest}"
 
 
@@ -128,7 +139,24 @@ def parse_redis_url(value: str) -> str:
     if url is None or url.scheme not in {"redis", "rediss"}:
         raise ValueError("must look like redis://host:port/0")
     _require_one_line(value)
+    _require_tls(value, REDIS_TLS_FILES, REDIS_TLS_CHOICES)
     return value
+
+
+def _require_tls(url: str, files: Collection[str], choices: Mapping[str, Collection[str]]) -> None:
+    """Raise `ValueError` if a file that the URL's parameters of TLS name is not there, or one of them is none: connecting would say neither which nor why."""
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if name in choices and value not in choices[name]:
+            raise ValueError(f"{name} must be one of {', '.join(choices[name])}")
+        if name in files and not (name == "sslrootcert" and value == "system") and not _can_be_read(value):
+            raise ValueError(f"{name} names a file that cannot be read: {value}")
+
+
+def _can_be_read(path: str) -> bool:
+    try:
+        return Path(path).is_file() and os.access(path, os.R_OK)
+    except (OSError, ValueError):
+        return False
 
 
 def _split(url: str) -> SplitResult | None:
@@ -141,9 +169,9 @@ def _split(url: str) -> SplitResult | None:
     return parts
 
 
-def _require_one_line(value: str) -> None:
+def _require_one_line(value: str, *, what: str = "URL") -> None:
     if any(character.isspace() for character in value):
-        raise ValueError("must be one URL without blanks and line breaks")
+        raise ValueError(f"must be one {what} without blanks and line breaks")
 
 
 def _check_api_keys(value: str) -> str:
@@ -156,11 +184,17 @@ def _check_webhook_secrets(value: str) -> str:
     return value
 
 
+def _check_storage_secret(value: str) -> str:
+    _require_one_line(value, what="secret")
+    return value
+
+
 SECRETS: Mapping[str, Callable[[str], str]] = {
     "database_url": parse_database_url,
     "redis_url": parse_redis_url,
     "webhook_secret": _check_webhook_secrets,
     "api_keys": _check_api_keys,
+    "aws_secret_access_key": _check_storage_secret,
 }
 """The settings that hold a secret, and what checks each. `X_FILE` may name a file that holds `X`; see `shared/current_secrets.py`."""
 

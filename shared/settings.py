@@ -17,8 +17,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.secret_files import read_secret_file
 from shared.secret_settings import SECRETS, name_file_setting, split_list
+from shared.storage_url import parse_storage_url
 
 MEBIBYTE = 2**20
+MAX_COPIED_BYTES = 5 * 2**30
+"""The largest object that one request copies (Amazon S3, "CopyObject")."""
 FORM_FIELDS_ALLOWANCE_BYTES = MEBIBYTE
 """Allowance for what a request holds besides the file: the other form fields and the multipart framing."""
 SHIPPED_PASSWORD = "rowgate"  # noqa: S105  # publicly known
@@ -30,6 +33,7 @@ _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^/?#@A-Z\s]+")
 """An `Origin` as browsers send it: it is compared as it stands, so that any other spelling would let no page in."""
 
 
+_ENDPOINT = re.compile(r"https?://[^/?#@\s]+/?")
 _IN_FILE = "secret_in_file"
 """Type of a problem with the content of a secret's file."""
 
@@ -49,9 +53,33 @@ class Settings(BaseSettings):
 
     database_url_file: Path | None = Field(None, description="A file that holds `DATABASE_URL`; it is read again when it changes")
     database_url: str = Field(repr=False, description="PostgreSQL 15+: `postgresql://user:password@host:port/name`")
+    database_pooler: Literal["none", "transaction"] = Field(
+        "none", description="`transaction` if `DATABASE_URL` leads to a pooler that gives each transaction another connection (PgBouncer); else `none`"
+    )
     redis_url_file: Path | None = Field(None, description="A file that holds `REDIS_URL`; user and password are read again when it changes")
     redis_url: str = Field(repr=False, description="Redis 7+ or Valkey: `redis://host:port/0`; broker and result backend")
-    upload_dir: Path = Field(description="Where uploaded files are kept; shared by API, workers and dispatcher")
+    storage_url: str | None = Field(
+        None,
+        description="`s3://bucket/prefix`: files are kept in a store that speaks S3, and machines share no folder; `file:///…` says the same as `UPLOAD_DIR`",
+    )
+    upload_dir: Path | None = Field(
+        None,
+        validate_default=True,
+        description="Folder in which files are kept; shared by API, workers and dispatcher; none: `STORAGE_URL`",
+    )
+    aws_endpoint_url: str | None = Field(None, description="Address of the S3 store, such as `https://store.example.com`; none: Amazon's")
+    aws_region: str | None = Field(None, description="Region of the bucket; none: `us-east-1`")
+    aws_ca_bundle: Path | None = Field(None, description="A file with certificates (PEM) that may have signed the S3 store's, beside those of the system")
+    aws_access_key_id: str | None = Field(None, description="Key to the S3 store; none: what the container or the machine is given")
+    aws_secret_access_key_file: Path | None = Field(None, description="A file that holds `AWS_SECRET_ACCESS_KEY`; it is read again when it changes")
+    aws_secret_access_key: str | None = Field(None, repr=False, description="Secret of that key")
+    aws_session_token: str | None = Field(None, repr=False, description="Token that belongs to a temporary key; a new one needs a restart")
+    aws_server_side_encryption: Literal["AES256", "aws:kms", "aws:kms:dsse"] | None = Field(
+        None, description="How the S3 store is asked to encrypt what it keeps: `AES256`, `aws:kms` or `aws:kms:dsse`; none: as the bucket says"
+    )
+    s3_redirect_downloads: bool = Field(
+        default=False, description="Send whoever downloads an output to the S3 store, by a URL that is signed for five minutes; `false`: through the API"
+    )
 
     max_upload_size_bytes: int = Field(500 * MEBIBYTE, ge=1, description="A larger file is refused with 413")
     upload_chunk_size_bytes: int = Field(8192, ge=512, le=MEBIBYTE, description="Size of the pieces in which a file is written")
@@ -191,9 +219,30 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("storage_url")
+    @classmethod
+    def _require_storage_url(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_storage_url(value)
+        return value
+
+    @field_validator("upload_dir")
+    @classmethod
+    def _require_place(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None and "storage_url" in info.data and info.data["storage_url"] is None:
+            raise PydanticCustomError("missing", "Field required")
+        return value
+
+    @field_validator("aws_endpoint_url")
+    @classmethod
+    def _require_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and _ENDPOINT.fullmatch(value) is None:
+            raise ValueError("must be the address of a store without a path, such as https://store.example.com")
+        return value
+
     @model_validator(mode="after")
     def _require_sense(self) -> Self:
-        problems = []
+        problems = self._find_storage_mistakes()
         if self.progress_interval_s >= self.job_lease_s:
             problems.append("PROGRESS_INTERVAL_S must be less than JOB_LEASE_S")
         if self.upload_chunk_size_bytes > self.max_upload_size_bytes:
@@ -206,6 +255,34 @@ class Settings(BaseSettings):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _find_storage_mistakes(self) -> list[str]:
+        mistakes = []
+        if self.upload_dir is not None and self.storage_url is not None and self.bucket is None and self.upload_dir != self.upload_folder:
+            mistakes.append("STORAGE_URL and UPLOAD_DIR name different folders: set only one of them")
+        if self.s3_redirect_downloads and self.bucket is None:
+            mistakes.append("S3_REDIRECT_DOWNLOADS needs a STORAGE_URL of an S3 store")
+        if self.bucket is not None and self.max_upload_size_bytes > MAX_COPIED_BYTES:
+            mistakes.append("MAX_UPLOAD_SIZE_BYTES must not exceed 5 GiB with an S3 store: it copies no larger file, as check-again and the trash need it")
+        if self.bucket is not None and self.aws_ca_bundle is not None and not self.aws_ca_bundle.is_file():
+            mistakes.append(f"AWS_CA_BUNDLE: {self.aws_ca_bundle} is not a file that can be read")
+        if self.bucket is not None and (self.aws_access_key_id is None) != (self.aws_secret_access_key is None):
+            mistakes.append("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together: set both, or none")
+        return mistakes
+
+    @property
+    def bucket(self) -> tuple[str, str] | None:
+        """The bucket and the prefix in which files are kept; None if they are kept in a folder."""
+        place = parse_storage_url(self.storage_url) if self.storage_url is not None else None
+        return place if isinstance(place, tuple) else None
+
+    @property
+    def upload_folder(self) -> Path:
+        """The folder in which files are kept. Raises `LookupError` if they are in a bucket."""
+        place = parse_storage_url(self.storage_url) if self.storage_url is not None else self.upload_dir
+        if isinstance(place, Path):
+            return place
+        raise LookupError("files are kept in a bucket")
 
     @property
     def is_published_on_loopback(self) -> bool:

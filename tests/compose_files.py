@@ -24,5 +24,5 @@ def load(name: str) -> dict[str, Any]:
 
 
 MAIN = load("docker-compose")
-INCLUDED = ("database", "redis", "monitoring/compose")
+INCLUDED = ("database", "redis", "store", "monitoring/compose")
 SERVICES: dict[str, dict[str, Any]] = {name: service for file in ("docker-compose", *INCLUDED) for name, service in load(file)["services"].items()}

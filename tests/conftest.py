@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
@@ -14,28 +15,38 @@ import pytest
 from fastapi import FastAPI
 from redis.asyncio import Redis
 
+from compose.object_store import Store
 from shared import slices
 from shared.db.session import Database, open_database
 from shared.jobs import storage_guard
-from shared.jobs.storage_marker import write_marker
+from shared.jobs.stored_files import get_storage
 from shared.messages.broker import Broker
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
+from shared.observing import tracing
 from shared.settings import Settings
+from shared.storage.base import Storage
+from shared.storage.location import open_storage
+from shared.storage.marker import write_marker
 from tests.factories import Factory
 from tests.paths import ROOT
-from tests.services import Servers, running_servers
+from tests.services import Servers, running_servers, running_store
+
+if TYPE_CHECKING:
+    from tests.collector import Collector
 
 # What is set for the service must not change what is tested: neither by `.env`, in this process or in those that tests start, nor in the environment.
 os.environ["ENV_FILE"] = ""
 for name in {field.upper() for field in Settings.model_fields} - {"DATABASE_URL", "REDIS_URL"}:
     os.environ.pop(name, None)
+for name in [name for name in os.environ if name.startswith(("OTEL_", "FASTAPI_OTEL_"))]:
+    del os.environ[name]
 
 # Every process of the service loads these first, and modules that tests import read them.
 slices.load_declarations("features")
 
-TABLES = "jobs, deleted_jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts"
+TABLES = "jobs, deleted_jobs, error_pieces, outputs, submitter_turns, webhook_deliveries, webhook_attempts"
 SLOW = ("tests/faults/", "tests/e2e/", "tests/compose/")
 """Folders that are slow as a whole; other tests are marked where they are."""
 LONGEST = ("tests/faults/test_workers.py", "tests/contracts/test_plugins.py", "tests/faults/", "tests/e2e/")
@@ -69,6 +80,13 @@ def servers() -> Iterator[Servers]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    """A store that speaks S3, for tests that want one; each uses a prefix of its own."""
+    with running_store() as running:
+        yield running
+
+
 @pytest.fixture
 def settings(servers: Servers, tmp_path: Path) -> Settings:
     upload_dir = tmp_path / "uploads"
@@ -92,7 +110,9 @@ async def clean(settings: Settings) -> None:
         storage_id = await connection.fetchval("UPDATE storage SET marked_at = NULL RETURNING storage_id")
     finally:
         await connection.close()
-    write_marker(settings.upload_dir, storage_id)
+    stored = open_storage(settings)
+    await write_marker(stored, storage_id, replace=True)
+    await stored.aclose()
     redis: Redis = open_redis(settings)
     await redis.flushdb()
     await redis.aclose()
@@ -118,8 +138,30 @@ async def database(settings: Settings, clean: None, sent: list[Message]) -> Asyn
 @pytest.fixture
 async def context(settings: Settings, database: Database) -> AsyncIterator[TaskContext]:
     redis = open_redis(settings)
-    yield TaskContext(settings=settings, database=database, redis=redis)
+    made = TaskContext(settings=settings, database=database, redis=redis)
+    yield made
+    await get_storage(made).aclose()
     await redis.aclose()
+
+
+@pytest.fixture
+async def storage(settings: Settings) -> AsyncIterator[Storage]:
+    opened = open_storage(settings)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector, to which this process sends its traces."""
+    from tests.collector import running_collector
+
+    with running_collector() as running:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
+        tracing.prepare("rowgate-tests")
+        yield running
+        tracing.stop()
 
 
 @pytest.fixture
@@ -129,7 +171,7 @@ def factory(database: Database, settings: Settings) -> Factory:
 
 @pytest.fixture
 def app(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> FastAPI:
-    for name, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url), ("UPLOAD_DIR", str(settings.upload_dir))):
+    for name, value in (("DATABASE_URL", settings.database_url), ("REDIS_URL", settings.redis_url), ("UPLOAD_DIR", str(settings.upload_dir or os.devnull))):
         monkeypatch.setenv(name, value)
     # It looks at the folder when somebody asks for it, and not in between: tests count statements and connections.
     monkeypatch.setattr(storage_guard, "API_WATCH_S", 3600.0)

@@ -15,8 +15,8 @@ from sqlalchemy.orm import undefer
 from shared.current_secrets import CurrentSecrets
 from shared.db.models import ErrorPiece, Job, JobStatus, ProcessingError, make_record_id
 from shared.db.session import Database
-from shared.jobs.storage import stored_path
 from shared.settings import Settings
+from shared.storage.names import name_file
 
 CSV = b"id,name\n1,Ada\n2,Grace\nx,Linus\n"
 
@@ -36,7 +36,7 @@ class Factory:
             await session.flush()
             await session.refresh(job)
         if content is not None:
-            stored_path(self._settings.upload_dir, job.id, job.filename).write_bytes(content)
+            (self._settings.upload_folder / name_file(job.id, job.filename)).write_bytes(content)
         return job
 
     async def ended_job(self, status: JobStatus = JobStatus.COMPLETED, **values: Any) -> Job:

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose.object_store import Store, start_store
 from compose.services import start_postgres, start_valkey
 
 
@@ -42,3 +43,17 @@ def running_servers() -> Iterator[Servers]:
             stack.callback(valkey.stop)
             redis_url = valkey.url
         yield Servers(database_url, redis_url)
+
+
+@contextmanager
+def running_store() -> Iterator[Store]:
+    """Run an S3 store in a temporary folder during the block; enter it from the main thread."""
+    folder = Path(tempfile.mkdtemp(prefix="rowgate-tests-"))
+    try:
+        store = start_store(folder)
+        try:
+            yield store
+        finally:
+            store.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

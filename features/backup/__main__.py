@@ -3,7 +3,7 @@
 python -m features.backup create [FILE]    write a backup, to standard output unless FILE is given
 python -m features.backup verify [FILE]    read a backup and tell whether it is whole
 python -m features.backup restore [FILE]   restore a backup into an empty database and folder
-python -m features.backup adopt            mark UPLOAD_DIR as the folder of this database, whatever its marker says
+python -m features.backup adopt            mark the stored files as those of this database, whatever the marker says
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,13 +24,19 @@ from shared.db import storage_identity
 from shared.db.errors import is_database_unavailable
 from shared.db.session import Database, open_database
 from shared.jobs.storage_guard import StorageGuard
-from shared.jobs.storage_marker import write_marker
 from shared.messages.outbox import Message
 from shared.settings import Settings, get_settings
+from shared.storage.base import Storage
+from shared.storage.location import open_storage
+from shared.storage.marker import write_marker
 
 T = TypeVar("T")
 COMMANDS = ("create", "verify", "restore", "adopt")
 EXIT_FAILED = 1
+THROUGH_POOLER = (
+    "pg_dump changes settings of its connection, which a pooler would give to other clients: "
+    "set DATABASE_URL to the server itself and DATABASE_POOLER=none for this command."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,10 +69,10 @@ def _run(command: str, path: Path | None) -> int:
             manifest = verify_backup(stream)
     elif command == "restore":
         with _open_input(path) as stream:
-            manifest = asyncio.run(_with_database(lambda database, settings: restore_backup(database, settings, stream)))
+            manifest = asyncio.run(_with_database(lambda database, storage, settings: restore_backup(database, storage, settings, stream)))
     else:
         with _open_output(path) as stream:
-            manifest = asyncio.run(_with_database(lambda database, settings: _create(database, settings, stream)))
+            manifest = asyncio.run(_with_database(lambda database, storage, settings: _create(database, storage, settings, stream)))
         if path is not None:
             with _open_input(path) as stream:
                 verify_backup(stream)
@@ -73,31 +80,40 @@ def _run(command: str, path: Path | None) -> int:
     return 0
 
 
-async def _create(database: Database, settings: Settings, stream: IO[bytes]) -> Manifest:
-    guard = StorageGuard(database, settings.upload_dir)
-    problem = await guard.find_problem(fresh=True)
-    guard.close()
+async def _create(database: Database, storage: Storage, settings: Settings, stream: IO[bytes]) -> Manifest:
+    problem = await StorageGuard(database, storage).find_problem(fresh=True)
     if problem is not None:
         raise BackupFailed(problem)
-    return await create_backup(database, settings, stream)
+    return await create_backup(database, storage, settings, stream)
 
 
-async def _adopt(database: Database, settings: Settings) -> None:
+async def _adopt(database: Database, storage: Storage, _settings: Settings) -> None:
     async with database.unit_of_work() as session:
         identity = await storage_identity.get_identity(session)
         if identity is None:
             raise BackupFailed("The database has not been migrated yet: start the API once.")
-        await asyncio.to_thread(write_marker, settings.upload_dir, identity.storage_id, replace=True)
+        await _write_marker(storage, identity.storage_id)
         await storage_identity.note_marked(session)
-    _say(f"UPLOAD_DIR is marked as the folder of this database ({identity.storage_id})")
+    _say(f"{storage.setting} is marked as where the files of this database are ({identity.storage_id})")
 
 
-async def _with_database(function: Callable[[Database, Settings], Awaitable[T]]) -> T:
+async def _write_marker(storage: Storage, storage_id: uuid.UUID) -> None:
+    try:
+        await write_marker(storage, storage_id, replace=True)
+    except OSError as error:
+        raise BackupFailed(f"{storage.setting} cannot be marked: {error.strerror}.") from error
+
+
+async def _with_database(function: Callable[[Database, Storage, Settings], Awaitable[T]]) -> T:
     settings = get_settings()
+    if settings.database_pooler == "transaction":
+        raise BackupFailed(THROUGH_POOLER)
+    storage = open_storage(settings)
     database = open_database(settings, send=_refuse, application_name="rowgate-backup", pool_size=2, max_overflow=0)
     try:
-        return await function(database, settings)
+        return await function(database, storage, settings)
     finally:
+        await storage.aclose()
         await database.close()
 
 

@@ -19,13 +19,29 @@ MAX_JSON_BYTES = 64 * 2**20
 FILE_MODE = 0o600
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _STORED = re.compile(rf"{_UUID}_[A-Za-z0-9._-]{{1,120}}|outputs/{_UUID}/{_UUID}-[0-9]{{1,18}}-[a-z.]{{1,50}}")
-"""The names below `UPLOAD_DIR` that the service itself gives (`shared.jobs.storage`); a backup has no others."""
+"""The names that the service itself gives to stored files (`shared.storage.names`); a backup has no others."""
+
+
+class Readable(Protocol):
+    """What is read once."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes; none at the end."""
+        ...
+
+
+class Seekable(Readable, Protocol):
+    """What is read from its beginning, and tells its length."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Go to a position, and return it."""
+        ...
 
 
 class Hashing(io.RawIOBase):
     """A file that is read once, hashed on the way."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Readable) -> None:
         super().__init__()
         self._file = file
         self._digest = hashlib.sha256()
@@ -68,8 +84,8 @@ class BackupWriter:
         with path.open("rb") as file:
             return self._add(DUMP, file)
 
-    def add_file(self, name: str, file: IO[bytes]) -> str:
-        """Write a stored file, and return its SHA-256; `name` is its path below `UPLOAD_DIR`."""
+    def add_file(self, name: str, file: Seekable) -> str:
+        """Write a stored file, and return its SHA-256; `name` is the one that it is stored under."""
         sha256 = self._add(FILES + name, file)
         self._sums.write(f"{sha256}  {FILES}{name}\n".encode())
         self.files += 1
@@ -81,7 +97,7 @@ class BackupWriter:
         self._add(SUMS, self._sums)
         self._add_json(MANIFEST, manifest)
 
-    def _add(self, name: str, file: IO[bytes]) -> str:
+    def _add(self, name: str, file: Seekable) -> str:
         member = tarfile.TarInfo(name)
         member.size = file.seek(0, io.SEEK_END)
         member.mode = FILE_MODE
@@ -110,7 +126,7 @@ class Sink(Protocol):
         ...
 
     def take_file(self, name: str, file: IO[bytes]) -> None:
-        """Take a stored file, whose path below `UPLOAD_DIR` is `name`."""
+        """Take a stored file, which is stored under `name`."""
         ...
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from features.backup import programs, queries
-from features.backup.archive import BackupWriter
+from features.backup.archive import BackupWriter, Seekable
 from features.backup.types import BackupFailed, FileEntry, Head, Manifest
 from shared.db import migration_level
+from shared.storage.base import FileReader, read_in_blocks
 from shared.version import VERSION
 
 if TYPE_CHECKING:
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 
     from shared.db.session import Database
     from shared.settings import Settings
+    from shared.storage.base import Storage
 
 BATCH_JOBS = 10_000
+BLOCK_BYTES = 8 * 2**20
+"""So much of a file is read at a time: a store is asked once for it."""
 
 
 @dataclass(slots=True)
@@ -33,7 +39,7 @@ class _Missed:
     damaged: list[str] = field(default_factory=list)
 
 
-async def create_backup(database: Database, settings: Settings, stream: IO[bytes]) -> Manifest:
+async def create_backup(database: Database, storage: Storage, settings: Settings, stream: IO[bytes]) -> Manifest:
     """Write a backup to `stream`, and return what is in it. Raises `BackupFailed`.
 
     Every file of a job is there before its job is, and stays until the job is deleted; so all jobs of the dump have their files, but those that are deleted
@@ -47,7 +53,7 @@ async def create_backup(database: Database, settings: Settings, stream: IO[bytes
         dump, spool = Path(folder) / "dump", Path(folder) / "files"
         rows = await _read_database(database, settings, writer, dump=dump, spool=spool)
         dump_sha256 = writer.add_dump(dump)
-        missed = _copy_files(writer, spool, settings.upload_dir)
+        missed = _copy_files(writer, spool, storage)
         manifest = await _describe(database, writer, missed, rows=rows, dump_sha256=dump_sha256)
         writer.finish(manifest)
         return manifest
@@ -63,16 +69,17 @@ async def _read_database(database: Database, settings: Settings, writer: BackupW
         writer.add_head(Head(created_at=datetime.now(UTC).isoformat(timespec="seconds"), version=VERSION, level=level))
         await programs.dump(settings, dump, snapshot=snapshot, server_version=await queries.get_server_version(session))
         with spool.open("w", encoding="utf-8") as lines:
-            async for entry in queries.list_files(session, settings.upload_dir):
+            async for entry in queries.list_files(session):
                 lines.write(entry.model_dump_json() + "\n")
         return await queries.count_rows(session)
 
 
-def _copy_files(writer: BackupWriter, spool: Path, upload_dir: Path) -> _Missed:
+def _copy_files(writer: BackupWriter, spool: Path, storage: Storage) -> _Missed:
     missed = _Missed()
     for entry in _read_spool(spool):
         try:
-            with (upload_dir / entry.path).open("rb") as file:
+            with ExitStack() as opened:
+                file = _open_whole(storage.open_reader(entry.path), spool.parent, opened)
                 if writer.add_file(entry.path, file) != entry.sha256:
                     missed.damaged.append(entry.path)
         except FileNotFoundError:
@@ -83,6 +90,16 @@ def _copy_files(writer: BackupWriter, spool: Path, upload_dir: Path) -> _Missed:
         except OSError as error:
             raise BackupFailed(f"A file cannot be read: {entry.path}: {error.strerror}.") from error
     return missed
+
+
+def _open_whole(reader: FileReader, folder: Path, opened: ExitStack) -> Seekable:
+    """Return what reads a file to its end whatever happens to it meanwhile: once a member has begun, the backup cannot do without the rest of it."""
+    file = opened.enter_context(read_in_blocks(reader, block_bytes=BLOCK_BYTES))
+    if reader.survives_removal:
+        return file
+    copied = opened.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115  # closed with the stack
+    shutil.copyfileobj(file, copied, BLOCK_BYTES)
+    return copied
 
 
 def _read_spool(spool: Path) -> Iterator[FileEntry]:

@@ -4,35 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
 from features.backup.types import FileEntry
+from shared import slices
+from shared.db.base import Base
 from shared.db.models import Job, Output, OutputStatus
-from shared.jobs.storage import output_path, stored_path
+from shared.storage.names import name_file, name_output
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from features.backup.types import Manifest
 
 BATCH_ROWS = 10_000
-OWN_TABLES = (
-    "alembic_version",
-    "deleted_jobs",
-    "error_pieces",
-    "job_counts",
-    "jobs",
-    "outputs",
-    "processing_errors",
-    "storage",
-    "webhook_attempts",
-    "webhook_deliveries",
-)
-DROP_OWN = """
+ALEMBIC_TABLE = "alembic_version"
+_DROP_OWN = """
 DO $$
 DECLARE statement text;
 BEGIN
@@ -50,8 +40,19 @@ BEGIN
         EXECUTE statement;
     END LOOP;
 END $$;
-""".replace("{own}", ", ".join(f"'{name}'" for name in OWN_TABLES))
-"""Removes what the service has made in a database that has no job."""
+"""
+
+
+@cache
+def list_own_tables() -> Sequence[str]:
+    """Return the names of the service's own tables and views: those of the models of every slice, and Alembic's."""
+    slices.load("features", "models")
+    return sorted([ALEMBIC_TABLE, *Base.metadata.tables])
+
+
+def write_removal() -> str:
+    """Return the statement that removes what the service has made in a database that has no job."""
+    return _DROP_OWN.replace("{own}", ", ".join(f"'{name}'" for name in list_own_tables()))
 
 
 async def export_snapshot(session: AsyncSession) -> str:
@@ -94,7 +95,7 @@ async def list_foreign_tables(session: AsyncSession) -> Sequence[str]:
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND classid = 'pg_class'::regclass AND deptype = 'e')
         ORDER BY relname
     """)
-    return (await session.scalars(statement, {"own": [*OWN_TABLES]})).all()
+    return (await session.scalars(statement, {"own": [*list_own_tables()]})).all()
 
 
 async def get_server_version(session: AsyncSession) -> int:
@@ -102,20 +103,19 @@ async def get_server_version(session: AsyncSession) -> int:
     return int((await session.scalars(text("SHOW server_version_num"))).one()) // 10_000
 
 
-async def list_files(session: AsyncSession, upload_dir: Path) -> AsyncIterator[FileEntry]:
+async def list_files(session: AsyncSession) -> AsyncIterator[FileEntry]:
     """Yield every file that the database knows of: those of jobs that clients see, and of their outputs that are there."""
     jobs = select(Job.id, Job.filename, Job.sha256).where(Job.deleted_at.is_(None)).execution_options(yield_per=BATCH_ROWS)
     async for job in await session.stream(jobs):
-        path = stored_path(upload_dir, job.id, job.filename)
-        yield FileEntry(path=str(path.relative_to(upload_dir)), sha256=job.sha256, job_id=job.id)
+        yield FileEntry(path=name_file(job.id, job.filename), sha256=job.sha256, job_id=job.id)
     outputs = (
         select(Output.id, Output.job_id, Output.claim, Output.name, Output.sha256)
         .where(Output.status == OutputStatus.READY, Output.expired_at.is_(None))
         .execution_options(yield_per=BATCH_ROWS)
     )
     async for output in await session.stream(outputs):
-        path = output_path(upload_dir, job_id=output.job_id, output_id=output.id, claim=output.claim, name=output.name)
-        yield FileEntry(path=str(path.relative_to(upload_dir)), sha256=output.sha256, job_id=output.job_id, output_id=output.id)
+        name = name_output(job_id=output.job_id, output_id=output.id, claim=output.claim, name=output.name)
+        yield FileEntry(path=name, sha256=output.sha256, job_id=output.job_id, output_id=output.id)
 
 
 async def list_kept(session: AsyncSession, *, job_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

@@ -2,66 +2,72 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import asyncio
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from features.backup import programs, queries
-from features.backup.archive import FILE_MODE, copy, read_backup
+from features.backup.archive import copy, read_backup
 from features.backup.types import BackupFailed, Head, Manifest
 from shared.db import migration_level, storage_identity
-from shared.jobs.storage import TRASH_FOLDER, sync_folder
-from shared.jobs.storage_marker import MARKER, write_marker
+from shared.storage.marker import write_marker
+from shared.storage.names import MARKER, OUTPUTS_FOLDER
 
 if TYPE_CHECKING:
     from shared.db.session import Database
     from shared.settings import Settings
+    from shared.storage.base import Storage
 
-SPOOL = ".restoring"
-"""Folder in `UPLOAD_DIR` for the dump while the files are written."""
 MOST_NAMES = 3
 
 
-async def restore_backup(database: Database, settings: Settings, stream: IO[bytes]) -> Manifest:
+async def restore_backup(database: Database, storage: Storage, settings: Settings, stream: IO[bytes]) -> Manifest:
     """Restore the backup in `stream`, files first, and return what is in it.
 
-    Raises `BackupFailed` if the database has jobs, the folder has files, something still runs, or the backup is not whole; then nothing has changed. The
+    Raises `BackupFailed` if the database has jobs, the store has files, something still runs, or the backup is not whole; then nothing has changed. The
     database is restored in one transaction after every file is there, durable, and what it was; an API that starts meanwhile waits.
     """
-    _require_empty_folder(settings.upload_dir)
+    await _require_empty_store(storage)
     async with database.sole_migration() as sole:
         if not sole:
             raise BackupFailed("The database is being migrated, or restored by somebody else: wait until that has ended.")
         await _require_empty_database(database)
-        spool = settings.upload_dir / SPOOL
-        try:
-            spool.mkdir(mode=0o700)
-            with (spool / "sums").open("w+b") as sums:
-                manifest = read_backup(stream, _Restoring(settings.upload_dir, spool / "dump"), sums)
-            _sync_folders(settings.upload_dir)
-            await _require_empty_database(database)
-            await programs.restore(settings, spool / "dump", before=queries.DROP_OWN, after=queries.write_settlement(manifest))
-        except BaseException:
-            _remove_all(settings.upload_dir)
-            raise
-        shutil.rmtree(spool)
-        await _mark(database, settings.upload_dir)
+        with tempfile.TemporaryDirectory(prefix="restore-", dir=settings.spill_dir) as spool:
+            restored: list[str] = []
+            try:
+                with (Path(spool) / "sums").open("w+b") as sums:
+                    manifest = await asyncio.to_thread(read_backup, stream, _Restoring(storage, Path(spool) / "dump", restored), sums)
+                await asyncio.to_thread(storage.finish_restore)
+                await _require_empty_database(database)
+                await programs.restore(settings, Path(spool) / "dump", before=queries.write_removal(), after=queries.write_settlement(manifest))
+            except BaseException:
+                await _remove_restored(storage, restored)
+                raise
+        await _mark(database, storage)
     return manifest
 
 
-async def _mark(database: Database, upload_dir: Path) -> None:
-    """Mark the folder as that of the restored database; one from before there were markers gets its id when it is migrated."""
+async def _remove_restored(storage: Storage, names: Sequence[str]) -> None:
+    """Remove what was restored. A store that is away keeps some of it, and the next restore says that it is not empty."""
+    for name in (*names, OUTPUTS_FOLDER):
+        with suppress(OSError):
+            await storage.remove(name)
+
+
+async def _mark(database: Database, storage: Storage) -> None:
+    """Mark the store as that of the restored database; one from before there were markers gets its id when it is migrated."""
     async with database.reading() as session:
         identity = await storage_identity.get_identity(session)
     try:
         if identity is not None:
-            write_marker(upload_dir, identity.storage_id, replace=True)
+            await write_marker(storage, identity.storage_id, replace=True)
         else:
-            (upload_dir / MARKER).unlink(missing_ok=True)
+            await storage.remove(MARKER)
     except OSError as error:
-        raise BackupFailed(f"Everything is restored, but UPLOAD_DIR could not be marked: {error.strerror}. The command adopt does that.") from error
+        raise BackupFailed(f"Everything is restored, but {storage.setting} could not be marked: {error.strerror}. The command adopt does that.") from error
 
 
 def verify_backup(stream: IO[bytes]) -> Manifest:
@@ -91,65 +97,40 @@ class _Judging:
 class _Restoring(_Judging):
     """Writes the files where they were, and the dump to a place of its own."""
 
-    def __init__(self, upload_dir: Path, dump: Path) -> None:
-        self._upload_dir, self._dump = upload_dir, dump
+    def __init__(self, storage: Storage, dump: Path, restored: list[str]) -> None:
+        """`restored` is given the name of each file before it is stored."""
+        self._storage, self._dump, self._restored = storage, dump, restored
 
     def take_dump(self, file: IO[bytes]) -> None:
         """See `Sink`."""
-        _write(self._dump, file)
+        with self._dump.open("xb") as target:
+            copy(file, target.write)
 
     def take_file(self, name: str, file: IO[bytes]) -> None:
         """See `Sink`."""
-        path = self._upload_dir / name
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(path, file)
+        self._restored.append(name)
+        try:
+            self._storage.restore_file(name, file)
+        except FileExistsError as error:
+            raise BackupFailed(f"The backup has a file twice: {name}.") from error
+        except OSError as error:
+            raise BackupFailed(f"A file cannot be written: {name}: {error.strerror}.") from error
 
 
-def _write(path: Path, file: IO[bytes]) -> None:
+async def _require_empty_store(storage: Storage) -> None:
+    found: list[str] = []
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        with os.fdopen(descriptor, "wb") as target:
-            copy(file, target.write)
-            target.flush()
-            os.fsync(target.fileno())
-    except FileExistsError as error:
-        raise BackupFailed(f"The backup has a file twice: {path.name}.") from error
+        await storage.prepare()
+        for listing in (storage.list_files(), storage.list_outputs()):
+            async for files in listing:
+                found += [each.name for each in files]
+                if len(found) > MOST_NAMES:
+                    break
     except OSError as error:
-        raise BackupFailed(f"A file cannot be written: {path.name}: {error.strerror}.") from error
-
-
-def _sync_folders(upload_dir: Path) -> None:
-    for folder, _, _ in os.walk(upload_dir):
-        sync_folder(Path(folder))
-
-
-def _list_contents(upload_dir: Path) -> list[Path]:
-    """Return what lies in the folder; its marker and its trash are nothing, and neither are empty folders."""
-    return [
-        path
-        for path in upload_dir.iterdir()
-        if not path.name.startswith(MARKER) and path.name != TRASH_FOLDER and not (path.is_dir() and not any(path.iterdir()))
-    ]
-
-
-def _remove_all(upload_dir: Path) -> None:
-    """Remove what was written to the folder, which was empty before."""
-    for path in _list_contents(upload_dir):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-
-
-def _require_empty_folder(upload_dir: Path) -> None:
-    try:
-        upload_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = _list_contents(upload_dir)
-    except OSError as error:
-        raise BackupFailed(f"UPLOAD_DIR cannot be used: {error.strerror}.") from error
+        raise BackupFailed(f"{storage.setting} cannot be used: {error.strerror}.") from error
     if found:
-        names = ", ".join(path.name for path in sorted(found)[:MOST_NAMES])
-        raise BackupFailed(f"UPLOAD_DIR is not empty ({names}{' …' if len(found) > MOST_NAMES else ''}): a backup is restored into an empty one only.")
+        names = ", ".join(sorted(found)[:MOST_NAMES])
+        raise BackupFailed(f"{storage.setting} is not empty ({names}{' …' if len(found) > MOST_NAMES else ''}): a backup is restored into an empty one only.")
 
 
 async def _require_empty_database(database: Database) -> None:

@@ -12,10 +12,10 @@ from features.errors.pages import list_page, summarize
 from features.errors.schemas import ErrorList, ErrorSummary
 from features.errors.types import ErrorFilter
 from shared.db.models import Job
-from shared.db.session import ReadingDep
 from shared.jobs.queries import require_job
 from shared.vocabulary import ERROR_TYPES
 from shared.web.auth import ViewerDep
+from shared.web.database import ReadingDep
 from shared.web.openapi import declare_tag
 from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses

@@ -9,10 +9,11 @@ import structlog
 from features.errors import queries
 from shared.contracts import MAINTENANCE_QUEUE, PURGE_JOB, PurgeJob
 from shared.db import purge
-from shared.jobs.storage import remove_file, stored_path
 from shared.jobs.storage_guard import get_guard
+from shared.jobs.stored_files import get_storage
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
+from shared.storage.names import name_file
 
 PURGE_DUE = TaskRef("errors.purge_due", MAINTENANCE_QUEUE, Nothing)
 BATCH_PIECES = 100
@@ -46,5 +47,8 @@ async def _purge(context: TaskContext, job_id: uuid.UUID) -> None:
     async with context.database.unit_of_work() as session:
         deleted = await purge.settle(session, job_id=job_id)
     if deleted is not None:
-        await remove_file(stored_path(context.settings.upload_dir, deleted.job_id, deleted.filename))
+        try:
+            await get_storage(context).remove(name_file(deleted.job_id, deleted.filename))
+        except OSError as error:
+            log.warning("the file of a deleted job is left to the sweep", job_id=str(job_id), reason=error.strerror)
         log.info("purged a deleted job", job_id=str(job_id))

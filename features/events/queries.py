@@ -12,6 +12,7 @@ from sqlalchemy import delete, false, func, or_, select, text, true, tuple_, uni
 from features.events.models import DeletedJob
 from features.events.types import Change, ChangePlace, JobState, Snapshot, Version
 from shared.db.models import ENDED, Job, JobStatus, Output, OutputStatus
+from shared.db.turns import find_places
 from shared.jobs.queries import MAX_QUEUE_POSITION, is_visible
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def _select_states() -> Select[Any]:
 
 async def _read_states(session: AsyncSession, statement: Select[Any]) -> Sequence[JobState]:
     rows = (await session.execute(statement)).all()
-    places = await _find_queue_positions(session, [row.Job.id for row in rows if row.Job.status is JobStatus.QUEUED])
+    waiting = [row.Job.id for row in rows if row.Job.status is JobStatus.QUEUED]
+    places = await find_places(session, job_ids=waiting, limit=MAX_QUEUE_POSITION) if waiting else {}
     return [
         JobState(
             job=row.Job,
@@ -103,22 +105,6 @@ async def _read_states(session: AsyncSession, statement: Select[Any]) -> Sequenc
         )
         for row in rows
     ]
-
-
-async def _find_queue_positions(session: AsyncSession, job_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
-    """Return the places of jobs among those that wait, from 1; without those past `MAX_QUEUE_POSITION`."""
-    if not job_ids:
-        return {}
-    oldest_first = Job.created_at, Job.id
-    waiting = (
-        select(Job.id, func.row_number().over(order_by=oldest_first).label("place"))
-        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
-        .order_by(*oldest_first)
-        .limit(MAX_QUEUE_POSITION)
-        .subquery()
-    )
-    rows = await session.execute(select(waiting.c.id, waiting.c.place).where(waiting.c.id.in_(job_ids)))
-    return {row.id: row.place for row in rows}
 
 
 async def forget_deleted(session: AsyncSession, *, before: datetime) -> None:

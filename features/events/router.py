@@ -13,8 +13,8 @@ from features.events.feed import Feed, tell_state
 from features.events.problems import TooManyStreams
 from features.events.streams import JobsStream, JobStream
 from features.events.types import MAX_ID_CHARACTERS, Snapshot, Version
-from shared.db.session import DatabaseDep
 from shared.web.auth import ViewerDep
+from shared.web.database import DatabaseDep
 from shared.web.event_stream import EventStream
 from shared.web.openapi import declare_tag
 from shared.web.problems import BadRequest, JobNotFound, NotAuthenticated, responses

@@ -9,16 +9,14 @@ import asyncio
 import platform
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily
 
 from features.health import queries
-from features.health.disk import DiskSpace, measure_disk
 from shared.concurrency.ask import ask
-from shared.contracts import MAINTENANCE_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
+from shared.contracts import MAINTENANCE_QUEUE, OUTPUTS_QUEUE, PROCESSING_QUEUE, WEBHOOKS_QUEUE
 from shared.db import migration_level
 from shared.version import VERSION
 from shared.worker.presence import count_present
@@ -28,9 +26,10 @@ if TYPE_CHECKING:
 
     from shared.db.models import JobStatus
     from shared.db.session import Database
+    from shared.storage.base import Space, Storage
 
 TIMEOUT_S = 1.0
-QUEUES = (PROCESSING_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)
+QUEUES = (PROCESSING_QUEUE, OUTPUTS_QUEUE, WEBHOOKS_QUEUE, MAINTENANCE_QUEUE)
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
@@ -54,12 +53,12 @@ class RedisState:
     dispatchers_alive: int
 
 
-async def collect_gauges(database: Database, redis: Redis, *, upload_dir: Path) -> Sequence[GaugeMetricFamily]:
+async def collect_gauges(database: Database, redis: Redis, storage: Storage) -> Sequence[GaugeMetricFamily]:
     """Return the current gauges. If a part does not answer, its gauges are left out and its `rowgate_…_up` is 0 (the disk has none)."""
     database_state, redis_state, disk = await asyncio.gather(
         _ask_or_none("database", _ask_database(database)),
         _ask_or_none("redis", _ask_redis(redis)),
-        _ask_or_none("disk", measure_disk(upload_dir)),
+        _ask_or_none("disk", storage.measure_space()),
     )
     build = GaugeMetricFamily("rowgate_build_info", "Always 1; the labels say what runs", labels=["version", "python"])
     build.add_metric([VERSION, platform.python_version()], 1)
@@ -129,7 +128,7 @@ def _describe_redis(state: RedisState | None) -> list[GaugeMetricFamily]:
     ]
 
 
-def _describe_disk(space: DiskSpace | None) -> list[GaugeMetricFamily]:
+def _describe_disk(space: Space | None) -> list[GaugeMetricFamily]:
     if space is None:
         return []
     return [

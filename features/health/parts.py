@@ -7,13 +7,11 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from features.health import heartbeat, queries
-from features.health.disk import measure_disk
 from features.health.schemas import DiskHealth, HealthDetails, HealthRead, MigrationHealth, PartHealth, StorageHealth, WorkersHealth
 from shared.concurrency.ask import ask
 from shared.db import migration_level
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 
     from shared.db.session import Database
     from shared.jobs.storage_guard import StorageGuard
+    from shared.storage.base import Storage
 
 TIMEOUT_S = 2.0
 
@@ -60,18 +59,18 @@ class _StorageAnswers:
     health: StorageHealth = field(default_factory=lambda: StorageHealth(status="unknown", reason=None))
 
 
-async def check_health(database: Database, redis: Redis, storage: StorageGuard, *, upload_dir: Path) -> HealthRead:
+async def check_health(database: Database, redis: Redis, storage: Storage, guard: StorageGuard) -> HealthRead:
     """Return the parts' health; takes at most slightly more than `TIMEOUT_S`."""
     of_database, of_redis, of_disk, of_storage = _DatabaseAnswers(), _RedisAnswers(), _DiskAnswers(), _StorageAnswers()
     await asyncio.gather(
         _listen("database", _ask_database(database, of_database)),
         _listen("redis", _ask_redis(redis, of_redis)),
-        _listen("disk", _ask_disk(upload_dir, of_disk)),
-        _listen("storage", _ask_storage(storage, of_storage)),
+        _listen("disk", _ask_disk(storage, of_disk)),
+        _listen("storage", _ask_storage(guard, of_storage)),
     )
     parts = [_judge(answers) for answers in (of_database, of_redis)]
     if of_storage.health.status == "unknown" and parts[0].status == "healthy":
-        of_storage.health = StorageHealth(status="unhealthy", reason="UPLOAD_DIR does not answer in time.")
+        of_storage.health = StorageHealth(status="unhealthy", reason=f"{storage.setting} does not answer in time.")
     return HealthRead(
         status="healthy" if all(part.status == "healthy" for part in parts) and of_storage.health.status != "unhealthy" else "unhealthy",
         database=parts[0],
@@ -135,11 +134,12 @@ async def _check_workers(redis: Redis) -> WorkersHealth:
     )
 
 
-async def _ask_disk(upload_dir: Path, answers: _DiskAnswers) -> None:
-    space = await measure_disk(upload_dir)
-    answers.space = DiskHealth(free_bytes=space.free_bytes, size_bytes=space.size_bytes)
+async def _ask_disk(storage: Storage, answers: _DiskAnswers) -> None:
+    space = await storage.measure_space()
+    if space is not None:
+        answers.space = DiskHealth(free_bytes=space.free_bytes, size_bytes=space.size_bytes)
 
 
-async def _ask_storage(storage: StorageGuard, answers: _StorageAnswers) -> None:
-    reason = await storage.find_problem(fresh=True)
+async def _ask_storage(guard: StorageGuard, answers: _StorageAnswers) -> None:
+    reason = await guard.find_problem(fresh=True)
     answers.health = StorageHealth(status="healthy" if reason is None else "unhealthy", reason=reason)

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from features.health.gauges import collect_gauges
 from features.health.parts import check_health
 from features.health.schemas import UNHEALTHY, HealthRead, LiveRead, ReadyRead
-from shared.db.session import DatabaseDep
 from shared.jobs.examples import show
 from shared.observing.metrics import render_metrics
 from shared.web.auth import KnownViewerDep, SettingsDep
+from shared.web.database import DatabaseDep
 from shared.web.event_stream import IS_STOPPING
 from shared.web.openapi import declare_tag
 from shared.web.problems import NotAllowed, NotAuthenticated, Stopping, responses
@@ -25,11 +25,11 @@ router = APIRouter(
 @router.get(
     "/api/health",
     openapi_extra={"security": [{}]},  # or no key at all
-    responses={503: {"model": HealthRead, "description": "The database or Redis does not answer, or the upload folder must not be used", **show(UNHEALTHY)}},
+    responses={503: {"model": HealthRead, "description": "The database or Redis does not answer, or the stored files must not be used", **show(UNHEALTHY)}},
 )
-async def show_health(request: Request, response: Response, viewer: KnownViewerDep, database: DatabaseDep, settings: SettingsDep) -> HealthRead:
-    """Whether the database and Redis answer, and the upload folder is there; 503 with the same body if not. Details are shown to those with a key."""
-    health = await check_health(database, request.app.state.redis, request.app.state.storage, upload_dir=settings.upload_dir)
+async def show_health(request: Request, response: Response, viewer: KnownViewerDep, database: DatabaseDep) -> HealthRead:
+    """Whether the database and Redis answer, and the stored files are there; 503 with the same body if not. Details are shown to those with a key."""
+    health = await check_health(database, request.app.state.redis, request.app.state.storage, request.app.state.storage_guard)
     response.status_code = 200 if health.status == "healthy" else 503
     return health if viewer is not None else health.model_copy(update={"details": None})
 
@@ -68,8 +68,8 @@ async def require_scraper(settings: SettingsDep, viewer: KnownViewerDep) -> None
     dependencies=[Depends(require_scraper)],
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **responses(NotAuthenticated, NotAllowed)},
 )
-async def show_metrics(request: Request, database: DatabaseDep, settings: SettingsDep) -> Response:
+async def show_metrics(request: Request, database: DatabaseDep) -> Response:
     """Prometheus text for all API processes, with gauges from the database, Redis and disk; a part that does not answer within a second is left out."""
-    gauges = await collect_gauges(database, request.app.state.redis, upload_dir=settings.upload_dir)
+    gauges = await collect_gauges(database, request.app.state.redis, request.app.state.storage)
     text = await asyncio.to_thread(render_metrics, gauges)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

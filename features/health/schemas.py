@@ -79,7 +79,7 @@ class HealthDetails(Read):
     database_version: str | None = Field(None, examples=["17.2"])
     redis_version: str | None = Field(None, description="The version of Redis that the server is compatible with", examples=["8.0.0"])
     migration: MigrationHealth | None = None
-    upload_disk: DiskHealth | None = None
+    upload_disk: DiskHealth | None = Field(None, description="Of the folder that files are kept in; null if they are in an object store")
 
 
 class HealthRead(Read):

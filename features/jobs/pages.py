@@ -10,6 +10,7 @@ from features.jobs import queries
 from features.jobs.schemas import JobList
 from features.jobs.types import JobPlace
 from shared.db.models import Job, JobStatus
+from shared.db.turns import find_places
 from shared.jobs.queries import MAX_QUEUE_POSITION, require_job
 from shared.jobs.schemas import JobEntry, JobRead
 from shared.web.pagination import count_pages, count_skipped, decode_cursor, encode_cursor, invalid_cursor
@@ -42,8 +43,8 @@ async def read_job(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer) 
     job = await require_job(session, job_id=job_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
     read = JobRead.model_validate(job)
     if job.status is JobStatus.QUEUED:
-        before = await queries.count_queued_before(session, job=job, limit=MAX_QUEUE_POSITION)
-        read.queue_position = before + 1 if before < MAX_QUEUE_POSITION else None
+        places = await find_places(session, job_ids=[job.id], limit=MAX_QUEUE_POSITION)
+        read.queue_position = places.get(job.id)
     return read
 
 

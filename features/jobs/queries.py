@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, cast, func, select, text, tuple_, update
 from sqlalchemy.orm import undefer
 
 from features.jobs.types import JobFilter, JobPlace
-from shared.db.models import ENDED, Job, JobCount, JobStatus
+from shared.db.models import ENDED, Job, JobCount
 from shared.jobs.queries import is_visible
 
 FOLD_COUNTS = """
@@ -69,17 +69,6 @@ async def list_jobs(session: AsyncSession, *, viewer: Viewer, wanted: JobFilter,
     shown = page.subquery()
     statement = select(Job).join(shown, shown.c.id == Job.id).order_by(*newest_first)
     return (await session.scalars(statement)).all()
-
-
-async def count_queued_before(session: AsyncSession, *, job: Job, limit: int) -> int:
-    """Count the QUEUED jobs of anybody that came before this one; counts no further than `limit`."""
-    before = (
-        select(Job.id)
-        .where(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), tuple_(Job.created_at, Job.id) < tuple_(job.created_at, job.id))
-        .limit(limit)
-        .subquery()
-    )
-    return (await session.scalars(select(func.count()).select_from(before))).one()
 
 
 async def change_details(session: AsyncSession, *, job_id: uuid.UUID, viewer: Viewer, values: Mapping[str, Any]) -> Job | None:

@@ -14,16 +14,17 @@ from features.jobs.schemas import JobList, JobUpdate
 from features.jobs.service import delete_job, stop_job, update_job
 from features.jobs.types import JobFilter, Moments, parse_file_type, parse_moments
 from shared.db.models import JobStatus
-from shared.db.session import DatabaseDep, ReadingDep, SessionDep
 from shared.formats import list_extensions
 from shared.jobs.examples import JOB, show
 from shared.jobs.schemas import JobRead
 from shared.web.auth import SettingsDep, ViewerDep
+from shared.web.database import DatabaseDep, ReadingDep, SessionDep
 from shared.web.openapi import declare_tag
 from shared.web.pagination import Cursor, PageNumber, PageSize
 from shared.web.parameters import accept_parameters
 from shared.web.problems import BadRequest, ClientTooSlow, JobNotFound, NotAuthenticated, responses
 from shared.web.request_log import note_act
+from shared.web.storage import StorageDep
 
 TAG = declare_tag("jobs", place=20, description="A job is one check of one file: follow it, find it again, change it, stop it, delete it.")
 router = APIRouter(prefix="/api/jobs", tags=[TAG])
@@ -103,9 +104,9 @@ async def change_job(job_id: uuid.UUID, changes: JobUpdate, database: DatabaseDe
 
 
 @router.delete("/{job_id}", status_code=204, response_description="The job is cancelled or deleted", responses=responses(JobNotFound, NotAuthenticated))
-async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, settings: SettingsDep) -> None:
+async def delete_or_cancel_job(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, storage: StorageDep) -> None:
     """Cancel the job if it is PROCESSING; otherwise delete it with its errors and its file."""
-    is_deleted = await delete_job(database, job_id=job_id, viewer=viewer, upload_dir=settings.upload_dir)
+    is_deleted = await delete_job(database, job_id=job_id, viewer=viewer, storage=storage)
     note_act("delete" if is_deleted else "cancel", job_id=job_id)
 
 

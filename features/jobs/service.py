@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,7 +13,7 @@ from features.jobs.queries import change_details
 from shared.db.models import ENDED, Job
 from shared.jobs import job_state
 from shared.jobs.queries import require_job
-from shared.jobs.storage import remove_file, remove_outputs, stored_path
+from shared.storage.names import name_file, name_outputs
 from shared.web.problems import BadRequest, InvalidPart
 from shared.web.webhook_address import WebhookAddressRefused, require_acceptable
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from features.jobs.schemas import JobUpdate
     from shared.db.session import Database
     from shared.settings import Settings
+    from shared.storage.base import Storage
     from shared.web.auth import Viewer
+
+REMOVE_S = 5.0
+"""How long a client waits for the files of its job to go; what takes longer is left to the purge and the sweep."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +35,7 @@ SHOWN = (Job.schema_given, Job.schema_inferred)
 """Deferred columns that a job is shown with."""
 
 
-async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, upload_dir: Path) -> bool:
+async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, storage: Storage) -> bool:
     """Cancel the job if it is PROCESSING; otherwise hide it and remove its file, and its rows are purged later. Raises `JobNotFound`.
 
     Returns whether it is gone, rather than cancelled.
@@ -45,10 +49,11 @@ async def delete_job(database: Database, *, job_id: uuid.UUID, viewer: Viewer, u
             hidden = await job_state.hide(session, job_id=job_id)
         if hidden:
             try:
-                await remove_file(stored_path(upload_dir, job.id, job.filename))
+                async with asyncio.timeout(REMOVE_S):
+                    await storage.remove(name_file(job.id, job.filename))
+                    await storage.remove(name_outputs(job.id))
             except OSError as error:
-                log.warning("the file of a deleted job is left to the purge", job_id=str(job_id), reason=error.strerror)
-            await remove_outputs(upload_dir, job.id)
+                log.warning("the files of a deleted job are left to the purge and the sweep", job_id=str(job_id), reason=error.strerror)
             return True
 
 

@@ -1,4 +1,4 @@
-"""Periodic tasks: remove ended jobs after the retention period, and merge the rows that the totals of jobs are summed from."""
+"""Periodic tasks: remove ended jobs after the retention period, merge the rows that totals of jobs are summed from, and remove turns that are superseded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import structlog
 
 from features.jobs import queries
 from shared.contracts import MAINTENANCE_QUEUE
+from shared.db.turns import forget_turns
 from shared.jobs import job_state
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
 
 APPLY_RETENTION = TaskRef("jobs.apply_retention", MAINTENANCE_QUEUE, Nothing)
 FOLD_COUNTS = TaskRef("jobs.fold_counts", MAINTENANCE_QUEUE, Nothing)
+FORGET_TURNS = TaskRef("jobs.forget_turns", MAINTENANCE_QUEUE, Nothing)
 BATCH_JOBS = 500
 FOLDED_FROM = 2000
 """Number of `job_counts` rows from which they are merged; summing fewer takes next to no time."""
@@ -42,3 +44,10 @@ async def fold_counts(context: TaskContext, _: Nothing) -> None:
     async with context.database.unit_of_work() as session:
         if await queries.count_unfolded(session, limit=FOLDED_FROM) == FOLDED_FROM:
             await queries.fold_counts(session)
+
+
+@task(FORGET_TURNS, every_s=60, time_limit_s=60)
+async def forget_superseded_turns(context: TaskContext, _: Nothing) -> None:
+    """Leave the latest turn of each submitter, since each claim adds a row."""
+    async with context.database.unit_of_work() as session:
+        await forget_turns(session)

@@ -9,23 +9,24 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from features.outputs import queries
-from features.outputs.ask import ask_for, find_reason_against, list_available, locate
+from features.outputs.ask import ask_for, find_reason_against, list_available
 from features.outputs.problems import NoOutputs, NoSuchOutput, OutputFailed, OutputGone, OutputNotFound, RangeNotSatisfiable, RowsFailed
 from features.outputs.rows import read_rows
 from features.outputs.schemas import BEING_MADE, OutputList, OutputRead, RowList, RowsPending, describe_wanted, read_output
 from features.outputs.send import send_output
 from features.outputs.types import RowsWanted
 from shared.db.models import ENDED, Output, OutputStatus
-from shared.db.session import Database, DatabaseDep, ReadingDep, SessionDep
+from shared.db.session import Database
 from shared.jobs.examples import show
 from shared.jobs.queries import require_job
 from shared.output_names import MEDIA_TYPES, OUTPUT_NAMES, parse_output_name
 from shared.rows_index import MAX_ROW_NUMBER
-from shared.settings import Settings
-from shared.web.auth import SettingsDep, Viewer, ViewerDep
+from shared.storage.base import Storage
+from shared.web.auth import Viewer, ViewerDep
+from shared.web.database import DatabaseDep, SessionDep
 from shared.web.openapi import declare_tag
 from shared.web.problems import BadRequest, InvalidPart, JobNotFound, NotAuthenticated, StorageUnavailable, responses
-from shared.web.storage import RequireStorage
+from shared.web.storage import RequireStorage, StorageDep
 
 TAG = declare_tag("outputs", place=50, description="What can be taken away: the good rows, the bad ones, the whole file with its errors; and rows to look at.")
 router = APIRouter(prefix="/api/jobs/{job_id}", tags=[TAG], dependencies=[RequireStorage])
@@ -49,6 +50,7 @@ _FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     202: {"model": OutputRead, "description": "It is being made; ask again in a moment", **show(BEING_MADE)},
     206: {"description": "The bytes that Range asked for", "content": _FILE_CONTENT, "headers": _FILE_HEADERS},
     304: {"description": "The client has the file already"},
+    307: {"description": "If the operator wants it so: the file is at this address of the store, for five minutes"},
     **responses(BadRequest, OutputNotFound, JobNotFound, NoOutputs, OutputFailed, OutputGone, RangeNotSatisfiable, NotAuthenticated, StorageUnavailable),
 }
 MAX_ROWS, DEFAULT_ROWS = 200, 50
@@ -57,13 +59,15 @@ RowNumber = Annotated[int | None, Query(ge=1, le=MAX_ROW_NUMBER)]
 
 
 @router.get("/outputs", responses=responses(JobNotFound, NotAuthenticated, StorageUnavailable))
-async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep, settings: SettingsDep) -> OutputList:
+async def list_outputs(job_id: uuid.UUID, database: DatabaseDep, viewer: ViewerDep, storage: StorageDep) -> OutputList:
     """The outputs of a job that were asked for, and the names of those that can be."""
-    job = await require_job(session, job_id=job_id, viewer=viewer)
-    outputs = [read_output(output, job_id=job_id) for output in await queries.list_outputs(session, job=job)]
+    # The session is closed before the store is asked.
+    async with database.reading() as session:
+        job = await require_job(session, job_id=job_id, viewer=viewer)
+        outputs = [read_output(output, job_id=job_id) for output in await queries.list_outputs(session, job=job)]
     if job.status not in ENDED:
         outputs += [describe_wanted(job, name) for name in job.outputs_wanted]
-    return OutputList(outputs=outputs, available=await list_available(job, upload_dir=settings.upload_dir))
+    return OutputList(outputs=outputs, available=await list_available(job, storage=storage))
 
 
 @router.put(
@@ -81,7 +85,7 @@ async def list_outputs(job_id: uuid.UUID, session: ReadingDep, viewer: ViewerDep
     },
 )
 async def ask_for_output(
-    job_id: uuid.UUID, name: OutputNameParameter, session: SessionDep, viewer: ViewerDep, settings: SettingsDep, response: Response
+    job_id: uuid.UUID, name: OutputNameParameter, session: SessionDep, viewer: ViewerDep, storage: StorageDep, response: Response
 ) -> OutputRead:
     """Have an output made, unless it is there already.
 
@@ -91,7 +95,7 @@ async def ask_for_output(
     await require_job(session, job_id=job_id, viewer=viewer)
     if parse_output_name(name) is None:
         raise NoSuchOutput
-    output = await ask_for(session, job_id=job_id, viewer=viewer, name=name, upload_dir=settings.upload_dir)
+    output = await ask_for(session, job_id=job_id, viewer=viewer, name=name, storage=storage)
     read = read_output(output, job_id=job_id)
     response.headers["Location"] = read.url
     response.status_code = 200 if output.status is OutputStatus.READY else 202
@@ -104,14 +108,14 @@ async def fetch_output(
     name: OutputNameParameter,
     database: DatabaseDep,
     viewer: ViewerDep,
-    settings: SettingsDep,
+    storage: StorageDep,
     if_none_match: IfNoneMatch = None,
     if_range: IfRange = None,
     range_header: Range = None,
 ) -> Response:
     """The file of an output."""
     del if_range, range_header  # declared for the document; the response reads them
-    return await _answer(database, settings, viewer=viewer, job_id=job_id, name=name, if_none_match=if_none_match)
+    return await _answer(database, storage, viewer=viewer, job_id=job_id, name=name, if_none_match=if_none_match, is_wanted_whole=True)
 
 
 @router.head("/outputs/{name}", response_class=FileResponse, responses=_FILE_RESPONSES)
@@ -120,25 +124,27 @@ async def describe_output(
     name: OutputNameParameter,
     database: DatabaseDep,
     viewer: ViewerDep,
-    settings: SettingsDep,
+    storage: StorageDep,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """What `GET` would answer, without the file."""
-    return await _answer(database, settings, viewer=viewer, job_id=job_id, name=name, if_none_match=if_none_match)
+    return await _answer(database, storage, viewer=viewer, job_id=job_id, name=name, if_none_match=if_none_match, is_wanted_whole=False)
 
 
-async def _answer(database: Database, settings: Settings, *, viewer: Viewer, job_id: uuid.UUID, name: str, if_none_match: str | None) -> Response:
-    # The session is closed here: a connection must not be held while the file is sent.
+async def _answer(
+    database: Database, storage: Storage, *, viewer: Viewer, job_id: uuid.UUID, name: str, if_none_match: str | None, is_wanted_whole: bool
+) -> Response:
+    # The session is closed here: a connection must not be held while the store is asked, or the file is sent.
     async with database.reading() as session:
         job = await require_job(session, job_id=job_id, viewer=viewer)
         output = await queries.get_output(session, job=job, name=name) if parse_output_name(name) is not None else None
-        if output is None and name in job.outputs_wanted:
-            # It was asked for at upload, and is made when the job has ended.
-            if job.status not in ENDED:
-                return JSONResponse(describe_wanted(job, name).model_dump(mode="json"), status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
-            reason = await find_reason_against(job, name=name, upload_dir=settings.upload_dir)
-            if reason is not None:
-                raise NoOutputs(reason)
+    if output is None and name in job.outputs_wanted:
+        # It was asked for at upload, and is made when the job has ended.
+        if job.status not in ENDED:
+            return JSONResponse(describe_wanted(job, name).model_dump(mode="json"), status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
+        reason = await find_reason_against(job, name=name, storage=storage)
+        if reason is not None:
+            raise NoOutputs(reason)
     if output is None:
         raise OutputNotFound
     if output.expired_at is not None:
@@ -148,7 +154,7 @@ async def _answer(database: Database, settings: Settings, *, viewer: Viewer, job
     if output.status is not OutputStatus.READY:
         body = read_output(output, job_id=job_id).model_dump(mode="json")
         return JSONResponse(body, status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})
-    return await send_output(output, locate(output, settings.upload_dir), filename=job.filename, if_none_match=if_none_match)
+    return await send_output(storage, output, filename=job.filename, if_none_match=if_none_match, is_wanted_whole=is_wanted_whole)
 
 
 @router.get(
@@ -163,7 +169,7 @@ async def list_rows(
     job_id: uuid.UUID,
     database: DatabaseDep,
     viewer: ViewerDep,
-    settings: SettingsDep,
+    storage: StorageDep,
     from_row: Annotated[RowNumber, Query(description="Rows from this row number on")] = None,
     limit: Annotated[int | None, Query(ge=1, le=MAX_ROWS, description=f"With from_row: how many, {DEFAULT_ROWS} unless given")] = None,
     around_row: Annotated[RowNumber, Query(description="Rows around this row number")] = None,
@@ -177,7 +183,7 @@ async def list_rows(
     An answer is at most about 4 MiB, of fewer rows then.
     """
     wanted = _choose_rows(from_row=from_row, limit=limit, around_row=around_row, context=context, only_failed=only is not None)
-    found = await read_rows(database, job_id=job_id, viewer=viewer, wanted=wanted, upload_dir=settings.upload_dir)
+    found = await read_rows(database, job_id=job_id, viewer=viewer, wanted=wanted, storage=storage)
     if isinstance(found, Output):
         body = RowsPending(status=found.status, progress=found.progress).model_dump(mode="json")
         return JSONResponse(body, status_code=202, headers={"Retry-After": str(RETRY_AFTER_S)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.outputs import queries
@@ -20,13 +19,14 @@ from shared.rows_index import RowsIndex, RowsIndexDamaged
 
 if TYPE_CHECKING:
     from shared.db.session import Database
+    from shared.storage.base import Storage
     from shared.web.auth import Viewer
 
 FAILURE_SHOWN = timedelta(seconds=30)
 """For how long a client is told why the index could not be made, before a request has it made anew."""
 
 
-async def read_rows(database: Database, *, job_id: uuid.UUID, viewer: Viewer, wanted: RowsWanted, upload_dir: Path) -> bytes | Output:
+async def read_rows(database: Database, *, job_id: uuid.UUID, viewer: Viewer, wanted: RowsWanted, storage: Storage) -> bytes | Output:
     """Return the answer as JSON, or the index that is being made. Raises `JobNotFound`, `NoOutputs` or `RowsFailed`.
 
     No database connection is held while the file is read.
@@ -36,7 +36,7 @@ async def read_rows(database: Database, *, job_id: uuid.UUID, viewer: Viewer, wa
         index = await queries.get_output(session, job=job, name=ROWS)
     if index is not None and index.status is OutputStatus.READY and index.expired_at is None:
         try:
-            return await asyncio.to_thread(_look_up, locate(index, upload_dir), wanted)
+            return await asyncio.to_thread(_look_up, storage, locate(index), wanted)
         except (FileNotFoundError, RowsIndexDamaged):
             async with database.unit_of_work() as session:
                 await output_state.lose(session, output_id=index.id, claim=index.claim)
@@ -45,16 +45,16 @@ async def read_rows(database: Database, *, job_id: uuid.UUID, viewer: Viewer, wa
     elif index is not None and index.status is OutputStatus.FAILED and _is_recent(index):
         raise RowsFailed(index.error_message)
     async with database.unit_of_work() as session:
-        return await ask_for(session, job_id=job_id, viewer=viewer, name=ROWS, upload_dir=upload_dir)
+        return await ask_for(session, job_id=job_id, viewer=viewer, name=ROWS, storage=storage)
 
 
 def _is_recent(index: Output) -> bool:
     return index.completed_at is not None and datetime.now(UTC) - index.completed_at < FAILURE_SHOWN
 
 
-def _look_up(path: Path, wanted: RowsWanted) -> bytes:
+def _look_up(storage: Storage, name: str, wanted: RowsWanted) -> bytes:
     """Return the answer; runs in a thread. The rows are stored as JSON and go out as they are."""
-    with RowsIndex(path) as index:
+    with RowsIndex(storage.open_reader(name)) as index:
         if wanted.around_row is not None:
             found = index.read_around(wanted.around_row, context=wanted.count, only_failed=wanted.only_failed)
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from shared.jobs import output_state
 from shared.jobs.output_state import ExpiredLease
 from shared.jobs.ringing import ring_unanswered
 from shared.jobs.storage_guard import get_guard
+from shared.jobs.stored_files import get_storage
 from shared.jobs.suspects import Suspects
 from shared.messages.refs import Nothing, TaskRef
 from shared.messages.tasks import TaskContext, task
@@ -75,7 +75,7 @@ async def apply_retention(context: TaskContext, _: Nothing) -> None:
             outputs = await output_state.expire(session, moment=moment, limit=BATCH_OUTPUTS)
         count = len(outputs)
         for output in outputs:
-            await asyncio.to_thread(remove, locate(output, context.settings.upload_dir))
+            await remove(get_storage(context), locate(output))
         if outputs:
             metrics.EXPIRED.inc(count)
             log.info("retention removed the content of outputs", outputs=count)
@@ -85,4 +85,4 @@ async def apply_retention(context: TaskContext, _: Nothing) -> None:
 async def sweep_files(context: TaskContext, _: Nothing) -> None:
     """Remove files and folders of outputs that belong to nobody."""
     if await get_guard(context).find_problem(fresh=True) is None:
-        await sweep_outputs(context.database, upload_dir=context.settings.upload_dir)
+        await sweep_outputs(context.database, get_storage(context))

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
-import shutil
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
-from features.upload.accept import Insertion, require_inserted
+from features.upload.accept import Insertion, remove_file, require_inserted
 from features.upload.options import check_descriptor, check_encoding, check_outputs, check_webhook_url
-from features.upload.problems import DiskFull, InvalidUpload
+from features.upload.problems import InvalidUpload
 from features.upload.schemas import CheckAgain, JobCreate, UploadOptions
+from features.upload.storing import explain_failure
 from shared.db.models import Job
 from shared.jobs.queries import require_job
-from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, stored_path, sync_folder
 from shared.messages.outbox import get_request_id
+from shared.observing.tracing import get_traceparent
+from shared.storage.names import name_file
 from shared.web.problems import FileGone, InvalidPart, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -29,11 +25,6 @@ if TYPE_CHECKING:
     from shared.descriptors.judging import Kind
     from shared.settings import Settings
     from shared.web.auth import Viewer
-
-log = structlog.get_logger(__name__)
-
-_NO_SECOND_NAME = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
-"""How file systems say that they give no file a second name, or not this one."""
 
 
 async def check_again(intake: Intake, *, job_id: uuid.UUID, viewer: Viewer, given: CheckAgain, settings: Settings, client: str) -> Job:
@@ -47,7 +38,7 @@ async def check_again(intake: Intake, *, job_id: uuid.UUID, viewer: Viewer, give
     if problems:
         raise InvalidUpload(problems[0].message if len(problems) == 1 else None, errors=problems)
     new_id = uuid.uuid4()
-    source, path = stored_path(settings.upload_dir, job.id, job.filename), stored_path(settings.upload_dir, new_id, job.filename)
+    name = name_file(new_id, job.filename)
     create = JobCreate(
         id=new_id,
         filename=job.filename,
@@ -57,17 +48,17 @@ async def check_again(intake: Intake, *, job_id: uuid.UUID, viewer: Viewer, give
         options=options,
         submitted_by=viewer.name,
         checked_again_from=job.id,
+        traceparent=get_traceparent(),
     )
     try:
-        await asyncio.shield(asyncio.to_thread(give_second_name, source, path, min_free_bytes=settings.min_free_disk_bytes))
+        with explain_failure(intake.storage):
+            await asyncio.shield(intake.storage.copy(name_file(job.id, job.filename), name))
     except FileNotFoundError as error:
         raise FileGone from error
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFull from error
-        log.error("a file could not be given a second name", reason=error.strerror)  # noqa: TRY400  # says it all
-        raise StorageUnavailable from error
-    await require_inserted(intake, Insertion(create=create, path=path, request_id=get_request_id()))
+    except StorageUnavailable:
+        await remove_file(intake.storage, name)  # it may have been copied all the same
+        raise
+    await require_inserted(intake, Insertion(create=create, name=name, request_id=get_request_id()))
     async with intake.database.reading() as session:
         return await require_job(session, job_id=new_id, viewer=viewer, load=[Job.schema_given, Job.schema_inferred])
 
@@ -104,31 +95,3 @@ def _encode(descriptor: Mapping[str, Any]) -> bytes:
         return json.dumps(descriptor, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
         return json.dumps(descriptor, separators=(",", ":")).encode()
-
-
-def give_second_name(source: Path, path: Path, *, min_free_bytes: int) -> None:
-    """Make the file at `source` also that at `path`, durably: by a second name (link(2)), or else by a copy. Runs in a thread.
-
-    Raises `FileNotFoundError` if there is no such file, and `OSError`; then nothing is left at `path`.
-    """
-    try:
-        os.link(source, path)
-    except OSError as error:
-        if error.errno not in _NO_SECOND_NAME:
-            raise
-        _copy(source, path, min_free_bytes=min_free_bytes)
-    sync_folder(path.parent)
-
-
-def _copy(source: Path, path: Path, *, min_free_bytes: int) -> None:
-    partial = path.with_name(path.name + PARTIAL_SUFFIX)
-    try:
-        with source.open("rb") as reader, partial.open("xb") as writer:
-            if shutil.disk_usage(path.parent).free < min_free_bytes + os.fstat(reader.fileno()).st_size:
-                raise OSError(errno.ENOSPC, "the reserve of free disk space is reached")
-            shutil.copyfileobj(reader, writer, 2**20)
-            writer.flush()
-            os.fsync(writer.fileno())
-        partial.rename(path)
-    finally:
-        partial.unlink(missing_ok=True)

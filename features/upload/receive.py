@@ -1,4 +1,4 @@
-"""Receive a request's stream into a file on disk: limits are checked first, and nothing is left behind if it fails."""
+"""Receive a request's stream into a stored file: limits are checked first, and nothing is left behind if it fails."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-import structlog
-
 from features.upload.contents import describe_mismatch
-from features.upload.disk import HEAD_BYTES, FileWriter
 from features.upload.form import FILE_FIELD, FormParser, Part
 from features.upload.options import check_options, find_wrong_names
-from features.upload.problems import DiskFull, FileTooLarge, InvalidUpload, TooManyOfYours, TooManyUploads
+from features.upload.problems import FileTooLarge, InvalidUpload, TooManyOfYours, TooManyUploads
 from features.upload.schemas import UploadOptions
-from shared.concurrency.grouping import Grouping
+from features.upload.storing import explain_failure
 from shared.concurrency.pausing_timeout import PausingTimeout
 from shared.formats import describe_conversion, get_extension, list_extensions
-from shared.jobs.storage import stored_path
+from shared.storage.base import HEAD_BYTES, FileWriter, Storage
+from shared.storage.names import name_file
 from shared.web.body_limit import parse_length
 from shared.web.problems import ClientTooSlow, InvalidPart
 
@@ -35,7 +33,6 @@ MIN_BYTES_PER_S = 32 * 1024
 RATE_GRACE_S = 30.0
 MIN_BYTES = 8192
 """Least that a client must send within `UPLOAD_IDLE_TIMEOUT_S` unless the body ends: a client that only trickles holds a slot that others need."""
-log = structlog.get_logger(__name__)
 _under_way: Counter[str] = Counter()
 """Uploads of this process by client, changed on its event loop only."""
 _RETRY = {"Retry-After": "5"}
@@ -44,7 +41,7 @@ _CUSTOMER_BITS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedFile:
-    """A file that is on disk, complete and durable, and the form fields sent with it."""
+    """A file that is stored, complete and durable, and the form fields sent with it."""
 
     job_id: uuid.UUID
     filename: str
@@ -102,7 +99,7 @@ class _Upload:
     """The file of one form while it is being received."""
 
     settings: Settings
-    small_files: Grouping[FileWriter, None]
+    storage: Storage
     job_id: uuid.UUID = field(default_factory=uuid.uuid4)
     filename: str | None = None
     file_type: str | None = None
@@ -121,12 +118,7 @@ class _Upload:
             conversion = describe_conversion(self.filename)
             message = f"A file {name!r} is not accepted; the name must end in one of {accepted}."
             raise _invalid(InvalidPart(field=FILE_FIELD, message=message if conversion is None else f"{message} {conversion}"))
-        self.writer = FileWriter(
-            stored_path(self.settings.upload_dir, self.job_id, self.filename),
-            chunk_size_bytes=self.settings.upload_chunk_size_bytes,
-            min_free_bytes=self.settings.min_free_disk_bytes,
-            small_files=self.small_files,
-        )
+        self.writer = self.storage.open_writer(name_file(self.job_id, self.filename))
 
     def take(self, data: memoryview) -> None:
         assert self.writer is not None
@@ -157,24 +149,20 @@ def _invalid(*parts: InvalidPart) -> InvalidUpload:
     return InvalidUpload(parts[0].message if len(parts) == 1 else None, errors=parts)
 
 
-async def receive_file(
-    stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, small_files: Grouping[FileWriter, None], client: str = ""
-) -> ReceivedFile:
-    """Parse `stream`, which comes from `client`, as it arrives and write its file to disk.
+async def receive_file(stream: AsyncIterator[bytes], *, content_type: str, settings: Settings, storage: Storage, client: str = "") -> ReceivedFile:
+    """Parse `stream`, which comes from `client`, as it arrives and store its file.
 
-    Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; in either case nothing is left on disk.
+    Raises a `Problem` of `features.upload.problems`, or whatever the stream raises; in either case nothing is left stored.
     """
-    upload = _Upload(settings, small_files)
+    upload = _Upload(settings, storage)
     form = FormParser(content_type, on_file=upload.begin_file, on_file_data=upload.take, on_large_field=_require_known_name)
     try:
         await _feed(stream, form, upload)
         form.close()
         return await _accept(upload, form, client)
-    except BaseException as error:
+    except BaseException:
         if upload.writer is not None:
             await asyncio.shield(upload.writer.discard())
-        if isinstance(error, DiskFull):
-            log.warning("upload refused: disk full", upload_dir=str(settings.upload_dir))
         raise
 
 
@@ -189,7 +177,8 @@ async def _accept(upload: _Upload, form: FormParser, client: str) -> ReceivedFil
     assert upload.writer is not None
     assert upload.filename is not None
     assert upload.file_type is not None
-    sha256 = await upload.writer.finish()
+    with explain_failure(upload.storage):
+        sha256 = await upload.writer.finish()
     return ReceivedFile(
         job_id=upload.job_id,
         filename=upload.filename,
@@ -204,7 +193,7 @@ async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload)
     """Parse the whole stream.
 
     Raises `ClientTooSlow` if fewer than `MIN_BYTES` arrive within `UPLOAD_IDLE_TIMEOUT_S`, or on average fewer than `MIN_BYTES_PER_S`; the time spent
-    writing to disk does not count. Raises `FileTooLarge` if the stream is larger than any upload, whatever it consists of.
+    writing does not count. Raises `FileTooLarge` if the stream is larger than any upload, whatever it consists of.
     """
     loop, settings = asyncio.get_running_loop(), upload.settings
     idle_timeout_s, max_bytes = settings.upload_idle_timeout_s, settings.max_request_size_bytes
@@ -222,7 +211,8 @@ async def _feed(stream: AsyncIterator[bytes], form: FormParser, upload: _Upload)
                     left_s, arrived = idle_timeout_s, 0
                 form.feed(piece)
                 if upload.writer is not None:
-                    await upload.writer.drain()
+                    with explain_failure(upload.storage):
+                        await upload.writer.drain()
                 waits_since, patience_s = loop.time(), max(0.0, min(left_s, max(RATE_GRACE_S, total / MIN_BYTES_PER_S) - waited_s))
                 patience.start(patience_s)
     except TimeoutError as error:

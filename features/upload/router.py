@@ -27,6 +27,7 @@ from features.upload.receive import name_network, receive_file, require_acceptab
 from features.upload.schemas import FORM_OPENAPI, CheckAgain, CheckAgainRead, UploadRead
 from shared.descriptors.judging import start_judging
 from shared.descriptors.problems import MAX_DESCRIPTOR_BYTES
+from shared.observing.tracing import span
 from shared.web.auth import SettingsDep, ViewerDep
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, MAX_BODY_BYTES, accept_body
 from shared.web.openapi import declare_tag
@@ -41,7 +42,7 @@ CHECK_AGAIN_BYTES = 2 * MAX_DESCRIPTOR_BYTES + MAX_BODY_BYTES
 @asynccontextmanager
 async def open_intake(app: FastAPI) -> AsyncIterator[None]:
     """Keep one `Intake`, and the process that judges descriptors, while the application runs; on shutdown, wait for the groups that are still running."""
-    app.state.intake = Intake(app.state.database)
+    app.state.intake = Intake(app.state.database, app.state.storage)
     await asyncio.to_thread(start_judging)
     try:
         yield
@@ -92,9 +93,10 @@ async def upload_file(
         require_acceptable_length(request.headers.get("content-length"), settings)
         async with upload_slot(settings, viewer=viewer, address=request.client.host if request.client else None) as client:
             content_type = request.headers.get("content-type", "")
-            small_files = intake.small_files
-            received = await receive_file(aiter(stream), content_type=content_type, settings=settings, small_files=small_files, client=client)
-        job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key, upload_dir=settings.upload_dir)
+            with span("store file") as storing:
+                received = await receive_file(aiter(stream), content_type=content_type, settings=settings, storage=intake.storage, client=client)
+                storing.set({"rowgate.file.type": received.file_type, "rowgate.file.bytes": received.size})
+        job, is_new = await accept_file(intake, received, viewer=viewer, idempotency_key=idempotency_key)
     except Problem as problem:
         return refuse(problem, stream)
     note_job(job.id)

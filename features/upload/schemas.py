@@ -64,6 +64,8 @@ class JobCreate(BaseModel):
     idempotency_key: str | None = None
     fingerprint: str | None = None
     checked_again_from: uuid.UUID | None = None
+    traceparent: str | None = None
+    """The span of the request, of which the job's is a part."""
 
 
 def _split_names(given: object) -> object:

@@ -22,10 +22,12 @@ import httpx
 import structlog
 from standardwebhooks import Webhook
 
+from features.webhooks.look_up import HostNotFound, choose_addresses
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure
 from shared.current_secrets import current_secrets
+from shared.observing.tracing import get_traceparent
 from shared.texts import MAX_TEXT_CHARACTERS, escape_control, shorten
-from shared.web.webhook_address import HostNotFound, WebhookAddressRefused, choose_addresses, parse_webhook_url, require_allowed
+from shared.web.webhook_address import WebhookAddressRefused, parse_webhook_url, require_allowed
 
 if TYPE_CHECKING:
     from shared.settings import Settings
@@ -225,6 +227,8 @@ def _write_request(claimed: ClaimedDelivery, target: WebhookTarget, settings: Se
     }
     if secrets := current_secrets(settings).webhook_secrets().find(claimed.submitted_by):
         headers["webhook-signature"] = sign(secrets, message_id=str(claimed.id), moment=now, body=body)
+    if traceparent := get_traceparent():
+        headers["traceparent"] = traceparent
     head = b"".join(b"%s: %s\r\n" % (name.encode(), value.encode("latin-1")) for name, value in headers.items())
     return b"POST %s HTTP/1.1\r\n%s\r\n%s" % (url.raw_path, head, body.encode())
 

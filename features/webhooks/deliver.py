@@ -6,6 +6,7 @@ import asyncio
 import random
 import resource
 import uuid
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from features.webhooks.ledger import Ledger
 from features.webhooks.models import DeliveryStatus
 from features.webhooks.turns import Turns
 from features.webhooks.types import AttemptResult, ClaimedDelivery, Failure, Outcome
+from shared.observing.tracing import NO_SPAN, Value, is_on, span
 from shared.web.webhook_address import WebhookAddressRefused, parse_webhook_url
 
 if TYPE_CHECKING:
     from shared.messages.tasks import TaskContext
+    from shared.observing.tracing import Span
 
 ROUND_S = 10.0
 ATTEMPT_S = 1.5
@@ -78,11 +81,13 @@ class Courier:
             if claimed is None:
                 return None
             structlog.contextvars.bind_contextvars(job_id=str(claimed.job_id), delivery_id=str(delivery_id))
-            outcome = await self._attempt(claimed)
-            if outcome.result is not None:
-                self._turns.note(receiver, hangs=outcome.result.failure is Failure.TIMEOUT)
-            await self._ledger.record(outcome)
-        _count(outcome)
+            with _open_span(claimed) as attempt:
+                outcome = await self._attempt(claimed)
+                _close_span(attempt, outcome)
+                if outcome.result is not None:
+                    self._turns.note(receiver, hangs=outcome.result.failure is Failure.TIMEOUT)
+                await self._ledger.record(outcome)
+                _count(outcome)
         return outcome.delay_s
 
     async def _attempt(self, claimed: ClaimedDelivery) -> Outcome:
@@ -147,6 +152,34 @@ def choose_delay(round_attempt: int, retry_after_s: float | None, *, left_s: flo
     delay_s = BACKOFF_S[round_attempt - 1] * random.uniform(0.9, 1.0)  # noqa: S311  # jitter
     delay_s = max(delay_s, retry_after_s or 0.0)
     return delay_s if delay_s + SHORTEST_ATTEMPT_S < left_s else None
+
+
+def _open_span(claimed: ClaimedDelivery) -> Span:
+    """Begin the span of an attempt; the path of its URL may be a secret, and is not told."""
+    if not is_on():
+        return NO_SPAN
+    attributes: dict[str, Value] = {
+        "http.request.method": "POST",
+        "http.request.resend_count": claimed.round_attempt - 1 or None,
+        "rowgate.job.id": str(claimed.job_id),
+        "rowgate.delivery.id": str(claimed.id),
+        "rowgate.delivery.event": claimed.event,
+    }
+    with suppress(WebhookAddressRefused):
+        target = parse_webhook_url(claimed.url)
+        attributes |= {"server.address": target.host, "server.port": target.port, "url.scheme": target.scheme}
+    return span("POST webhook", kind="client", parent=claimed.traceparent, attributes=attributes)
+
+
+def _close_span(attempt: Span, outcome: Outcome) -> None:
+    """Tell what the receiver answered; what follows is no time of it."""
+    result = outcome.result
+    attempt.set({"rowgate.delivery.outcome": outcome.status.value})
+    if result is not None:
+        attempt.set({"http.response.status_code": result.status_code})
+        if result.failure is not None or (result.status_code or 0) >= HTTPStatus.BAD_REQUEST:
+            attempt.fail(result.failure or str(result.status_code))
+    attempt.end()
 
 
 def _count(outcome: Outcome) -> None:

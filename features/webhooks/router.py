@@ -12,9 +12,9 @@ from features.webhooks import queries
 from features.webhooks.problems import DeliveryPending, NothingToRedeliver
 from features.webhooks.redeliver import restart_delivery
 from features.webhooks.schemas import CANCELLED, COMPLETED, FAILED, OUTPUTS_READY, DeliveryList, DeliveryRead, WebhookBody
-from shared.db.session import ReadingDep, SessionDep
 from shared.jobs.queries import require_job
 from shared.web.auth import ViewerDep
+from shared.web.database import ReadingDep, SessionDep
 from shared.web.openapi import declare_tag
 from shared.web.problems import JobNotFound, NotAuthenticated, responses
 from shared.web.request_log import note_act

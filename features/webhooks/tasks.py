@@ -5,7 +5,6 @@ from __future__ import annotations
 import structlog
 
 from features.webhooks import queries
-from features.webhooks.deliver import deliver
 from features.webhooks.messages import SEND_DELIVERY, SendDelivery
 from shared.contracts import MAINTENANCE_QUEUE
 from shared.messages.outbox import enqueue
@@ -19,9 +18,11 @@ BATCH_DELIVERIES = 500
 log = structlog.get_logger(__name__)
 
 
-@task(SEND_DELIVERY, time_limit_s=600, detached=True)  # many deliveries to one receiver may wait long for their turns
+@task(SEND_DELIVERY, time_limit_s=600, detached=True, preload=["features.webhooks.deliver"])  # many deliveries to one receiver may wait long for their turns
 async def send_delivery(context: TaskContext, payload: SendDelivery) -> None:
     """Attempt one delivery until it is over."""
+    from features.webhooks.deliver import deliver  # noqa: PLC0415  # an HTTP client takes 5 MiB, which a worker does without
+
     await deliver(context, delivery_id=payload.delivery_id)
 
 

@@ -21,6 +21,8 @@ class ClaimedDelivery:
     event: str
     submitted_by: str | None = None
     """The name of the API key that sent the job; its deliveries may be signed with a secret of their own."""
+    traceparent: str | None = None
+    """The span of the request that made the job, if it was traced and the job is not gone."""
     round_started_at: datetime
     round_attempt: int
     """The number of this attempt in its round, from 1; an attempt whose process died before recording it does not count."""

@@ -1,4 +1,4 @@
-"""Compare how far the database has been migrated with what this code needs."""
+"""Compare how far the database has been migrated with what this code needs. Without Alembic, which takes 7 MiB in every API process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 if TYPE_CHECKING:
@@ -19,8 +18,8 @@ Standing = Literal["current", "behind", "ahead", "empty"]
 
 @cache
 def _list_levels() -> tuple[str, ...]:
-    """Return all levels that this code knows, the newest first; reads files."""
-    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+    """Return all levels that this code knows, the newest first: the numbers with which the names of the migrations begin."""
+    return tuple(sorted((path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")), reverse=True))
 
 
 def get_code_level() -> str:

@@ -1,4 +1,4 @@
-"""The tables that all slices share: jobs, the counts of jobs, the jobs' row errors in pieces, their outputs, and whose the upload folder is."""
+"""The tables that all slices share: jobs, their counts, whose turn it is, row errors in pieces, outputs, and whose the upload folder is."""
 
 from __future__ import annotations
 
@@ -55,8 +55,15 @@ class OutputStatus(enum.StrEnum):
 
 IS_VIEW = "is_view"
 """Key in the `info` of a table that is a view; migrations create views by hand."""
+MAX_SMALL_BYTES = 5 * 2**20
+"""A file up to this size is small, any other is large: of one submitter small ones need not wait for more than one large one (ADR 33)."""
 _NEWEST_FIRST = (text("created_at DESC"), text("id DESC"))
 _SHOWN = text("deleted_at IS NULL")
+SUBMITTER, IS_LARGE = "coalesce(submitted_by, '')", f"(file_size > {MAX_SMALL_BYTES})"
+JOB_WAITS, OUTPUT_WAITS = "status = 'QUEUED' AND deleted_at IS NULL", "status = 'QUEUED'"
+"""The expressions and conditions of the indexes of what waits, which statements have to write in the same way."""
+IN_TURN = (text(SUBMITTER), text(IS_LARGE), "created_at", "id")
+"""What waits, by submitter, small before large, oldest first."""
 
 
 class Job(Base):
@@ -76,6 +83,7 @@ class Job(Base):
         ),
         Index("ix_jobs_completed_at", "completed_at", postgresql_where=text("deleted_at IS NULL AND completed_at IS NOT NULL")),
         Index("ix_jobs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_jobs_in_turn", *IN_TURN, postgresql_where=text(JOB_WAITS)),
         Index("ix_jobs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'PROCESSING'")),
         Index("ix_jobs_external_id", "external_id", postgresql_where=text("deleted_at IS NULL AND external_id IS NOT NULL")),
         Index("ix_jobs_labels", "labels", postgresql_using="gin", postgresql_where=text("deleted_at IS NULL AND labels <> '{}'::jsonb")),
@@ -112,6 +120,8 @@ class Job(Base):
     """Names of the outputs that are made as soon as the job has ended."""
     checked_again_from: Mapped[uuid.UUID | None]
     """The job whose stored file this job checks again."""
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """The span of the request that made the job, or had it tried again, as a W3C `traceparent`; None while nothing is traced."""
 
     status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"), default=JobStatus.QUEUED, server_default="QUEUED")
     progress: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
@@ -155,6 +165,11 @@ class Job(Base):
     """The transaction of the last such change (PostgreSQL's 64-bit id), by which event streams find what they have not told yet; None: before 0009."""
 
     @property
+    def is_large(self) -> bool:
+        """Whether its file is large, as slots are shared (ADR 33)."""
+        return self.file_size > MAX_SMALL_BYTES
+
+    @property
     def errors_truncated(self) -> bool:
         """Whether some counted errors are not stored."""
         return self.error_count > self.errors_stored
@@ -183,6 +198,24 @@ class JobCount(Base):
     submitted_by: Mapped[str | None] = mapped_column(String(255))
     status: Mapped[JobStatus] = mapped_column(Enum(JobStatus, name="job_status"))
     count: Mapped[int]
+
+
+class SubmitterTurn(Base):
+    """One turn of a submitter: a job of it, or an output of one, was claimed. The latest one says who is next (`shared.db.turns`).
+
+    Inserted by the claim, in the same statement. Rows are only inserted, so that no claim waits for another, and superseded ones are removed from time to time.
+    """
+
+    __tablename__ = "submitter_turns"
+    __table_args__ = (Index("ix_submitter_turns_latest", "is_output", "submitted_by", text("claimed_at DESC")),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    submitted_by: Mapped[str] = mapped_column(String(255))
+    """The name of the API key; empty for jobs without one."""
+    is_output: Mapped[bool]
+    is_large: Mapped[bool]
+    """Whether the file of the job is large."""
+    claimed_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
 
 
 class ErrorPiece(Base):
@@ -217,7 +250,7 @@ class ErrorPiece(Base):
 class Output(Base):
     """A file made of a job for people or programs to take away, such as `rejected.xlsx`.
 
-    Inserted by outputs; only `shared.jobs.output_state` changes its status. Its content is at `shared.jobs.storage.output_path`, under a name with its id
+    Inserted by outputs; only `shared.jobs.output_state` changes its status. Its content is called `shared.storage.names.name_output`, under a name with its id
     and claim, so that nobody writes to the file of another claim.
     """
 
@@ -226,6 +259,7 @@ class Output(Base):
         UniqueConstraint("job_id", "name"),
         CheckConstraint("progress BETWEEN 0 AND 100", name="progress_is_a_percentage"),
         Index("ix_outputs_next_ring_at", "next_ring_at", postgresql_where=text("status = 'QUEUED'")),
+        Index("ix_outputs_in_turn", *IN_TURN, postgresql_where=text(OUTPUT_WAITS)),
         Index("ix_outputs_lease_expires_at", "lease_expires_at", postgresql_where=text("status = 'RUNNING'")),
         Index("ix_outputs_completed_at", "completed_at", postgresql_where=text("status = 'READY' AND expired_at IS NULL")),
         Index("ix_outputs_changed_in", "changed_in"),
@@ -237,6 +271,9 @@ class Output(Base):
     """The job's attempt that it belongs to."""
     name: Mapped[str] = mapped_column(String(50))
     """`{kind}.{format}`, one of `shared.output_names.OUTPUT_NAMES`, or `ROWS`."""
+    submitted_by: Mapped[str | None] = mapped_column(String(255))
+    """Whose turn it takes, and `file_size`: those of its job, repeated here because an index over what waits cannot look them up."""
+    file_size: Mapped[int] = mapped_column(default=0, server_default="0")
     is_wanted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     """Whether it was asked for at upload, so that the webhook `job.outputs_ready` waits for it."""
     status: Mapped[OutputStatus] = mapped_column(Enum(OutputStatus, name="output_status"), default=OutputStatus.QUEUED, server_default="QUEUED")
@@ -259,13 +296,20 @@ class Output(Base):
     lease_expires_at: Mapped[datetime | None]
     rings: Mapped[int] = mapped_column(default=0, server_default="0")
     next_ring_at: Mapped[datetime | None] = mapped_column(server_default=func.now())
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """As of a job: the span in which it was asked for."""
     version: Mapped[int] = mapped_column(default=0, server_default="0")
     """As of a job; set by a trigger, as is `changed_in`."""
     changed_in: Mapped[int | None]
 
+    @property
+    def is_large(self) -> bool:
+        """Whether the file of its job is large."""
+        return self.file_size > MAX_SMALL_BYTES
+
 
 class Storage(Base):
-    """The one row that says which upload folder belongs to this database: the one whose marker has this id (`shared.jobs.storage_marker`)."""
+    """The one row that says which stored files belong to this database: the one whose marker has this id (`shared.storage.marker`)."""
 
     __tablename__ = "storage"
     __table_args__ = (CheckConstraint("id = 1", name="there_is_one"),)

@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import asyncpg
-from fastapi import Depends, Request
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from shared.current_secrets import current_secrets
+from shared.db.connecting import choose_statement_options, connect
 from shared.db.errors import DatabaseUnavailable
 from shared.messages.outbox import Message, take_messages
 from shared.observing import metrics
 
 if TYPE_CHECKING:
     from shared.settings import Settings
-
-_KEEPALIVES = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
-"""The server ends the connections of a vanished machine after a minute; by default that takes two hours."""
-
-_PLANNER = {"jit": "off", "random_page_cost": "1.1"}
-"""For short statements and solid-state disks: with PostgreSQL's default `random_page_cost` of 4 it reads a whole table to find the rows of one page."""
 
 Send = Callable[[Sequence[Message]], Awaitable[bool]]
 """Sends messages, and returns whether the broker took all of them."""
@@ -84,15 +78,16 @@ class Database:
 
     @asynccontextmanager
     async def _try_lock(self, expression: str, key: str | int) -> AsyncIterator[bool]:
+        """Hold a lock of a transaction, which stays open during the block: behind a pooler one of a session would be left to other clients."""
         async with self.engine.connect() as connection:
-            sole = bool(await connection.scalar(text(f"SELECT pg_try_advisory_lock({expression})"), {"key": key}))
-            await connection.commit()
-            try:
-                yield sole
-            finally:
-                if sole:
-                    await connection.execute(text(f"SELECT pg_advisory_unlock({expression})"), {"key": key})
-                    await connection.commit()
+            sole = bool(await connection.scalar(text(f"SELECT pg_try_advisory_xact_lock({expression})"), {"key": key}))
+            if sole:
+                # It also replaces the statement before, whose snapshot would keep rows from being vacuumed.
+                await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            else:
+                await connection.rollback()
+            yield sole
+            await connection.rollback()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -111,15 +106,7 @@ def open_database(
     """Return a database whose pool opens connections when they are first needed."""
     secrets = current_secrets(settings)
 
-    async def connect_to(url: str) -> asyncpg.Connection:
-        return await asyncpg.connect(
-            dsn=url.replace("+asyncpg", "", 1),
-            timeout=settings.db_connect_timeout_s,
-            command_timeout=command_timeout_s,
-            server_settings={"application_name": application_name, **_PLANNER, **_KEEPALIVES},
-        )
-
-    async def connect() -> asyncpg.Connection:
+    async def connect_to_one(**_: object) -> asyncpg.Connection[asyncpg.Record]:
         """Connect with the present password or, until the server knows it, with the one that worked last."""
         refused: list[str] = []
         try:
@@ -128,7 +115,13 @@ def open_database(
                 # The server may have learned the present one while the other was tried, so that is tried again after it.
                 url = next((url for url in urls if url not in refused), urls[0])
                 try:
-                    connection = await connect_to(url)
+                    connection = await connect(
+                        url,
+                        settings,
+                        application_name=application_name,
+                        timeout_s=settings.db_connect_timeout_s,
+                        command_timeout_s=command_timeout_s,
+                    )
                 except asyncpg.InvalidAuthorizationSpecificationError:  # a wrong password is a kind of it
                     refused.append(url)
                     secrets.refresh("database_url")
@@ -143,7 +136,7 @@ def open_database(
 
     engine = create_async_engine(
         settings.database_url,
-        async_creator=connect,
+        connect_args={"async_creator_fn": connect_to_one, **choose_statement_options(settings)},
         pool_size=pool_size,
         max_overflow=max_overflow,
         pool_timeout=settings.db_pool_timeout_s,
@@ -164,31 +157,3 @@ def _measure_pool(engine: AsyncEngine, *, limit: int) -> None:
 async def ping(session: AsyncSession) -> None:
     """Make one round trip to the database."""
     await session.execute(text("SELECT 1"))
-
-
-async def get_database(request: Request) -> Database:  # async, because FastAPI would call a plain function in a thread
-    """Return the application's database, which its lifespan opened."""
-    database: Database = request.app.state.database
-    return database
-
-
-DatabaseDep = Annotated[Database, Depends(get_database)]
-
-
-async def open_unit_of_work(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
-    """Open one transaction for one request."""
-    async with database.unit_of_work() as session:
-        yield session
-
-
-SessionDep = Annotated[AsyncSession, Depends(open_unit_of_work, scope="function")]
-"""Ends before the response is sent (`scope="function"`), so that a failed commit is a 5xx and never a 2xx."""
-
-
-async def open_reading(database: DatabaseDep) -> AsyncIterator[AsyncSession]:
-    """Open a session in which one request only reads."""
-    async with database.reading() as session:
-        yield session
-
-
-ReadingDep = Annotated[AsyncSession, Depends(open_reading, scope="function")]

@@ -1,4 +1,4 @@
-"""Which upload folder belongs to this database: the id that the folder's marker repeats, and whether a folder was ever marked with it."""
+"""Which stored files belong to this database: the id that their marker repeats, and whether any were ever marked with it."""
 
 from __future__ import annotations
 

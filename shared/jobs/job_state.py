@@ -17,9 +17,12 @@ from sqlalchemy import ColumnElement, Interval, and_, case, cast, delete, func, 
 from sqlalchemy.orm import undefer
 
 from shared.contracts import PROCESS_JOB, PURGE_JOB, EventName, JobFinished, ProcessJob, PurgeJob
+from shared.db import turns
 from shared.db.models import ENDED, Job, JobStatus, Output
+from shared.db.turns import JOBS, choose_next, note_turn
 from shared.messages.events import publish
 from shared.messages.outbox import enqueue
+from shared.observing.tracing import get_traceparent
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -113,6 +116,10 @@ def _may_run() -> ColumnElement[bool]:
     return or_(Job.not_before.is_(None), Job.not_before <= func.now())
 
 
+def _waits() -> ColumnElement[bool]:
+    return and_(Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None))
+
+
 def _is_held(job_id: uuid.UUID, attempt: int) -> ColumnElement[bool]:
     return and_(Job.id == job_id, Job.status == JobStatus.PROCESSING, Job.attempt == attempt)
 
@@ -129,11 +136,16 @@ def _figures(progress: Progress) -> dict[str, Any]:
     }
 
 
-async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> Job | None:
-    """QUEUED → PROCESSING, by a worker that received a message. The returned job's `attempt` is the worker's fence; None: there is nothing to do."""
+async def claim(session: AsyncSession, *, lease_s: float, may_be_large: bool = True) -> Job | None:
+    """QUEUED → PROCESSING, by a worker that received a message: the job whose turn it is, whichever it was sent for (`shared.db.turns`).
+
+    The returned job's `attempt` is the worker's fence. None: nothing waits, or what waits is not to be had now, because others hold it, or because it is
+    large and must not be (`shared.db.turns.choose_next`).
+    """
+    chosen = choose_next(JOBS, may_be_large=may_be_large).cte("chosen")
     statement = (
         update(Job)
-        .where(Job.id == job_id, Job.status == JobStatus.QUEUED, Job.deleted_at.is_(None), _may_run())
+        .where(Job.id == select(chosen.c.id).scalar_subquery(), Job.status == JobStatus.QUEUED)
         .values(
             status=JobStatus.PROCESSING,
             attempt=Job.attempt + 1,
@@ -145,7 +157,21 @@ async def claim(session: AsyncSession, *, job_id: uuid.UUID, lease_s: float) -> 
         )
         .returning(Job)
         .options(undefer(Job.schema_given), undefer(Job.dialect))
+        .add_cte(note_turn(JOBS, chosen))
     )
+    fresh = {"synchronize_session": False, "populate_existing": True}
+    return (await session.scalars(statement, execution_options=fresh)).one_or_none()
+
+
+async def is_any_waiting(session: AsyncSession) -> bool:
+    """Whether there is any job that could be claimed, if not by everybody or at this moment; asked by a worker that has claimed none."""
+    return await turns.is_any_waiting(session, JOBS)
+
+
+async def begin_anew(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, lease_s: float) -> Job | None:
+    """PROCESSING → PROCESSING as the next attempt, by the worker that claimed it and has to read its file from the beginning. None: the job is lost."""
+    values = _reset() | {"started_at": func.now(), "lease_expires_at": _lease_until(lease_s), "next_ring_at": None, "source": None}
+    statement = update(Job).where(_is_held(job_id, attempt)).values(values).returning(Job).options(undefer(Job.schema_given), undefer(Job.dialect))
     return (await session.scalars(statement)).one_or_none()
 
 
@@ -209,18 +235,30 @@ async def _end(session: AsyncSession, guard: ColumnElement[bool], status: JobSta
     return True
 
 
-async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int) -> bool:
-    """PROCESSING → QUEUED, by the worker that claimed it and is shutting down, or lost its database; no crash is counted. False: the job is lost."""
-    statement = update(Job).where(_is_held(job_id, attempt)).values(**_reset(), status=JobStatus.QUEUED).returning(Job.id)
-    return _ring_for(session, (await session.scalars(statement)).all()) > 0
+async def release(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, pause_s: float = 0.0) -> bool:
+    """PROCESSING → QUEUED, by the worker that claimed it and is shutting down, or lost its database or store; no crash is counted.
+
+    With a pause its message is sent after that. False: the job is lost.
+    """
+    values = _reset() | {"status": JobStatus.QUEUED}
+    if pause_s > 0:
+        values |= {"not_before": func.now() + _seconds(pause_s), "next_ring_at": func.now() + _seconds(pause_s)}
+    statement = update(Job).where(_is_held(job_id, attempt)).values(values).returning(Job.id)
+    released = (await session.scalars(statement)).all()
+    if pause_s <= 0:
+        _ring_for(session, released)
+    return bool(released)
 
 
 async def retry(session: AsyncSession, *, job_id: uuid.UUID) -> bool:
-    """FAILED or CANCELLED → QUEUED, by a client, without its outputs; the crash count starts again at 0. False: the job is in another status."""
+    """FAILED or CANCELLED → QUEUED, by a client, without its outputs; the crash count starts again at 0. False: the job is in another status.
+
+    From here on it belongs to the trace of this request.
+    """
     statement = (
         update(Job)
         .where(Job.id == job_id, Job.status.in_([JobStatus.FAILED, JobStatus.CANCELLED]), Job.deleted_at.is_(None))
-        .values(**_reset(), status=JobStatus.QUEUED, crashes=0, machine_faults=0)
+        .values(**_reset(), status=JobStatus.QUEUED, crashes=0, machine_faults=0, traceparent=func.coalesce(get_traceparent(), Job.traceparent))
         .returning(Job.id)
     )
     retried = (await session.scalars(statement)).all()
@@ -312,10 +350,21 @@ async def _give_back(
 
 
 async def pass_on(session: AsyncSession, *, job_id: uuid.UUID) -> None:
-    """Send the message of a QUEUED job again, by a worker that may not claim it. The sweep rings only if this message is lost, so there is one of it."""
-    guard = and_(Job.id == job_id, Job.status == JobStatus.QUEUED, _may_run())
-    statement = update(Job).where(guard).values(next_ring_at=func.now() + _seconds(PASSED_ON_S), updated_at=Job.updated_at).returning(Job.id)
-    _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all())
+    """Send a message again, by a worker that may not use it: for its job or, if somebody has claimed that, for any that waits.
+
+    The sweep rings for that job only if this message is lost, so there is one of it.
+    """
+    anyone = select(Job.id).where(_waits(), _may_run()).limit(1).with_for_update(skip_locked=True, key_share=True)
+    own = anyone.where(Job.id == job_id)
+    for found in (own, anyone):
+        statement = (
+            update(Job)
+            .where(Job.id == found.scalar_subquery())
+            .values(next_ring_at=func.now() + _seconds(PASSED_ON_S), updated_at=Job.updated_at)
+            .returning(Job.id)
+        )
+        if _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all()):
+            return
 
 
 async def forget_rings(session: AsyncSession) -> int:

@@ -17,10 +17,13 @@ from sqlalchemy import ColumnElement, Interval, and_, cast, exists, func, litera
 from sqlalchemy.dialects.postgresql import insert
 
 from shared.contracts import MAKE_OUTPUT, MakeOutput, OutputsReady
+from shared.db import turns
 from shared.db.models import Job, Output, OutputStatus
+from shared.db.turns import OUTPUTS, choose_next, note_turn
 from shared.jobs.job_state import FIRST_RING_INTERVAL_S, MAX_RING_INTERVAL_S, PASSED_ON_S
 from shared.messages.events import publish
 from shared.messages.outbox import enqueue
+from shared.observing.tracing import get_traceparent
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -96,12 +99,17 @@ async def ask(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, name: s
         job_id=job_id,
         attempt=attempt,
         name=name,
+        submitted_by=select(Job.submitted_by).where(Job.id == job_id).scalar_subquery(),
+        file_size=select(Job.file_size).where(Job.id == job_id).scalar_subquery(),
         is_wanted=is_wanted,
         next_ring_at=func.clock_timestamp() + _seconds(FIRST_RING_INTERVAL_S),
+        traceparent=get_traceparent(),
     )
     statement = new.on_conflict_do_update(
         index_elements=[Output.job_id, Output.name],
-        set_=_reset() | {"status": OutputStatus.QUEUED, "crashes": 0, "attempt": new.excluded.attempt, "created_at": func.now()},
+        set_=_reset()
+        | {"status": OutputStatus.QUEUED, "crashes": 0, "created_at": func.now()}
+        | {name: new.excluded[name] for name in ("attempt", "submitted_by", "file_size", "traceparent")},
         where=or_(Output.status == OutputStatus.FAILED, Output.expired_at.is_not(None), Output.attempt != new.excluded.attempt),
     ).returning(Output)
     fresh = {"populate_existing": True}
@@ -112,11 +120,15 @@ async def ask(session: AsyncSession, *, job_id: uuid.UUID, attempt: int, name: s
     return (await session.scalars(select(Output).where(Output.job_id == job_id, Output.name == name), execution_options=fresh)).one()
 
 
-async def claim(session: AsyncSession, *, output_id: uuid.UUID, lease_s: float) -> Output | None:
-    """QUEUED → RUNNING, by a worker that received a message. The returned output's `claim` is the worker's fence; None: there is nothing to do."""
+async def claim(session: AsyncSession, *, lease_s: float, may_be_large: bool = True) -> Output | None:
+    """QUEUED → RUNNING, by a worker that received a message: the output whose turn it is, whichever it was sent for (`shared.db.turns`).
+
+    The returned output's `claim` is the worker's fence. None: nothing waits, or what waits is not to be had now; see `job_state.claim`.
+    """
+    chosen = choose_next(OUTPUTS, may_be_large=may_be_large).cte("chosen")
     statement = (
         update(Output)
-        .where(Output.id == output_id, Output.status == OutputStatus.QUEUED, _is_of_job())
+        .where(Output.id == select(chosen.c.id).scalar_subquery(), Output.status == OutputStatus.QUEUED)
         .values(
             status=OutputStatus.RUNNING,
             claim=Output.claim + 1,
@@ -125,8 +137,15 @@ async def claim(session: AsyncSession, *, output_id: uuid.UUID, lease_s: float) 
             next_ring_at=None,
         )
         .returning(Output)
+        .add_cte(note_turn(OUTPUTS, chosen))
     )
-    return (await session.scalars(statement)).one_or_none()
+    fresh = {"synchronize_session": False, "populate_existing": True}
+    return (await session.scalars(statement, execution_options=fresh)).one_or_none()
+
+
+async def is_any_waiting(session: AsyncSession) -> bool:
+    """Whether there is any output that could be claimed, if not by everybody or at this moment; asked by a worker that has claimed none."""
+    return await turns.is_any_waiting(session, OUTPUTS)
 
 
 def _is_of_job() -> ColumnElement[bool]:
@@ -245,10 +264,13 @@ async def _take_back(session: AsyncSession, guard: ColumnElement[bool], output_i
 
 
 async def pass_on(session: AsyncSession, *, output_id: uuid.UUID) -> None:
-    """Send the message of a QUEUED output again, by a worker that may not claim it. The sweep rings only if this message is lost, so there is one of it."""
-    guard = and_(Output.id == output_id, Output.status == OutputStatus.QUEUED)
-    statement = update(Output).where(guard).values(next_ring_at=func.now() + _seconds(PASSED_ON_S)).returning(Output.id)
-    _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all())
+    """Send a message again, by a worker that may not use it: for its output or, if somebody has claimed that, for any that waits; see `job_state.pass_on`."""
+    anyone = select(Output.id).where(Output.status == OutputStatus.QUEUED, _is_of_job()).limit(1).with_for_update(skip_locked=True, key_share=True)
+    own = anyone.where(Output.id == output_id)
+    for found in (own, anyone):
+        statement = update(Output).where(Output.id == found.scalar_subquery()).values(next_ring_at=func.now() + _seconds(PASSED_ON_S)).returning(Output.id)
+        if _ring_for(session, (await session.scalars(statement, execution_options={"synchronize_session": False})).all()):
+            return
 
 
 async def forget_rings(session: AsyncSession) -> int:

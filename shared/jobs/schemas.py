@@ -87,7 +87,10 @@ class JobEvent(JobEntry):
     model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
 
     queue_position: int | None = Field(
-        None, description="While QUEUED, the job's place among the jobs that wait, from 1; not in lists, and null past 10,000", examples=[3]
+        None,
+        description="While QUEUED, the job's place among the waiting jobs of the same submitter, oldest first, from 1. Submitters take turns, "
+        "and a small file may overtake a large one. Not in lists; null past 10,000, and during a pause after a fault of the service",
+        examples=[3],
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from shared.messages.refs import Payload, TaskRef
+from shared.observing import tracing
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,6 +28,8 @@ class Message:
     expires_s: float | None = None
     request_id: str | None = None
     """The id of the request that caused it, for the log."""
+    traceparent: str | None = None
+    """The span that caused it, if there is one: sending it becomes a part of its trace."""
 
 
 def get_request_id() -> str | None:
@@ -35,10 +38,12 @@ def get_request_id() -> str | None:
     return request_id
 
 
-def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None, request_id: str | None = None) -> None:
+def enqueue(
+    session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: float | None = None, request_id: str | None = None, traceparent: str | None = None
+) -> None:
     """Send `payload` to `ref` after this transaction has committed; a rollback drops it.
 
-    `request_id` overrides the id of the request that is being answered.
+    `request_id` and `traceparent` override those of the request that is being answered.
     """
     message = Message(
         task=ref.name,
@@ -46,6 +51,7 @@ def enqueue(session: AsyncSession, ref: TaskRef[P], payload: P, *, expires_s: fl
         payload=payload.model_dump(mode="json"),
         expires_s=expires_s,
         request_id=request_id or get_request_id(),
+        traceparent=traceparent or tracing.get_traceparent(),
     )
     session.info.setdefault(_MESSAGES, []).append(message)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from redis import CredentialProvider
 from redis.asyncio import Redis
@@ -40,6 +41,28 @@ def redis_place(settings: Settings) -> dict[str, Any]:
     if settings.redis_url_file is None:
         return {"url": settings.redis_url}
     return {"url": without_credentials(settings.redis_url), "credential_provider": CurrentCredentials(current_secrets(settings))}
+
+
+_TLS = "ssl_"
+_CERTIFICATES = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+_FALSE = {"0", "f", "false", "n", "no"}
+"""As redis-py reads it."""
+
+
+def split_tls(url: str) -> tuple[str, dict[str, Any] | None]:
+    """Return a URL without what it says of TLS, and that as Celery takes it, which reads some of it otherwise than redis-py; None without TLS.
+
+    A certificate is required unless the URL says otherwise: kombu by itself would trust any.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return url, None
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    options: dict[str, Any] = {"ssl_cert_reqs": "required", **{name: value for name, value in pairs if name.startswith(_TLS)}}
+    options["ssl_cert_reqs"] = _CERTIFICATES[options["ssl_cert_reqs"]]
+    if "ssl_check_hostname" in options:
+        options["ssl_check_hostname"] = options["ssl_check_hostname"].lower() not in _FALSE
+    return parts._replace(query=urlencode([pair for pair in pairs if not pair[0].startswith(_TLS)])).geturl(), options
 
 
 def without_credentials(url: str) -> str:

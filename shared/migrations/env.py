@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from shared import slices
 from shared.db.base import Base
+from shared.db.connecting import choose_statement_options, connect
 from shared.db.migration_level import get_code_level, judge_level
 from shared.db.models import IS_VIEW, Job
 from shared.db.session import MIGRATION_LOCK
@@ -65,14 +66,15 @@ def _migrate(connection: Connection, *, is_upgrade: bool) -> None:
 
 
 async def _run() -> None:
-    url = get_settings().database_url
+    settings = get_settings()
     is_upgrade = _is_upgrade()
 
-    async def connect() -> asyncpg.Connection:
+    async def connect_to_one(**_: object) -> asyncpg.Connection[asyncpg.Record]:
         # Connects as the service does, so that the URL's parameters (such as sslmode) mean the same as to PostgreSQL.
-        return await asyncpg.connect(dsn=url.replace("+asyncpg", "", 1), timeout=10)
+        return await connect(settings.database_url, settings, application_name=None, timeout_s=10)
 
-    engine = create_async_engine(url, poolclass=NullPool, async_creator=connect)
+    options = {"async_creator_fn": connect_to_one, **choose_statement_options(settings)}
+    engine = create_async_engine(settings.database_url, poolclass=NullPool, connect_args=options)
     try:
         for tries_left in reversed(range(TRIES)):
             try:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import structlog
 
 from shared.observing.raw_output import get_standard_error, is_json_wanted, mask_credentials, take_over_output, write_line
+from shared.observing.tracing import name_span
 from shared.settings import Settings
 from shared.texts import ELLIPSIS, MAX_TEXT_CHARACTERS, escape_control, shorten
 
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _COMMON: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    name_span,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

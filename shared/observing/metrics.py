@@ -37,7 +37,7 @@ MESSAGES_UNSENT = Counter("rowgate_messages_unsent", "Messages that the broker d
 
 STORAGE_LOST = Gauge(
     "rowgate_storage_lost",
-    "1 if a process must not use the upload folder: it is not mounted, is another database's, or cannot be written; else 0",
+    "1 if a process must not use the stored files: they are not reached, are another database's, or cannot be written; else 0",
     multiprocess_mode="livemax",
 )
 MACHINE_FAULTS = Counter(

@@ -20,17 +20,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from shared.concurrency.pausing_timeout import PausingTimeout
-from shared.observing import metrics
+from shared.observing import metrics, tracing
 from shared.texts import MAX_SHOWN_CHARACTERS, escape_control, quote_briefly
 from shared.web.body_limit import BOUNDED_BY_ENDPOINT, BodyLimits
 from shared.web.parameters import InputRules, announces_body
 from shared.web.problems import METHODS, BadRequest, BodyTooLarge, InvalidPart, Problem, describe_status, describe_unexpected
 from shared.web.request_log import RequestLog
+from shared.web.request_trace import close_span, open_span
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from shared.observing.tracing import Span
     from shared.settings import Settings
 
 DEADLINE_S = 9.0
@@ -183,6 +185,10 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with open_span(scope) as span:
+            await self._answer(scope, receive, send, span)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, span: Span) -> None:
         sent = Headers(scope=scope).get("x-request-id", "")
         request_id = sent if _REQUEST_ID.fullmatch(sent) else str(uuid.uuid4())
         request_log = RequestLog(scope, request_id=request_id, logs_reads=self._logs_reads)
@@ -195,6 +201,8 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 is_stream = headers.get("content-type", "").startswith("text/event-stream")
+                if is_stream:  # a span that ends with the stream would be told of hours later
+                    close_span(span, scope, route=_get_route(scope), status=status, find_job=request_log.find_job)
                 headers["X-Request-ID"] = request_id
                 for name, value in _SECURITY_HEADERS.items():
                     headers[name] = value
@@ -208,17 +216,25 @@ class RequestMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
             status = status or CLIENT_GONE
-        except BaseException:
+        except BaseException as error:
             status = status or HTTPStatus.INTERNAL_SERVER_ERROR
+            if isinstance(error, Exception):
+                tracing.record_error(error)
             raise
         finally:
             duration_s = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _get_route(scope)
             method = scope["method"] if scope["method"] in METHODS else "other"  # clients may invent methods
             metrics.HTTP_IN_PROGRESS.dec()
             if not is_stream:  # one is open for as long as its client likes
-                metrics.HTTP_SECONDS.labels(method=method, route=route, status=str(status)).observe(duration_s)
-            request_log.end(route=route, status=status, duration_s=duration_s, sent_bytes=sent_bytes)
+                metrics.HTTP_SECONDS.labels(method=method, route=route or "unmatched", status=str(status)).observe(duration_s)
+            close_span(span, scope, route=route, status=status, find_job=request_log.find_job)
+            request_log.end(route=route or "unmatched", status=status, duration_s=duration_s, sent_bytes=sent_bytes)
+
+
+def _get_route(scope: Scope) -> str | None:
+    path: str | None = getattr(scope.get("route"), "path", None)
+    return path
 
 
 def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRoute]) -> None:
@@ -233,7 +249,7 @@ def add_middleware(app: FastAPI, settings: Settings, *, routes: Sequence[APIRout
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=sorted({method for route in routes for method in route.methods or ()}),
-            allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID"} | declared),
+            allow_headers=sorted({"X-API-Key", "Authorization", "X-Request-ID", "Traceparent"} | declared),
             expose_headers=["Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location", "Retry-After", "X-Request-ID"],
         )
     app.add_middleware(PlainFailureMiddleware)

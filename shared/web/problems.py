@@ -1,25 +1,22 @@
-"""Failures that a client can see, as `application/problem+json` (RFC 9457), and their description in the OpenAPI document."""
+"""Failures that a client can see, as `application/problem+json` (RFC 9457), and their description in the OpenAPI document.
+
+Without FastAPI, which takes 8 MiB: workers import this module with the failures of their slices.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import structlog
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.responses import JSONResponse
 
 from shared.db.errors import is_database_unavailable
-from shared.texts import MAX_TEXT_CHARACTERS, quote_briefly, shorten
-
-if TYPE_CHECKING:
-    from fastapi import Response
+from shared.observing.tracing import record_error
+from shared.texts import quote_briefly, shorten
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -69,7 +66,7 @@ class Problem(Exception):  # named as in the RFC
 
     def to_response(self) -> JSONResponse:
         """Return the problem as a response."""
-        return _respond(self.status, self.slug, self.title, self.detail, self.errors, self.headers)
+        return respond(self.status, self.slug, self.title, self.detail, self.errors, self.headers)
 
 
 class BadRequest(Problem):
@@ -198,7 +195,7 @@ def _make_example(problem: type[Problem]) -> dict[str, Any]:
     return _make_body(raised.status, raised.slug, raised.title, raised.detail, raised.example_errors)
 
 
-def _respond(
+def respond(
     status: int,
     slug: str,
     title: str,
@@ -206,6 +203,7 @@ def _respond(
     errors: Sequence[InvalidPart] = (),
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    """Return a problem that has no class of its own, or one of a class."""
     content = _make_body(status, slug, title, detail, errors)
     return JSONResponse(content, status_code=int(status), headers=dict(headers or {}), media_type=MEDIA_TYPE)
 
@@ -216,73 +214,18 @@ def _make_body(status: int, slug: str, title: str, detail: str, errors: Sequence
     return body.model_dump(exclude_none=True)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Make `app` answer every expected failure with a problem: its own and the framework's."""
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(Exception, _on_unexpected)
-
-
-async def _on_problem(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return error.to_response()
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
-    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return BodyTooLarge(headers={"Connection": "close"}).to_response()
-    if status is HTTPStatus.REQUEST_TIMEOUT:
-        return ClientTooSlow(error.detail, headers={"Connection": "close"}).to_response()
-    if status is HTTPStatus.BAD_REQUEST:  # the framework says no more of a body that is not text, or nested too deeply
-        return BadRequest(errors=[InvalidPart(field="body", message="The body is not JSON in UTF-8, or it is nested too deeply.")]).to_response()
-    details = {
-        HTTPStatus.NOT_FOUND: ("not-found", "There is nothing at this path; the paths that exist are listed at /docs."),
-        HTTPStatus.METHOD_NOT_ALLOWED: ("method-not-allowed", "This path does not support this method; see the Allow header."),
-    }
-    slug, detail = details.get(status, (_make_slug(status), str(error.detail)))
-    headers = dict(error.headers or {})
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = ", ".join(_list_methods(request))
-    return _respond(status, slug, status.phrase.capitalize(), detail, headers=headers)
-
-
-async def _on_unexpected(request: Request, error: Exception) -> Response:
-    return describe_unexpected(error, path=request.url.path)
-
-
 def describe_status(status: HTTPStatus, *, headers: Mapping[str, str]) -> JSONResponse:
     """Return the problem for a failure of which only the status and headers are known."""
     details = {
         HTTPStatus.BAD_REQUEST: "A header of the request is malformed, or asks for what is not allowed; correct it and send the request again.",
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: "The file does not have the bytes that the Range header asks for; ask for some that it has.",
     }
-    return _respond(status, _make_slug(status), status.phrase.capitalize(), details.get(status, f"{status.description or status.phrase}."), headers=headers)
+    return respond(status, make_slug(status), status.phrase.capitalize(), details.get(status, f"{status.description or status.phrase}."), headers=headers)
 
 
-def _make_slug(status: HTTPStatus) -> str:
+def make_slug(status: HTTPStatus) -> str:
+    """Return the name of the problem that is no more than its status."""
     return "".join(letter if letter.isalnum() else "-" for letter in status.phrase.lower())
-
-
-def _list_methods(request: Request) -> list[str]:
-    """Return every method that the path supports: its handlers may be in several slices, and the framework lists only those of one."""
-    routes = request.app.routes
-    return [method for method in METHODS if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)]
-
-
-async def _on_invalid_request(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    if any(tuple(item["loc"]) == ("path", "job_id") for item in found):
-        return JobNotFound().to_response()
-    parts = [describe_invalid(item) for item in found[:MAX_PARTS]]
-    names = ", ".join(sorted({part.field or "" for part in parts}))
-    more = f" (and {len(found) - MAX_PARTS} more)" if len(found) > MAX_PARTS else ""
-    return BadRequest(
-        shorten(f"Correct these and send the request again: {names}", MAX_TEXT_CHARACTERS - len(more) - 1) + f"{more}.", errors=parts
-    ).to_response()
 
 
 def describe_invalid(item: Mapping[str, Any]) -> InvalidPart:
@@ -322,4 +265,5 @@ def describe_unexpected(error: Exception, *, path: str) -> JSONResponse:
         log.warning("the database, or something else behind this request, does not answer", path=path, reason=repr(error))
         return Unavailable().to_response()
     log.error("unexpected failure", path=path, exc_info=error)
+    record_error(error)
     return _Unexpected().to_response()

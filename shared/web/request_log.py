@@ -63,7 +63,7 @@ class RequestLog:
         if status < HTTPStatus.BAD_REQUEST:
             for act, details in self._noted.acts:
                 audit_log.info(f"audit: {act}", **details)
-        job_id = self._find_job()
+        job_id = self.find_job()
         write = self._choose(route, status, duration_s)
         write(
             "request",
@@ -83,7 +83,7 @@ class RequestLog:
         is_routine = self._scope["method"] in _READING and status < HTTPStatus.BAD_REQUEST and duration_s < SLOW_S
         return log.debug if is_routine and not self._logs_reads else log.info
 
-    def _find_job(self) -> uuid.UUID | None:
+    def find_job(self) -> uuid.UUID | None:
         """Return the job that the request made, or that its path names."""
         if self._noted.job_id is not None:
             return self._noted.job_id

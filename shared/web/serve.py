@@ -18,6 +18,9 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+import shared.observing  # noqa: F401  # before structlog
+
+# isort: split
 import structlog
 
 from shared.descriptors.judging import start_judging
@@ -36,7 +39,7 @@ SETTINGS_INVALID, FAILED = 2, 1
 
 _LOADED_LATER = (
     *("shared.web.api_server", "shared.web.http_protocol", "uvloop", "uvicorn.lifespan.on", "anyio._backends._asyncio", "anyio.streams.memory"),
-    *("sqlalchemy.dialects.postgresql.asyncpg", "celery.app.amqp", "celery.worker.state", "celery.fixups.django", "kombu.transport.redis"),
+    "sqlalchemy.dialects.postgresql.asyncpg",
 )
 """Modules that a process would load by itself when it starts, or at a request."""
 

@@ -1,4 +1,4 @@
-"""Decide which addresses a webhook may go to. What a URL says by itself is refused early, to tell the client; the sender decides on the address.
+"""Say which addresses a webhook may go to. What a URL says by itself is refused early, to tell the client; the sender decides on the address.
 
 Only globally reachable unicast addresses are allowed (the IANA special-purpose registries, RFC 6890, as `ipaddress.is_global` has them). This also
 applies to IPv4 addresses wrapped in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo (RFC 4380) and NAT64 (RFC 6052).
@@ -6,17 +6,13 @@ applies to IPv4 addresses wrapped in IPv6: IPv4-mapped, 6to4 (RFC 3056), Teredo 
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
-import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
-
-import aiodns
 
 from shared.settings import Settings
 
@@ -33,18 +29,10 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _MAX_PORT = 65535
 _PRIVATE_DOMAINS = frozenset({"localhost", "local", "internal", "home.arpa"})
 """Domains that never lead to a public address: RFC 6761, RFC 6762, ICANN's resolution 2024.07.29.06, RFC 8375."""
-_TRY_TIMEOUT_S, _TRIES = 0.6, 2
-"""One query or its answer may be lost: c-ares doubles the time for the second try. The caller's own `timeout_s` still applies."""
-name_servers: Sequence[str] = ()
-"""The name servers to ask, as `address:port`; if empty, those of the system."""
 
 
 class WebhookAddressRefused(Exception):  # a result for the client, so not named an error
     """The URL may not be called; the message says why."""
-
-
-class HostNotFound(Exception):  # a result, not a mistake of this service
-    """The host has no address that may be called now; it may later. Whether it has others is not told, so that nobody learns which internal names exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,42 +109,7 @@ def require_allowed(target: WebhookTarget, *, allowed_hosts: Sequence[str]) -> N
         raise WebhookAddressRefused(f"{target.host} is not among the hosts that webhooks may go to here.")
 
 
-async def resolve(target: WebhookTarget, *, timeout_s: float) -> Sequence[IpAddress]:
-    """Return the addresses of the target's host, the best to connect to first (RFC 6724).
-
-    A host that is already an address needs no look-up; decimal, octal and short forms are read as the system reads them. Look-ups do not wait for each
-    other. Raises `HostNotFound` if no address is found within `timeout_s`.
-    """
-    written = _read_address(target.host)
-    if written is not None:
-        return [written]
-    try:
-        async with asyncio.timeout(timeout_s):
-            found = await _get_resolver().getaddrinfo(target.host, type=socket.SOCK_STREAM)
-    except (aiodns.error.DNSError, UnicodeError, TimeoutError) as error:
-        raise HostNotFound(_not_found(target)) from error
-    addresses = [ipaddress.ip_address(node.addr[0].decode("ascii").partition("%")[0]) for node in found.nodes]
-    return list(dict.fromkeys(addresses))
-
-
-class _Own(threading.local):
-    """The resolver of a thread's event loop: a few sockets shared by all look-ups, with a cache that keeps answers for their time to live."""
-
-    resolver: aiodns.DNSResolver | None = None
-
-
-_own = _Own()
-
-
-def _get_resolver() -> aiodns.DNSResolver:
-    """Return a c-ares resolver: it reads /etc/hosts and /etc/resolv.conf (which names Docker's name server), and a hanging look-up holds no thread."""
-    loop = asyncio.get_running_loop()
-    if _own.resolver is None or _own.resolver.loop is not loop:
-        _own.resolver = aiodns.DNSResolver(nameservers=list(name_servers) or None, loop=loop, timeout=_TRY_TIMEOUT_S, tries=_TRIES)
-    return _own.resolver
-
-
-def _read_address(host: str) -> IpAddress | None:
+def read_address(host: str) -> IpAddress | None:
     """Return `host` as an address, also in the other forms that the system accepts (`2130706433`, `0x7f.1`, `017700000001`); None for a name."""
     with suppress(ValueError):
         return ipaddress.ip_address(host.partition("%")[0])
@@ -173,27 +126,9 @@ def is_private_name(host: str) -> bool:
 
 def require_public(target: WebhookTarget) -> None:
     """Raise `WebhookAddressRefused` if what is written in the URL is no public address, or a name of a private network; needs no look-up."""
-    written = _read_address(target.host)
+    written = read_address(target.host)
     if is_private_name(target.host) if written is None else not is_public(written):
         raise WebhookAddressRefused(f"{target.host} is not a public address; webhooks are sent to public addresses only.")
-
-
-async def choose_addresses(target: WebhookTarget, *, allow_private: bool, timeout_s: float) -> Sequence[IpAddress]:
-    """Return the only addresses that may be connected to, the best first.
-
-    Unless `allow_private`, raises `WebhookAddressRefused` as `require_public` does, and `HostNotFound` if any of the name's addresses is not public, just
-    as if the name had none.
-    """
-    if not allow_private:
-        require_public(target)
-    addresses = await resolve(target, timeout_s=timeout_s)
-    if not addresses or not (allow_private or all(is_public(address) for address in addresses)):
-        raise HostNotFound(_not_found(target))
-    return addresses
-
-
-def _not_found(target: WebhookTarget) -> str:
-    return f"No public address is known for the host {target.host}."
 
 
 def require_acceptable(url: str, *, settings: Settings) -> None:

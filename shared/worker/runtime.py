@@ -15,14 +15,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 from shared.db.errors import is_database_unavailable
 from shared.db.session import open_database
 from shared.jobs.storage_guard import WATCH_S, get_guard
+from shared.jobs.stored_files import get_storage
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.messages.tasks import TaskContext
 from shared.worker import time_limit
 
 if TYPE_CHECKING:
-    from celery import Celery
-
     from shared.settings import Settings
 
 COMMAND_TIMEOUT_S = 300.0
@@ -44,12 +43,12 @@ class Runtime:
     It must be created after the fork, at the first task: an engine that was connected before a fork always fails.
     """
 
-    def __init__(self, app: Celery, settings: Settings, *, pool_size: int, max_overflow: int) -> None:
+    def __init__(self, settings: Settings, *, pool_size: int, max_overflow: int) -> None:
         self.pid = os.getpid()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
-        self._broker = Broker(app, settings)
+        self._broker = Broker(settings)
         self.context = TaskContext(
             settings=settings,
             database=open_database(
@@ -114,7 +113,7 @@ class Runtime:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            get_guard(self.context).close()
+            await get_storage(self.context).aclose()
             await self.context.database.close()
             await self.context.redis.aclose()
             await self._broker.aclose()

@@ -30,3 +30,8 @@ def must_stop() -> bool:
     """Return whether running jobs must be given back now (CLOCK_MONOTONIC is the same for all processes of a machine)."""
     stop_at: float = _TIMES.unpack_from(_page)[0]
     return stop_at != 0.0 and time.monotonic() >= stop_at
+
+
+def is_requested() -> bool:
+    """Return whether this process has been asked to stop, even if running jobs may still go on for a while."""
+    return bool(_TIMES.unpack_from(_page)[0] != 0.0)

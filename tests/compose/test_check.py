@@ -19,7 +19,7 @@ def test_all_checks_run_and_those_that_failed_are_named(
     out = capfd.readouterr().out
     assert [name for name in commands if f"\nran {name}\n" in out] == list(commands)
     summary = out.splitlines()[-1]
-    assert summary == (f"check: {len(broken)} of 6 failed: {', '.join(broken)}" if broken else "check: all 6 passed")
+    assert summary == (f"check: {len(broken)} of 7 failed: {', '.join(broken)}" if broken else "check: all 7 passed")
 
 
 def test_hooks_before_a_commit_are_the_checks() -> None:

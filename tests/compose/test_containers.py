@@ -7,6 +7,7 @@ import re
 import pytest
 import yaml
 
+from shared.check_config import FOR_TRACING
 from shared.settings import MEBIBYTE, Settings
 from tests.compose_files import INCLUDED, MAIN, SERVICES, load
 from tests.paths import ROOT
@@ -51,7 +52,14 @@ def test_prometheus_has_the_files_whose_rules_are_tested() -> None:
 
 def test_every_setting_reaches_a_container() -> None:
     given = {name for service in APPLICATION for name in SERVICES[service]["environment"]}
-    assert given - {"PROMETHEUS_MULTIPROC_DIR", "UVICORN_LOG_CONFIG", "FORWARDED_ALLOW_IPS", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} == SETTINGS
+    assert given - {"PROMETHEUS_MULTIPROC_DIR", "FORWARDED_ALLOW_IPS", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"} - FOR_TRACING == SETTINGS
+
+
+def test_variables_of_tracing_reach_all_that_trace_and_nobody_else() -> None:
+    given = {service: set(options.get("environment", {})) & FOR_TRACING for service, options in SERVICES.items()}
+    tracing = {"api", "api-2", "worker", "worker-s3", "dispatcher", "check-config"}
+    assert given == {service: FOR_TRACING if service in tracing else set() for service in SERVICES}
+    assert all(SERVICES[service]["environment"][name] is None for service in tracing for name in FOR_TRACING)  # from .env, if it is set there
 
 
 @pytest.mark.parametrize("name", NEEDED_BY)
@@ -73,7 +81,8 @@ def test_folder_of_secrets_is_shown_only_to_those_that_use_it() -> None:
     }
     servers = ["servers"]
     assert {service: folders for service, folders in shown.items() if folders} == {
-        "api": [*servers, "api"], "api-2": [*servers, "api"], "dispatcher": [*servers, "dispatcher"], "worker": servers, "backup": servers,
+        "api": [*servers, "api"], "api-2": [*servers, "api"], "dispatcher": [*servers, "dispatcher"], "worker": servers, "worker-s3": servers,
+        "backup": servers,
         "db": servers, "redis": servers, "prometheus": ["monitoring"],
     }  # fmt: skip
     assert all(volume.endswith(":ro") for options in SERVICES.values() for volume in options.get("volumes", []) if "SECRETS_DIR" in volume)
@@ -143,3 +152,17 @@ def test_server_that_is_elsewhere_is_not_started_and_can_be_reached(file: str, s
 
 def parse_size(text: str) -> int:
     return int(text[:-1]) * UNITS[text[-1]]
+
+
+def test_store_to_try_is_the_one_that_is_locked() -> None:
+    pinned = (ROOT / "compose" / "store" / "requirements.txt").read_text().partition("\n")[2]
+    assert pinned.strip() in (ROOT / "requirements-dev.lock").read_text()
+
+
+def test_workers_of_the_store_share_no_folder() -> None:
+    assert not any("/data/uploads" in volume for volume in SERVICES["worker-s3"]["volumes"])
+    worker, alone = (dict(SERVICES[name]) for name in ("worker", "worker-s3"))
+    for name in ("profiles", "deploy", "volumes"):
+        worker.pop(name, None)
+        alone.pop(name, None)
+    assert alone == worker

@@ -22,3 +22,12 @@ def test_worker_alone_does_not_start_without_its_servers_and_its_folder() -> Non
     assert uploads["source"].startswith("${UPLOAD_DIR:?")
     assert WORKER["environment"].keys() == {"DATABASE_URL", "REDIS_URL"}
     assert uploads["bind"] == {"create_host_path": False}
+
+
+def test_worker_of_a_store_needs_the_store_in_place_of_a_folder() -> None:
+    worker: dict[str, Any] = load("worker-s3")["services"]["worker"]
+    assert worker["extends"] == {"file": "docker-compose.yml", "service": "worker-s3"}
+    assert (worker["depends_on"], worker["profiles"], worker["networks"]) == (None, None, ["default"])
+    assert worker["environment"].keys() == {"DATABASE_URL", "REDIS_URL", "STORAGE_URL"}
+    assert all(value.startswith(f"${{{name}?") for name, value in worker["environment"].items())
+    assert "volumes" not in worker

@@ -23,5 +23,5 @@ assert not [thing for thing in gc.get_objects() if isinstance(thing, asyncio.Abs
 
 
 def test_loading_the_application_starts_no_thread_and_opens_nothing(settings: Settings) -> None:
-    environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir)}
+    environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_folder)}
     subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, env={**os.environ, **environment}, check=True, timeout=60)

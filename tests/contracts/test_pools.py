@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from compose.services import MAX_CONNECTIONS
 from shared.db.session import open_database
-from shared.messages.broker import create_celery
 from shared.settings import Settings
+from shared.worker.celery_settings import create_celery
 from shared.worker.runtime import CHILD_POOL, DISPATCHER_POOL
 from tests.compose_files import SERVICES
 from tests.factories import Factory

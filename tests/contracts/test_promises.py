@@ -131,11 +131,11 @@ async def test_message_that_was_not_sent_is_not_taken_for_sent(context: TaskCont
     """If the broker refuses messages while they are sent again, it must not be recorded as having them."""
     from features.retry.tasks import MEMORY_KEY, ring_again
     from shared.db.session import Database
-    from shared.messages.broker import Broker, create_celery
+    from shared.messages.broker import Broker
     from shared.messages.refs import Nothing
 
     await factory.job(next_ring_at=datetime.now(UTC) + timedelta(seconds=600))
-    broken = Broker(create_celery(context.settings), context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    broken = Broker(context.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     broken_database = Database(engine=database.engine, sessions=database.sessions, send=broken.send)
     try:
         await ring_again(TaskContext(settings=context.settings, database=broken_database, redis=context.redis), Nothing())

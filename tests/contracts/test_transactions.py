@@ -14,7 +14,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import text
 from sqlalchemy.exc import IllegalStateChangeError, InvalidRequestError
 
-from shared.db.session import Database, ReadingDep
+from shared.db.session import Database
+from shared.web.database import ReadingDep
 from tests.paths import ROOT
 
 SOURCES = sorted(path for folder in ("features", "shared") for path in (ROOT / folder).rglob("*.py") if "versions" not in path.parts)

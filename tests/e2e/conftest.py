@@ -110,8 +110,13 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield running
 
 
+UVICORN = ("uvicorn", "main:app", *HTTP_OPTIONS)
+
+
 @contextmanager
-def running_service(servers: Servers, folder: Path, *, waits_for_worker: bool = True, **settings: str) -> Iterator[Service]:
+def running_service(
+    servers: Servers, folder: Path, *, waits_for_worker: bool = True, api: Sequence[str] = UVICORN, slots: str = "4", **settings: str
+) -> Iterator[Service]:
     """Run API, worker and dispatcher with a database of their own, and wait for the API, or until a worker has shown that it is alive."""
     port = free_port()
     environment = {
@@ -128,8 +133,8 @@ def running_service(servers: Servers, folder: Path, *, waits_for_worker: bool = 
     subprocess.run([sys.executable, "-m", "alembic", "upgrade", "head"], cwd=ROOT, env=environment, check=True, timeout=60)
     logs = folder / "logs"
     programs = {
-        "api": ("uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port)),
-        "worker": ("celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "4"),
+        "api": (*api, "--port", str(port)),
+        "worker": ("celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", slots),
         "dispatcher": ("celery", "-A", "celery_app", "worker", "-Q", "webhooks,maintenance", "-P", "threads", "-c", "32", "-B"),
     }
     children = {name: Child(command(name, environment, *arguments), log_file=logs / f"{name}.log") for name, arguments in programs.items()}

@@ -16,9 +16,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from shared.jobs.storage import output_path
 from shared.output_names import ROWS
 from shared.rows_index import RowsIndexWriter
+from shared.storage.names import name_output
 from tests.e2e.conftest import Api, running_api
 from tests.services import Servers
 
@@ -72,7 +72,7 @@ def insert_output(api: Api, sha256: str, *, name: str = "valid.csv") -> tuple[uu
             await connection.close()
 
     asyncio.run(insert())
-    return job_id, output_path(api.uploads, job_id=job_id, output_id=output_id, claim=1, name=name)
+    return job_id, api.uploads / name_output(job_id=job_id, output_id=output_id, claim=1, name=name)
 
 
 def read_resident_bytes(pid: int) -> int:

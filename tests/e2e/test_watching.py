@@ -117,8 +117,11 @@ def watched(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @pytest.fixture(scope="module")
 def job_ids(watched: Watched) -> list[str]:
     [first] = watched.children_of("worker")
-    ids = [watched.run_job(number) for number in range(JOBS)]
-    assert wait_until(lambda: all(map(watched.is_completed, ids)), timeout_s=60)
+    ids: list[str] = []
+    for number in range(JOBS):
+        # One after the other: of several that wait, a message may lead to another one than its own.
+        ids.append(watched.run_job(number))
+        assert wait_until(lambda: watched.is_completed(ids[-1]), timeout_s=60)
     assert first not in watched.children_of("worker")
     return ids
 

@@ -33,10 +33,11 @@ HOG = "hog.csv"
 def hurry(_: str) -> None:
     """Run sweeps every second, and shorten what they wait for and the time given to a silent broker, so that tests wait less."""
     from shared.jobs import job_state, suspects
-    from shared.messages import broker, tasks
+    from shared.messages import tasks
+    from shared.worker import celery_settings
 
     often_s = 5.0
-    declare, create_celery = tasks.task, broker.create_celery
+    declare, create_celery = tasks.task, celery_settings.create_celery
 
     def declare_often(ref: Any, *, every_s: float | None = None, **rest: Any) -> Any:
         return declare(ref, every_s=1.0 if every_s is not None and every_s <= often_s else every_s, **rest)
@@ -46,10 +47,25 @@ def hurry(_: str) -> None:
         app.conf.broker_transport_options |= {"socket_timeout": 3.0, "health_check_interval": 3}
         return app
 
+    from datetime import timedelta
+
+    from shared.storage import s3
+
+    s3.SILENCE, s3.RETRIED_FOR, s3.RETRIES = timedelta(seconds=1.5), timedelta(seconds=4), 1
     setattr(tasks, "task", declare_often)  # noqa: B010  # a function of another signature
-    broker.create_celery = create_impatient
+    celery_settings.create_celery = create_impatient
     job_state.FIRST_RING_INTERVAL_S = 3.0
     suspects.MARGIN_S = 0.5
+
+
+def sweep_soon(_: str) -> None:
+    """Take what nobody has written to for a second for left over; `UPLOAD_IDLE_TIMEOUT_S` may say longer."""
+    from shared import slices
+
+    slices.load_declarations("features")
+    from features.upload import tasks
+
+    tasks.UNTOUCHED_S = tasks.SECOND_LOOK_S = 1.0
 
 
 def move_clock(seconds: str) -> None:
@@ -104,20 +120,20 @@ def pause_outputs(seconds: str) -> None:
 
 
 def die_completing(moment: str) -> None:
-    """Kill the worker when the file of an output is written: `before` it is renamed or `after` that, at its first claim; or `always`, before that."""
+    """Kill the worker when the file of an output is written: `before` it is stored or `after` that, at its first claim; or `always`, before that."""
     from features.processing import make_output
 
-    complete = make_output._complete
+    store: Any = make_output._store
 
-    def complete_and_die(path: Any, target: Any, written: Any) -> Any:
-        if moment == "always" or (moment == "before" and "-1-" in target.name[36:39]):
+    async def store_and_die(storage: Any, path: Any, target: str, *arguments: Any, **named: Any) -> None:
+        is_first = "-1-" in target.rpartition("/")[2][36:39]
+        if moment == "always" or (moment == "before" and is_first):
             die()
-        made = complete(path, target, written)
-        if moment == "after" and "-1-" in target.name[36:39]:
+        await store(storage, path, target, *arguments, **named)
+        if moment == "after" and is_first:
             die()
-        return made
 
-    make_output._complete = complete_and_die
+    setattr(make_output, "_store", store_and_die)  # noqa: B010  # as above
 
 
 def poison(_: str) -> None:
@@ -147,12 +163,12 @@ def hang(limit_margin_s: str) -> None:
 
     A child is killed `limit_margin_s` after its job's time limit.
     """
-    from shared.messages import broker
+    from shared.worker import celery_settings
 
     _before_each_report(lambda name, number: time.sleep(3600 if name.endswith(HANG) and number == 30 else 0))
     from features.processing import tasks  # imported here, because it binds what is altered above
 
-    broker.HARD_LIMIT_MARGIN_S = float(limit_margin_s) / 2
+    celery_settings.HARD_LIMIT_MARGIN_S = float(limit_margin_s) / 2
     tasks.ENDING_S = float(limit_margin_s) / 2
 
 
@@ -324,6 +340,7 @@ ALTERATIONS: dict[str, Callable[[str], None]] = {
     function.__name__: function
     for function in (
         hurry,
+        sweep_soon,
         move_clock,
         pause,
         pause_outputs,

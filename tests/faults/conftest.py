@@ -38,7 +38,7 @@ class StackKeeper:
     def drop(self, *, keep_logs: bool) -> None:
         self._running.close()
         if self._stack is not None and keep_logs:
-            shutil.rmtree(self._stack.uploads, ignore_errors=True)
+            self._stack.stored.clear()
             print(f"\nlogs are kept in {self._stack.logs}")
         elif self._stack is not None:
             shutil.rmtree(self._stack.folder.parent, ignore_errors=True)

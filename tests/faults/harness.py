@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import random
 import resource
@@ -22,21 +21,26 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+import pytest
 
+from compose.object_store import start_store
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
-from shared.jobs.storage import OUTPUTS_FOLDER
-from shared.jobs.storage_marker import MARKER
-from shared.messages.broker import create_celery
 from shared.settings import Settings
+from shared.storage.names import MARKER
+from shared.worker.celery_settings import create_celery
+from tests.faults.store_proxy import StoreProxy
+from tests.faults.stored import PREFIX, Stored, StoredInBucket, StoredInFolder
 from tests.faults.watching import ProgressWatch, WebhookReceiver
 from tests.faults.wire import Wire
-from tests.paths import ROOT, list_stored
+from tests.paths import ROOT
 
 IS_LONG = "FAULT_SEEDS" in os.environ
 """Whether this is `make faults` rather than the short form within `make test`."""
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 """Seed of tests with random parts; `make faults SEEDS=n` runs the fully random tests with n seeds."""
+IN_BUCKET = os.environ.get("FAULT_STORAGE") == "s3"
+"""Whether files are kept in an S3 store (`make faults STORAGE=s3`); then there are two APIs, and each part has scratch space of its own."""
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 LEASE_S = 3.0
 TAKEN_BACK_S = LEASE_S + 30.0
@@ -113,12 +117,18 @@ class Stack:
     servers: dict[str, Service] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    other_client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    """That of the second API, if there is one."""
     accepted: dict[str, Accepted] = field(default_factory=dict)
     receiver: WebhookReceiver = field(default_factory=WebhookReceiver)
     patience: float = 1.0
     """Factor for all waiting times; less than 1 if a failure is expected."""
     starts: int = 0
+    in_bucket: bool = IN_BUCKET
     wire: Wire = field(init=False)
+    store: StoreProxy = field(init=False)
+    """What stands before the S3 store, if there is one."""
+    stored: Stored = field(init=False)
     watch: ProgressWatch = field(init=False)
     _settled: set[str] = field(default_factory=set)
 
@@ -131,7 +141,7 @@ class Stack:
         return self.folder / "logs"
 
     def start(self) -> None:
-        self.uploads.mkdir(parents=True)
+        self.folder.mkdir(parents=True)
         self.servers["postgres"] = start_postgres(self.folder)
         self.servers["valkey"] = start_valkey(self.folder)
         valkey = urlsplit(self.servers["valkey"].url)
@@ -143,7 +153,7 @@ class Stack:
             **self.settings,
             "DATABASE_URL": self.servers["postgres"].url,
             "REDIS_URL": valkey._replace(netloc=f":{valkey.password}@127.0.0.1:{self.wire.port}").geturl(),
-            "UPLOAD_DIR": str(self.uploads),
+            **self._place_files(),
         }
         self.client.base_url = httpx.URL(f"http://127.0.0.1:{port}")
         migration = Child(self._command("alembic", [], "alembic", "upgrade", "head"), log_file=self.logs / "alembic.log")
@@ -151,11 +161,29 @@ class Stack:
         assert migration.exit_status() == 0, list(migration.last_lines)
         self.watch = ProgressWatch(self.database_dsn)
         self.start_part("api", "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(port))
+        if self.in_bucket:
+            second = free_port()
+            self.start_part("api2", "uvicorn", "main:app", *HTTP_OPTIONS, "--port", str(second))
+            self.other_client.base_url = httpx.URL(f"http://127.0.0.1:{second}")
         self.start_worker("worker")
         self.start_dispatcher("dispatcher")
         assert wait_until(self.is_api_up, timeout_s=90), self.tail()
+        if self.in_bucket:
+            assert wait_until(lambda: is_up(self.other_client), timeout_s=30), self.tail()
         self.wait_until_alive("worker")
         self.wait_until_alive("dispatcher")
+
+    def _place_files(self) -> dict[str, str]:
+        """Return the settings that say where files are kept, and begin to keep them there."""
+        if not self.in_bucket:
+            self.uploads.mkdir()
+            self.stored = StoredInFolder(self.uploads)
+            return {"UPLOAD_DIR": str(self.uploads)}
+        store = start_store(self.folder)
+        self.servers["store"] = store
+        self.store = StoreProxy(store.url)
+        self.stored = StoredInBucket(store)
+        return store.list_settings(PREFIX) | {"AWS_ENDPOINT_URL": self.store.url}
 
     @property
     def database_dsn(self) -> str:
@@ -192,14 +220,15 @@ class Stack:
 
     def _command(self, name: str, altered: Sequence[str], *arguments: str, prefix: Sequence[str] = (), **environment: str) -> Command:
         names = [*EVERYWHERE, *altered]
+        if self.in_bucket:
+            scratch = self.folder / f"scratch-{name}"
+            scratch.mkdir(exist_ok=True)
+            environment = {"SPILL_DIR": str(scratch), **environment}
         program = ["-m", "tests.faults.altered", ",".join(names), *arguments] if names else ["-m", *arguments]
         return Command(name=name, arguments=[*prefix, sys.executable, *program], environment={**self.environment, **environment}, directory=ROOT)
 
     def is_api_up(self) -> bool:
-        try:
-            return self.client.get("/api/health/live").status_code == 200
-        except httpx.TransportError:
-            return False
+        return is_up(self.client)
 
     def is_healthy(self) -> bool:
         """Whether the API reaches database and broker."""
@@ -326,7 +355,7 @@ class Stack:
         settings = Settings(
             database_url=self.environment["DATABASE_URL"],
             redis_url=self.environment["REDIS_URL"],
-            upload_dir=self.uploads,
+            upload_dir=Path(os.devnull),
         )
         return create_celery(settings)
 
@@ -417,19 +446,14 @@ class Stack:
 
     def _assert_files(self) -> None:
         live = {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted and accepted.has_file}
-        found = sorted(path.name for path in list_stored(self.uploads) if path.name != OUTPUTS_FOLDER)
+        found = self.stored.list_files()
         assert sorted(name.partition("_")[0] for name in found) == sorted(live), found
         known = {str(row["id"]) for row in self.query("SELECT id FROM jobs WHERE deleted_at IS NULL")}
         assert known == {job_id for job_id, accepted in self.accepted.items() if not accepted.is_deleted}
 
     def list_output_files(self) -> dict[str, tuple[int, str]]:
-        """Return the size and the SHA-256 of every file below the folder of outputs, by its name."""
-        found = {}
-        for path in list_files(self.uploads / OUTPUTS_FOLDER):
-            with suppress(FileNotFoundError):  # it was removed meanwhile
-                content = path.read_bytes()
-                found[path.name] = (len(content), hashlib.sha256(content).hexdigest())
-        return found
+        """Return the size and the SHA-256 of every output that is stored, by its name."""
+        return self.stored.list_outputs()
 
     def _assert_outputs(self) -> None:
         """Assert that every output is at an end, and that, after a sweep, only the files of those that are READY are there, as they are told."""
@@ -456,6 +480,7 @@ class Stack:
 
     def close(self) -> None:
         self.client.close()
+        self.other_client.close()
         with suppress(AttributeError):  # never started
             self.watch.close()
         for part in self.parts.values():
@@ -466,7 +491,20 @@ class Stack:
             server.child.kill()
         with suppress(AttributeError):
             self.wire.close()
+        with suppress(AttributeError):
+            self.store.close()
         self.receiver.close()
+
+
+def is_up(client: httpx.Client) -> bool:
+    """Whether an API answers."""
+    try:
+        return client.get("/api/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+needs_folder = pytest.mark.skipif(IN_BUCKET, reason="it is about a folder, and files are kept in an S3 store")
 
 
 def list_files(folder: Path) -> list[Path]:
@@ -475,8 +513,10 @@ def list_files(folder: Path) -> list[Path]:
 
 
 @contextmanager
-def running_stack(folder: Path, *, altered: Mapping[str, Sequence[str]] | None = None, patience: float = 1.0, **settings: str) -> Iterator[Stack]:
-    stack = Stack(folder, settings, altered=altered or {}, patience=patience)
+def running_stack(
+    folder: Path, *, altered: Mapping[str, Sequence[str]] | None = None, patience: float = 1.0, in_bucket: bool = IN_BUCKET, **settings: str
+) -> Iterator[Stack]:
+    stack = Stack(folder, settings, altered=altered or {}, patience=patience, in_bucket=in_bucket)
     try:
         stack.start()
         yield stack

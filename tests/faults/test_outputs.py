@@ -15,8 +15,22 @@ import httpx
 import pytest
 
 from compose.processes import wait_until
-from shared.jobs.storage import OUTPUTS_FOLDER
-from tests.faults.harness import IS_LONG, LEASE_S, SEED, TAKEN_BACK_S, Sample, Stack, can_mount, file_size_limit, list_files, make_sample, mounting, seen_by
+from shared.storage.names import OUTPUTS_FOLDER
+from tests.faults.harness import (
+    IS_LONG,
+    LEASE_S,
+    SEED,
+    TAKEN_BACK_S,
+    Sample,
+    Stack,
+    can_mount,
+    file_size_limit,
+    list_files,
+    make_sample,
+    mounting,
+    needs_folder,
+    seen_by,
+)
 
 pytestmark = pytest.mark.timeout(1200 if IS_LONG else 300)
 
@@ -65,7 +79,8 @@ def row_of(stack: Stack, job_id: str, name: str = "valid.csv") -> Any:
 
 
 def is_written(stack: Stack, job_id: str) -> bool:
-    return bool(list_files(stack.uploads / OUTPUTS_FOLDER / job_id))
+    """Whether a file of an output of this job is stored, or, if that is elsewhere, is being made in scratch space."""
+    return bool(stack.stored.list_outputs(job_id)) or any(stack.folder.glob("scratch-*/rowgate-scratch-*/valid.csv"))
 
 
 def start(stack: Stack, sample: Sample = SAMPLE) -> str:
@@ -87,7 +102,7 @@ def find_writer(stack: Stack) -> tuple[str, int]:
                     opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
                 except OSError:
                     continue
-                if any(f"/{OUTPUTS_FOLDER}/" in path for path in opened):
+                if any(f"/{OUTPUTS_FOLDER}/" in path or path.endswith("/valid.csv") for path in opened):
                     found.append((name, pid))
                     return True
         return False
@@ -222,6 +237,7 @@ def test_file_over_the_size_that_the_system_allows_fails_with_a_sentence(stack: 
     assert_ready(stack, job_id)
 
 
+@needs_folder
 @needs_mount
 def test_full_disk_fails_the_output_and_leaves_nothing(stack: Stack) -> None:
     job_id = ended_job(stack)

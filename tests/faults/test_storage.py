@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from compose.processes import wait_until
-from shared.jobs.storage_marker import MARKER
-from tests.faults.harness import Accepted, Stack, can_mount, make_sample, mounting
+from shared.storage.names import MARKER
+from tests.faults.harness import Accepted, Stack, can_mount, make_sample, mounting, needs_folder
 
+pytestmark = needs_folder
 needs_mount = pytest.mark.skipif(not can_mount(), reason="this system lets its users mount no disk of their own")
 SAMPLE = make_sample(500, seed=9)
 

@@ -193,8 +193,7 @@ def test_file_that_is_deleted_under_its_worker_fails_with_a_sentence(stack: Stac
         stack.send(name, signal.SIGSTOP)
     job_id = stack.upload(SAMPLE)
     stack.accepted[job_id].has_file = False
-    for path in stack.uploads.glob(f"{job_id}*"):
-        path.unlink()
+    stack.stored.remove_files_of(job_id)
     for name in WORKER_NAMES:
         stack.send(name, signal.SIGCONT)
     job = stack.wait_until_ended(job_id)
@@ -206,8 +205,7 @@ def test_file_that_is_deleted_while_it_is_read_is_read_to_its_end(stack: Stack) 
     job_id = stack.upload(SAMPLE)
     stack.wait_until_running(job_id)
     stack.accepted[job_id].has_file = False
-    for path in stack.uploads.glob(f"{job_id}*"):
-        path.unlink()
+    stack.stored.remove_files_of(job_id)
     stack.assert_completed(job_id)
 
 

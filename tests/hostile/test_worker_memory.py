@@ -18,9 +18,9 @@ from features.processing.engine import inspect_file
 from features.processing.readers.excel.xls import child as xls_child
 from shared.contracts import PROCESS_JOB, PROCESSING_QUEUE, ProcessJob
 from shared.db.models import Job, JobStatus
-from shared.messages.broker import create_celery
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
+from shared.worker.celery_settings import create_celery
 from tests.factories import Factory
 from tests.paths import ROOT
 
@@ -35,7 +35,7 @@ def running_worker(settings: Settings, log: Path) -> Iterator[subprocess.Popen[b
         **os.environ,
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
-        "UPLOAD_DIR": str(settings.upload_dir),
+        "UPLOAD_DIR": str(settings.upload_folder),
         "WORKER_MEMORY_LIMIT_BYTES": str(LIMIT_BYTES),
         "CHUNK_ROWS": "100",
         "LOG_FORMAT": "text",

@@ -57,6 +57,13 @@ def test_each_mistake_is_a_line_with_the_name_that_was_written(capsys: pytest.Ca
     assert "p@ss" not in complained
 
 
+def test_collector_that_cannot_be_sent_to_is_a_mistake(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = f"{GOOD}OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318\nOTEL_TRACE_SAMPLER=always_on\nOTEL_BSP_MAX_QUEUE_SIZE=10\nOTEL_EXPORTER_OTLP_TIMEOUT=5\n"
+    code, _, complained = check(capsys, monkeypatch, tmp_path, text)
+    assert code == 1
+    assert [line.split()[1] for line in complained.splitlines()] == ["OTEL_TRACE_SAMPLER:", "OTEL_EXPORTER_OTLP_ENDPOINT:"]
+
+
 def test_names_in_the_environment_are_looked_at_if_it_is_made_of_the_file(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -20,11 +20,12 @@ from structlog.testing import capture_logs
 
 from shared.current_secrets import LOOK_EVERY_S, CurrentSecrets, current_secrets
 from shared.db.session import open_database, ping
-from shared.messages.broker import Broker, create_celery
+from shared.messages.broker import Broker
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
 from shared.observing.metrics import SECRET_FILES_READ
 from shared.settings import Settings
+from shared.worker.celery_settings import create_celery
 from shared.worker.presence import Presence, count_present
 
 FIRST, SECOND, THIRD = (f"ann:{letter * 24}" for letter in "abc")
@@ -259,7 +260,7 @@ async def test_password_of_redis_changes_and_every_client_goes_on(settings: Sett
     await acl(admin, "SETUSER", "rotated", "on", ">first", "~*", "&*", "+@all")
     given = Settings(**{**settings.model_dump(), "redis_url": None, "redis_url_file": path})
     client, celery, presence = open_redis(given), create_celery(given), Presence(given, role="worker", name="w")
-    broker = Broker(celery, given)
+    broker = Broker(given)
 
     async def use_all(password: str) -> None:
         """Use every client, each over new connections."""

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from shared.rows_index import MAX_ANSWER_BYTES, MAX_ROW_CHARACTERS, IndexedRows, RowsIndex, RowsIndexDamaged, RowsIndexWriter
+from shared.storage.folder import FolderStorage
 
 Row = tuple[int, list[str | None], list[tuple[int | None, str, str]]]
+
+
+def read(path: Path) -> RowsIndex:
+    return RowsIndex(FolderStorage(path.parent, chunk_size_bytes=8192, min_free_bytes=0).open_reader(path.name))
 
 
 def write(path: Path, rows: list[Row], columns: list[str | None] | None = None) -> Path:
@@ -39,7 +44,7 @@ def make_rows(count: int, *, seed: int, bad_share: float) -> list[Row]:
 
 def test_row_is_told_as_it_was_added(tmp_path: Path) -> None:
     path = write(tmp_path / "a", [(1, ["Title"], []), (2, ["id", None, 'na"me\n'], [(3, "blank-label", "Nö.")]), (3, [None, "\0\udc81", "x" * 1001], [])])
-    with RowsIndex(path) as index:
+    with read(path) as index:
         assert json.loads(index.read_columns()) == ["id", None, "name"]
         found = index.read_from(1, limit=200, only_failed=False)
     assert found.next_row is None
@@ -58,7 +63,7 @@ def test_row_is_told_as_it_was_added(tmp_path: Path) -> None:
 def test_any_rows_are_found_as_a_plain_list_finds_them(tmp_path: Path, count: int, bad_share: float, seed: int) -> None:
     rows = make_rows(count, seed=seed, bad_share=bad_share)
     chance = random.Random(seed)
-    with RowsIndex(write(tmp_path / "a", rows)) as index:
+    with read(write(tmp_path / "a", rows)) as index:
         for _ in range(300):
             only_failed = chance.random() < 0.5
             shown = [number for number, _, errors in rows if errors or not only_failed]
@@ -75,7 +80,7 @@ def test_any_rows_are_found_as_a_plain_list_finds_them(tmp_path: Path, count: in
 
 def test_answer_is_bounded_in_bytes_and_goes_on_where_it_ended(tmp_path: Path) -> None:
     rows: list[Row] = [(number, ["ü" * 1000] * 500, []) for number in range(1, 31)]
-    with RowsIndex(write(tmp_path / "a", rows)) as index:
+    with read(write(tmp_path / "a", rows)) as index:
         seen, next_row = [], 1
         while next_row is not None:
             found = index.read_from(next_row, limit=200, only_failed=False)
@@ -90,7 +95,7 @@ def test_answer_is_bounded_in_bytes_and_goes_on_where_it_ended(tmp_path: Path) -
 
 
 def test_row_of_thousands_of_long_cells_is_cut_to_its_bound(tmp_path: Path) -> None:
-    with RowsIndex(write(tmp_path / "a", [(1, ["x" * 2000] * 16_384, [])], columns=["c" * 1000] * 16_384)) as index:
+    with read(write(tmp_path / "a", [(1, ["x" * 2000] * 16_384, [])], columns=["c" * 1000] * 16_384)) as index:
         [row] = index.read_from(1, limit=1, only_failed=False).rows
         assert len(index.read_columns()) < 2 * MAX_ROW_CHARACTERS
     cells = json.loads(row)["cells"]
@@ -100,7 +105,7 @@ def test_row_of_thousands_of_long_cells_is_cut_to_its_bound(tmp_path: Path) -> N
 
 def test_errors_of_a_row_of_thousands_of_bad_cells_are_cut_to_their_bound(tmp_path: Path) -> None:
     errors: list[tuple[int | None, str, str]] = [(number, "type-error", "x" * 990) for number in range(1, 16_385)]
-    with RowsIndex(write(tmp_path / "a", [(1, [], errors)])) as index:
+    with read(write(tmp_path / "a", [(1, [], errors)])) as index:
         [row] = index.read_from(1, limit=1, only_failed=False).rows
     assert 900 < len(json.loads(row)["errors"]) < 1024
     assert len(row) < 2 * MAX_ROW_CHARACTERS
@@ -112,10 +117,10 @@ def test_file_that_is_cut_or_altered_is_damaged(tmp_path: Path) -> None:
         path = tmp_path / str(number)
         path.write_bytes(altered)
         with pytest.raises(RowsIndexDamaged):
-            RowsIndex(path)
+            read(path)
     middle = tmp_path / "middle"
     middle.write_bytes(b"\xff" * 100 + data[100:])
-    with RowsIndex(middle) as index, pytest.raises(RowsIndexDamaged):
+    with read(middle) as index, pytest.raises(RowsIndexDamaged):
         index.read_from(1, limit=5, only_failed=False)
 
 

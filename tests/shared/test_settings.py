@@ -43,6 +43,58 @@ def test_nonsense_is_refused(changes: dict[str, Any]) -> None:
         make(**changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"database_url": "postgresql://h/d?sslmode=full"}, "sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full"),
+        ({"database_url": "postgresql://h/d?sslmode=verify-full&sslrootcert=/nowhere.pem"}, "sslrootcert names a file that cannot be read: /nowhere.pem"),
+        ({"database_url": "postgresql://h/d?sslmode=require&channel_binding=require"}, "channel_binding is unknown to the driver: remove it"),
+        ({"redis_url": "rediss://h/0?ssl_cert_reqs=CERT_REQUIRED"}, "ssl_cert_reqs must be one of required, optional, none"),
+        ({"redis_url": "rediss://h/0?ssl_ca_certs=/nowhere.pem"}, "ssl_ca_certs names a file that cannot be read: /nowhere.pem"),
+    ],
+)
+def test_tls_that_could_only_fail_is_refused_at_the_start(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        make(**changes)
+
+
+def test_tls_with_files_that_are_there_and_with_the_authorities_of_the_system_is_taken(tmp_path: Path) -> None:
+    (authority := tmp_path / "ca.pem").write_text("")
+    assert make(database_url=f"postgresql://h/d?sslmode=verify-full&sslrootcert={authority}").database_url.endswith(str(authority))
+    assert make(database_url="postgresql://h/d?sslmode=verify-full&sslrootcert=system").database_url.endswith("system")
+    assert make(redis_url=f"rediss://h/0?ssl_cert_reqs=required&ssl_ca_certs={authority}").redis_url.endswith(str(authority))
+
+
+BUCKET = {"storage_url": "s3://bucket/prefix"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"storage_url": "https://bucket.example.com"}, "must begin with s3:// or file:///"),
+        ({"storage_url": "s3://key:hidden@bucket/prefix"}, "must have no user, password"),
+        ({"storage_url": "s3://Bucket"}, "must name a bucket"),
+        ({"storage_url": "s3://bucket/a prefix"}, "must have a prefix of letters"),
+        ({"storage_url": "file://server/uploads"}, "must have three slashes"),
+        ({"storage_url": "file:///elsewhere", "upload_dir": "/uploads"}, "name different folders"),
+        ({"s3_redirect_downloads": True}, "needs a STORAGE_URL of an S3 store"),
+        ({**BUCKET, "aws_ca_bundle": "/nowhere.pem"}, "is not a file that can be read"),
+        ({**BUCKET, "aws_access_key_id": "key"}, "belong together"),
+        ({**BUCKET, "max_upload_size_bytes": 5 * 2**30 + 1}, "must not exceed 5 GiB with an S3 store"),
+    ],
+)
+def test_store_that_could_not_work_is_refused_at_the_start(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        make(**changes)
+
+
+def test_store_and_folder_are_told_apart_by_the_url() -> None:
+    assert make(**BUCKET, max_upload_size_bytes=5 * 2**30).bucket == ("bucket", "prefix")
+    assert make(storage_url="s3://bucket").bucket == ("bucket", "")
+    in_folder = make(storage_url="file:///srv/row%20gate", upload_dir=None, max_upload_size_bytes=6 * 2**30)
+    assert (in_folder.bucket, str(in_folder.upload_folder)) == (None, "/srv/row gate")
+
+
 OWN_PASSWORD = "postgresql://rowgate:chosen@db/rowgate"
 SHIPPED = "postgresql://rowgate:rowgate@db/rowgate"
 
@@ -191,7 +243,13 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 
 
 def test_every_secret_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = {"database_url": "postgresql://u:p@h/d", "redis_url": "redis://:p@h/0", "webhook_secret": NEW, "api_keys": f"ann:{TEAM}\nbob:{TOP}:admin"}
+    texts = {
+        "database_url": "postgresql://u:p@h/d",
+        "redis_url": "redis://:p@h/0",
+        "webhook_secret": NEW,
+        "api_keys": f"ann:{TEAM}\nbob:{TOP}:admin",
+        "aws_secret_access_key": "s3cret/+=",
+    }
     assert texts.keys() == SECRETS.keys()
     for name, text in texts.items():
         monkeypatch.delenv(name.upper(), raising=False)

@@ -54,7 +54,7 @@ export function status(job) {
 // What came of a job, in pieces: a text, or {column} for a name that is to stand out.
 export function outcome(job, summary) {
 	if (job.status === "QUEUED") {
-		const place = job.queue_position > 1 ? `${count(job.queue_position - 1, "file")} before it` : "it is next";
+		const place = job.queue_position > 1 ? `${count(job.queue_position - 1, "file")} of yours before it` : "it is the next of yours";
 		return [`The file waits to be checked${job.queue_position ? `; ${place}` : ""}.`];
 	}
 	if (job.status === "PROCESSING") {

@@ -7,7 +7,6 @@ from typing import Any
 
 from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
 from shared.descriptors.table_schema.identity import identity_of
-from shared.descriptors.table_schema.json_schema import check_json_schema
 from shared.descriptors.table_schema.model import Constraints, Field
 from shared.descriptors.table_schema.patterns import PatternInvalidError, plan_pattern
 from shared.descriptors.table_schema.temporal import NotOfTypeError
@@ -66,6 +65,9 @@ def _read_constraint(name: str, value: object, field: Field, pointer: str, probl
     elif name == "pattern":
         _check_pattern(value, pointer, problems)
     elif name == "jsonSchema":
+        # The library takes 4 MiB in every API process, and few schemas have this constraint.
+        from shared.descriptors.table_schema.json_schema import check_json_schema  # noqa: PLC0415
+
         check_json_schema(value, pointer, problems)
     elif name == "enum":
         return _read_enum(value, field, pointer, problems, judge_values=judge_values)

@@ -36,6 +36,7 @@ _OPTION_TYPES: Mapping[str, frozenset[str]] = {
 }
 FIELD_ONLY = frozenset({*CONSTRAINT_TYPES, *_OPTION_TYPES, "constraints"})
 _KNOWN = (*_OPTION_TYPES, "name", "type", "format", "constraints", "missingValues")
+_BY_FOLDED_NAME = {name.casefold(): name for name in _KNOWN}
 MAX_FORMAT = 200
 """Longest `format`, in characters: what reads dates and times takes much longer for each further directive."""
 MAX_OPTION = 255
@@ -79,10 +80,12 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
 def _read_options(descriptor: Mapping[str, object], type_name: str, pointer: str, problems: ProblemList) -> dict[str, object]:
     values: dict[str, object] = {}
     for option, types in _OPTION_TYPES.items():
+        if option not in descriptor:
+            continue
         option_pointer = join_pointer(pointer, option)
-        if option in descriptor and type_name not in types:
+        if type_name not in types:
             problems.add(option_pointer, f"The property {option} has no meaning for the type {type_name}.")
-        elif option in descriptor and option in _OPTIONS:
+        elif option in _OPTIONS:
             attribute, read = _OPTIONS[option]
             values[attribute] = read(descriptor[option], option_pointer, problems)
     return values
@@ -119,9 +122,8 @@ def _read_name(descriptor: Mapping[str, object], pointer: str, problems: Problem
 
 
 def _refuse_misplaced(descriptor: Mapping[str, object], pointer: str, problems: ProblemList) -> None:
-    known = {name.casefold(): name for name in _KNOWN}
     for name in descriptor:
-        right = known.get(name.casefold().replace("_", "").replace("-", ""))
+        right = _BY_FOLDED_NAME.get(name.casefold().replace("_", "").replace("-", ""))
         if right is not None and name != right:
             problems.add(join_pointer(pointer, name), f"The property {quote_briefly(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in CONSTRAINT_TYPES:

@@ -25,11 +25,11 @@ from features.backup.types import BackupFailed, Manifest
 from shared.contracts import ProcessJob
 from shared.db.models import Job, JobStatus, Output, OutputStatus
 from shared.db.session import Database, open_database
-from shared.jobs.storage import output_path, stored_path
 from shared.jobs.storage_guard import StorageGuard
-from shared.jobs.storage_marker import MARKER
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
+from shared.storage.location import open_storage
+from shared.storage.names import MARKER, name_file, name_output
 from tests.factories import CSV, Factory
 from tests.paths import ROOT, list_stored
 
@@ -67,7 +67,7 @@ async def add_output(database: Database, settings: Settings, job: Job) -> Path:
     output = Output(id=uuid.uuid4(), job_id=job.id, attempt=1, name="valid.csv", status=OutputStatus.READY, claim=3, sha256=hashlib.sha256(CSV).hexdigest())
     async with database.unit_of_work() as session:
         session.add(output)
-    path = output_path(settings.upload_dir, job_id=job.id, output_id=output.id, claim=3, name="valid.csv")
+    path = settings.upload_folder / name_output(job_id=job.id, output_id=output.id, claim=3, name="valid.csv")
     path.parent.mkdir(parents=True)
     path.write_bytes(CSV)
     return path
@@ -84,9 +84,18 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != MARKER}
 
 
+async def end_others(database: Database) -> None:
+    """End the connections that processes of other tests have left: a restore would refuse them first."""
+    async with asyncio.timeout(20), database.reading() as session:
+        while await queries.list_others(session):
+            condition = "datname = current_database() AND application_name ~ '^rowgate-(api|tasks)'"
+            await session.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {condition}"))
+            await session.rollback()  # what is seen of others is kept until the transaction ends
+
+
 async def make_backup(database: Database, settings: Settings) -> tuple[bytes, Manifest]:
     stream = io.BytesIO()
-    manifest = await create_backup(database, settings, stream)
+    manifest = await create_backup(database, open_storage(settings), settings, stream)
     return stream.getvalue(), manifest
 
 
@@ -100,12 +109,11 @@ async def test_restored_service_is_the_same_to_the_row(
     assert (manifest.files, manifest.deleted_jobs, manifest.jobs_without_file, manifest.lost_outputs, manifest.damaged) == (len(jobs) + 1, [], [], [], [])
     assert verify_backup(io.BytesIO(backup)) == manifest
     restored, other = target
-    assert await restore_backup(restored, other, io.BytesIO(backup)) == manifest
+    assert await restore_backup(restored, open_storage(other), other, io.BytesIO(backup)) == manifest
     assert await read_tables(restored) == await read_tables(database)
-    assert read_files(other.upload_dir) == read_files(settings.upload_dir)
-    guard = StorageGuard(restored, other.upload_dir)
+    assert read_files(other.upload_folder) == read_files(settings.upload_folder)
+    guard = StorageGuard(restored, open_storage(other))
     assert await guard.find_problem() is None
-    guard.close()
     # It works: triggers are there, and a job that waited runs.
     from features.processing import tasks
 
@@ -114,7 +122,7 @@ async def test_restored_service_is_the_same_to_the_row(
     done = await Factory(restored, other).get(next(job.id for job in jobs if job.status is JobStatus.QUEUED))
     assert done is not None
     assert done.status is JobStatus.COMPLETED
-    assert {path.stat().st_mode & 0o777 for path in list_stored(other.upload_dir) if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in list_stored(other.upload_folder) if path.is_file()} == {0o600}
 
 
 async def test_job_deleted_while_files_are_copied_is_not_restored_and_its_neighbours_are(
@@ -129,18 +137,18 @@ async def test_job_deleted_while_files_are_copied_is_not_restored_and_its_neighb
         await real(*arguments, **named)
         await factory.set(deleted.id, deleted_at=deleted.created_at)
         for job in (deleted, missing):
-            stored_path(settings.upload_dir, job.id, job.filename).unlink()
+            (settings.upload_folder / name_file(job.id, job.filename)).unlink()
         lost.unlink()
 
     monkeypatch.setattr(programs, "dump", dump_and_delete)
     damaged = jobs[4]
-    path = stored_path(settings.upload_dir, damaged.id, damaged.filename)
+    path = settings.upload_folder / name_file(damaged.id, damaged.filename)
     path.write_bytes(path.read_bytes().replace(b"Ada", b"Eve"))
     backup, manifest = await make_backup(database, settings)
     assert (manifest.deleted_jobs, manifest.jobs_without_file, manifest.damaged) == ([deleted.id], [missing.id], [path.name])
     assert len(manifest.lost_outputs) == 1
     restored, other = target
-    await restore_backup(restored, other, io.BytesIO(backup))
+    await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
     there = Factory(restored, other)
     assert await there.get(deleted.id) is None
     for job in (*jobs[:1], *jobs[2:]):
@@ -155,21 +163,20 @@ async def test_dump_from_before_there_were_markers_is_adopted_when_it_is_migrate
     await fill(factory, settings, database)
     restored, other = target
     backup, _ = await make_backup(database, settings)
-    await restore_backup(restored, other, io.BytesIO(backup))
-    (other.upload_dir / MARKER).unlink()
+    await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
+    (other.upload_folder / MARKER).unlink()
     await asyncio.to_thread(alembic, other, "downgrade", "0009")
     await asyncio.to_thread(alembic, other, "upgrade", "head")
-    guard = StorageGuard(restored, other.upload_dir, may_adopt=True)
+    guard = StorageGuard(restored, open_storage(other), may_adopt=True)
     assert await guard.find_problem() is None
-    guard.close()
 
 
 async def assert_refused(target: tuple[Database, Settings], backup: bytes, words: str) -> None:
     restored, other = target
-    before = await read_tables(restored), read_files(other.upload_dir) if other.upload_dir.exists() else {}
+    before = await read_tables(restored), read_files(other.upload_folder) if other.upload_folder.exists() else {}
     with pytest.raises(BackupFailed, match=words):
-        await restore_backup(restored, other, io.BytesIO(backup))
-    assert (await read_tables(restored), read_files(other.upload_dir)) == before
+        await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
+    assert (await read_tables(restored), read_files(other.upload_folder)) == before
 
 
 async def test_target_that_is_not_empty_is_refused_and_left_as_it_is(
@@ -178,10 +185,11 @@ async def test_target_that_is_not_empty_is_refused_and_left_as_it_is(
     await fill(factory, settings, database)
     backup, _ = await make_backup(database, settings)
     restored, other = target
-    other.upload_dir.mkdir()
-    (other.upload_dir / "notes.txt").write_text("mine")
+    other.upload_folder.mkdir()
+    (other.upload_folder / "notes.txt").write_text("mine")
     await assert_refused(target, backup, r"UPLOAD_DIR is not empty \(notes.txt\)")
-    (other.upload_dir / "notes.txt").unlink()
+    (other.upload_folder / "notes.txt").unlink()
+    await end_others(database)
     await assert_refused((database, other), backup, "The database has jobs")
     running = open_database(other, send=database.send, application_name="rowgate-api", pool_size=1, max_overflow=0)
     async with running.reading() as session:
@@ -190,11 +198,10 @@ async def test_target_that_is_not_empty_is_refused_and_left_as_it_is(
     await running.close()
     # An API that was started once has made tables, outputs' folder and marker: that is still empty.
     await asyncio.to_thread(alembic, other, "upgrade", "head")
-    (other.upload_dir / "outputs").mkdir()
-    guard = StorageGuard(restored, other.upload_dir, may_adopt=True)
+    (other.upload_folder / "outputs").mkdir()
+    guard = StorageGuard(restored, open_storage(other), may_adopt=True)
     assert await guard.find_problem() is None
-    guard.close()
-    await restore_backup(restored, other, io.BytesIO(backup))
+    await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
     assert {table: len(rows) for table, rows in (await read_tables(restored)).items()} == {
         table: len(rows) for table, rows in (await read_tables(database)).items()
     }
@@ -231,7 +238,7 @@ def drop_first_file(backup: bytes) -> bytes:
 
 
 def alembic(settings: Settings, *arguments: str) -> None:
-    environment = {**os.environ, "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir)}
+    environment = {**os.environ, "DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_folder)}
     subprocess.run([sys.executable, "-m", "alembic", *arguments], cwd=ROOT, env=environment, check=True, timeout=60)
 
 
@@ -261,7 +268,7 @@ async def test_backup_that_is_not_what_it_was_is_refused_and_nothing_is_left_of_
     await assert_refused(target, spoiled, words)
     with pytest.raises(BackupFailed, match=words):
         verify_backup(io.BytesIO(spoiled))
-    assert list_stored(target[1].upload_dir) == []
+    assert list_stored(target[1].upload_folder) == []
 
 
 async def test_dump_that_cannot_be_restored_leaves_nothing(
@@ -277,13 +284,13 @@ async def test_dump_that_cannot_be_restored_leaves_nothing(
     backup, _ = await make_backup(database, settings)
     restored, other = target
     with pytest.raises(BackupFailed, match="it has not the rows that it should have, in: jobs"):
-        await restore_backup(restored, other, io.BytesIO(backup))
+        await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
     assert await read_tables(restored) == {}
-    assert list_stored(other.upload_dir) == []
+    assert list_stored(other.upload_folder) == []
 
 
 def run(settings: Settings, *arguments: str, **changed: str) -> subprocess.CompletedProcess[bytes]:
-    places = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir)}
+    places = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_folder)}
     environment = {**os.environ, **places, **changed}
     return subprocess.run([sys.executable, "-m", "features.backup", *arguments], cwd=ROOT, env=environment, check=False, capture_output=True, timeout=60)
 
@@ -301,7 +308,7 @@ async def test_database_with_tables_of_something_else_is_left_alone(
         await session.execute(text("CREATE FUNCTION double(integer) RETURNS integer LANGUAGE sql AS 'SELECT 2 * $1'"))
         await session.execute(text("CREATE TYPE colour AS ENUM ('red')"))
     await asyncio.to_thread(alembic, target[1], "upgrade", "head")
-    await restore_backup(*target, io.BytesIO(backup))
+    await restore_backup(target[0], open_storage(target[1]), target[1], io.BytesIO(backup))
     async with target[0].reading() as session:
         assert await session.scalar(text("SELECT double(4)")) == 8
         assert await session.scalar(text("SELECT 'red'::colour::text")) == "red"
@@ -318,9 +325,9 @@ async def test_restore_that_is_cut_off_commits_nothing(
 
     monkeypatch.setattr(queries, "write_settlement", cut_off)
     with pytest.raises(KeyError):
-        await restore_backup(*target, io.BytesIO(backup))
+        await restore_backup(target[0], open_storage(target[1]), target[1], io.BytesIO(backup))
     assert await read_tables(target[0]) == {}
-    dump = target[1].upload_dir / "dump"
+    dump = target[1].upload_folder / "dump"
     with tarfile.open(fileobj=io.BytesIO(backup)) as tar:
         file = tar.extractfile("database.dump")
         assert file is not None
@@ -346,18 +353,17 @@ async def test_restore_into_tables_without_jobs_that_fails_leaves_them_as_they_a
     backup, _ = await make_backup(database, settings)
     restored, other = target
     await asyncio.to_thread(alembic, other, "upgrade", "head")
-    guard = StorageGuard(restored, other.upload_dir, may_adopt=True)
+    guard = StorageGuard(restored, open_storage(other), may_adopt=True)
     assert await guard.find_problem() is None
     before = await read_tables(restored)
     with monkeypatch.context() as patch:
         patch.setattr(queries, "write_settlement", lambda _manifest: "SELECT 1 / 0;")
         with pytest.raises(BackupFailed, match="division by zero"):
-            await restore_backup(restored, other, io.BytesIO(backup))
+            await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
     assert await read_tables(restored) == before
     assert await guard.find_problem(fresh=True) is None
-    await restore_backup(restored, other, io.BytesIO(backup))
+    await restore_backup(restored, open_storage(other), other, io.BytesIO(backup))
     assert await guard.find_problem(fresh=True) is None
-    guard.close()
 
 
 async def test_restore_waits_for_nobody_and_api_that_starts_waits_for_it(
@@ -408,7 +414,7 @@ async def test_command_line_says_what_it_did_in_a_line_and_why_not_in_another(
     made = run(settings, "create", str(file))
     assert (made.returncode, made.stderr.decode()) == (
         0,
-        f"rowgate: backed up: 5 jobs, 6 files of {sum(map(len, read_files(settings.upload_dir).values())):,} bytes\n",
+        f"rowgate: backed up: 5 jobs, 6 files of {sum(map(len, read_files(settings.upload_folder).values())):,} bytes\n",
     )
     assert file.stat().st_mode & 0o777 == 0o600
     again = run(settings, "create", str(file))
@@ -435,10 +441,16 @@ async def test_command_line_says_what_it_did_in_a_line_and_why_not_in_another(
 async def test_folder_of_another_database_is_not_backed_up_until_it_is_adopted(database: Database, settings: Settings, tmp_path: Path) -> None:
     async with database.unit_of_work() as session:
         await session.execute(text("UPDATE storage SET marked_at = now()"))
-    (settings.upload_dir / MARKER).unlink()
+    (settings.upload_folder / MARKER).unlink()
     refused = run(settings, "create", str(tmp_path / "b.tar"))
     assert refused.returncode == 1
     assert b"mounted?" in refused.stderr
     adopted = run(settings, "adopt")
     assert adopted.returncode == 0, adopted.stderr
     assert run(settings, "create", str(tmp_path / "b.tar")).returncode == 0
+
+
+async def test_backup_through_a_pooler_is_refused_with_the_way_out(settings: Settings) -> None:
+    result = await asyncio.to_thread(run, settings, "create", DATABASE_POOLER="transaction")
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"set DATABASE_URL to the server itself and DATABASE_POOLER=none" in result.stderr

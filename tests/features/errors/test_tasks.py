@@ -6,10 +6,10 @@ from features.errors import tasks
 from shared.contracts import PurgeJob
 from shared.db.models import JobStatus
 from shared.jobs import job_state
-from shared.jobs.storage import stored_path
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
+from shared.storage.names import name_file
 from tests.factories import Factory
 
 
@@ -24,7 +24,7 @@ async def test_deleted_job_goes_away_with_errors_and_file_in_batches(
     await tasks.purge_job(context, PurgeJob(job_id=job.id))
     assert await factory.get(job.id) is None
     assert await factory.count_pieces(job.id) == 0
-    assert not stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert not (settings.upload_folder / name_file(job.id, job.filename)).exists()
     await tasks.purge_job(context, PurgeJob(job_id=job.id))
 
 
@@ -52,4 +52,4 @@ async def test_job_that_lives_is_left_alone(context: TaskContext, factory: Facto
     await factory.errors(job, [(2, 1, "type-error")])
     await tasks.purge_job(context, PurgeJob(job_id=job.id))
     assert len(await factory.list_errors(job.id)) == 1
-    assert stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert (settings.upload_folder / name_file(job.id, job.filename)).exists()

@@ -112,7 +112,7 @@ async def test_job_is_told_at_once_at_each_change_and_at_its_end(feed: Feed, dat
     async with reading(follow(feed, database, job)) as reader:
         await reader.wait_for(1)
         async with database.unit_of_work() as session:
-            claimed = await job_state.claim(session, job_id=job.id, lease_s=30)
+            claimed = await job_state.claim(session, lease_s=30)
             assert claimed is not None
         await reader.wait_for(2)
         figures: dict[str, Any] = {"rows_failed": 0, "total_rows": 10, "error_count": 0, "errors_stored": 0, "error_tally": []}
@@ -184,7 +184,7 @@ async def test_outputs_that_are_made_keep_the_stream_open(feed: Feed, database: 
     async with reading(follow(feed, database, job)) as reader:
         await reader.wait_for(1)
         async with database.unit_of_work() as session:
-            claimed = await output_state.claim(session, output_id=output.id, lease_s=30)
+            claimed = await output_state.claim(session, lease_s=30)
             assert claimed is not None
         await reader.wait_for(2)
         async with database.unit_of_work() as session:

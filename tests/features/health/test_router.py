@@ -12,14 +12,13 @@ from fastapi import FastAPI
 from features.health import tasks
 from shared.db import migration_level
 from shared.db.session import open_database
-from shared.jobs.storage_marker import write_marker
 from shared.messages.outbox import Message
 from shared.messages.redis_client import open_redis
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from shared.version import VERSION
-from tests.paths import ROOT
+from tests.paths import ROOT, write_mark
 
 
 async def _send(messages: object) -> bool:
@@ -125,12 +124,12 @@ async def test_metrics_are_prometheus_text(client: httpx.AsyncClient) -> None:
 
 async def test_upload_folder_of_another_database_is_a_503_that_says_why(client: httpx.AsyncClient, settings: Settings) -> None:
     assert (await client.get("/api/health")).json()["storage"] == {"status": "healthy", "reason": None}
-    write_marker(settings.upload_dir, uuid.uuid4(), replace=True)
+    write_mark(settings.upload_folder, uuid.uuid4())
     response = await client.get("/api/health")
     assert response.status_code == 503
     body = response.json()
     assert (body["status"], body["storage"]["status"], body["database"]["status"], body["redis"]["status"]) == ("unhealthy", "unhealthy", "healthy", "healthy")
     assert "belongs to another database" in body["storage"]["reason"]
-    assert str(settings.upload_dir) not in response.text
+    assert str(settings.upload_folder) not in response.text
     refused = await client.post("/api/files/upload", files={"file": ("a.csv", b"a\n1\n")})
     assert (refused.status_code, refused.json()["type"]) == (503, "/problems/storage-unavailable")

@@ -67,7 +67,7 @@ async def test_totals_are_exact_whatever_happens_at_the_same_time(database: Data
             name = chance.choice(["claim", "finish", "cancel", "retry", "hide", "insert", "roll back", "fold"])
             async with database.unit_of_work() as session:
                 if name == "claim":
-                    await job_state.claim(session, job_id=job.id, lease_s=30)
+                    await job_state.claim(session, lease_s=30)
                 elif name == "finish":
                     await job_state.finish(session, job_id=job.id, attempt=1, progress=PROGRESS)
                 elif name in {"cancel", "retry", "hide"}:
@@ -75,7 +75,7 @@ async def test_totals_are_exact_whatever_happens_at_the_same_time(database: Data
                 elif name == "insert":
                     session.add(Job(filename="b.csv", file_size=1, file_type="csv", sha256="", submitted_by="ada"))
                 elif name == "roll back":
-                    await job_state.claim(session, job_id=job.id, lease_s=30)
+                    await job_state.claim(session, lease_s=30)
                     await session.rollback()
                 else:
                     await queries.fold_counts(session)

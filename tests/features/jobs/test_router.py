@@ -9,9 +9,9 @@ import pytest
 from shared.db.models import JobStatus
 from shared.db.session import Database
 from shared.jobs import job_state
-from shared.jobs.storage import stored_path
 from shared.messages.outbox import Message
 from shared.settings import Settings
+from shared.storage.names import name_file
 from tests.factories import Factory
 
 JOB_FIELDS = {
@@ -155,7 +155,7 @@ async def test_delete_of_a_job_that_does_not_run_removes_it_and_its_file(
     assert (await client.get(f"/api/jobs/{job.id}")).status_code == 404
     assert (await client.get("/api/jobs")).json()["total"] == 0
     assert (await client.delete(f"/api/jobs/{job.id}")).status_code == 404
-    assert not stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert not (settings.upload_folder / name_file(job.id, job.filename)).exists()
     assert [message.task for message in sent] == ["errors.purge_job"]
 
 
@@ -166,7 +166,7 @@ async def test_delete_of_a_running_job_cancels_it_and_keeps_its_file(client: htt
     assert shown["status"] == "CANCELLED"
     assert shown["completed_at"] is not None
     assert shown["rows_processed"] == 7
-    assert stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert (settings.upload_folder / name_file(job.id, job.filename)).exists()
 
 
 async def test_schema_is_a_404_until_it_is_known(client: httpx.AsyncClient, factory: Factory) -> None:
@@ -266,7 +266,7 @@ async def test_cancel_ends_a_job_and_keeps_it(client: httpx.AsyncClient, factory
     answer = await client.post(f"/api/jobs/{job.id}/cancel")
     assert (answer.status_code, answer.json()["status"], answer.json()["valid"]) == (202, "CANCELLED", False)
     assert (await client.get(f"/api/jobs/{job.id}")).json()["completed_at"] is not None
-    assert stored_path(settings.upload_dir, job.id, job.filename).exists()
+    assert (settings.upload_folder / name_file(job.id, job.filename)).exists()
     again = await client.post(f"/api/jobs/{job.id}/cancel")
     assert (again.status_code, again.json()["type"]) == (409, "/problems/already-ended")
 

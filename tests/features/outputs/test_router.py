@@ -12,14 +12,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from features.outputs.send import make_disposition, name_download
 from features.outputs.tasks import APPLY_RETENTION, apply_retention
 from shared.db.models import JobStatus, Output
-from shared.jobs.storage import stored_path
+from shared.downloads import make_disposition, name_download
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
 from shared.output_names import OUTPUT_NAMES
 from shared.settings import Settings
+from shared.storage.names import name_file
 from tests.factories import Factory, use_keys
 from tests.features.outputs.conftest import CSV, EndedJob, MakeAll, list_rows
 
@@ -146,7 +146,7 @@ async def test_job_without_rows_is_a_409_with_the_reason(client: httpx.AsyncClie
 
 async def test_file_that_is_gone_leaves_only_its_errors(client: httpx.AsyncClient, ended_job: EndedJob, settings: Settings) -> None:
     job = await ended_job()
-    stored_path(settings.upload_dir, job.id, job.filename).unlink()
+    (settings.upload_folder / name_file(job.id, job.filename)).unlink()
     answer = await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
     assert answer.status_code == 409
     assert "upload it again" in answer.json()["detail"]
@@ -159,7 +159,7 @@ async def test_output_that_failed_is_a_409_and_put_tries_again(
 ) -> None:
     job = await ended_job()
     await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
-    path = stored_path(settings.upload_dir, job.id, job.filename)
+    path = settings.upload_folder / name_file(job.id, job.filename)
     away = path.rename(path.with_suffix(".away"))
     for _ in range(3):  # it is looked for so many times
         await make_all()
@@ -183,7 +183,7 @@ async def test_content_past_its_retention_is_gone_and_put_makes_it_anew(
         await session.execute(update(Output).values(completed_at=datetime.now(UTC) - timedelta(days=8)))
     await apply_retention(context, Nothing())
     assert APPLY_RETENTION.payload is Nothing
-    assert list_files(settings.upload_dir) == []
+    assert list_files(settings.upload_folder) == []
     answer = await fetch(client, job.id)
     assert answer.status_code == 410
     assert "PUT" in answer.json()["detail"]
@@ -199,7 +199,7 @@ async def test_content_that_vanished_is_gone_and_put_makes_it_anew(
     job = await ended_job()
     await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
     await make_all()
-    [path] = list_files(settings.upload_dir)
+    [path] = list_files(settings.upload_folder)
     path.unlink()
     assert (await fetch(client, job.id)).status_code == 410
     assert (await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")).status_code == 202
@@ -224,14 +224,14 @@ async def test_retry_and_delete_remove_outputs_and_their_files(
     for job in (retried, deleted):
         await client.put(f"/api/jobs/{job.id}/outputs/valid.csv")
     await make_all()
-    assert len(list_files(settings.upload_dir)) == 2
+    assert len(list_files(settings.upload_folder)) == 2
     await factory.set(retried.id, status=JobStatus.FAILED)
     assert (await client.post(f"/api/jobs/{retried.id}/retry")).status_code == 202
     assert (await client.delete(f"/api/jobs/{deleted.id}")).status_code == 204
     for job in (retried, deleted):
         assert await list_rows(context, job.id) == []
         assert (await fetch(client, job.id)).status_code == 404
-    assert list_files(settings.upload_dir) == []
+    assert list_files(settings.upload_folder) == []
 
 
 async def test_outputs_of_another_key_are_not_there(app: FastAPI, client: httpx.AsyncClient, ended_job: EndedJob, make_all: MakeAll) -> None:

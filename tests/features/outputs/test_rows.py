@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from shared.db.models import JobStatus, Output
-from shared.jobs.storage import stored_path
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
+from shared.storage.names import name_file
 from tests.factories import Factory
 from tests.features.outputs.conftest import EndedJob, MakeAll
 from tests.features.outputs.test_router import list_files
@@ -107,7 +107,7 @@ async def test_index_that_is_not_there_is_made_anew(
     client: httpx.AsyncClient, context: TaskContext, ended_job: EndedJob, make_all: MakeAll, settings: Settings, fault: str
 ) -> None:
     job_id = await ready(client, ended_job, make_all)
-    [path] = list_files(settings.upload_dir)
+    [path] = list_files(settings.upload_folder)
     if fault == "expired":
         async with context.database.unit_of_work() as session:
             await session.execute(update(Output).values(expired_at=datetime.now(UTC)))
@@ -125,7 +125,7 @@ async def test_index_that_failed_says_why_and_is_made_anew_later(
 ) -> None:
     job = await ended_job(CSV)
     await show(client, job.id)
-    path = stored_path(settings.upload_dir, job.id, job.filename)
+    path = settings.upload_folder / name_file(job.id, job.filename)
     away = path.rename(path.with_suffix(".away"))
     for _ in range(3):  # it is looked for so many times
         await make_all()

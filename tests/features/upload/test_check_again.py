@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import uuid
@@ -12,11 +13,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from features.upload.check_again import give_second_name
 from shared.db.models import JobStatus
-from shared.jobs.storage import stored_path
 from shared.messages.outbox import Message
 from shared.settings import Settings
+from shared.storage.folder import FolderStorage
+from shared.storage.names import name_file
 from tests.factories import Factory, use_keys
 from tests.paths import list_stored
 
@@ -37,7 +38,7 @@ async def test_new_job_has_the_same_bytes_and_nothing_is_copied(client: httpx.As
     made = await factory.get(uuid.UUID(shown["id"]))
     assert made is not None
     assert (made.encoding, made.outputs_wanted) == ("utf-8", ["valid.csv"])
-    old, new = stored_path(settings.upload_dir, job.id, job.filename), stored_path(settings.upload_dir, made.id, job.filename)
+    old, new = settings.upload_folder / name_file(job.id, job.filename), settings.upload_folder / name_file(made.id, job.filename)
     assert old.samefile(new)
     assert [message.payload for message in sent] == [{"job_id": shown["id"]}]
 
@@ -65,11 +66,11 @@ async def test_outputs_are_a_list_or_a_text(client: httpx.AsyncClient, factory: 
 async def test_deleting_either_job_leaves_the_other_whole(client: httpx.AsyncClient, factory: Factory, settings: Settings) -> None:
     job = await factory.ended_job()
     ids = [uuid.UUID((await client.post(f"/api/jobs/{job.id}/check-again")).json()["id"]) for _ in range(2)]
-    content = stored_path(settings.upload_dir, job.id, job.filename).read_bytes()
+    content = (settings.upload_folder / name_file(job.id, job.filename)).read_bytes()
     for gone in (job.id, ids[0]):
         assert (await client.delete(f"/api/jobs/{gone}")).status_code == 204
-        assert not stored_path(settings.upload_dir, gone, job.filename).exists()
-        assert stored_path(settings.upload_dir, ids[1], job.filename).read_bytes() == content
+        assert not (settings.upload_folder / name_file(gone, job.filename)).exists()
+        assert (settings.upload_folder / name_file(ids[1], job.filename)).read_bytes() == content
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ async def test_wrong_member_is_a_400_and_leaves_nothing(
     answer = await client.post(f"/api/jobs/{job.id}/check-again", json=given)
     assert answer.status_code == 400
     assert named in [part.get("pointer") or part["field"] for part in answer.json()["errors"]]
-    assert len(list_stored(settings.upload_dir)) == 1
+    assert len(list_stored(settings.upload_folder)) == 1
 
 
 async def test_job_without_its_file_is_a_400(client: httpx.AsyncClient, factory: Factory) -> None:
@@ -123,11 +124,11 @@ def test_file_is_copied_where_the_file_system_gives_no_second_name(tmp_path: Pat
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_bytes(b"x" * 3_000_000)
     monkeypatch.setattr(os, "link", refuse)
-    give_second_name(source, target, min_free_bytes=0)
+    asyncio.run(FolderStorage(tmp_path, chunk_size_bytes=8192, min_free_bytes=0).copy("a", "b"))
     assert target.read_bytes() == source.read_bytes()
     assert not target.samefile(source)
     with pytest.raises(OSError, match="reserve") as full:
-        give_second_name(source, tmp_path / "c", min_free_bytes=2**62)
+        asyncio.run(FolderStorage(tmp_path, chunk_size_bytes=8192, min_free_bytes=2**62).copy("a", "c"))
     assert full.value.errno == errno.ENOSPC
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
@@ -140,4 +141,4 @@ async def test_full_disk_is_a_507(client: httpx.AsyncClient, factory: Factory, m
     job = await factory.ended_job()
     answer = await client.post(f"/api/jobs/{job.id}/check-again")
     assert (answer.status_code, answer.json()["type"]) == (507, "/problems/disk-full")
-    assert len(list_stored(settings.upload_dir)) == 1
+    assert len(list_stored(settings.upload_folder)) == 1

@@ -11,11 +11,10 @@ import httpx
 import pytest
 
 from features.upload import queries
-from features.upload.disk import FileWriter, complete_files
 from shared.concurrency.grouping import Grouping
 from shared.messages.outbox import Message
 from shared.settings import Settings
-from shared.web.problems import StorageUnavailable
+from shared.storage.folder_writer import FolderWriter, complete_files
 from tests.factories import CSV, Factory
 from tests.paths import list_stored
 
@@ -48,7 +47,7 @@ async def test_uploads_at_once_share_transactions_and_keep_their_own(
         job = await factory.get(uuid.UUID(job_id))
         assert job is not None
         assert job.filename == f"{index}.csv"
-        assert (settings.upload_dir / f"{job_id}_{index}.csv").read_bytes() == CSV
+        assert (settings.upload_folder / f"{job_id}_{index}.csv").read_bytes() == CSV
 
 
 async def test_a_row_that_the_database_refuses_fails_alone(client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,12 +63,12 @@ async def test_a_row_that_the_database_refuses_fails_alone(client: httpx.AsyncCl
     monkeypatch.setattr(queries, "insert_jobs", insert_jobs)
     answers = await upload_many(client, 10)
     assert [answer.status_code for answer in answers] == [202, 202, 202, 500, *[202] * 6]
-    assert len(list_stored(settings.upload_dir)) == 9
+    assert len(list_stored(settings.upload_folder)) == 9
 
 
 async def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small_files: Grouping[FileWriter, None] = Grouping(complete_files, max_items=32, patience_s=None)
-    writers = [FileWriter(tmp_path / f"{index}.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=small_files) for index in range(5)]
+    small_files: Grouping[FolderWriter, None] = Grouping(complete_files, max_items=32, patience_s=None)
+    writers = [FolderWriter(tmp_path / f"{index}.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=small_files) for index in range(5)]
     (tmp_path / "2.csv.part").touch()
     folders: list[int] = []
     real = os.fsync
@@ -83,7 +82,7 @@ async def test_a_file_that_cannot_be_written_fails_alone(tmp_path: Path, monkeyp
     for writer in writers:
         writer.take(memoryview(CSV))
     outcomes = await asyncio.gather(*(writer.finish() for writer in writers), return_exceptions=True)
-    assert [isinstance(outcome, StorageUnavailable) for outcome in outcomes] == [False, False, True, False, False]
+    assert [isinstance(outcome, OSError) for outcome in outcomes] == [False, False, True, False, False]
     assert [(tmp_path / f"{index}.csv").exists() for index in range(5)] == [True, True, False, True, True]
     # Four files on their own would need four.
     assert 1 <= len(folders) <= 2

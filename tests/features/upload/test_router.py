@@ -13,13 +13,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from features.upload import disk
 from features.upload.accept import Intake
-from features.upload.disk import FileWriter, complete_files
 from shared.concurrency.grouping import Grouping
 from shared.db.models import JobStatus
 from shared.messages.outbox import Message
 from shared.settings import Settings
+from shared.storage import folder_writer
+from shared.storage.folder import FolderStorage
+from shared.storage.folder_writer import FolderWriter, complete_files
 from tests.factories import CSV, Factory
 from tests.paths import list_stored
 
@@ -29,7 +30,7 @@ OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100)
 
 
 def list_files(settings: Settings) -> list[Path]:
-    return list_stored(settings.upload_dir)
+    return list_stored(settings.upload_folder)
 
 
 def body(*parts: tuple[str, bytes], boundary: str = "b", end: bool = True) -> bytes:
@@ -302,7 +303,7 @@ async def test_disk_that_fills_up_is_told_and_nothing_is_left(client: httpx.Asyn
 
 
 async def test_reserve_of_disk_space_is_kept(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
-    app.state.settings = settings.model_copy(update={"min_free_disk_bytes": 2**60})
+    app.state.intake.storage = FolderStorage(settings.upload_folder, chunk_size_bytes=8192, min_free_bytes=2**60)
     assert_problem(await client.post(URL, files={"file": ("a.csv", CSV)}), 507, "disk-full")
     assert list_files(settings) == []
 
@@ -374,7 +375,7 @@ async def test_database_away_is_a_503_and_leaves_no_file(app: FastAPI, client: h
     gone = settings.model_copy(update={"database_url": "postgresql+asyncpg://postgres@127.0.0.1:1/none"})
     alive = app.state.database
     app.state.database = open_database(gone, send=send, application_name="t", pool_size=1, max_overflow=0)
-    app.state.intake = Intake(app.state.database)
+    app.state.intake = Intake(app.state.database, app.state.storage)
     response = await client.post(URL, files={"file": ("a.csv", CSV)})
     assert_problem(response, 503, "unavailable")
     assert int(response.headers["retry-after"]) > 0
@@ -384,12 +385,12 @@ async def test_database_away_is_a_503_and_leaves_no_file(app: FastAPI, client: h
 
 async def test_broker_away_does_not_fail_an_upload(app: FastAPI, client: httpx.AsyncClient, settings: Settings) -> None:
     from shared.db.session import Database
-    from shared.messages.broker import Broker, create_celery
+    from shared.messages.broker import Broker
 
     gone = settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
-    broker = Broker(create_celery(gone), gone)
+    broker = Broker(gone)
     app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=broker.send)
-    app.state.intake = Intake(app.state.database)
+    app.state.intake = Intake(app.state.database, app.state.storage)
     async with asyncio.timeout(3):
         response = await client.post(URL, files={"file": ("a.csv", CSV)})
     await broker.aclose()
@@ -417,8 +418,8 @@ async def test_bytes_are_written_in_chunks_of_the_configured_size(client: httpx.
 async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     held: list[int] = []
     real = os.writev
-    writer = FileWriter(
-        settings.upload_dir / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=Grouping(complete_files, max_items=32, patience_s=None)
+    writer = FolderWriter(
+        settings.upload_folder / "slow.csv", chunk_size_bytes=8192, min_free_bytes=0, small_files=Grouping(complete_files, max_items=32, patience_s=None)
     )
 
     def writev(descriptor: int, chunks: list[memoryview]) -> int:
@@ -435,7 +436,7 @@ async def test_memory_of_an_upload_is_bounded_when_the_disk_is_slow(settings: Se
         await writer.drain()
     digest = await writer.finish()
     assert digest == hashlib.sha256(bytes(65_536 * 100)).hexdigest()
-    assert max(held) <= disk.BATCH_BYTES + 65_536
+    assert max(held) <= folder_writer.BATCH_BYTES + 65_536
 
 
 async def test_file_and_folder_are_on_disk_before_the_answer(client: httpx.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -450,4 +451,4 @@ async def test_file_and_folder_are_on_disk_before_the_answer(client: httpx.Async
     response = await client.post(URL, files={"file": ("a.csv", CSV)})
     [stored] = list_files(settings)
     assert response.status_code == 202
-    assert synced == [stored.with_name(stored.name + ".part"), settings.upload_dir]
+    assert synced == [stored.with_name(stored.name + ".part"), settings.upload_folder]

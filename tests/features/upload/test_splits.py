@@ -12,12 +12,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from features.upload.disk import complete_files
 from features.upload.form import FormParser, Part
 from features.upload.receive import receive_file
-from shared.concurrency.grouping import Grouping
-from shared.jobs.storage import stored_path
 from shared.settings import Settings
+from shared.storage.location import open_storage
+from shared.storage.names import name_file
 
 BOUNDARY = "bound-ary"
 DELIMITER = f"\r\n--{BOUNDARY}".encode()
@@ -90,10 +89,8 @@ def test_any_split_gives_the_same_file_on_disk(settings: Settings, content: byte
         for piece in pieces:
             yield piece
 
-    received = asyncio.run(
-        receive_file(stream(), content_type=CONTENT_TYPE, settings=settings, small_files=Grouping(complete_files, max_items=32, patience_s=None))
-    )
-    path: Path = stored_path(settings.upload_dir, received.job_id, received.filename)
+    received = asyncio.run(receive_file(stream(), content_type=CONTENT_TYPE, settings=settings, storage=open_storage(settings)))
+    path: Path = settings.upload_folder / name_file(received.job_id, received.filename)
     assert path.read_bytes() == content
     assert (received.size, received.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     path.unlink()

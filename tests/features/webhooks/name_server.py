@@ -15,7 +15,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from shared.web import webhook_address
+from features.webhooks import look_up
 
 Addresses = Sequence[str] | None
 """IPv4 addresses; empty if the name does not exist, None for no answer."""
@@ -58,12 +58,12 @@ async def naming(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str, int], A
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(lambda: NameServer(answer), local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
-    monkeypatch.setattr(webhook_address, "name_servers", [f"127.0.0.1:{port}"])
-    monkeypatch.setattr(webhook_address._own, "resolver", None)
+    monkeypatch.setattr(look_up, "name_servers", [f"127.0.0.1:{port}"])
+    monkeypatch.setattr(look_up._own, "resolver", None)
     try:
         yield server
     finally:
-        if webhook_address._own.resolver is not None:
-            await webhook_address._own.resolver.close()
-        webhook_address._own.resolver = None
+        if look_up._own.resolver is not None:
+            await look_up._own.resolver.close()
+        look_up._own.resolver = None
         transport.close()

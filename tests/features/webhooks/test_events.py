@@ -61,9 +61,9 @@ async def test_job_with_errors_is_told_as_invalid_and_without_wishes_has_no_outp
 async def test_outputs_are_told_once_when_the_last_of_them_has_ended(context: TaskContext, factory: Factory, sent: list[Message]) -> None:
     job = await end_job(context, factory, outputs_wanted=["valid.csv", "errors.csv"])
     errors, valid = await list_outputs(context, job.id)
-    for output in (valid, errors):
+    for _ in (valid, errors):
         async with context.database.unit_of_work() as session:
-            assert await output_state.claim(session, output_id=output.id, lease_s=30) is not None
+            assert await output_state.claim(session, lease_s=30) is not None
     async with context.database.unit_of_work() as session:
         assert await output_state.finish(session, output_id=valid.id, claim=1, made=MADE)
     assert set(await list_payloads(context, job.id)) == {"job.completed"}
@@ -80,7 +80,7 @@ async def test_outputs_are_told_once_when_the_last_of_them_has_ended(context: Ta
     async with context.database.unit_of_work() as session:
         await output_state.ask(session, job_id=job.id, attempt=1, name="errors.csv")
     async with context.database.unit_of_work() as session:
-        again = await output_state.claim(session, output_id=errors.id, lease_s=30)
+        again = await output_state.claim(session, lease_s=30)
         assert again is not None
         assert await output_state.finish(session, output_id=errors.id, claim=again.claim, made=MADE)
     assert len(await list_payloads(context, job.id)) == 2
@@ -90,7 +90,7 @@ async def test_ten_seconds_of_outputs_count_from_their_own_moment(context: TaskC
     job = await end_job(context, factory, outputs_wanted=["valid.csv"])
     [output] = await list_outputs(context, job.id)
     async with context.database.unit_of_work() as session:
-        await output_state.claim(session, output_id=output.id, lease_s=30)
+        await output_state.claim(session, lease_s=30)
         await output_state.finish(session, output_id=output.id, claim=1, made=MADE)
     async with context.database.reading() as session:
         started = {row.event: row.round_started_at for row in await session.scalars(select(Delivery).where(Delivery.job_id == job.id))}
@@ -104,7 +104,7 @@ async def test_output_that_nobody_wanted_at_upload_is_not_told(context: TaskCont
     job = await end_job(context, factory)
     async with context.database.unit_of_work() as session:
         output = await output_state.ask(session, job_id=job.id, attempt=1, name="valid.csv")
-        await output_state.claim(session, output_id=output.id, lease_s=30)
+        await output_state.claim(session, lease_s=30)
         assert await output_state.finish(session, output_id=output.id, claim=1, made=MADE)
     assert set(await list_payloads(context, job.id)) == {"job.completed"}
 

@@ -16,6 +16,7 @@ from sqlalchemy import text, update
 from standardwebhooks import Webhook
 
 from features.webhooks import queries, tasks
+from features.webhooks.look_up import choose_addresses
 from features.webhooks.messages import SendDelivery
 from features.webhooks.models import Delivery, DeliveryStatus
 from features.webhooks.types import AttemptResult, Outcome
@@ -25,7 +26,7 @@ from shared.jobs.job_state import Progress
 from shared.messages.outbox import Message
 from shared.messages.refs import Nothing
 from shared.messages.tasks import TaskContext
-from shared.web.webhook_address import choose_addresses, parse_webhook_url
+from shared.web.webhook_address import parse_webhook_url
 from tests.factories import Factory
 from tests.features.webhooks.name_server import naming
 from tests.features.webhooks.receiver import Receiver, receiving, status

@@ -14,7 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 
+from shared.db import migration_level
 from shared.db.migration_level import get_code_level
 from tests.paths import ROOT
 from tests.services import Servers
@@ -36,6 +38,11 @@ LONG_VALUES = """
 INSERT INTO processing_errors (job_id, attempt, row_number, column_number, column_name, error_type, error_message, raw_value)
 SELECT $1, 9, n, 1, 'a', 'type-error', 'No.', repeat('x', 1000) FROM generate_series(1, 3000) AS n
 """
+
+
+def test_levels_are_the_revisions_that_alembic_walks() -> None:
+    revisions = [script.revision for script in ScriptDirectory(str(migration_level.MIGRATIONS)).walk_revisions()]
+    assert list(migration_level._list_levels()) == revisions  # all of them, not the newest alone
 
 
 @pytest.fixture

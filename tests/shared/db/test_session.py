@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import text
 
 from shared.db.models import JobStatus
 from shared.db.session import SENT, Database
@@ -54,3 +55,21 @@ async def test_blocks_of_different_names_run_beside_each_other(database: Databas
     async with database.sole_run("sweep") as first, database.sole_run("ring") as second:
         assert first
         assert second
+
+
+async def test_lock_keeps_no_rows_from_being_vacuumed_and_is_not_lost_for_being_idle(database: Database) -> None:
+    async with database.reading() as session:
+        await session.execute(text("ALTER ROLE CURRENT_USER SET idle_in_transaction_session_timeout = 100"))
+    await database.engine.dispose()
+    try:
+        async with database.sole_run("sweep") as sole, database.reading() as session:
+            assert sole
+            await asyncio.sleep(0.3)
+            statement = "SELECT backend_xmin, backend_xid FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
+            assert (await session.execute(text(statement))).one() == (None, None)
+            async with database.sole_run("sweep") as second:
+                assert not second
+    finally:
+        async with database.reading() as session:
+            await session.execute(text("ALTER ROLE CURRENT_USER RESET idle_in_transaction_session_timeout"))
+        await database.engine.dispose()

@@ -30,13 +30,14 @@ async def take_back_all(session: AsyncSession) -> bool:
 
 
 TRANSITIONS: dict[str, tuple[Transition, dict[JobStatus, JobStatus]]] = {
-    "claim": (lambda s, i: job_state.claim(s, job_id=i, lease_s=30), {S.QUEUED: S.PROCESSING}),
+    "claim": (lambda s, i: job_state.claim(s, lease_s=30), {S.QUEUED: S.PROCESSING}),
     "renew": (lambda s, i: job_state.renew(s, job_id=i, attempt=1, lease_s=30), {S.PROCESSING: S.PROCESSING}),
     "describe": (lambda s, i: job_state.describe(s, job_id=i, attempt=1, source={}, notes=[], schema_inferred=None), {S.PROCESSING: S.PROCESSING}),
     "checkpoint": (lambda s, i: job_state.checkpoint(s, job_id=i, attempt=1, progress=PROGRESS, lease_s=30), {S.PROCESSING: S.PROCESSING}),
     "finish": (lambda s, i: job_state.finish(s, job_id=i, attempt=1, progress=PROGRESS), {S.PROCESSING: S.COMPLETED}),
     "fail": (lambda s, i: job_state.fail(s, job_id=i, attempt=1, message="m", progress=PROGRESS), {S.PROCESSING: S.FAILED}),
     "cancel": (lambda s, i: job_state.cancel(s, job_id=i), {S.PROCESSING: S.CANCELLED}),
+    "begin_anew": (lambda s, i: job_state.begin_anew(s, job_id=i, attempt=1, lease_s=30), {S.PROCESSING: S.PROCESSING}),
     "release": (lambda s, i: job_state.release(s, job_id=i, attempt=1), {S.PROCESSING: S.QUEUED}),
     "retry": (lambda s, i: job_state.retry(s, job_id=i), {S.FAILED: S.QUEUED, S.CANCELLED: S.QUEUED}),
     "count_crash": (lambda s, i: job_state.count_crash(s, job_id=i, attempt=1, max_crashes=3), {S.PROCESSING: S.QUEUED}),
@@ -103,11 +104,11 @@ async def test_every_return_to_the_queue_raises_the_fence_and_starts_from_nothin
 
 
 async def test_one_of_many_claims_wins(database: Database, factory: Factory) -> None:
-    job = await factory.job()
+    await factory.job()
 
     async def claim() -> bool:
         async with database.unit_of_work() as session:
-            return await job_state.claim(session, job_id=job.id, lease_s=30) is not None
+            return await job_state.claim(session, lease_s=30) is not None
 
     assert sum(await asyncio.gather(*(claim() for _ in range(8)))) == 1
 
@@ -155,7 +156,7 @@ async def test_fault_of_the_machine_makes_a_job_wait_longer_each_time_and_then_e
         assert (waiting.machine_faults, waiting.crashes) == (faults, 0)
         assert sent == []  # no message now, and a stray one claims nothing
         async with database.unit_of_work() as session:
-            assert await job_state.claim(session, job_id=job.id, lease_s=30) is None
+            assert await job_state.claim(session, lease_s=30) is None
             assert await job_state.forget_rings(session) == 0
         await factory.set(job.id, not_before=datetime.now(UTC))
     claimed = await claim_now(database, job.id)
@@ -174,7 +175,7 @@ async def test_fault_of_the_machine_makes_a_job_wait_longer_each_time_and_then_e
 
 async def claim_now(database: Database, job_id: uuid.UUID) -> Job:
     async with database.unit_of_work() as session:
-        claimed = await job_state.claim(session, job_id=job_id, lease_s=30)
+        claimed = await job_state.claim(session, lease_s=30)
         assert claimed is not None
         return claimed
 
@@ -205,3 +206,14 @@ async def test_job_of_a_silent_worker_runs_again_at_once_and_then_after_a_pause(
     assert ended.status is S.FAILED
     assert "The service was stopped 3 times" in str(ended.error_message)
     assert "check the file" not in str(ended.error_message)
+
+
+async def test_job_that_begins_anew_is_the_next_attempt_of_the_same_worker(database: Database, factory: Factory) -> None:
+    job = await factory.job(status=JobStatus.PROCESSING, attempt=3, rows_processed=5, source={"encoding": "utf-8"}, errors_stored=1)
+    async with database.unit_of_work() as session:
+        assert await job_state.begin_anew(session, job_id=job.id, attempt=2, lease_s=30) is None
+        again = await job_state.begin_anew(session, job_id=job.id, attempt=3, lease_s=30)
+    assert again is not None
+    assert (again.status, again.attempt, again.rows_processed, again.source, again.crashes) == (JobStatus.PROCESSING, 4, 0, None, 0)
+    assert again.lease_expires_at is not None
+    assert again.purge_due_at is not None

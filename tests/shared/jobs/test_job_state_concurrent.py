@@ -152,6 +152,8 @@ class Actors:
     async def _transition(self, session: AsyncSession, act: Act, beginning: State, expired: Sequence[job_state.ExpiredLease]) -> object:
         if act.name == "take_back":
             return [lease for lease in expired if await job_state.take_back(session, expired=lease, max_crashes=MAX_CRASHES, pause_s=0)]
+        if act.name == "claim":  # whatever waits, which can only be this job
+            return await job_state.claim(session, **OPTIONS[act.name])
         named: dict[str, Any] = {"job_id": self._job.id, **OPTIONS.get(act.name, {})}
         if act.name in BY_THE_HOLDER:
             named["attempt"] = beginning.attempt - act.behind

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models import Job, JobStatus
@@ -51,6 +51,7 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
             self.job_id = uuid.uuid4()
 
             async def insert(session: AsyncSession) -> None:
+                await session.execute(delete(Job))  # those of earlier runs would be claimed
                 session.add(Job(id=self.job_id, filename="a.csv", file_size=1, file_type="csv", sha256="0" * 64, webhook_url="http://127.0.0.1:9/"))
 
             self.run(insert)
@@ -75,7 +76,7 @@ def make_machine(config: Settings) -> type[RuleBasedStateMachine]:
 
         @rule()
         def claim(self) -> None:
-            job = self.run(lambda session: job_state.claim(session, job_id=self.job_id, lease_s=30))
+            job = self.run(lambda session: job_state.claim(session, lease_s=30))
             assert (job is not None) == (self.status is JobStatus.QUEUED)
             if job is not None:
                 assert job.attempt not in self.claims

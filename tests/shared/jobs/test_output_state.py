@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts import MAKE_OUTPUT
-from shared.db.models import Job, JobStatus, Output, OutputStatus
+from shared.db.models import MAX_SMALL_BYTES, Job, JobStatus, Output, OutputStatus
 from shared.db.session import Database
 from shared.jobs import job_state, output_state
 from shared.jobs.output_state import Made
@@ -32,7 +32,7 @@ async def take_back_all(session: AsyncSession) -> bool:
 
 
 TRANSITIONS: dict[str, tuple[Transition, dict[OutputStatus, OutputStatus]]] = {
-    "claim": (lambda s, i: output_state.claim(s, output_id=i, lease_s=30), {S.QUEUED: S.RUNNING}),
+    "claim": (lambda s, i: output_state.claim(s, lease_s=30), {S.QUEUED: S.RUNNING}),
     "is_held": (lambda s, i: output_state.is_held(s, output_id=i, claim=1), {S.RUNNING: S.RUNNING}),
     "renew": (lambda s, i: output_state.renew(s, output_id=i, claim=1, lease_s=30), {S.RUNNING: S.RUNNING}),
     "advance": (lambda s, i: output_state.advance(s, output_id=i, claim=1, percent=50, lease_s=30), {S.RUNNING: S.RUNNING}),
@@ -116,6 +116,16 @@ async def test_asking_again_makes_only_what_is_not_there(database: Database, job
         assert (asked.status, asked.claim) == (values["status"], 1)
 
 
+async def test_output_that_an_older_release_made_takes_the_turn_and_the_size_of_its_job_when_it_is_asked_for_again(
+    database: Database, factory: Factory
+) -> None:
+    job = await factory.ended_job(JobStatus.FAILED, source={}, submitted_by="a", file_size=2 * MAX_SMALL_BYTES)
+    await insert(database, job, S.FAILED, error_message="m", submitted_by=None, file_size=0)
+    async with database.unit_of_work() as session:
+        asked = await output_state.ask(session, job_id=job.id, attempt=1, name="valid.csv")
+    assert (asked.submitted_by, asked.file_size, asked.is_large) == ("a", 2 * MAX_SMALL_BYTES, True)
+
+
 async def test_outputs_of_a_job_that_is_retried_or_deleted_are_gone(database: Database, factory: Factory) -> None:
     for change in (job_state.retry, job_state.hide):
         job = await factory.ended_job(JobStatus.FAILED, source={})
@@ -130,17 +140,18 @@ async def test_outputs_of_a_job_that_is_retried_or_deleted_are_gone(database: Da
 async def test_output_of_another_attempt_or_a_deleted_job_is_not_claimed(database: Database, factory: Factory) -> None:
     for values in ({"attempt": 2}, {"deleted_at": LONG_AGO}):
         job = await factory.ended_job(JobStatus.COMPLETED, **values)
-        output = await insert(database, job)
+        await insert(database, job)
         async with database.unit_of_work() as session:
-            assert await output_state.claim(session, output_id=output.id, lease_s=30) is None
+            assert await output_state.claim(session, lease_s=30) is None
+            assert not await output_state.is_any_waiting(session)
 
 
 async def test_one_of_many_claims_wins(database: Database, job: Job) -> None:
-    output = await insert(database, job)
+    await insert(database, job)
 
     async def claim() -> bool:
         async with database.unit_of_work() as session:
-            return await output_state.claim(session, output_id=output.id, lease_s=30) is not None
+            return await output_state.claim(session, lease_s=30) is not None
 
     assert sum(await asyncio.gather(*(claim() for _ in range(8)))) == 1
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,29 +16,27 @@ from structlog.testing import capture_logs
 
 from shared.db.errors import DatabaseUnavailable
 from shared.db.session import Database, open_database
-from shared.jobs import storage_guard, storage_marker
+from shared.jobs import storage_guard
 from shared.jobs.storage_guard import StorageGuard
-from shared.jobs.storage_marker import MARKER, MarkerUnreadable, read_marker, write_marker
 from shared.settings import Settings
+from shared.storage.base import Storage
+from shared.storage.location import open_storage
+from shared.storage.names import MARKER
 from shared.web.problems import StorageUnavailable
 from tests.factories import Factory
-from tests.paths import list_stored
+from tests.paths import list_stored, read_mark, write_mark
 
 
 @pytest.fixture
-async def guard(database: Database, settings: Settings) -> AsyncIterator[StorageGuard]:
-    made = StorageGuard(database, settings.upload_dir)
-    yield made
-    made.close()
+async def guard(database: Database, storage: Storage) -> StorageGuard:
+    return StorageGuard(database, storage)
 
 
 @pytest.fixture
-async def adopting(database: Database, settings: Settings) -> AsyncIterator[StorageGuard]:
+async def adopting(database: Database, settings: Settings, storage: Storage) -> StorageGuard:
     """A guard that may mark its folder, which has no marker."""
-    (settings.upload_dir / MARKER).unlink()
-    made = StorageGuard(database, settings.upload_dir, may_adopt=True)
-    yield made
-    made.close()
+    (settings.upload_folder / MARKER).unlink()
+    return StorageGuard(database, storage, may_adopt=True)
 
 
 async def get_id(database: Database) -> uuid.UUID:
@@ -50,7 +48,7 @@ async def get_id(database: Database) -> uuid.UUID:
 async def test_marked_folder_is_fine_and_nothing_is_left_of_the_look(guard: StorageGuard, settings: Settings) -> None:
     assert await guard.find_problem() is None
     await guard.require()
-    assert list_stored(settings.upload_dir) == []
+    assert list_stored(settings.upload_folder) == []
 
 
 def unmount(folder: Path) -> None:
@@ -68,7 +66,7 @@ def replace_by_a_file(folder: Path) -> None:
 
 
 def give_away(folder: Path) -> None:
-    write_marker(folder, uuid.uuid4(), replace=True)
+    write_mark(folder, uuid.uuid4())
 
 
 def damage(folder: Path) -> None:
@@ -95,69 +93,72 @@ async def test_folder_that_is_not_this_databases_is_refused_until_it_is(
     database: Database, guard: StorageGuard, settings: Settings, spoil: Callable[[Path], None], words: str
 ) -> None:
     assert await guard.find_problem(fresh=True) is None  # from now on the database knows that it has a folder
-    spoil(settings.upload_dir)
+    spoil(settings.upload_folder)
     problem = await guard.find_problem(fresh=True)
     assert problem is not None
     assert words in problem
     with pytest.raises(StorageUnavailable):
         await guard.require()
-    if (away := settings.upload_dir.with_name("away")).exists():
-        settings.upload_dir.rename(settings.upload_dir.with_name("wrong")) if settings.upload_dir.exists() else None
-        away.rename(settings.upload_dir)
+    if (away := settings.upload_folder.with_name("away")).exists():
+        settings.upload_folder.rename(settings.upload_folder.with_name("wrong")) if settings.upload_folder.exists() else None
+        away.rename(settings.upload_folder)
     else:
-        marker = settings.upload_dir / MARKER
+        marker = settings.upload_folder / MARKER
         marker.rmdir() if marker.is_dir() else None
-        write_marker(settings.upload_dir, await get_id(database), replace=True)
+        write_mark(settings.upload_folder, await get_id(database))
     assert await guard.find_problem(fresh=True) is None
 
 
-async def test_folder_that_cannot_be_written_is_refused(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_folder: Path) -> None:
+async def test_folder_that_cannot_be_written_is_refused(guard: StorageGuard, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse() -> None:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr(storage_guard, "require_writable", refuse)
+    monkeypatch.setattr(storage, "require_writable", refuse)
     assert await guard.find_problem(fresh=True) == "UPLOAD_DIR cannot be written: Read-only file system."
 
 
-async def test_full_disk_is_no_fault_of_the_folder(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_folder: Path) -> None:
+async def test_full_disk_is_no_fault_of_the_folder(guard: StorageGuard, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse() -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(storage_guard, "require_writable", refuse)
+    monkeypatch.setattr(storage, "require_writable", refuse)
     assert await guard.find_problem(fresh=True) is None
 
 
-async def test_folder_that_hangs_is_refused_in_time_and_asked_once(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_guard, "TIMEOUT_S", 0.05)
+async def test_folder_that_hangs_is_refused_in_time_and_asked_once(guard: StorageGuard, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "look_timeout_s", 0.05)
     monkeypatch.setattr(storage_guard, "SLOW_S", 0.0)
     hanging, looks = threading.Event(), []
+    real = Path.open
 
-    def hang(folder: Path) -> uuid.UUID | None:
-        looks.append(folder)
+    def hang(path: Path, *arguments: Any) -> Any:
+        looks.append(path)
         hanging.wait(10)
-        return storage_marker.read_marker(folder)
+        return real(path, *arguments)
 
-    monkeypatch.setattr(storage_guard, "read_marker", hang)
+    monkeypatch.setattr(Path, "open", hang)
     for _ in range(3):
         problem = await guard.find_problem(fresh=True)
         assert problem is not None
         assert "does not answer" in problem
     assert len(looks) == 1
     hanging.set()
-    monkeypatch.setattr(storage_guard, "TIMEOUT_S", 5)
+    monkeypatch.setattr(storage, "look_timeout_s", 5)
     assert await guard.find_problem(fresh=True) is None
 
 
-async def test_folder_that_is_slow_for_a_while_is_not_lost(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage_guard, "TIMEOUT_S", 0.05)
+async def test_folder_that_is_slow_for_a_while_is_not_lost(guard: StorageGuard, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "look_timeout_s", 0.05)
     assert await guard.find_problem() is None
     slow = threading.Event()
 
-    def wait(folder: Path) -> uuid.UUID | None:
-        slow.wait(10)
-        return storage_marker.read_marker(folder)
+    real = Path.open
 
-    monkeypatch.setattr(storage_guard, "read_marker", wait)
+    def wait(path: Path, *arguments: Any) -> Any:
+        slow.wait(10)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", wait)
     assert await guard.find_problem(fresh=True) is None
     monkeypatch.setattr(storage_guard, "SLOW_S", 0.0)
     assert await guard.find_problem(fresh=True) is not None
@@ -180,7 +181,7 @@ async def test_other_database_in_the_same_place_is_noticed(database: Database, g
 
 
 async def test_database_that_is_away_changes_nothing_once_its_id_is_known(
-    database: Database, guard: StorageGuard, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    database: Database, guard: StorageGuard, settings: Settings, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert await guard.find_problem() is None
     away = open_database(
@@ -192,41 +193,38 @@ async def test_database_that_is_away_changes_nothing_once_its_id_is_known(
     )
     monkeypatch.setattr(guard, "_database", away)
     assert await guard.find_problem(fresh=True) is None
-    (settings.upload_dir / MARKER).unlink()
+    (settings.upload_folder / MARKER).unlink()
     assert await guard.find_problem(fresh=True) is not None
-    other = StorageGuard(away, settings.upload_dir)
+    other = StorageGuard(away, storage)
     with pytest.raises(DatabaseUnavailable):
         await other.find_problem()
-    other.close()
     await away.close()
 
 
 async def test_new_folder_of_a_new_database_is_marked_once_by_many(database: Database, adopting: StorageGuard, settings: Settings) -> None:
-    others = [StorageGuard(database, settings.upload_dir, may_adopt=True) for _ in range(4)]
-    settings.upload_dir.rmdir()
+    others = [StorageGuard(database, open_storage(settings), may_adopt=True) for _ in range(4)]
+    settings.upload_folder.rmdir()
     assert await asyncio.gather(*(each.find_problem() for each in (adopting, *others))) == [None] * 5
-    assert read_marker(settings.upload_dir) == await get_id(database)
-    assert [path.name for path in settings.upload_dir.iterdir()] == [MARKER]
-    for each in others:
-        each.close()
+    assert read_mark(settings.upload_folder) == await get_id(database)
+    assert [path.name for path in settings.upload_folder.iterdir()] == [MARKER]
 
 
 async def test_folder_from_before_there_were_markers_is_marked_if_a_file_is_a_jobs(
     database: Database, adopting: StorageGuard, settings: Settings, factory: Factory
 ) -> None:
     await factory.ended_job()
-    (settings.upload_dir / f"{uuid.uuid4()}_left_over.csv").write_text("a")
+    (settings.upload_folder / f"{uuid.uuid4()}_left_over.csv").write_text("a")
     assert await adopting.find_problem() is None
-    assert read_marker(settings.upload_dir) == await get_id(database)
+    assert read_mark(settings.upload_folder) == await get_id(database)
 
 
 async def test_files_of_jobs_that_the_database_does_not_know_are_not_adopted(adopting: StorageGuard, settings: Settings) -> None:
     for _ in range(3):
-        (settings.upload_dir / f"{uuid.uuid4()}_a.csv").write_text("a")
+        (settings.upload_folder / f"{uuid.uuid4()}_a.csv").write_text("a")
     problem = await adopting.find_problem()
     assert problem is not None
     assert "the database knows none of them" in problem
-    assert read_marker(settings.upload_dir) is None
+    assert read_mark(settings.upload_folder) is None
 
 
 async def test_empty_folder_beside_a_database_with_jobs_is_not_adopted(adopting: StorageGuard, settings: Settings, factory: Factory) -> None:
@@ -234,15 +232,14 @@ async def test_empty_folder_beside_a_database_with_jobs_is_not_adopted(adopting:
     problem = await adopting.find_problem()
     assert problem is not None
     assert "mounted?" in problem
-    assert read_marker(settings.upload_dir) is None
+    assert read_mark(settings.upload_folder) is None
 
 
-async def test_worker_marks_no_folder(database: Database, adopting: StorageGuard, settings: Settings) -> None:
-    worker = StorageGuard(database, settings.upload_dir)
+async def test_worker_marks_no_folder(database: Database, adopting: StorageGuard, storage: Storage) -> None:
+    worker = StorageGuard(database, storage)
     problem = await worker.find_problem()
     assert problem is not None
     assert "not been marked by an API" in problem
-    worker.close()
 
 
 async def test_database_that_is_not_migrated_yet_is_told(guard: StorageGuard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,22 +265,4 @@ async def test_watch_survives_and_tells_what_nobody_expected(guard: StorageGuard
         watching = asyncio.create_task(guard.watch(every_s=0.0))
         await asyncio.wait_for(looked.wait(), 5)
         watching.cancel()
-    assert [(line["log_level"], line["event"]) for line in lines] == [("error", "the upload folder could not be looked at")]
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"null", b'{"storage_id": 1}', b'{"storage_id": "x"}', b"\x00" * 10_000])
-def test_marker_with_anything_else_in_it_is_called_damaged(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / MARKER).write_bytes(content)
-    with pytest.raises(MarkerUnreadable):
-        read_marker(tmp_path)
-
-
-def test_marker_says_what_it_is_for_and_stays_unless_replaced(tmp_path: Path) -> None:
-    first, second = uuid.uuid4(), uuid.uuid4()
-    write_marker(tmp_path, first)
-    write_marker(tmp_path, second)
-    assert read_marker(tmp_path) == first
-    assert "Rowgate" in json.loads((tmp_path / MARKER).read_text())["about"]
-    write_marker(tmp_path, second, replace=True)
-    assert read_marker(tmp_path) == second
-    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+    assert [(line["log_level"], line["event"]) for line in lines] == [("error", "the stored files could not be looked at")]

@@ -90,7 +90,7 @@ async def test_pages_of_named_origins_alone_may_call(app: FastAPI, settings: Set
     app = create_app(settings.model_copy(update={"cors_origins": "https://app.example, https://second.example"}))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-        asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,idempotency-key"}
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,idempotency-key,traceparent"}
         before = await client.options("/api/files/upload", headers=asked)
         after = await client.get("/api/health/live", headers={"Origin": origin})
     for answer in (before, after):

@@ -17,6 +17,7 @@ from shared.jobs.storage_guard import StorageGuard
 from shared.messages.broker import Broker
 from shared.messages.redis_client import open_redis
 from shared.settings import Settings
+from shared.storage.folder import FolderStorage
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable("away"), TimeoutError(), PoolTimeoutError(), OperationalError("", {}, OSError())], ids=repr)
@@ -30,17 +31,17 @@ async def test_database_that_does_not_answer_at_the_start_is_told_and_waited_for
     with capture_logs() as lines:
         async with app.router.lifespan_context(app):
             pass
-    told = [line for line in lines if line["event"] == "the upload folder could not be compared with the database yet"]
+    told = [line for line in lines if line["event"] == "the stored files could not be compared with the database yet"]
     assert [line["log_level"] for line in told] == ["warning"]
 
 
 async def test_whatever_fails_at_the_end_the_connections_are_closed(app: FastAPI, clean: None, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    async def watch(_guard: StorageGuard) -> None:
+    async def watch(_guard: StorageGuard, *, every_s: float) -> None:
         raise ZeroDivisionError
 
-    def close_guard(_guard: StorageGuard) -> None:
+    async def close_storage(_storage: FolderStorage) -> None:
         raise ZeroDivisionError
 
     async def close_database(_database: Database) -> None:
@@ -65,7 +66,7 @@ async def test_whatever_fails_at_the_end_the_connections_are_closed(app: FastAPI
 
     monkeypatch.setattr("main.open_redis", open_noting)
     monkeypatch.setattr(StorageGuard, "watch", watch)
-    monkeypatch.setattr(StorageGuard, "close", close_guard)
+    monkeypatch.setattr(FolderStorage, "aclose", close_storage)
     monkeypatch.setattr(Database, "close", close_database)
     monkeypatch.setattr("main.Broker", ClosingBroker)
 

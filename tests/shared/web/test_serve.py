@@ -62,7 +62,7 @@ def wait(condition: Callable[[], bool], timeout_s: float = START_S) -> None:
 
 def start(settings: Settings, folder: Path, **changes: str) -> Running:
     port, log = free_port(), folder / "api.log"
-    own = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir), "LOG_FORMAT": "json"}
+    own = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_folder), "LOG_FORMAT": "json"}
     environment = {**os.environ, **own, "PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics"), "API_PROCESSES": "2", **changes}
     with log.open("wb") as output:
         command = [sys.executable, "-m", "shared.web.serve", "--port", str(port)]
@@ -98,7 +98,7 @@ def test_database_that_cannot_be_migrated_ends_it(settings: Settings, tmp_path: 
 
 def test_port_that_is_taken_ends_it(settings: Settings, tmp_path: Path, clean: None) -> None:
     with running(settings, tmp_path) as api:
-        environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_dir)}
+        environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url, "UPLOAD_DIR": str(settings.upload_folder)}
         command = [sys.executable, "-m", "shared.web.serve", "--port", str(api.port)]
         second = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60)
     assert second.returncode == 1

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from shared.messages.broker import create_celery
 from shared.messages.tasks import TaskContext
 from shared.settings import Settings
 from shared.worker import runtime as runtime_module
@@ -21,7 +20,7 @@ from shared.worker.runtime import CHILD_POOL, Runtime
 
 @pytest.fixture
 def runtime(settings: Settings) -> Iterator[Runtime]:
-    made = Runtime(create_celery(settings), settings, **CHILD_POOL)
+    made = Runtime(settings, **CHILD_POOL)
     yield made
     made.close()
 

@@ -1,4 +1,4 @@
-"""Write bytes to disk as they arrive: in one pass, with bounded memory, hashed on the way, and with all disk work off the event loop."""
+"""Write bytes to a folder as they arrive: in one pass, with bounded memory, hashed on the way, and with all disk work off the event loop."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 
-from features.upload.problems import DiskFull
 from shared.concurrency.grouping import Grouping
-from shared.jobs.storage import PARTIAL_SUFFIX, is_disk_full, sync_folder
-from shared.web.problems import StorageUnavailable
+from shared.storage.base import CountingWriter
+from shared.storage.names import PARTIAL_SUFFIX
 
 BATCH_BYTES = 256 * 1024
 """Size of one write, or slightly more. An upload's memory is the bytes in its queue plus those being written."""
@@ -27,10 +26,19 @@ MAX_BATCHES = 16
 """Most batches that a thread writes for one file before other files get their turn."""
 WRITEBACK_BYTES = 8 * 2**20
 """Dirty pages are flushed to disk in steps of this size during the upload, so that little is left for the fsync at the end."""
-HEAD_BYTES = 512
 _SYNC_FILE_RANGE_WRITE = 2
 
 log = structlog.get_logger(__name__)
+
+
+def sync_folder(path: Path) -> None:
+    """Make the names in a folder durable (fsync(2))."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
 
 _writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="upload-writer")
 
@@ -53,14 +61,15 @@ def _load_start_writeback() -> Callable[[int, int, int], None]:
 _start_writeback = _load_start_writeback()
 
 
-class FileWriter:
+class FolderWriter(CountingWriter):
     """Writes one file under a temporary name, and renames it once it is complete and on disk.
 
     The event loop queues pieces, and a thread writes them while at least a batch is queued. If the disk is slower than the network, reading from the
     network slows down.
     """
 
-    def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int, small_files: Grouping[FileWriter, None]) -> None:
+    def __init__(self, target: Path, *, chunk_size_bytes: int, min_free_bytes: int, small_files: Grouping[FolderWriter, None]) -> None:
+        super().__init__()
         self._small_files = small_files
         self._target = target
         self._partial = target.with_name(target.name + PARTIAL_SUFFIX)
@@ -76,20 +85,16 @@ class FileWriter:
         self._hash = hashlib.sha256()
         self._written = 0
         self._flushed = 0
-        self.size = 0
-        self.head = b""
 
     def take(self, data: memoryview) -> None:
         """Queue bytes; `drain` has them written."""
-        if len(self.head) < HEAD_BYTES:
-            self.head += bytes(data[: HEAD_BYTES - len(self.head)])
-        self.size += len(data)
+        self._count(data)
         with self._lock:
             self._queue.append(data)
             self._queued_bytes += len(data)
 
     async def drain(self) -> None:
-        """Start writing if at least a batch is queued, and wait while too much is queued. Raises `DiskFull` or `StorageUnavailable`."""
+        """Start writing if at least a batch is queued, and wait while too much is queued. Raises `OSError`."""
         if self._queued_bytes < BATCH_BYTES:
             return
         while True:
@@ -107,7 +112,7 @@ class FileWriter:
             await waiting
 
     async def finish(self) -> str:
-        """Write the rest, make the file durable under its real name, and return its SHA-256 in hexadecimal. Raises `DiskFull` or `StorageUnavailable`."""
+        """Write the rest, make the file durable under its real name, and return its SHA-256 in hexadecimal. Raises `OSError`."""
         await self._settle()
         # Nothing of a small file has been written yet: it is written completely here, together with other small files.
         is_small = self._descriptor is None
@@ -131,7 +136,7 @@ class FileWriter:
         """Wait until the thread is done, and raise its error if it failed."""
         writing = self._writing
         if writing is not None:
-            await _translate(asyncio.shield(writing))
+            await asyncio.shield(writing)
             self._writing = None
 
     def _write_queue(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -218,7 +223,7 @@ class FileWriter:
             os.close(descriptor)
 
 
-async def complete_files(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
+async def complete_files(writers: Sequence[FolderWriter]) -> Sequence[OSError | None]:
     """Write the rest of each file, make it durable under its real name, and sync its folder.
 
     Returns one entry for each writer, in order: its error, or None.
@@ -226,14 +231,14 @@ async def complete_files(writers: Sequence[FileWriter]) -> Sequence[OSError | No
     return await asyncio.get_running_loop().run_in_executor(_writers, _complete, writers)
 
 
-def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
+def _complete(writers: Sequence[FolderWriter]) -> Sequence[OSError | None]:
     """Do each step for all files before the next step: the first fsync(2) makes the disk write what the later ones then find already written.
 
     Each folder is synced once.
     """
-    failures: dict[FileWriter, OSError] = {}
+    failures: dict[FolderWriter, OSError] = {}
 
-    def do_each(step: Callable[[FileWriter], None]) -> None:
+    def do_each(step: Callable[[FolderWriter], None]) -> None:
         for writer in writers:
             if writer not in failures:
                 try:
@@ -241,9 +246,9 @@ def _complete(writers: Sequence[FileWriter]) -> Sequence[OSError | None]:
                 except OSError as error:
                     failures[writer] = error
 
-    do_each(FileWriter.write_rest)
-    do_each(FileWriter.sync)
-    do_each(FileWriter.rename)
+    do_each(FolderWriter.write_rest)
+    do_each(FolderWriter.sync)
+    do_each(FolderWriter.rename)
     for folder in {writer.folder for writer in writers}:
         renamed = [writer for writer in writers if writer.folder == folder and writer not in failures]
         try:
@@ -264,13 +269,3 @@ def _skip(chunks: list[memoryview], count: int) -> list[memoryview]:
             return [chunk[count:], *chunks[index + 1 :]] if count else chunks[index:]
         count -= len(chunk)
     return []
-
-
-async def _translate(writing: Awaitable[None]) -> None:
-    try:
-        await writing
-    except OSError as error:
-        if is_disk_full(error):
-            raise DiskFull from error
-        log.error("a file could not be written", reason=error.strerror)  # noqa: TRY400  # says it all
-        raise StorageUnavailable from error
