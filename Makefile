@@ -21,7 +21,7 @@ env: ## Make .venv, or bring it up to date with the requirements
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found: install it, or say where it is: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@"$(PYTHON)" compose/bootstrap.py
 
-run: env ## Start the whole stack on this machine (PORT=8000, data in .local/); Ctrl-C ends it
+run: env ## Start the whole stack on this machine (PORT=8000, data in .local/; STORAGE=s3: files in an S3 store); Ctrl-C ends it
 	@exec $(BIN)/python -m compose.local
 
 check-config: env ## Check the settings in .env, without starting anything: a line for each mistake
@@ -47,8 +47,8 @@ coverage: env ## Run the tests and measure branch coverage of features/ and shar
 	@status=0; $(BIN)/coverage run -m pytest -q $(PARALLEL) $(TESTS) || status=1; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
 
-faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs)
-	@FAULT_SEEDS=$(or $(SEEDS),3) FAULT_JOBS=200 $(BIN)/python -m pytest -q tests/faults
+faults: env ## The long form of the fault tests (SEEDS=3 random runs of 200 jobs; STORAGE=s3: files in an S3 store, two APIs)
+	@FAULT_STORAGE=$(STORAGE) FAULT_SEEDS=$(or $(SEEDS),3) FAULT_JOBS=200 $(BIN)/python -m pytest -q tests/faults
 
 fuzz: env ## Ask the running service what its OpenAPI document allows, and more (CASES=2000 for each endpoint)
 	@FUZZ_CASES=$(or $(CASES),2000) $(BIN)/python -m pytest -q tests/e2e/test_document.py -s
@@ -57,7 +57,7 @@ hostile: env ## Attack the whole service with generated requests and files (REQU
 	@HOSTILE_REQUESTS=$(or $(REQUESTS),1000) HOSTILE_FILES=$(or $(FILES),2000) HOSTILE_SEED=$(or $(SEED),1) \
 	$(BIN)/python -m pytest -q tests/hostile/test_long_form.py -s
 
-check: env ## Lint, formatting, types, import contracts, migrations = models, Dockerfile; runs all, then says what failed
+check: env ## Lint, formatting, types, import contracts, migrations = models, Dockerfile, Kubernetes; runs all, then says what failed
 	@$(BIN)/python -m compose.check
 
 format: env ## Format the code and fix what the linter can fix

@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("pyarrow", "pandas", "numpy", "openpyxl", "fastapi", "uvicorn", "celery", "asyncpg")
+_LEAST_WHOLE = 10
+"""A smaller figure is written with its decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def at_least(what: str, measured: float, bound: float) -> Verdict:
 
 def at_most(what: str, measured: float, bound: float, unit: str = "x") -> Verdict:
     """Return the verdict on a figure that must not be larger than `bound`."""
-    return Verdict(what, f"≤ {bound:g}{unit}", f"{measured:.2f}{unit}" if unit == "x" else f"{measured:.0f}{unit}", measured <= bound)
+    return Verdict(what, f"≤ {bound:g}{unit}", f"{measured:.{2 if unit == 'x' or measured < _LEAST_WHOLE else 0}f}{unit}", measured <= bound)
 
 
 def save_section(folder: Path, name: str, section: Section) -> None:

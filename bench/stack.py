@@ -17,13 +17,16 @@ from typing import Any
 
 import asyncpg
 import httpx
+import obstore
 
 from bench.measure import ROOT, Plan, Run, RunFailed
-from bench.probe import peak_memory_mib
+from bench.probe import cpu_seconds, peak_memory_mib
 from compose.local import API_DEFAULTS, DEFAULTS
+from compose.object_store import Store, start_store
 from compose.processes import Child, Command, wait_until
 from compose.services import HTTP_OPTIONS, Service, free_port, start_postgres, start_valkey
 from shared.settings import Settings
+from shared.storage.names import MARKER
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 POLL_S = 0.3
@@ -31,14 +34,17 @@ POLL_S = 0.3
 JOB_TIMEOUT_S = 900.0
 START_TIMEOUT_S = 60.0
 MAX_UPLOAD_BYTES = 2 * 2**30
+PREFIX = "bench"
 
 
 class Stack:
     """The running processes. Start them from the main thread."""
 
-    def __init__(self, folder: Path, postgres: Service, valkey: Service, *, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, postgres: Service, valkey: Service, store: Store | None, *, settings: dict[str, str]) -> None:
         self.uploads = folder / "uploads"
         self.uploads.mkdir()
+        self.store = store
+        """The S3 store that files are kept in; None: they are kept in `uploads`."""
         self._folder = folder
         self.database_url = postgres.url
         self.redis_url = valkey.url
@@ -48,7 +54,7 @@ class Stack:
             **os.environ,
             "DATABASE_URL": postgres.url,
             "REDIS_URL": valkey.url,
-            "UPLOAD_DIR": str(self.uploads),
+            **({"UPLOAD_DIR": str(self.uploads)} if store is None else store.list_settings(PREFIX)),
             "MAX_UPLOAD_SIZE_BYTES": str(MAX_UPLOAD_BYTES),
             **settings,
         }
@@ -72,10 +78,17 @@ class Stack:
         self._api = self._start("api", "uvicorn", "main:app", *HTTP_OPTIONS, *workers, "--port", str(self._port), settings=API_DEFAULTS)
         self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
 
-    def start_worker(self) -> None:
-        """Start a worker with one child, replacing a running one."""
+    def serve_api(self) -> None:
+        """Start the API by its own command in place of the running one: one process, forked from one that has loaded the application."""
+        if self._api is not None:
+            self._api.stop()
+        self._api = self._start("api", "shared.web.serve", "--port", str(self._port), settings={**API_DEFAULTS, "API_PROCESSES": "1"})
+        self._wait_for(self._api, lambda: self._get("/api/health/live") is not None)
+
+    def start_worker(self, *, slots: int = 1) -> None:
+        """Start a worker with so many children, replacing a running one."""
         self.stop_worker()
-        self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", "1")
+        self._worker = self._start("worker", "celery", "-A", "celery_app", "worker", "-Q", "processing", "-c", str(slots))
         self._wait_for(self._worker, lambda: bool(self.child_pids()))
 
     def start_dispatcher(self) -> None:
@@ -104,7 +117,11 @@ class Stack:
         return str(answer.raise_for_status().json()["job_id"])
 
     def run_job(self, path: Path, *, table_schema: str) -> tuple[str, Run]:
-        """Upload the file and wait until its job has ended; return the job's id and its time from started_at to completed_at. Raises `RunFailed`."""
+        """Upload the file and wait until its job has ended; return the job's id and its time from started_at to completed_at. Raises `RunFailed`.
+
+        The CPU seconds are those of the worker's children, 0 if one of them was replaced.
+        """
+        before = {pid: cpu_seconds(pid) for pid in self.child_pids()}
         job_id = self.upload(path, schema=table_schema)
         with httpx.Client(base_url=self.url, timeout=120) as client:
             deadline = time.monotonic() + JOB_TIMEOUT_S
@@ -116,21 +133,25 @@ class Stack:
             raise RunFailed(f"The job of {path.name} ended {job['status']}: {job['error_message']}")
         wall_s = (_parse_time(job["completed_at"]) - _parse_time(job["started_at"])).total_seconds()
         # A worker replaces its child after ten jobs, so the child may already be gone.
-        peak_mib = max((peak_memory_mib(pid) for pid in self.child_pids()), default=0.0)
-        return job_id, Run(wall_s=wall_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
+        after = self.child_pids()
+        cpu_s = sum(cpu_seconds(pid) - before[pid] for pid in after) if set(after) == before.keys() else 0.0
+        peak_mib = max((peak_memory_mib(pid) for pid in after), default=0.0)
+        return job_id, Run(wall_s=wall_s, cpu_s=cpu_s, peak_mib=peak_mib, rows=job["rows_processed"], errors=job["error_count"])
 
     def clear(self) -> None:
         """Empty the tables, remove the uploaded files, and let the database write everything to disk."""
-        self.query("TRUNCATE jobs, deleted_jobs, error_pieces, outputs, webhook_deliveries, webhook_attempts")
+        self.query("TRUNCATE jobs, deleted_jobs, error_pieces, outputs, submitter_turns, webhook_deliveries, webhook_attempts")
         self.query("CHECKPOINT")
         self.remove_uploads()
 
     def remove_uploads(self) -> None:
         """Remove the uploaded files and wait until the disk is idle, so that every run starts from the same state."""
+        if self.store is not None:
+            _empty_bucket(self.store)
         for path in self.uploads.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
-            else:
+            elif not path.name.startswith(MARKER):
                 path.unlink()
         os.sync()
 
@@ -190,13 +211,18 @@ class Stack:
         assert self._worker is not None
         return _list_children(self._worker.pid)
 
+    def served_pid(self) -> int:
+        """Return the process id of the API's only process, if it was started by `serve_api`; the judge of schemas is a child as well."""
+        [pid] = (pid for pid in _list_children(self.api_pid) if b"shared.web.serve" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        return pid
+
     def api_child_pids(self) -> list[int]:
         """Return the process ids of the API's processes, if it has several."""
         return [pid for pid in _list_children(self.api_pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @contextmanager
-def running_stack(plan: Plan, *, api_processes: int = 1, **settings: str) -> Iterator[Stack]:
+def running_stack(plan: Plan, *, api_processes: int = 1, has_store: bool = False, **settings: str) -> Iterator[Stack]:
     """Run a stack with its API but no worker yet, and its data in a temporary folder; `settings` are those of the README's table."""
     plan.data.mkdir(parents=True, exist_ok=True)
     with ExitStack() as resources:
@@ -207,10 +233,19 @@ def running_stack(plan: Plan, *, api_processes: int = 1, **settings: str) -> Ite
         resources.callback(postgres.stop)
         valkey = start_valkey(folder)
         resources.callback(valkey.stop)
-        stack = Stack(folder, postgres, valkey, settings=settings)
+        store = start_store(folder) if has_store else None
+        if store is not None:
+            resources.callback(store.stop)
+        stack = Stack(folder, postgres, valkey, store, settings=settings)
         resources.callback(stack.stop)
         stack.start_api(processes=api_processes)
         yield stack
+
+
+def _empty_bucket(store: Store) -> None:
+    bucket = store.open()
+    for batch in obstore.list(bucket):
+        obstore.delete(bucket, [found["path"] for found in batch if MARKER not in found["path"]])
 
 
 def _list_children(pid: int) -> list[int]:

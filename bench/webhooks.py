@@ -25,7 +25,7 @@ from shared.db.models import Job
 from shared.db.session import Database, open_database
 from shared.jobs import job_state
 from shared.jobs.job_state import Progress
-from shared.messages.broker import Broker, create_celery
+from shared.messages.broker import Broker
 
 BATCH = 50
 """Number of jobs that end in one transaction."""
@@ -102,7 +102,7 @@ def _run(stack: Stack, case: Case) -> Sequence[float]:
 async def _end_jobs(stack: Stack, case: Case, ports: Mapping[str, Sequence[int]]) -> Mapping[str, datetime]:
     """End all jobs and wait until every delivery is over; return when each job ended, for jobs whose receiver answers."""
     slices.load_declarations("features")
-    broker = Broker(create_celery(stack.settings), stack.settings)
+    broker = Broker(stack.settings)
     database = open_database(stack.settings, send=broker.send, application_name="rowgate-bench", pool_size=2, max_overflow=2)
     try:
         places = [ports["hanging"][n % case.hanging_receivers] for n in range(case.hanging)]

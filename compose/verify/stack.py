@@ -6,12 +6,16 @@ import json
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from ipaddress import IPv4Network
+from itertools import count
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx
 
@@ -20,7 +24,7 @@ from compose.services import free_port
 from shared.settings import Settings
 
 SERVICES = {"api", "worker", "dispatcher", "db", "redis"}
-SETTINGS = {name.upper() for name in Settings.model_fields} | {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "COMPOSE_PROFILES"}
+SETTINGS = {name.upper() for name in Settings.model_fields} | {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "COMPOSE_PROFILES", "STORAGE"}
 START_TIMEOUT_S = 240
 STEP_TIMEOUT_S = 120.0
 SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S": "5"}
@@ -28,6 +32,11 @@ SLOW_WORKER = {"CHUNK_ROWS": "100", "PROGRESS_INTERVAL_S": "0.5", "JOB_LEASE_S":
 SMALL = {"API_PROCESSES": "2", "WORKER_SLOTS": "2", "DB_CONNECT_TIMEOUT_S": "9", "DB_POOL_TIMEOUT_S": "9"}
 """Settings for a machine that has a lot to do at the same time."""
 TROUBLE = re.compile(r"traceback|\[error|\[critical|\"level\": ?\"(error|critical)\"|(?<![a-z])(ERROR|FATAL|PANIC):", re.IGNORECASE)
+NETWORKS = ("inside", "outside", "front", "database", "queue", "files", "monitoring")
+SUBNETS = tuple(IPv4Network("198.18.0.0/15").subnets(new_prefix=26))
+"""Addresses for tests (RFC 2544). By itself an engine has 30 networks to give; three stacks need 21 of them, and those of a run that was killed are kept."""
+NUMBERS = count(os.getpid() * 28)
+"""Of subnets: another run at the same time begins elsewhere."""
 STARTED = time.monotonic()
 
 RECEIVER = """
@@ -50,7 +59,8 @@ class Unproven(Exception):
 class Stack:
     """One Compose project: the real files, a webhook receiver next to them, permission to call it, and a worker that works in small steps.
 
-    `settings` stand for what `.env` has; a real `.env` is not read.
+    `settings` stand for what `.env` has; a real `.env` is not read. A `with` block removes everything at its end, after it has shown what the containers said
+    if it failed.
     """
 
     def __init__(self, folder: Path, *, name: str = "", services: Mapping[str, Any] | None = None, **settings: str) -> None:
@@ -64,8 +74,17 @@ class Stack:
         receiver = {"image": "python:3.13-slim", "command": ["python3", "-c", RECEIVER], "networks": ["outside"], "init": True, "stop_signal": "SIGKILL"}
         soon = {"healthcheck": {"interval": "2s"}}
         ours = {"receiver": receiver, "api": allow, "api-2": allow, "dispatcher": {**allow, **soon}, "worker": {"environment": SLOW_WORKER, **soon}}
-        extra.write_text(json.dumps({"services": {**ours, **(services or {})}}))
+        networks = {name: {"ipam": {"config": [{"subnet": str(SUBNETS[next(NUMBERS) % len(SUBNETS)])}]}} for name in NETWORKS}
+        extra.write_text(json.dumps({"services": {**ours, **(services or {})}, "networks": networks}))
         self._files: tuple[Path, ...] = (ROOT / "compose.yaml", extra)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            sys.stdout.write(self.compose("ps", "--all", check=False) + self.compose("logs", "--no-color", "--tail", "40", check=False))
+        self.remove()
 
     @contextmanager
     def altered(self, services: Mapping[str, Any]) -> Iterator[None]:
@@ -122,9 +141,11 @@ class Stack:
 def run_compose(*arguments: str, environment: Mapping[str, str], directory: Path = ROOT, check: bool = True) -> str:
     """Run `docker compose` and return its standard output. Raises `Unproven` if it fails, unless `check` is off."""
     command = ["docker", "compose", "--progress", "quiet", *arguments]
-    result = subprocess.run(command, check=False, cwd=directory, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own command
+    result = subprocess.run(command, check=False, cwd=directory, env=environment, capture_output=True, text=True)  # noqa: S603  # our own command
+    sys.stderr.write(result.stderr)
     if check and result.returncode != 0:
-        raise Unproven(f"'docker compose {' '.join(arguments)}' failed.")
+        reason = (result.stderr.strip().splitlines() or ["It gave no reason."])[-1]
+        raise Unproven(f"'docker compose {' '.join(arguments)}' failed: {reason}")
     return result.stdout
 
 
