@@ -59,7 +59,7 @@ async def test_waiting_for_a_connection_ends_in_a_503(app: FastAPI, client: http
             assert first.closed is second.closed is False
             start = time.monotonic()
             answers = await asyncio.gather(*(client.get(f"/api/jobs/{job.id}") for _ in range(5)), client.get("/api/jobs"))
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 20
         for answer in answers:
             assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
             assert int(answer.headers["retry-after"]) > 0

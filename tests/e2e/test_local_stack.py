@@ -140,7 +140,7 @@ def test_supervisor_killed_leaves_nothing_running_and_the_next_run_has_its_data(
     below = third.descendants()
     third.process.terminate()
     assert third.process.wait(60) == 0
-    assert_gone(below, timeout_s=1)
+    assert_gone(below, timeout_s=10)
     assert third.output.rstrip().endswith("Stopped.")
 
 
@@ -152,7 +152,7 @@ def test_part_that_dies_ends_the_stack_and_is_named(start: Callable[[], Run]) ->
     os.kill(worker, signal.SIGKILL)
     assert run.process.wait(60) == 1
     assert "worker has ended by itself (SIGKILL)" in run.output
-    assert_gone(below, timeout_s=1)
+    assert_gone(below, timeout_s=10)
 
 
 def test_stop_asked_while_starting_ends_everything(start: Callable[[], Run]) -> None:
@@ -161,4 +161,4 @@ def test_stop_asked_while_starting_ends_everything(start: Callable[[], Run]) -> 
     below = run.descendants()
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(60) == 0
-    assert_gone(below, timeout_s=1)
+    assert_gone(below, timeout_s=10)

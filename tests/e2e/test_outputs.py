@@ -116,8 +116,8 @@ def test_large_output_is_sent_in_flat_memory_while_jobs_are_asked_for(api: Api) 
     p99_s = sorted(seconds)[int(len(seconds) * 0.99)]
     print(f"{len(seconds)} jobs, p99 {p99_s * 1000:.1f} ms, first byte {first_byte_s * 1000:.0f} ms, growth {(highest - before) / 2**20:.1f} MiB")
     # With room for a slow machine: `bench outputs` measures it.
-    assert first_byte_s < 5
-    assert p99_s < 1
+    assert first_byte_s < 10
+    assert p99_s < 5
     assert highest - before <= GROWTH_BYTES
 
 
@@ -155,4 +155,4 @@ def test_any_rows_of_many_are_shown_in_time(api: Api) -> None:
     path.unlink()
     worst = {query: sorted(found)[98] for query, found in seconds.items()}
     print({query: f"{found * 1000:.1f} ms" for query, found in worst.items()})
-    assert max(worst.values()) < 1  # with room for a slow machine: `bench outputs` measures it
+    assert max(worst.values()) < 5  # with room for a slow machine: `bench outputs` measures it

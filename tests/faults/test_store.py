@@ -175,7 +175,7 @@ def test_store_that_is_away_refuses_uploads_lets_jobs_wait_and_loses_nothing(sta
         started = time.monotonic()
         assert stack.client.delete(f"/api/jobs/{uuid.uuid4()}").status_code == 404
         assert stack.client.get("/api/jobs").status_code == 200
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         time.sleep(2)
     finally:
         if number is signal.SIGKILL:

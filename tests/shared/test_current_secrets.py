@@ -268,7 +268,7 @@ async def test_password_of_redis_changes_and_every_client_goes_on(settings: Sett
         assert await broker.send([Message("tests.nothing", "processing", {})])
         with celery.connection_for_write() as connection, connection.SimpleQueue("rotation") as queue:
             queue.put({"password": password})
-            message = queue.get(timeout=5)
+            message = queue.get(timeout=30)
             assert message.payload == {"password": password}
             message.ack()
         assert await asyncio.to_thread(celery.backend.client.ping)

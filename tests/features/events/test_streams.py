@@ -125,7 +125,7 @@ async def test_job_is_told_at_once_at_each_change_and_at_its_end(feed: Feed, dat
             assert await job_state.finish(session, job_id=job.id, attempt=1, progress=job_state.Progress(percent=99, rows_processed=10, **figures))
         await reader.wait_for(4)
         assert reader.task is not None
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, 30)
     assert [(data["status"], data["progress"], data["queue_position"]) for _, data, _ in reader.events] == [
         ("QUEUED", 0, 1),
         ("PROCESSING", 0, None),
@@ -197,7 +197,7 @@ async def test_outputs_that_are_made_keep_the_stream_open(feed: Feed, database: 
             assert await output_state.fail(session, output_id=output.id, claim=claimed.claim, message="No.")
         await reader.wait_for(4)
         assert reader.task is not None
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, 30)
 
 
 async def test_deleted_job_ends_its_stream_and_is_told_on_that_of_all_even_if_its_row_is_gone(
@@ -321,7 +321,7 @@ async def test_id_of_another_database_begins_anew(feed: Feed, database: Database
         await reader.wait_for(1)
         await reader.wait_quiet()
         assert reader.task is not None
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not reader.task.done():  # a look that is under way would put its own in place of it
                 feed._snapshot = Snapshot(2**50, 2**50, frozenset())
                 await asyncio.sleep(0.001)
@@ -335,7 +335,7 @@ async def test_client_that_falls_behind_is_ended_and_misses_nothing(feed: Feed, 
         async with database.unit_of_work() as session:
             session.add_all(Job(id=uuid.uuid4(), filename="a.csv", file_type="csv", file_size=1, sha256="0" * 64) for _ in range(5))
         assert reader.task is not None
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, 30)
     assert reader.events == []
     seen = Snapshot.parse(reader.last_id)  # as it came last, also with the end
     assert seen is not None
@@ -363,7 +363,7 @@ async def test_stream_that_begins_in_the_middle_of_a_look_misses_nothing(
         seen = Snapshot.parse(first.last_id)
         monkeypatch.setattr(queries, "list_states", hold)
         await factory.set(job.id, external_id="changed")
-        await asyncio.wait_for(is_held.wait(), 5)
+        await asyncio.wait_for(is_held.wait(), 30)
         monkeypatch.setattr(queries, "list_states", original)
         async with reading(follow_all(feed, database, seen=seen)) as second:
             await asyncio.sleep(0.05)
@@ -409,15 +409,19 @@ async def test_stream_that_begins_while_the_database_is_away_waits_for_it(
         return await original(session)
 
     monkeypatch.setattr(queries, "read_snapshot", read)
-    async with reading(follow(feed, database, job)) as reader, reading(follow_all(feed, database)) as of_all, reading(follow_all(feed, database)) as ended:
-        await reader.wait_quiet()  # comments come all the same
-        assert reader.events == []
-        ended.source.end()
-        assert ended.task is not None
-        await asyncio.wait_for(ended.task, 0.15)  # sooner than the next comment
-        is_away = False
-        await reader.wait_for(1)
-        await of_all.wait_for(1)
+    monkeypatch.setattr(streams, "COMMENT_EVERY_S", 600)
+    async with reading(follow_all(feed, database)) as ended:
+        await asyncio.sleep(0.1)
+        monkeypatch.setattr(streams, "COMMENT_EVERY_S", 0.2)
+        async with reading(follow(feed, database, job)) as reader, reading(follow_all(feed, database)) as of_all:
+            await reader.wait_quiet()  # comments come all the same
+            assert reader.events == []
+            ended.source.end()
+            assert ended.task is not None
+            await asyncio.wait_for(ended.task, 30)  # long before its next comment
+            is_away = False
+            await reader.wait_for(1)
+            await of_all.wait_for(1)
 
 
 async def test_streams_that_begin_at_the_same_time_read_together(feed: Feed, database: Database, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,7 +456,7 @@ async def test_stream_that_cannot_read_its_job_ends_without_an_error(feed: Feed,
     monkeypatch.setattr(queries, "list_states", read)
     async with reading(follow(feed, database, job)) as reader:
         assert reader.task is not None
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, 30)
     assert reader.events == []
 
 
@@ -460,7 +464,7 @@ async def test_feed_rests_while_there_are_no_streams(feed: Feed, database: Datab
     job = await factory.job()
     async with reading(follow(feed, database, job)) as reader:
         await reader.wait_for(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while feed._task is not None:
             await asyncio.sleep(0.01)
     async with reading(follow(feed, database, job)) as again:
@@ -475,4 +479,4 @@ async def test_process_that_stops_ends_its_streams(feed: Feed, database: Databas
         for reader in (one, other):
             reader.source.end()
             assert reader.task is not None
-            await asyncio.wait_for(reader.task, 1)
+            await asyncio.wait_for(reader.task, 30)

@@ -165,7 +165,7 @@ async def test_held_message_goes_back_at_once_when_the_worker_stops(
     assert not held.done()
     assert sent == []
     is_requested = True
-    await asyncio.wait_for(held, 5)
+    await asyncio.wait_for(held, 30)
     assert [message.payload for message in sent] == [{"job_id": str(large.id)}]
     assert await status_of(factory, large) is JobStatus.QUEUED
 

@@ -391,7 +391,7 @@ async def test_broker_away_does_not_fail_an_upload(app: FastAPI, client: httpx.A
     broker = Broker(gone)
     app.state.database = Database(engine=app.state.database.engine, sessions=app.state.database.sessions, send=broker.send)
     app.state.intake = Intake(app.state.database, app.state.storage)
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(30):
         response = await client.post(URL, files={"file": ("a.csv", CSV)})
     await broker.aclose()
     assert response.status_code == 202

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,11 +78,10 @@ async def test_hundred_look_ups_that_hang_hold_up_no_other(monkeypatch: pytest.M
         return await resolve(parse_webhook_url(f"http://{host}/"), timeout_s=timeout_s)
 
     async with naming(monkeypatch, lambda name, _: None if "silent" in name else ["8.8.8.8"]) as server:
-        hanging = [asyncio.create_task(look_up(f"h{n}.silent.test", 1.0)) for n in range(100)]
+        hanging = [asyncio.create_task(look_up(f"h{n}.silent.test", 4.0)) for n in range(100)]
         await asyncio.sleep(0)
-        start = time.monotonic()
         assert await look_up("quick.test", 5.0) == [ipaddress.ip_address("8.8.8.8")]
-        assert time.monotonic() - start < 1.0
+        assert not any(look.done() for look in hanging)
         ends = await asyncio.gather(*hanging, return_exceptions=True)
         assert all(isinstance(end, HostNotFound) for end in ends)
         assert len(set(server.asked)) > 50

@@ -99,9 +99,9 @@ async def test_group_goes_on_after_all_its_tasks_were_cancelled() -> None:
     for task in asyncio.all_tasks() - {asyncio.current_task(), *waiting}:
         task.cancel()
     assert all(isinstance(result, asyncio.CancelledError) for result in await asyncio.gather(*waiting, return_exceptions=True))
-    await asyncio.wait_for(group.aclose(), 5)
+    await asyncio.wait_for(group.aclose(), 30)
     work.may_end.set()
-    assert await asyncio.wait_for(group.do(3), 5) == 30
+    assert await asyncio.wait_for(group.do(3), 30) == 30
 
 
 async def test_results_that_are_not_one_for_each_item_are_an_error_for_all() -> None:
@@ -109,4 +109,4 @@ async def test_results_that_are_not_one_for_each_item_are_an_error_for_all() -> 
         return []
 
     with pytest.raises(ValueError, match="0 results for 1 items"):
-        await asyncio.wait_for(Grouping(work, max_items=1, patience_s=None).do(1), 5)
+        await asyncio.wait_for(Grouping(work, max_items=1, patience_s=None).do(1), 30)

@@ -170,7 +170,7 @@ async def test_upgrade_lets_requests_through_while_it_waits_for_a_table(empty_da
         await transaction.commit()
         code, lines = await finish(migration)
         assert code == 0, lines
-        assert longest_s < 4
+        assert longest_s < 6  # the table is in use for 7
         assert "a table is in use: the migration begins again in a moment" in [line["event"] for line in lines]
         assert await client.fetchval("SELECT version_num FROM alembic_version") == get_code_level()
     finally:

@@ -263,6 +263,6 @@ async def test_watch_survives_and_tells_what_nobody_expected(guard: StorageGuard
     monkeypatch.setattr(guard, "_find_problem", find_problem)
     with capture_logs() as lines:
         watching = asyncio.create_task(guard.watch(every_s=0.0))
-        await asyncio.wait_for(looked.wait(), 5)
+        await asyncio.wait_for(looked.wait(), 30)
         watching.cancel()
     assert [(line["log_level"], line["event"]) for line in lines] == [("error", "the stored files could not be looked at")]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from compose.processes import wait_until
-from shared.observing import tracing
+from shared.observing import open_telemetry, tracing
 from shared.observing.logging import make_formatter
 from shared.settings import Settings
 from tests.collector import Collector, running_collector
@@ -261,20 +261,21 @@ print(json.dumps({"timestamp": "", "level": "", "event": "times", "logger": "", 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["away", "hangs", "refuses"])
 def test_collector_that_does_not_take_spans_costs_no_time_and_one_line(how: str) -> None:
-    with running_collector(delay_s=30.0 if how == "hangs" else 0.0, status=503 if how == "refuses" else 200) as collector:
+    with running_collector(delay_s=60.0 if how == "hangs" else 0.0, status=503 if how == "refuses" else 200) as collector:
         lines = [json.loads(line) for line in run(MANY, {ENDPOINT: "http://user:geheim@127.0.0.1:1" if how == "away" else collector.url})]
     [complaint] = [line for line in lines if line["event"] == "traces could not be sent"]
     assert complaint["level"] == "warning"
     assert [line["event"] for line in lines] == ["traces are sent", "traces could not be sent", "times"]
     assert "geheim" not in str(lines)
-    assert lines[-1]["worked"] < 5.0
-    assert lines[-1]["stopped"] < 3.0
+    assert lines[-1]["worked"] < 20.0
+    assert lines[-1]["stopped"] < 20.0
 
 
 def test_end_waits_less_if_the_collector_has_not_taken_spans_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.01")
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+    monkeypatch.setattr(open_telemetry, "END_S", 60.0)
     tracing.prepare("rowgate-tests")
     with tracing.span("work"):
         pass
@@ -283,7 +284,7 @@ def test_end_waits_less_if_the_collector_has_not_taken_spans_before(monkeypatch:
     assert wait_until(started._outages.is_failing, timeout_s=10)
     began = time.monotonic()
     tracing.stop()
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 30
 
 
 @pytest.mark.slow

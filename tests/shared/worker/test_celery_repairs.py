@@ -27,7 +27,7 @@ def channel(settings: Settings) -> Iterator[Any]:
 def listening(channel: Any) -> Any:
     """A channel that has subscribed and has received the confirmation."""
     channel.subclient.subscribe("news")
-    assert channel.subclient.connection.can_read(timeout=5)
+    assert channel.subclient.connection.can_read(timeout=30)
     Channel._receive(channel)
     return channel
 
