@@ -85,7 +85,8 @@ class Column:
             return ~filled & self.present
         result: Mask = ~filled & self.present
         # At the start of an empty cell lies the first byte of the next cell; after the last cell there is none.
-        candidates = np.flatnonzero(SPACE_STARTS[self.data[np.minimum(self.starts, len(self.data) - 1)]] & filled)
+        first_bytes = self.data.take(self.starts, mode="clip")
+        candidates = np.flatnonzero((first_bytes <= SPACE if self.is_ascii else SPACE_STARTS[first_bytes]) & filled)
         if len(candidates):
             result[[index for index, cell in zip(candidates.tolist(), self.texts(candidates), strict=True) if cell is not None and cell.isspace()]] = True
         return result

@@ -79,25 +79,30 @@ def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
         for whole, part in zip(marks, _find_digits(Column(column.text.take(pa.array(rows))), dots=dots), strict=True):
             whole[rows] = part
         return marks[0], marks[1]
-    plus = np.zeros(len(column), np.bool_)
     # Bytes below "0" wrap around to large numbers.
-    positions = np.flatnonzero((data - np.uint8(ZERO)) > 9)  # noqa: PLR2004
-    if not len(positions):
-        return accepted, plus
-    rows = column.rows_of(positions)
-    characters = data[positions]
-    is_sign = ((characters == _MINUS) | (characters == _PLUS)) & (positions == column.starts[rows])
-    plus[rows[is_sign & (characters == _PLUS)]] = True
-    is_fine = is_sign
-    if dots:
-        is_dot = characters == _DOT
-        dot_rows = rows[is_dot]
-        accepted[dot_rows[1:][dot_rows[1:] == dot_rows[:-1]]] = False
-        is_fine = is_sign | is_dot
-    accepted[rows[~is_fine]] = False
-    # These cells are too short to be sure that they contain a digit.
-    others = rows[sizes[rows] <= (2 if dots else 1)]
-    accepted[others] = False
+    is_other = (data - np.uint8(ZERO)) > 9  # noqa: PLR2004
+    if not bool(is_other.any()):
+        return accepted, np.zeros(len(column), np.bool_)
+    # Cells that are as short may have no digit.
+    short = 2 if dots else 1
+    # At the start of an empty cell lies the first byte of the next cell.
+    first_bytes = data.take(column.starts, mode="clip")
+    plus: Mask = (first_bytes == _PLUS) & (sizes > 0)
+    signed = np.flatnonzero(plus | (first_bytes == _MINUS))
+    if len(signed):
+        is_other[column.starts[signed[sizes[signed] > 0]]] = False
+        accepted[signed[sizes[signed] <= short]] = False
+    positions = np.flatnonzero(is_other)
+    if len(positions):
+        rows = column.rows_of(positions)
+        if dots:
+            is_dot = data[positions] == _DOT
+            dot_rows = rows[is_dot]
+            accepted[dot_rows[1:][dot_rows[1:] == dot_rows[:-1]]] = False
+            accepted[rows[~is_dot]] = False
+            accepted[dot_rows[sizes[dot_rows] <= short]] = False
+        else:
+            accepted[rows] = False
     return accepted, plus
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from features.processing.column import Indices
 from features.processing.readers.base import Finding, NativeTypes, RowNumbers
 from features.processing.readers.row_spans import Offsets, RawRows, RowKinds
 
@@ -19,7 +20,11 @@ class CellBlock:
     """The rows of one block, split into cells."""
 
     columns: list[pa.StringArray]
-    """Like `Chunk.columns`, for the rows of kind ROW only."""
+    """Like `Chunk.columns`, for the rows of kind ROW only, unless there is an `order`."""
+    others: Sequence[list[pa.StringArray]] = ()
+    """Further rows, each list like `columns`, if there is an `order`: rows are put into it by chunks, so that they are copied once."""
+    order: Indices | None = None
+    """The rows of kind ROW in their order in the file, as indices into `columns` and `others`, one after the other; None: those of `columns` as they are."""
     row_numbers: RowNumbers
     findings: Sequence[Finding]
     """Errors of single cells in those rows."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from features.processing.column import Indices
 from features.processing.readers.base import Chunk, Finding, LostRows, NativeTypes, ReadLimits, RowNumbers
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
+from features.processing.readers.row_order import RowOrder
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
@@ -28,7 +31,7 @@ class ChunkBuilder:
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
         self._no_names = [""] * width
-        self._columns: list[list[pa.StringArray]] = []
+        self._parts: list[_Part] = []
         self._native_types: list[Sequence[NativeTypes | None] | None] = []
         self._row_numbers: list[RowNumbers] = []
         self._findings: list[Finding] = []
@@ -45,7 +48,7 @@ class ChunkBuilder:
         waiting_from = self._blank_from if self._blank_rows else block.first_row
         lost_at, lost_kinds, lost_rows = self._find_lost(block)
         # A slice keeps the whole block in memory, so a chunk with any row of the block is charged all of its bytes.
-        size_bytes = self._measure(block.columns)
+        size_bytes = sum(map(self._measure, [block.columns, *block.others]))
         if self._limits.keep_rows:
             size_bytes += sum(finding.raw_values.nbytes for finding in block.findings if finding.raw_values is not None)
         if self._rows and (self._bytes + size_bytes > self._limits.chunk_bytes or self._rows >= self._rows_wanted(self._bytes + size_bytes)):
@@ -95,14 +98,18 @@ class ChunkBuilder:
             self._rows >= self._rows_wanted(self._bytes)
             or self._bytes >= self._limits.chunk_bytes
             or self._found >= _MAX_FINDINGS
-            or len(self._columns) * self._width >= _MAX_ARRAYS
+            or sum(len(part.sources) for part in self._parts) * self._width >= _MAX_ARRAYS
         )
 
     def _take(self, block: CellBlock, first: int, last: int, size_bytes: int) -> None:
         if first == last:
             return
-        is_whole = last - first == len(block.row_numbers)
-        self._columns.append(list(block.columns) if is_whole else [column.slice(first, last - first) for column in block.columns])
+        if block.order is not None:
+            self._parts.append(_Part([list(columns) for columns in (block.columns, *block.others)], block.order[first:last]))
+        elif last - first == len(block.row_numbers):
+            self._parts.append(_Part([list(block.columns)]))
+        else:
+            self._parts.append(_Part([[column.slice(first, last - first) for column in block.columns]]))
         types = block.native_types
         self._native_types.append(None if types is None else [None if each is None else each[first:last] for each in types])
         self._row_numbers.append(block.row_numbers[first:last])
@@ -188,16 +195,9 @@ class ChunkBuilder:
     def _cut(self, next_row: int) -> Chunk:
         """Return what has been taken as a chunk, which ends before the row `next_row`."""
         spans, self._spans = cut_spans(self._spans, next_row)
-        parts = self._columns
-        if not parts:
-            columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
-        elif len(parts) == 1:
-            columns = parts[0]
-        else:
-            # Concatenated from the last column to the first, releasing the parts of each at once, so that the data is not in memory twice.
-            columns = [pa.concat_arrays([part.pop() for part in parts]) for _ in range(self._width)][::-1]
+        parts, self._parts = self._parts, []
         chunk = Chunk(
-            columns=columns,
+            columns=self._join(parts),
             native_types=self._join_types(),
             row_numbers=np.concatenate(self._row_numbers) if self._row_numbers else _NO_ROWS,
             findings=tuple(self._findings),
@@ -205,9 +205,21 @@ class ChunkBuilder:
             bytes_read=self._bytes_read,
             spans=tuple(spans),
         )
-        self._columns, self._native_types, self._row_numbers, self._findings, self._lost = [], [], [], [], []
+        self._native_types, self._row_numbers, self._findings, self._lost = [], [], [], []
         self._rows = self._bytes = self._found = 0
         return chunk
+
+    def _join(self, parts: Sequence[_Part]) -> Sequence[pa.StringArray]:
+        """Return the columns of all parts; takes the arrays out of these."""
+        if not parts:
+            return [pa.array([], type=pa.string())] * self._width
+        sources = [source for part in parts for source in part.sources]
+        order = _find_order(parts)
+        if len(sources) == 1 and order is None:
+            return sources[0]
+        join = pa.concat_arrays if order is None else order.take
+        # From the last column to the first, releasing the sources of each at once, so that the data is not in memory twice.
+        return [join([source.pop() for source in sources]) for _ in range(self._width)][::-1]
 
     def _join_types(self) -> list[NativeTypes | None] | None:
         """Return the native types of the columns, in which the parts that are all text have none."""
@@ -222,6 +234,26 @@ class ChunkBuilder:
             texts = [np.zeros(len(rows), np.uint8) if part is None else part for part, rows in zip(parts, self._row_numbers, strict=True)]
             joined.append(texts[0] if len(texts) == 1 else np.concatenate(texts))
         return joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Consecutive rows of a chunk."""
+
+    sources: list[list[pa.StringArray]]
+    """Rows of one block, each list like `CellBlock.columns`."""
+    order: Indices | None = None
+    """Like `CellBlock.order`, for these rows; None if there is one source, all of which they are."""
+
+
+def _find_order(parts: Sequence[_Part]) -> RowOrder | None:
+    """Return the order of the rows of all sources; None if it is that in which these are."""
+    if all(part.order is None for part in parts):
+        return None
+    sizes = [[len(source[0]) for source in part.sources] for part in parts]
+    firsts = np.cumsum([0, *map(sum, sizes)]).tolist()
+    orders = [np.arange(size[0]) if part.order is None else part.order for part, size in zip(parts, sizes, strict=True)]
+    return RowOrder(np.concatenate([order + first for order, first in zip(orders, firsts, strict=False)]), [*chain.from_iterable(sizes)])
 
 
 def _describe_bytes(size_bytes: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, zip_longest
 
 import numpy as np
@@ -23,10 +23,7 @@ from features.processing.readers.row_spans import Offsets, RowKind
 from features.processing.readers.structure_findings import ExactRow, StructureFindings, is_encodable, show_undecodable
 from shared.texts import MAX_TEXT_CHARACTERS
 
-_ROWS_PER_RUN = 16
-"""If runs of rows are shorter on average, taking row by row is faster."""
 _NOWHERE: Positions = np.empty(0, dtype=np.int64)
-_NO_OFFSETS = np.zeros(1, np.int32)
 
 
 class CellReader:
@@ -63,15 +60,23 @@ class CellReader:
         if self._layout.left_out:
             findings += self._find_outside(columns, block)
             columns = [columns[index] for index in self._layout.kept]
+        others: list[list[pa.StringArray]] = []
+        order: Indices | None = None
         if rows or len(blank) or block.ragged:
             indices = np.concatenate([block.plain, np.array([row.index for row in rows], dtype=np.int64), *(group.indices for group in block.ragged)])
             order = np.argsort(indices, kind="stable")
-            columns = self._merge(columns, rows, block.ragged, order[kinds[indices[order]] == RowKind.ROW])
+            order = order[kinds[indices[order]] == RowKind.ROW]
+            others = [*([self._place(rows)] if rows else []), *map(self._fit, block.ragged)]
+            if len(others) == 1 and not len(columns[0]):
+                # They are in order already, and a row of many megabytes is not copied twice more.
+                columns, others, order = others[0], [], order if block.ragged else None
         if self._own is not None:
             findings = [self._place_extra(finding) for finding in findings]
         row_numbers = (np.flatnonzero(kinds == RowKind.ROW) if kinds.any() else np.arange(len(kinds))) + block.first_row
         return CellBlock(
             columns=columns,
+            others=others,
+            order=order,
             row_numbers=row_numbers,
             findings=findings,
             kinds=kinds,
@@ -183,66 +188,16 @@ class CellReader:
                 findings += self._structure.of_long_rows(row_numbers, [column.filter(pa.array(is_row)) for column in group.columns[self._width :]])
         return findings
 
-    def _merge(self, columns: list[pa.StringArray], rows: Sequence[ExactRow], ragged: Sequence[RaggedRows], order: Positions) -> list[pa.StringArray]:
-        """Put the rows of `columns`, `rows` and `ragged`, one after the other, into `order` (indices into all together); replaces the arrays in `columns`."""
+    def _place(self, rows: Sequence[ExactRow]) -> list[pa.StringArray]:
+        """Return the columns of rows that were split one by one."""
         # One array for all cells, column by column, and one for all columns that no row reaches: of a wide table, each array takes longer than its cells.
         count, longest = len(rows), min(self._width, max((len(row.cells) for row in rows), default=0))
         in_one = pa.array(list(chain.from_iterable(zip_longest(*(row.cells[:longest] for row in rows)))), type=pa.string())
-        exact = [in_one.slice(first, count) for first in range(0, longest * count, count)] if count else []
-        exact += [pa.nulls(count, pa.string())] * (self._width - len(exact))
-        absent = [pa.nulls(len(group.indices), pa.string()) for group in ragged]
-        if not len(columns[0]) and not ragged:
-            # `rows` are in order already, and a row of many megabytes is not copied twice more.
-            return exact
-        runs = _Runs.find(order, [len(columns[0]), count, *(len(group.indices) for group in ragged)])
-        for number, texts in enumerate(exact):
-            # Replaced in place, so that only one column at a time is in memory twice.
-            cells = [group.columns[number] if number < len(group.columns) else nothing for group, nothing in zip(ragged, absent, strict=True)]
-            sources = [columns[number], texts, *cells]
-            columns[number] = pa.concat_arrays(sources).take(pa.array(order)) if runs is None else runs.take(sources)
-        return columns
+        return [in_one.slice(first, count) for first in range(0, longest * count, count)] + [pa.nulls(count, pa.string())] * (self._width - longest)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Runs:
-    """An order of few runs of consecutive indices into several arrays, one after the other; no run is of two arrays."""
-
-    order: Positions
-    firsts: Positions
-    lasts: Positions
-    """The first and the last index of each run."""
-    sources: Sequence[int]
-    """The array of each run."""
-
-    @classmethod
-    def find(cls, order: Positions, sizes: Sequence[int]) -> _Runs | None:
-        """Return the runs of an order of arrays of these sizes; None if there are so many that taking element by element is faster."""
-        starts = np.cumsum([0, *sizes[:-1]])
-        is_first = np.diff(order, prepend=-2) != 1
-        is_first |= np.isin(order, starts)
-        firsts = np.flatnonzero(is_first)
-        if len(firsts) * _ROWS_PER_RUN > len(order):
-            return None
-        lasts = np.append(firsts[1:], len(order))[: len(firsts)] - 1
-        # Of several arrays that begin at the same index all but the last one are empty.
-        sources = np.searchsorted(starts, order[firsts], side="right") - 1
-        return cls(order, order[firsts], order[lasts], sources.tolist())
-
-    def take(self, arrays: Sequence[pa.StringArray]) -> pa.StringArray:
-        """Compute `pa.concat_arrays(arrays).take(order)` in a fraction of its time, without joining the arrays first."""
-        offsets = [np.frombuffer(array.buffers()[1], np.int32)[array.offset :][: len(array) + 1] if len(array) else _NO_OFFSETS for array in arrays]
-        starts, stops = np.concatenate([each[:-1] for each in offsets]), np.concatenate([each[1:] for each in offsets])
-        data = [memoryview(array.buffers()[2] or b"") for array in arrays]
-        text = b"".join(
-            [data[source][start:stop] for source, start, stop in zip(self.sources, starts[self.firsts].tolist(), stops[self.lasts].tolist(), strict=True)]
-        )
-        new_offsets = np.zeros(len(self.order) + 1, np.int32)
-        np.cumsum((stops - starts)[self.order], out=new_offsets[1:])
-        validity: pa.Buffer | None = None
-        if any(array.null_count for array in arrays):
-            is_valid = np.concatenate([Column(array).present if array.null_count else np.ones(len(array), np.bool_) for array in arrays])
-            validity = pa.py_buffer(np.packbits(is_valid[self.order], bitorder="little"))
-        return pa.StringArray.from_buffers(len(self.order), pa.py_buffer(new_offsets), pa.py_buffer(text), validity)
+    def _fit(self, group: RaggedRows) -> list[pa.StringArray]:
+        """Return the columns of rows of another width than the table's."""
+        return group.columns[: self._width] + [pa.nulls(len(group.indices), pa.string())] * (self._width - len(group.columns))
 
 
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:

@@ -22,7 +22,7 @@ from features.processing.readers.csv.grammar import CsvGrammar
 LF, CR = 10, 13
 Positions: TypeAlias = npt.NDArray[np.integer]
 _NOWHERE: Positions = np.empty(0, dtype=np.int32)
-_PIECE_BYTES = 2**18
+_PIECE_BYTES = 2**20
 _CANDIDATES_AT_ONCE = 4096
 _MANY_QUOTES = 3_000_000
 """With more quotes, their positions would take too much memory."""

@@ -27,9 +27,11 @@ from features.processing.readers.row_spans import RawTable
 from shared.descriptors.table_dialect import TableDialect
 
 BLOCK_BYTES = 2 * 2**20
-"""With 3 MiB, a file with bad cells takes about 5 % less time, a good file takes no less, and both need 10 to 15 MiB more memory."""
-_WIDE_FACTOR = 2
-"""Blocks of tables that are not narrow are larger: each column of a block takes time whatever its rows. A quarter less for 1,000 columns, and 7 MiB more."""
+"""With 3 MiB, a good file takes no less time, and 13 MiB more memory."""
+_LARGER = 2
+"""Blocks are larger by so much if each takes time whatever its rows: for each column, if the table is not narrow (1,000 columns: a quarter less time, and
+7 MiB more), and for rows that are too short or too long, after which the reader and whoever takes the blocks wait for each other (4 % less time, 17 MiB
+more)."""
 _BLOCKS_AHEAD = 2
 """One that waits and one that is being parsed. With only one, a good file, for which reading takes about as long as checking, takes 5 % more time."""
 SAMPLE_BYTES = 2**16
@@ -87,7 +89,8 @@ class CsvTable:
             self.labels, layout, own = _lay_out(first_rows, header, field_names)
             self._width = len(layout.kept)
             if FEW_COLUMNS < self._width <= MAX_ARROW_COLUMNS:
-                blocks.block_bytes = _WIDE_FACTOR * block_bytes
+                blocks.block_bytes = _LARGER * block_bytes
+            self._reader, self._larger_bytes = blocks, _LARGER * block_bytes
             self._blocks = first_rows.blocks
             self._parser = BlockParser(
                 self._grammar,
@@ -121,11 +124,17 @@ class CsvTable:
 
     def chunks(self) -> Iterator[Chunk]:
         """See `base.Table`."""
-        self._prefetch = Prefetch(chain.from_iterable(map(self._parser.parse, self._blocks)), depth=_BLOCKS_AHEAD)
+        self._prefetch = Prefetch(self._parse(), depth=_BLOCKS_AHEAD)
         builder = ChunkBuilder(self._limits, width=self._width)
         # Work that takes many small Python steps is done here, not in the thread: with such work two threads only wait for each other.
         yield from chain.from_iterable(map(builder.add, map(self._cells.read, self._prefetch)))
         yield from builder.finish()
+
+    def _parse(self) -> Iterator[ParsedBlock]:
+        for parsed in chain.from_iterable(map(self._parser.parse, self._blocks)):
+            if parsed.unparsed or parsed.ragged:
+                self._reader.block_bytes = self._larger_bytes
+            yield parsed
 
     @property
     def width(self) -> int:
