@@ -95,9 +95,12 @@ class Checker:
         good = set() if keep_columns else find_good(chunk, self._columns, self._alone)
         left = [index for index in self._columns if index < len(chunk.columns) and len(chunk.row_numbers) and index not in good]
         begun = {index for index in left if self._columns[index].begin(chunk.columns[index], chunk.types_of(index))}
+        started = {index: self._columns[index].begin_values(chunk.columns[index], chunk.types_of(index), chunk.row_numbers) for index in left}
         # Columns with which rules have begun come last, so that nothing waits for these rules meanwhile.
-        for index in [*(index for index in left if index not in begun), *sorted(begun)]:
-            judged = self._columns[index].check(chunk.columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty)
+        for index in sorted(left, key=lambda index: (started[index] is not None, index in begun, index)):
+            judged = self._columns[index].check(
+                chunk.columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty, started.pop(index)
+            )
             findings += judged.findings
             failed |= judged.failed
             name = self._match.fields[index].name
@@ -143,11 +146,11 @@ class Checker:
 
     def close(self) -> None:
         """Release files and processes; may be called twice."""
+        self._context.ahead.close()  # before what it works on
         for plan in self._columns.values():
             plan.close()
         for _, rule in self._key_rules:
             rule.close()
-        self._context.ahead.close()
         self._context.judge.close()
         self._context.keys.close()
 

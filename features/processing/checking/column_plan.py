@@ -38,6 +38,21 @@ class JudgedColumn:
     missing: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class TypedColumn:
+    """A column of a chunk whose types are judged."""
+
+    raw: Column
+    column: Column
+    """The cells as they are judged."""
+    too_long: Mask | None
+    """Cells that are too long for a value of their type; None if there are none."""
+    typed: Typed
+    missing: Mask
+    candidates: Mask
+    """Cells that should be values."""
+
+
 class EmptyColumns:
     """What all columns of a chunk have in common that have no cell with content."""
 
@@ -70,6 +85,7 @@ class ColumnPlan:
         self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
         self._rules = rules
         self._begins = [rule.begin for _, rule in rules if rule.begin is not None]
+        self._begins_values = [rule.begin_values for _, rule in rules if rule.begin_values is not None]
         judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
         self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
 
@@ -94,23 +110,34 @@ class ColumnPlan:
         begun = [begin(Column(text)) for begin in self._begins]
         return any(begun)
 
+    def begin_values(self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers) -> TypedColumn | None:
+        """Let rules begin with the values of a column, if they can work ahead, and return it for `check`, which follows; None if none has begun."""
+        if not self._begins_values or not len(raw := Column(text)) or not len(raw.data):
+            return None
+        judged = self._judge_types(raw, types)
+        begun = [begin(judged.typed, row_numbers) for begin in self._begins_values]
+        return judged if any(begun) else None
+
     def check(
-        self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers, column_number: int, column_name: str | None, empty: EmptyColumns
+        self,
+        text: pa.StringArray,
+        types: NativeTypes | None,
+        row_numbers: RowNumbers,
+        column_number: int,
+        column_name: str | None,
+        empty: EmptyColumns,
+        judged: TypedColumn | None = None,
     ) -> JudgedColumn:
-        """Check the column of this field in a chunk; `types` are the native types of its cells."""
-        raw = Column(text)
+        """Check the column of this field in a chunk; `types` are the native types of its cells, `judged` is the column if its types are judged already."""
+        raw = Column(text) if judged is None else judged.raw
         if text.null_count == len(text):
             # No row of the chunk has this column.
             nothing = np.zeros(len(raw), np.bool_)
             return JudgedColumn(raw, column_number, column_name, [], nothing, self._type_rule.judge_none(raw), nothing)
         if self._empty_is_missing and not text.null_count and not len(raw.data):
             return self._judge_empty(raw, row_numbers, column_number, column_name, empty)
-        column = raw if self._empty_is_missing else raw.blanks_emptied()
-        too_long = self._type_rule.find_too_long(column)
-        if too_long is not None:
-            too_long &= ~raw.blank
-            column = column.without(too_long)
-        typed, missing, candidates = self._judge(raw, column, types)
+        judged = self._judge_types(raw, types) if judged is None else judged
+        column, typed, missing = judged.column, judged.typed, judged.missing
         findings: list[Finding] = []
         failed = np.zeros(len(raw), np.bool_)
 
@@ -122,15 +149,23 @@ class ColumnPlan:
                 findings.append(replace(finding, params=params, first_rows=None if first_rows is None else first_rows[rows]))
                 np.logical_or(failed, bad, out=failed)
 
-        report("type-error", candidates & ~typed.ok, self._type_rule.message, self._type_params)
-        if too_long is not None:
-            report("type-error", too_long, TOO_LONG, self._type_params)
+        report("type-error", judged.candidates & ~typed.ok, self._type_rule.message, self._type_params)
+        if judged.too_long is not None:
+            report("type-error", judged.too_long, TOO_LONG, self._type_params)
         if self.field.constraints.required:
             report("required-error", missing, _REQUIRED_MESSAGE, {})
         for check, rule in self._rules:
             bad, first_rows = _judge_by(rule, column, typed, row_numbers)
             report(check.error_type, bad & typed.ok & ~failed, rule, rule.params, first_rows)
         return JudgedColumn(raw, column_number, column_name, findings, failed, typed, missing)
+
+    def _judge_types(self, raw: Column, types: NativeTypes | None) -> TypedColumn:
+        column = raw if self._empty_is_missing else raw.blanks_emptied()
+        too_long = self._type_rule.find_too_long(column)
+        if too_long is not None:
+            too_long &= ~raw.blank
+            column = column.without(too_long)
+        return TypedColumn(raw, column, too_long, *self._judge(raw, column, types))
 
     def _judge(self, raw: Column, column: Column, types: NativeTypes | None) -> tuple[Typed, Mask, Mask]:
         """Return the values of a column, which cells are missing, and which should be values; `column` is `raw` as it is judged."""

@@ -14,7 +14,7 @@ from features.processing.checking.declarations import CheckContext, ColumnRule, 
 from features.processing.checking.params import make_params
 from features.processing.checking.slow_rule import SlowRules
 from features.processing.checking.type_rule import Typed
-from features.processing.checking.work_ahead import WorkAhead
+from features.processing.checking.work_ahead import LEAST_BYTES, WorkAhead
 from features.processing.column import Column, Mask, as_mask
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.patterns import plan_pattern
@@ -28,8 +28,6 @@ _ORDINARY_CELL_S, _ORDINARY_BYTE_S = 200e-9, 50e-9
 """CPU time that RE2 may take for a cell and for a byte of it; a usual pattern takes a quarter of that."""
 _ROUNDING_S = 1e-6
 """Past its limit by so much, a field certainly has no time left, and what was not matched matters no more."""
-_LEAST_BYTES = 2**16
-"""A column of fewer bytes is matched in the thread that checks: it takes less time than to tell another."""
 _PART_BYTES = 2**18
 """Size of the parts of a column that RE2 matches at once; larger cells are matched in the child process."""
 
@@ -81,7 +79,7 @@ class _Re2Rule:
 
     def begin(self, column: Column) -> bool:
         """Match the cells of a column in another thread, unless there are few, or large ones among them, or all of them may be matched at once."""
-        if self._lines.may_match or len(column.data) < _LEAST_BYTES or int(column.sizes.max()) > _PART_BYTES:
+        if self._lines.may_match or len(column.data) < LEAST_BYTES or int(column.sizes.max()) > _PART_BYTES:
             return False
         self._begun = column.text, self._ahead.begin(self._match, column.text, self._rules.left_s)
         return True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import numpy as np
 
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
-from features.processing.checking.type_rule import Typed
+from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.checking.value_keys import make_keys
+from features.processing.checking.work_ahead import LEAST_BYTES
 from features.processing.readers.base import RowNumbers
 from shared.descriptors.table_schema import Field
 
@@ -16,13 +19,42 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     """Reject values that an earlier row already has; empty cells are not compared."""
     if not field.constraints.unique:
         return None
-    key_set = context.keys.create_set()
+    rule = _UniqueRule(field, context)
+    return ColumnRule(
+        message="This value must be unique, but an earlier row has it too.",
+        begin_values=rule.begin if is_compared_as_text(field) else None,
+        find_first_rows=rule.find_first_rows,
+        close=rule.close,
+    )
 
-    def find_first_rows(typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
+
+class _UniqueRule:
+    """Adds the values of one chunk after the other to a set of keys, texts in another thread."""
+
+    def __init__(self, field: Field, context: CheckContext) -> None:
+        self._field, self._context = field, context
+        self._set = context.keys.create_set()
+        self._begun: tuple[Typed, Future[RowNumbers]] | None = None
+
+    def begin(self, typed: Typed, row_numbers: RowNumbers) -> bool:
+        """Add texts in another thread, unless there are few."""
+        if len(typed.column.data) < LEAST_BYTES:
+            return False
+        self._begun = typed, self._context.ahead.begin(self._add, typed, row_numbers)
+        return True
+
+    def find_first_rows(self, typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
+        """Return for each value that an earlier row has the first row with it, and 0 for the others."""
+        begun, self._begun = self._begun, None
+        return begun[1].result() if begun is not None and begun[0] is typed else self._add(typed, row_numbers)
+
+    def _add(self, typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
         rows = np.flatnonzero(typed.ok)
         first_rows = np.zeros(len(typed.ok), np.int64)
         if len(rows):
-            first_rows[rows] = key_set.add(make_keys(typed, rows, field, context.keys), row_numbers[rows])
+            first_rows[rows] = self._set.add(make_keys(typed, rows, self._field, self._context.keys), row_numbers[rows])
         return first_rows
 
-    return ColumnRule(message="This value must be unique, but an earlier row has it too.", find_first_rows=find_first_rows, close=key_set.close)
+    def close(self) -> None:
+        """Release the keys; may be called twice."""
+        self._set.close()

@@ -4,7 +4,8 @@ A key has 128 bits: a whole number or a text of up to 15 bytes is stored as it i
 run (`text_hash`, or BLAKE2b for long texts). So for short values equal keys mean equal values for certain; for others the probability that two different
 values are taken for equal is below 1e-18 for a billion rows, and nobody can prepare a file in which that happens.
 
-With each key the row that had it first is kept. Keys are kept in hash tables. When the sets of one file together exceed their shared budget, the largest set
+With each key the row that had it first is kept. Keys are kept in hash tables, and numbers that rise or lie close together in less (`rising_numbers`,
+`dense_numbers`). When the sets of one file together exceed their shared budget, the largest set
 moves to a file of its own, in blocks of 88 KB, each found through one key in memory; a Bloom filter avoids looking there for new keys.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +23,7 @@ import numpy.typing as npt
 
 from features.processing.column import Column, Indices, Mask
 from features.processing.keys.bloom import Bloom
+from features.processing.keys.dense_numbers import DenseNumbers
 from features.processing.keys.key_table import KeyTable, find_firsts
 from features.processing.keys.packed_keys import KeyHash, PackedKeys, Rows, StoredKeys, Words, empty_keys
 from features.processing.keys.rising_numbers import Numbers, RisingNumbers
@@ -35,6 +38,8 @@ _HASH_TAG = 0xFF << 56
 _LOW_56 = (1 << 56) - 1
 _PIECE_KEYS = 16 * BLOCK_KEYS
 _MIN_BLOOM_BYTES = 2**16
+_TABLE_BYTES = 24
+"""Bytes that a number takes in a hash table, about."""
 
 
 @dataclass
@@ -44,6 +49,8 @@ class KeySpace:
     limits: ReadLimits
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sets: list[KeySet] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Held by the thread that looks after the budget; it may take the lock of a set meanwhile, and never the other way round."""
 
     @cached_property
     def _text_hash(self) -> TextHash:
@@ -109,11 +116,12 @@ class KeySpace:
 
     def keep_budget(self) -> None:
         """Move the largest sets to disk until the rest is within the budget."""
-        while sum(each.memory_bytes for each in self.sets) > self.limits.spill_threshold_bytes:
-            largest = max(self.sets, key=lambda each: each.memory_bytes)
-            if not largest.memory_bytes:
-                return
-            largest.spill()
+        with self._lock:
+            while sum(each.memory_bytes for each in self.sets) > self.limits.spill_threshold_bytes:
+                largest = max(self.sets, key=lambda each: each.memory_bytes)
+                if not largest.memory_bytes:
+                    return
+                largest.spill()
 
     def close(self) -> None:
         """Delete the files; may be called twice."""
@@ -128,17 +136,20 @@ class KeySpace:
 
 
 class KeySet:
-    """The set of keys seen so far, each with the row that had it first."""
+    """The set of keys seen so far, each with the row that had it first. Sets of one space may be used by several threads at once."""
 
     def __init__(self, space: KeySpace) -> None:
         self._space = space
+        self._lock = threading.Lock()
         self._hash = space.key_hash
         self._rising = RisingNumbers()
         """Numbers that were greater than all numbers before them."""
+        self._dense = DenseNumbers()
+        """Other numbers that lie close together."""
         self._numbers, self._others = self._make_tables()
-        """The other numbers, and all keys that are no numbers."""
+        """All other numbers, and all keys that are no numbers."""
         self._highest: int | None = None
-        """The largest number in `_numbers`."""
+        """The largest number in `_dense` and `_numbers`."""
         self._spilled: list[SpilledKeys] = []
         self._bloom: Bloom | None = None
         """Knows all keys on disk; None if there are none."""
@@ -146,7 +157,7 @@ class KeySet:
     @property
     def memory_bytes(self) -> int:
         """Bytes of memory that `spill` would release."""
-        return self._rising.memory_bytes + self._numbers.memory_bytes + self._others.memory_bytes
+        return sum(each.memory_bytes for each in (self._rising, self._dense, self._numbers, self._others))
 
     def contains(self, keys: PackedKeys) -> Mask:
         """Mark the keys that are in the set."""
@@ -154,7 +165,8 @@ class KeySet:
 
     def find(self, keys: PackedKeys) -> Rows:
         """Return the row that had each key first; 0 for a key that is not in the set."""
-        return self._find(keys, self._hash.of(keys))
+        with self._lock:
+            return self._find(keys, self._hash.of(keys))
 
     def _find(self, keys: PackedKeys, hashes: Words) -> Rows:
         """Do the work of `find`, given the hashes of the keys."""
@@ -177,25 +189,68 @@ class KeySet:
 
     def _find_numbers(self, keys: PackedKeys, hashes: Words) -> Rows:
         found = self._numbers.find(keys, hashes)
-        if self._rising.highest is not None:
-            rest = np.flatnonzero(found == 0)
-            found[rest] = self._rising.find(keys.low[rest].view(np.int64))
+        for numbers in (self._dense, self._rising):
+            if numbers.memory_bytes:
+                rest = np.flatnonzero(found == 0)
+                found[rest] = numbers.find(keys.low[rest].view(np.int64))
         return found
 
     def add(self, keys: PackedKeys, row_numbers: RowNumbers) -> RowNumbers:
         """Add the keys of some rows in order; return for each key the row that had it before, in the set or among `keys`, and 0 for a new key."""
-        rows = row_numbers.astype(np.uint32)
+        with self._lock:
+            firsts = self._add(keys, row_numbers.astype(np.uint32))
+        self._space.keep_budget()
+        return firsts
+
+    def _add(self, keys: PackedKeys, rows: Rows) -> RowNumbers:
         rising = self._find_rising(keys)
         firsts = np.zeros(len(rows), np.int64)
         # A rising number is greater than all keys before it, so no earlier key equals it: the rising ones can be added first.
         self._rising.add(keys.low[rising].view(np.int64), rows[rising])
         rest = np.flatnonzero(~rising)
+        is_dense = self._find_dense(keys.take(rest))
+        if bool(is_dense.any()):
+            dense, rest = rest[is_dense], rest[~is_dense]
+            firsts[dense] = self._add_dense(keys.take(dense), rows[dense])
         if len(rest) == len(rows):
             firsts[:] = self._add_any(keys, rows)
         elif len(rest):
             firsts[rest] = self._add_any(keys.take(rest), rows[rest])
-        self._space.keep_budget()
         return firsts
+
+    def _find_dense(self, keys: PackedKeys) -> Mask:
+        """Mark the keys that are to be kept among the dense numbers, whose range is widened for them if it may be; none if there are other keys."""
+        if not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
+            return np.zeros(len(keys.low), np.bool_)
+        numbers = keys.low.view(np.int64)
+        # As much as a hash table of them would take, or, so that numbers in no order get there from the first chunk on, a share of half of the budget.
+        budget, known = self._space.limits.spill_threshold_bytes // 2, len(self._dense) + len(self._numbers) + len(numbers)
+        if self._dense.widen(numbers, most_bytes=min(budget, max(budget // len(self._space.sets), known * _TABLE_BYTES))):
+            self._move_numbers()
+        return self._dense.covers(numbers)
+
+    def _move_numbers(self) -> None:
+        """Move the numbers in the hash table to the dense ones, if all of them are within the range."""
+        if all(bool(self._dense.covers(stored.keys.low.view(np.int64)).all()) for stored in self._numbers.pieces()):
+            for stored in self._numbers.pieces():
+                self._dense.add(stored.keys.low.view(np.int64), stored.rows)
+            self._numbers = self._make_tables()[0]
+
+    def _add_dense(self, keys: PackedKeys, rows: Rows) -> Rows:
+        numbers = keys.low.view(np.int64)
+        firsts = self._dense.find(numbers)
+        new = np.flatnonzero(firsts == 0)
+        if len(self._numbers) or self._rising.highest is not None or self._spilled:
+            others = keys.take(new)
+            firsts[new] = self._find(others, self._hash.of(others))
+            new = new[firsts[new] == 0]
+        firsts[new] = self._dense.add(numbers[new], rows[new])
+        self._note_highest(numbers)
+        return firsts
+
+    def _note_highest(self, numbers: Numbers) -> None:
+        highest = int(numbers.max())
+        self._highest = max(highest, self._highest) if self._highest is not None else highest
 
     def _add_any(self, keys: PackedKeys, rows: Rows) -> Rows:
         hashes = self._hash.of(keys)
@@ -212,7 +267,7 @@ class KeySet:
         self._add_new(self._others, keys, hashes, rows, is_new & ~is_number)
         numbers = keys.low[is_number].view(np.int64)
         if len(numbers):
-            self._highest = max(int(numbers.max()), self._highest) if self._highest is not None else int(numbers.max())
+            self._note_highest(numbers)
         return firsts
 
     def _add_new(self, table: KeyTable, keys: PackedKeys, hashes: Words, rows: Rows, chosen: Mask) -> None:
@@ -237,20 +292,22 @@ class KeySet:
 
     def spill(self) -> None:
         """Move the keys in memory to disk."""
-        if self._bloom is None:
-            self._bloom = self._make_bloom()
-        for table in (self._numbers, self._others):
-            if len(table):
-                self._spilled.append(SpilledTable(self._noted_table(table, self._bloom), self._space.limits))
-        if self._rising.highest is not None:
-            self._spilled.append(SpilledNumbers(self._noted_rising(self._rising, self._bloom), self._space.limits))
-        self._forget()
+        with self._lock:
+            if self._bloom is None:
+                self._bloom = self._make_bloom()
+            for table in (self._numbers, self._others):
+                if len(table):
+                    self._spilled.append(SpilledTable(self._noted_table(table, self._bloom), self._space.limits))
+            for numbers in (self._dense, self._rising):
+                if numbers.memory_bytes:
+                    self._spilled.append(SpilledNumbers(self._noted_numbers(numbers, self._bloom), self._space.limits))
+            self._forget()
 
     def _make_tables(self) -> tuple[KeyTable, KeyTable]:
         return KeyTable(self._hash, high=_NUMBER_TAG), KeyTable(self._hash)
 
     def _forget(self) -> None:
-        self._rising, self._highest = RisingNumbers(), None
+        self._rising, self._dense, self._highest = RisingNumbers(), DenseNumbers(), None
         self._numbers, self._others = self._make_tables()
 
     def _make_bloom(self) -> Bloom:
@@ -269,10 +326,10 @@ class KeySet:
             bloom.add(self._hash.of(stored.keys))
             yield stored, prefixes
 
-    def _noted_rising(self, rising: RisingNumbers, bloom: Bloom) -> Iterator[tuple[StoredKeys, Prefixes]]:
+    def _noted_numbers(self, held: RisingNumbers | DenseNumbers, bloom: Bloom) -> Iterator[tuple[StoredKeys, Prefixes]]:
         # As unsigned words negative numbers come last.
         for negative in (False, True):
-            for numbers, rows in rising.pieces(_PIECE_KEYS):
+            for numbers, rows in held.pieces(_PIECE_KEYS):
                 chosen = (numbers < 0) == negative
                 if bool(chosen.any()):
                     stored = StoredKeys(_tagged(numbers[chosen]), rows[chosen])

@@ -82,22 +82,28 @@ class KeyTable:
             size *= _GROWTH
         self._buckets = np.zeros(0, np.int32)
         self._buckets = np.zeros(size, np.int32)
-        for first, piece in self._pieces():
-            self._link(first, self._hash.of(piece))
+        at = 0
+        for stored in self.pieces():
+            self._link(at, self._hash.of(stored.keys))
+            at += len(stored.rows)
 
     def pieces_by_hash(self) -> Iterator[tuple[StoredKeys, Prefixes]]:
         """Yield all keys in the order of the first 16 bits of their hashes, with these bits, in pieces."""
         prefixes = np.empty(self._size, np.uint16)
-        for first, piece in self._pieces():
-            prefixes[first : first + len(piece.low)] = prefixes_of(self._hash.of(piece))
+        at = 0
+        for stored in self.pieces():
+            prefixes[at : at + len(stored.rows)] = prefixes_of(self._hash.of(stored.keys))
+            at += len(stored.rows)
         order = np.argsort(prefixes, kind="stable")  # a radix sort: a sort of the keys themselves takes eight times as long
         for start in range(0, self._size, _PIECE_KEYS):
             places = order[start : start + _PIECE_KEYS]
             yield StoredKeys(self._keys_at(places), self._rows[places]), prefixes[places]
 
-    def _pieces(self) -> Iterator[tuple[int, PackedKeys]]:
+    def pieces(self) -> Iterator[StoredKeys]:
+        """Yield all keys in the order in which they were added, in pieces."""
         for start in range(0, self._size, _PIECE_KEYS):
-            yield start, self._keys_at(slice(start, min(start + _PIECE_KEYS, self._size)))
+            places = slice(start, min(start + _PIECE_KEYS, self._size))
+            yield StoredKeys(self._keys_at(places), self._rows[places])
 
     def _keys_at(self, places: Indices | slice) -> PackedKeys:
         low = self._low[places]
