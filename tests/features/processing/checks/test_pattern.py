@@ -208,11 +208,11 @@ def test_columns_that_are_matched_in_another_thread_have_the_same_errors(monkeyp
 
     monkeypatch.setattr(pattern_check._Re2Rule, "_match_part", note)
     expected = [[row for row, cell in enumerate(cells) if cell and cell.strip() and not re.fullmatch(r"[a-z]+\d", cell)] for cells in chunks]
-    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 2**40)
+    monkeypatch.setattr(pattern_check, "LEAST_BYTES", 2**40)
     assert _check_chunks(r"[a-z]+\d", chunks) == expected
     assert threads == {threading.get_ident()}
     threads.clear()
-    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(pattern_check, "LEAST_BYTES", 1)
     monkeypatch.setattr(pattern_check, "_PART_BYTES", 2**12)
     assert _check_chunks(r"[a-z]+\d", chunks) == expected
     # Columns with a large cell are matched in this thread, the others in one more.
@@ -220,7 +220,7 @@ def test_columns_that_are_matched_in_another_thread_have_the_same_errors(monkeyp
 
 
 def test_pattern_that_is_slow_in_another_thread_ends_the_check_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pattern_check, "_LEAST_BYTES", 1)
+    monkeypatch.setattr(pattern_check, "LEAST_BYTES", 1)
     monkeypatch.setattr(pattern_check, "_PART_BYTES", 2**10)
     monkeypatch.setattr("features.processing.checking.limited_judge.LIMIT_S", 0.05)
     parts = 0
