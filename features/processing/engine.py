@@ -148,7 +148,9 @@ class Inspection:
         Errors that are only known after the last row (`finish`) are not among them.
         """
         fraction = 0.0
-        for chunk in self._split_where_errors_are_many():
+        for part in self._split_where_errors_are_many():
+            chunk = replace(part, columns=list(part.columns))
+            del part
             result = self._checker.check(chunk)
             self._errors_at_once = sum(map(len, result.findings))
             fraction = max(fraction, min(1.0, chunk.bytes_read / max(1, self._table.bytes_total)))
@@ -295,9 +297,10 @@ def _read_sample(chunks: Iterator[Chunk]) -> list[Chunk]:
     sample: list[Chunk] = []
     rows = size_bytes = 0
     for chunk in chunks:
-        sample.append(chunk)
+        columns = list(chunk.columns)
+        sample.append(replace(chunk, columns=columns))
         rows += len(chunk.row_numbers)
-        size_bytes += sum(column.nbytes for column in chunk.columns)
+        size_bytes += sum(column.nbytes for column in columns)
         if rows >= MAX_ROWS or size_bytes >= MAX_SAMPLE_BYTES:
             break
     return sample

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import structlog
 
-from features.processing.checking.column_plan import EmptyColumns, JudgedColumn, make_finding
-from features.processing.checking.column_stacks import find_good, make_plans
+from features.processing.checking.column_plan import EmptyColumns, JudgedColumn, TypedColumn, make_finding
+from features.processing.checking.column_stacks import ColumnStacks, make_plans
 from features.processing.checking.declarations import (
     CheckContext,
     KeyRule,
@@ -28,6 +28,7 @@ from features.processing.readers.base import Chunk, Finding, ReadLimits, RowNumb
 from shared.descriptors.table_schema import Field, TableSchema
 
 log = structlog.get_logger(__name__)
+_FEW_COLUMNS = 16
 _NO_ROWS: Mask = np.zeros(0, np.bool_)
 
 
@@ -64,7 +65,7 @@ class Checker:
         self._row_rules = _RowRules(table_schema, self._context)
         self._columns = make_plans(table_schema, self._match.fields, self._context, self._row_rules.may_fail)
         self._key_rules: list[tuple[str, KeyRule]] = [(check.error_type, rule) for check in key_checks() for rule in check.build(table_schema, self._context)]
-        self._alone = self._find_alone()
+        self._stacks = ColumnStacks(self._columns, self._find_alone())
 
     @property
     def fields(self) -> Mapping[int, Field]:
@@ -92,14 +93,22 @@ class Checker:
         empty = EmptyColumns(len(chunk.row_numbers))
         judged_columns: dict[str, JudgedColumn] = {}
         by_index: dict[int, JudgedColumn] = {}
-        good = set() if keep_columns else find_good(chunk, self._columns, self._alone)
-        left = [index for index in self._columns if index < len(chunk.columns) and len(chunk.row_numbers) and index not in good]
-        begun = {index for index in left if self._columns[index].begin(chunk.columns[index], chunk.types_of(index))}
-        started = {index: self._columns[index].begin_values(chunk.columns[index], chunk.types_of(index), chunk.row_numbers) for index in left}
+        good = set() if keep_columns else self._stacks.find_good(chunk)
+        left: list[int] = []
+        if len(good) < len(self._columns):
+            left = [index for index in self._columns if index < len(chunk.columns) and len(chunk.row_numbers) and index not in good]
+        # One after the other, the columns of a grid take longer than all of them.
+        columns = list(chunk.columns) if len(left) * _FEW_COLUMNS > len(chunk.columns) else chunk.columns
+        begun = {index for index in left if self._columns[index].begin(columns[index], chunk.types_of(index))}
+        started = {index: self._columns[index].begin_values(columns[index], chunk.types_of(index), chunk.row_numbers) for index in left}
         # Columns with which rules have begun come last, so that nothing waits for these rules meanwhile.
-        for index in sorted(left, key=lambda index: (started[index] is not None, index in begun, index)):
+        order = sorted(left, key=lambda index: (started[index] is not None, index in begun, index))
+        first_waiting = next((index for index in order if started[index] is not None), None)
+        for index in order:
+            if index == first_waiting:
+                self._begin_key_rules(typed_chunk, {self._match.fields[index].name: column for index, column in started.items()})
             judged = self._columns[index].check(
-                chunk.columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty, started.pop(index)
+                columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty, started.pop(index)
             )
             findings += judged.findings
             failed |= judged.failed
@@ -122,6 +131,16 @@ class Checker:
                         )
                     )
         return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost, failed, by_index)
+
+    def _begin_key_rules(self, chunk: TypedChunk, waiting: Mapping[str, TypedColumn | None]) -> None:
+        """Let rules about keys begin that need no more than the types of the cells, those of the `waiting` columns included."""
+        for name, column in waiting.items():
+            if column is not None:
+                chunk.columns[name], chunk.missing[name] = column.typed, column.missing
+        for _, rule in self._key_rules:
+            begin: Callable[[TypedChunk], None] | None = getattr(rule, "begin", None)
+            if begin is not None:
+                begin(chunk)
 
     def finish(self) -> Iterator[CheckResult]:
         """Yield, in parts of bounded size, the results that are only known after the last chunk."""

@@ -85,6 +85,7 @@ class ColumnPlan:
         self._missing_values = frozenset(identity for text in texts - {""} if (identity := self._type_rule.identify(text)) is not None)
         self._rules = rules
         self._begins = [rule.begin for _, rule in rules if rule.begin is not None]
+        self._by_waiting = sorted((rule for _, rule in rules), key=lambda rule: (rule.begin_values is not None, rule.begin is not None))
         self._begins_values = [rule.begin_values for _, rule in rules if rule.begin_values is not None]
         judges = {check.error_type: find_bad_without_padding(field, check.error_type, partial(self._find_bad, rule)) for check, rule in self._rules}
         self._judges_without_padding = {error_type: judge for error_type, judge in judges.items() if judge is not None}
@@ -154,8 +155,10 @@ class ColumnPlan:
             report("type-error", judged.too_long, TOO_LONG, self._type_params)
         if self.field.constraints.required:
             report("required-error", missing, _REQUIRED_MESSAGE, {})
+        # What was begun in another thread comes last, so that nothing waits for it.
+        found = {id(rule): _judge_by(rule, column, typed, row_numbers) for rule in self._by_waiting}
         for check, rule in self._rules:
-            bad, first_rows = _judge_by(rule, column, typed, row_numbers)
+            bad, first_rows = found[id(rule)]
             report(check.error_type, bad & typed.ok & ~failed, rule, rule.params, first_rows)
         return JudgedColumn(raw, column_number, column_name, findings, failed, typed, missing)
 

@@ -148,6 +148,8 @@ class KeyRule(Protocol):
 
     One that finds all errors in their chunk may say so by an attribute `reports_late` that is False: outputs then take one pass over the file, not two.
     An attribute `field_names` may name the fields whose columns it reads: the others may then be absent from the chunk, and take less time.
+    If what it finds does not depend on errors of other rules, a method `begin` may take the chunk before `find_bad` does: it is called, or not, when the
+    types of all cells are known, and other work goes on in another thread meanwhile.
     """
 
     def find_bad(self, chunk: TypedChunk) -> Sequence[RowFinding]:

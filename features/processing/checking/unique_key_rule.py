@@ -29,10 +29,19 @@ class UniqueKeyRule:
         listed = list_briefly(names)
         self._empty_message = f"This row needs a value in each column of the primary key ({listed})."
         kind = "primary key" if is_primary else "combination of values"
+        self._begun: tuple[TypedChunk, list[RowFinding]] | None = None
         self._repeated_message = f"An earlier row has the same {kind} ({listed})."
+
+    def begin(self, chunk: TypedChunk) -> None:
+        """See `KeyRule`."""
+        self._begun = chunk, self._find_bad(chunk)
 
     def find_bad(self, chunk: TypedChunk) -> list[RowFinding]:
         """See `KeyRule`."""
+        begun, self._begun = self._begun, None
+        return begun[1] if begun is not None and begun[0] is chunk else self._find_bad(chunk)
+
+    def _find_bad(self, chunk: TypedChunk) -> list[RowFinding]:
         if any(field.name not in chunk.columns for field in self._fields):
             return []
         findings = []

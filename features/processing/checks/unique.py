@@ -10,6 +10,8 @@ from features.processing.checking.declarations import CheckContext, ColumnRule, 
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.checking.value_keys import make_keys
 from features.processing.checking.work_ahead import LEAST_BYTES
+from features.processing.column import Indices
+from features.processing.keys.packed_keys import PackedKeys
 from features.processing.readers.base import RowNumbers
 from shared.descriptors.table_schema import Field
 
@@ -34,26 +36,28 @@ class _UniqueRule:
     def __init__(self, field: Field, context: CheckContext) -> None:
         self._field, self._context = field, context
         self._set = context.keys.create_set()
-        self._begun: tuple[Typed, Future[RowNumbers]] | None = None
+        self._begun: tuple[Typed, Indices, Future[RowNumbers]] | None = None
 
     def begin(self, typed: Typed, row_numbers: RowNumbers) -> bool:
         """Add texts in another thread, unless there are few."""
         if len(typed.column.data) < LEAST_BYTES:
             return False
-        self._begun = typed, self._context.ahead.begin(self._add, typed, row_numbers)
+        rows = np.flatnonzero(typed.ok)
+        self._begun = typed, rows, self._context.ahead.begin(self._set.add, self._make_keys(typed, rows), row_numbers[rows])
         return True
 
     def find_first_rows(self, typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
         """Return for each value that an earlier row has the first row with it, and 0 for the others."""
         begun, self._begun = self._begun, None
-        return begun[1].result() if begun is not None and begun[0] is typed else self._add(typed, row_numbers)
-
-    def _add(self, typed: Typed, row_numbers: RowNumbers) -> RowNumbers:
-        rows = np.flatnonzero(typed.ok)
         first_rows = np.zeros(len(typed.ok), np.int64)
-        if len(rows):
-            first_rows[rows] = self._set.add(make_keys(typed, rows, self._field, self._context.keys), row_numbers[rows])
+        if begun is not None and begun[0] is typed:
+            first_rows[begun[1]] = begun[2].result()
+        elif len(rows := np.flatnonzero(typed.ok)):
+            first_rows[rows] = self._set.add(self._make_keys(typed, rows), row_numbers[rows])
         return first_rows
+
+    def _make_keys(self, typed: Typed, rows: Indices) -> PackedKeys:
+        return make_keys(typed, rows, self._field, self._context.keys)
 
     def close(self) -> None:
         """Release the keys; may be called twice."""

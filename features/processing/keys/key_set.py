@@ -38,8 +38,8 @@ _HASH_TAG = 0xFF << 56
 _LOW_56 = (1 << 56) - 1
 _PIECE_KEYS = 16 * BLOCK_KEYS
 _MIN_BLOOM_BYTES = 2**16
-_TABLE_BYTES = 24
-"""Bytes that a number takes in a hash table, about."""
+_MOST_BYTES = 192
+"""Bytes that the range of dense numbers may take for each of them: eight times what a hash table takes. Of numbers in no order the first chunks have few."""
 
 
 @dataclass
@@ -50,7 +50,7 @@ class KeySpace:
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     sets: list[KeySet] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    """Held by the thread that looks after the budget; it may take the lock of a set meanwhile, and never the other way round."""
+    """Held by the thread that moves sets to disk; it may take the lock of a set meanwhile, and never the other way round."""
 
     @cached_property
     def _text_hash(self) -> TextHash:
@@ -72,14 +72,17 @@ class KeySpace:
         return _tagged(numbers)
 
     def text_keys(self, column: Column, rows: Indices) -> PackedKeys:
-        """Return the keys of the texts of some cells."""
-        keys = empty_keys(len(rows))
-        sizes = column.sizes[rows].astype(np.int64)
+        """Return the keys of the texts of some cells, whose indices ascend."""
+        is_whole = len(rows) == len(column)
+        sizes = (column.sizes if is_whole else column.sizes[rows]).astype(np.int64)
         short = sizes <= _SHORT_BYTES
         # Eight bytes are read at any position, so there must be eight bytes after the last cell.
         data = np.concatenate([column.data, np.zeros(16, np.uint8)])
         windows = words_at_any_place(data)
-        starts = column.starts[rows].astype(np.int64)
+        starts = (column.starts if is_whole else column.starts[rows]).astype(np.int64)
+        if len(rows) and not bool(short.any()) and int(sizes.max()) <= MOST_BYTES:
+            return _hashed(self._text_hash.hash_texts(windows, starts, sizes))
+        keys = empty_keys(len(rows))
         if bool(short.any()):
             keys.low[:] = windows[starts] & MASKS[np.minimum(sizes, 8)]
             high = windows[np.minimum(starts + 8, len(data) - 8)] & MASKS[np.clip(sizes - 8, 0, 7)]
@@ -115,13 +118,17 @@ class KeySpace:
         return keys
 
     def keep_budget(self) -> None:
-        """Move the largest sets to disk until the rest is within the budget."""
-        with self._lock:
+        """Move the largest sets to disk until the rest is within the budget, unless another thread does so already."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             while sum(each.memory_bytes for each in self.sets) > self.limits.spill_threshold_bytes:
                 largest = max(self.sets, key=lambda each: each.memory_bytes)
                 if not largest.memory_bytes:
                     return
                 largest.spill()
+        finally:
+            self._lock.release()
 
     def close(self) -> None:
         """Delete the files; may be called twice."""
@@ -203,12 +210,17 @@ class KeySet:
         return firsts
 
     def _add(self, keys: PackedKeys, rows: Rows) -> RowNumbers:
-        rising = self._find_rising(keys)
+        if not len(rows) or not bool((keys.high == _NUMBER_TAG).all()):
+            return self._add_any(keys, rows).astype(np.int64)
+        rising = self._find_rising(keys.low.view(np.int64))
+        if len(self._dense) and 2 * np.count_nonzero(rising) < len(rows):
+            # They are in no order, and a look into one set takes less time than one into two.
+            rising[:] = False
         firsts = np.zeros(len(rows), np.int64)
         # A rising number is greater than all keys before it, so no earlier key equals it: the rising ones can be added first.
         self._rising.add(keys.low[rising].view(np.int64), rows[rising])
         rest = np.flatnonzero(~rising)
-        is_dense = self._find_dense(keys.take(rest))
+        is_dense = self._find_dense(keys.low[rest].view(np.int64))
         if bool(is_dense.any()):
             dense, rest = rest[is_dense], rest[~is_dense]
             firsts[dense] = self._add_dense(keys.take(dense), rows[dense])
@@ -218,19 +230,20 @@ class KeySet:
             firsts[rest] = self._add_any(keys.take(rest), rows[rest])
         return firsts
 
-    def _find_dense(self, keys: PackedKeys) -> Mask:
-        """Mark the keys that are to be kept among the dense numbers, whose range is widened for them if it may be; none if there are other keys."""
-        if not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
-            return np.zeros(len(keys.low), np.bool_)
-        numbers = keys.low.view(np.int64)
-        # As much as a hash table of them would take, or, so that numbers in no order get there from the first chunk on, a share of half of the budget.
-        budget, known = self._space.limits.spill_threshold_bytes // 2, len(self._dense) + len(self._numbers) + len(numbers)
-        if self._dense.widen(numbers, most_bytes=min(budget, max(budget // len(self._space.sets), known * _TABLE_BYTES))):
+    def _find_dense(self, numbers: Numbers) -> Mask:
+        """Mark the numbers that are to be kept among the dense ones, whose range is widened for them if it may be."""
+        known = len(self._dense) + len(self._numbers) + len(numbers)
+        if self._dense.widen(numbers, most_bytes=min(self._space.limits.spill_threshold_bytes // 2, known * _MOST_BYTES)):
             self._move_numbers()
         return self._dense.covers(numbers)
 
     def _move_numbers(self) -> None:
-        """Move the numbers in the hash table to the dense ones, if all of them are within the range."""
+        """Move the other numbers to the dense ones: those in the hash table, and those that rose if they are few; each if all of them are within the range."""
+        few = self._rising.take_few()
+        if few is not None and bool(self._dense.covers(few[0]).all()):
+            self._dense.add(*few)
+            self._note_highest(few[0])
+            self._rising = RisingNumbers()
         if all(bool(self._dense.covers(stored.keys.low.view(np.int64)).all()) for stored in self._numbers.pieces()):
             for stored in self._numbers.pieces():
                 self._dense.add(stored.keys.low.view(np.int64), stored.rows)
@@ -240,7 +253,10 @@ class KeySet:
         numbers = keys.low.view(np.int64)
         firsts = self._dense.find(numbers)
         new = np.flatnonzero(firsts == 0)
-        if len(self._numbers) or self._rising.highest is not None or self._spilled:
+        if self._rising.highest is not None:
+            firsts[new] = self._rising.find(numbers[new])
+            new = new[firsts[new] == 0]
+        if len(self._numbers) or self._spilled:
             others = keys.take(new)
             firsts[new] = self._find(others, self._hash.of(others))
             new = new[firsts[new] == 0]
@@ -277,11 +293,10 @@ class KeySet:
             places = np.flatnonzero(chosen)
             table.add(keys.take(places), hashes[places], rows[places])
 
-    def _find_rising(self, keys: PackedKeys) -> Mask:
+    def _find_rising(self, numbers: Numbers) -> Mask:
         """Mark the numbers that are greater than all numbers in the set and before them: they cannot be repeats."""
-        if self._spilled or not len(keys.low) or not bool((keys.high == _NUMBER_TAG).all()):
-            return np.zeros(len(keys.low), np.bool_)
-        numbers = keys.low.view(np.int64)
+        if self._spilled:
+            return np.zeros(len(numbers), np.bool_)
         rising = np.empty(len(numbers), np.bool_)
         np.greater(numbers[1:], np.maximum.accumulate(numbers)[:-1], out=rising[1:])
         rising[0] = True
@@ -339,8 +354,11 @@ class KeySet:
 
 
 def _put_hashes(keys: PackedKeys, rows: Indices, hashes: tuple[Words, Words]) -> None:
-    keys.high[rows] = (hashes[0] & np.uint64(_LOW_56)) | np.uint64(_HASH_TAG)
-    keys.low[rows] = hashes[1]
+    keys.high[rows], keys.low[rows] = _hashed(hashes)
+
+
+def _hashed(hashes: tuple[Words, Words]) -> PackedKeys:
+    return PackedKeys((hashes[0] & np.uint64(_LOW_56)) | np.uint64(_HASH_TAG), hashes[1])
 
 
 def _tagged(numbers: Words | Numbers) -> PackedKeys:

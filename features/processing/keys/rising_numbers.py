@@ -70,6 +70,12 @@ class RisingNumbers:
         found[is_known] = self._rows[places] + (numbers[is_known] - self._firsts[places]).astype(np.uint32)
         return found
 
+    def take_few(self) -> tuple[Numbers, Rows] | None:
+        """Return all numbers in ascending order, and their rows, if they are few; else None."""
+        if not 0 < self._count < _FEW or int((self._lasts - self._firsts)[: self._count].max()) >= _FEW:
+            return None
+        return _join(list(self.pieces(_FEW * _FEW)))
+
     def pieces(self, most: int) -> Iterator[tuple[Numbers, Rows]]:
         """Yield all numbers in ascending order, and their rows, at most `most` at a time."""
         waiting: list[tuple[Numbers, Rows]] = []

@@ -19,7 +19,7 @@ MAX_COLUMNS = 16_384
 class CellBlock:
     """The rows of one block, split into cells."""
 
-    columns: list[pa.StringArray]
+    columns: Sequence[pa.StringArray]
     """Like `Chunk.columns`, for the rows of kind ROW only, unless there is an `order`."""
     others: Sequence[list[pa.StringArray]] = ()
     """Further rows, each list like `columns`, if there is an `order`: rows are put into it by chunks, so that they are copied once."""

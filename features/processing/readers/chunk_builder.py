@@ -13,6 +13,7 @@ import pyarrow as pa
 from features.processing.column import Indices
 from features.processing.readers.base import Chunk, Finding, LostRows, NativeTypes, ReadLimits, RowNumbers
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
+from features.processing.readers.cell_grid import CellGrid
 from features.processing.readers.row_order import RowOrder
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
@@ -21,6 +22,8 @@ _BYTES_AT_ONCE = 8 * 2**20
 """Chunks are only joined while they are smaller than this together."""
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
+_GRID_BYTES = 16 * 2**20
+"""A chunk whose cells are in one array ends when it is larger: whoever wants its columns needs as much memory again."""
 _MAX_ARRAYS = 150_000
 """A chunk of a very wide table ends when the pieces of its columns become too many: each piece costs about a hundred bytes."""
 
@@ -74,6 +77,8 @@ class ChunkBuilder:
 
     def _measure(self, columns: Sequence[pa.StringArray]) -> int:
         """Return how many bytes the buffers of columns take, each counted once; asking every column by itself takes four times as long."""
+        if isinstance(columns, CellGrid):
+            return int(columns.cells.get_total_buffer_size())
         return int(pa.RecordBatch.from_arrays(columns, names=self._no_names).get_total_buffer_size())
 
     def finish(self) -> Iterator[Chunk]:
@@ -96,7 +101,7 @@ class ChunkBuilder:
     def _is_full(self) -> bool:
         return (
             self._rows >= self._rows_wanted(self._bytes)
-            or self._bytes >= self._limits.chunk_bytes
+            or self._bytes >= (_GRID_BYTES if self._parts and self._parts[-1].grid is not None else self._limits.chunk_bytes)
             or self._found >= _MAX_FINDINGS
             or sum(len(part.sources) for part in self._parts) * self._width >= _MAX_ARRAYS
         )
@@ -106,6 +111,8 @@ class ChunkBuilder:
             return
         if block.order is not None:
             self._parts.append(_Part([list(columns) for columns in (block.columns, *block.others)], block.order[first:last]))
+        elif isinstance(block.columns, CellGrid):
+            self._parts.append(_Part([], grid=block.columns.take_rows(first, last - first)))
         elif last - first == len(block.row_numbers):
             self._parts.append(_Part([list(block.columns)]))
         else:
@@ -213,6 +220,10 @@ class ChunkBuilder:
         """Return the columns of all parts; takes the arrays out of these."""
         if not parts:
             return [pa.array([], type=pa.string())] * self._width
+        grids = [part.grid for part in parts if part.grid is not None]
+        if len(grids) == len(parts):
+            return CellGrid.join(grids)
+        parts = [part if part.grid is None else _Part([list(part.grid)]) for part in parts]
         sources = [source for part in parts for source in part.sources]
         order = _find_order(parts)
         if len(sources) == 1 and order is None:
@@ -244,6 +255,8 @@ class _Part:
     """Rows of one block, each list like `CellBlock.columns`."""
     order: Indices | None = None
     """Like `CellBlock.order`, for these rows; None if there is one source, all of which they are."""
+    grid: CellGrid | None = None
+    """The rows if they are in one array; then there is no source."""
 
 
 def _find_order(parts: Sequence[_Part]) -> RowOrder | None:

@@ -49,6 +49,8 @@ class CellReader:
 
     def read(self, block: ParsedBlock) -> CellBlock:
         """Return the rows of one block as cells; writes the kinds of its rows into `block.kinds`."""
+        if self._own is not None:
+            block = replace(block, columns=list(block.columns))
         marks = self._take_own(block) if self._own is not None else None
         kinds, columns = block.kinds, block.columns
         blank = _find_blank(columns)
@@ -92,6 +94,7 @@ class CellReader:
         assert self._own is not None
         marks = np.zeros(len(block.kinds), dtype=np.int64)
         for indices, columns in ((block.plain, block.columns), *((group.indices, group.columns) for group in block.ragged)):
+            assert isinstance(columns, list)
             rest = self._own.take_out(columns)
             if self._own.row < len(columns) and len(indices):
                 blank = _find_blank(rest)
@@ -203,7 +206,8 @@ class CellReader:
 def _find_blank(columns: Sequence[pa.StringArray]) -> Positions:
     """Find the indices of rows in which every cell is empty or white space."""
     rows: Positions | None = None
-    for column in columns:
+    for number in range(len(columns)):  # one by one: of a wide table, most are not needed
+        column = columns[number]
         cells = column if rows is None else column.take(pa.array(rows))
         blank = np.flatnonzero(Column(cells).blank)
         rows = blank if rows is None else rows[blank]

@@ -15,7 +15,7 @@ from features.processing.readers.csv.grammar import CsvGrammar
 from features.processing.readers.csv.ragged_rows import MANY_RAGGED_SHARE, RaggedRows, sort_rows
 from features.processing.readers.csv.raw_blocks import RawBlock, RowTrouble
 from features.processing.readers.csv.raw_rows import RawBlockRows
-from features.processing.readers.csv.scan import Positions
+from features.processing.readers.csv.scan import Positions, find_code
 from features.processing.readers.csv.stray_quotes import find_rows_with_quotes, find_rows_with_strays
 from features.processing.readers.csv.utf8_count import is_utf8
 from features.processing.readers.csv.wide_rows import split_wide
@@ -38,8 +38,10 @@ _CELL_COST = 12
 """Memory of a cell while it is split off, in units of that of an absent cell."""
 MAX_ARROW_COLUMNS = 2_000
 """Each column of a call costs about 10 KB that Arrow does not release."""
-_MAX_WIDE_BYTES = 4 * 2**20
-"""Splitting the rows of a very wide table at once takes six bytes for each of theirs; larger blocks are left as text."""
+_SPLIT_COLUMNS = 256
+"""Rows of wider tables are split at once, if they have no quotes."""
+_MAX_WIDE_BYTES = 8 * 2**20
+"""Splitting the rows of a wide table at once takes a few bytes for each of theirs; larger blocks are left to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,7 @@ class ParsedBlock:
     """The kind of each row as far as it is known; ROW if it is not."""
     plain: Positions
     """Indices of the rows that are in `columns`."""
-    columns: list[pa.StringArray]
-    """Owned by the consumer of the block, which may modify the list."""
+    columns: Sequence[pa.StringArray]
     unparsed: Sequence[tuple[int, str]]
     """Other rows that hold cells, as (index in the block, text), ascending by index."""
     is_regular: bool = False
@@ -98,6 +99,8 @@ class BlockParser:
                 for first in range(0, len(block), _SORTED_ROWS):
                     part = block.part(first, min(first + _SORTED_ROWS, len(block)))
                     yield self._counted(part, self._parse_ragged(part))
+        elif block.begin < block.end and self._is_wide(block) and len(block) * self._width <= _MAX_PLAIN_CELLS:
+            yield self._counted(block, self._parse_wide(block))
         elif block.begin < block.end and self._is_plain(block) and self._count_cells(block) <= _MAX_PLAIN_CELLS:
             yield self._counted(block, self._parse_regular(block))
         elif self._width > _MANY_COLUMNS:
@@ -129,9 +132,9 @@ class BlockParser:
             first = last
 
     def _parse_part(self, block: RawBlock) -> ParsedBlock:
-        if self._is_plain(block):
-            return self._counted(block, self._parse_regular(block))
-        return self._counted(block, self._parse_wide(block) if self._is_wide(block) else self._parse_any(block))
+        if self._is_wide(block):
+            return self._counted(block, self._parse_wide(block))
+        return self._counted(block, self._parse_regular(block) if self._is_plain(block) else self._parse_any(block))
 
     def _counted(self, block: RawBlock, parsed: ParsedBlock) -> ParsedBlock:
         self._next_row += len(parsed.kinds)
@@ -146,10 +149,10 @@ class BlockParser:
         return self._width <= MAX_ARROW_COLUMNS and self._is_usual(block)
 
     def _is_wide(self, block: RawBlock) -> bool:
-        """Whether every delimiter of the block ends a cell, of a table that is too wide for Arrow."""
+        """Whether every delimiter of the block ends a cell, of a table that is so wide that its rows are split at once."""
         marks = (self._grammar.quote_char, self._grammar.escape_char)
         return (
-            self._width > MAX_ARROW_COLUMNS
+            self._width > _SPLIT_COLUMNS
             and block.end - block.begin <= _MAX_WIDE_BYTES
             and not self._grammar.skip_initial_space
             and all(mark is None or block.data.find(mark.encode(), block.begin, block.end) < 0 for mark in marks)
@@ -176,15 +179,21 @@ class BlockParser:
 
     def _parse_wide(self, block: RawBlock) -> ParsedBlock:
         """Parse a regular block without quotes of a very wide table; rows that are not as wide are left as text."""
-        spans = block.spans
-        delimiters = np.flatnonzero(np.frombuffer(block.data, dtype=np.uint8)[: block.end] == ord(self._grammar.delimiter))
-        is_plain = np.searchsorted(delimiters, spans.stops) - np.searchsorted(delimiters, spans.starts) == self._width - 1
+        data = block.data[block.begin : block.end]
+        starts, stops = block.spans.starts - block.begin, block.spans.stops - block.begin
+        delimiters = find_code(np.frombuffer(data, dtype=np.uint8), ord(self._grammar.delimiter))
+        counts = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts)
+        is_plain = counts == self._width - 1
         plain = np.flatnonzero(is_plain)
-        columns = [pa.array([], type=pa.string())] * self._width
+        columns: Sequence[pa.StringArray] = [pa.array([], type=pa.string())] * self._width
+        if 0 < len(plain) < len(starts):
+            lengths = np.diff(starts, append=len(data))[plain]
+            moved = np.cumsum(lengths) - lengths
+            moved_by = moved - starts[plain]
+            delimiters = delimiters[np.repeat(is_plain, counts)] + np.repeat(moved_by, self._width - 1)
+            data, starts, stops = _join_rows(block, plain).to_pybytes(), moved, stops[plain] + moved_by
         if len(plain):
-            lengths = np.diff(spans.starts, append=block.end)[plain]
-            stops = np.cumsum(lengths) - lengths + (spans.stops - spans.starts)[plain]
-            columns = split_wide(_join_rows(block, plain), stops, delimiter=self._grammar.delimiter, width=self._width)
+            columns = split_wide(data, delimiters, starts, stops, delimiter=self._grammar.delimiter, width=self._width)
         unparsed = [(index, block.row(index).decode()) for index in np.flatnonzero(~is_plain).tolist()]
         kinds = np.zeros(len(block), dtype=np.uint8)
         return ParsedBlock(kinds=kinds, plain=plain, columns=columns, unparsed=unparsed, first_row=self._next_row, bytes_read=block.bytes_read)

@@ -97,7 +97,7 @@ def find_regular_end(data: bytes, grammar: CsvGrammar, *, final: bool) -> int | 
         return None
     codes = np.frombuffer(data, dtype=np.uint8)
     quote = (grammar.quote_char or "").encode()
-    quotes = _find_code(codes, quote[0]) if quote and quote in data else _NOWHERE
+    quotes = find_code(codes, quote[0]) if quote and quote in data else _NOWHERE
     if len(quotes) and not _are_regular(codes, quotes, grammar, final=final):
         return None
     if final:
@@ -213,7 +213,7 @@ def _find_marks(view: bytes, codes: npt.NDArray[np.uint8], quote: bytes, *, fina
     )
 
 
-def _find_code(codes: npt.NDArray[np.uint8], code: int) -> Positions:
+def find_code(codes: npt.NDArray[np.uint8], code: int) -> Positions:
     """Find all positions of a byte, in pieces that stay in the processor's cache."""
     pieces = [np.flatnonzero(codes[start : start + _PIECE_BYTES] == code).astype(np.int32) + np.int32(start) for start in range(0, len(codes), _PIECE_BYTES)]
     return np.concatenate(pieces)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from features.processing.checking import checker as checker_module
 from features.processing.checking.checker import Checker
 from features.processing.checking.column_plan import ColumnPlan
 from features.processing.readers.base import Chunk, Finding, ReadLimits
+from features.processing.readers.cell_grid import CellGrid
 from shared.descriptors.table_schema import parse_table_schema
 
 KINDS: list[dict[str, Any]] = [
@@ -64,6 +67,20 @@ def _make_chunks(width: int, rows: int, seed: int, *, is_good: bool = False) -> 
     return chunks
 
 
+def _as_grid(chunk: Chunk) -> Chunk:
+    """Return the same cells in one array, row by row."""
+    rows = zip(*(column.to_pylist() for column in chunk.columns), strict=True)
+    return replace(chunk, columns=CellGrid(pa.array(list(chain.from_iterable(rows)), pa.string()), len(chunk.columns)))
+
+
+def _with_bad_cells(chunk: Chunk, rows: int) -> Chunk:
+    """Return a chunk in which three columns have one cell that is no value."""
+    columns = list(chunk.columns)
+    for index in (1, 24, len(columns) - 5):
+        columns[index] = pa.array([*columns[index].to_pylist()[: rows // 2], "?", *columns[index].to_pylist()[rows // 2 + 1 :]], pa.string())
+    return replace(chunk, columns=columns)
+
+
 def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     checked: list[int] = []
     check = ColumnPlan.check
@@ -83,7 +100,14 @@ def test_errors_are_the_same_as_one_by_one(monkeypatch: pytest.MonkeyPatch, widt
     one_by_one = _check(schema, chunks, keep_columns=True)
     assert _check(schema, chunks, keep_columns=False) == one_by_one
     assert len(one_by_one[0]) > width * rows / 10
+    grids = [_as_grid(chunk) for chunk in chunks]
+    assert _check(schema, grids, keep_columns=True) == _check(schema, grids, keep_columns=False) == one_by_one
     good = _make_chunks(width, rows, width, is_good=True)
+    some = [_with_bad_cells(chunk, rows) for chunk in good]
+    one_by_one = _check(schema, some, keep_columns=True)
+    assert len(one_by_one[0]) == 6
+    assert _check(schema, some, keep_columns=False) == _check(schema, [_as_grid(chunk) for chunk in some], keep_columns=False) == one_by_one
+    assert not _check(schema, [_as_grid(chunk) for chunk in good], keep_columns=False)[0]
     checked = _count_calls(monkeypatch)
     assert not _check(schema, good, keep_columns=False)[0]
     # Only the columns with a rule besides their type are judged by themselves.

@@ -44,6 +44,7 @@ def test_rows_are_those_of_a_narrow_table(tmp_path: Path, monkeypatch: pytest.Mo
     expected = _read(path, block_bytes=2**20)
     monkeypatch.setattr(parser, "_MANY_COLUMNS", 5)
     monkeypatch.setattr(parser, "MAX_ARROW_COLUMNS", 5)
+    monkeypatch.setattr(parser, "_SPLIT_COLUMNS", 5)
     split: list[int] = []
 
     def count(*arguments: object, **named: object) -> object:
