@@ -29,6 +29,7 @@ from shared.descriptors.table_schema import Field, TableSchema
 
 log = structlog.get_logger(__name__)
 _FEW_COLUMNS = 16
+"""If more than one in so many columns of a grid is needed, all of them are made: one after the other they take longer."""
 _NO_ROWS: Mask = np.zeros(0, np.bool_)
 
 
@@ -90,26 +91,13 @@ class Checker:
             findings += misfits
             failed |= _rows_with(misfits, chunk.row_numbers)
         typed_chunk = TypedChunk(row_numbers=chunk.row_numbers, columns={}, missing={}, failed=failed)
-        empty = EmptyColumns(len(chunk.row_numbers))
         judged_columns: dict[str, JudgedColumn] = {}
         by_index: dict[int, JudgedColumn] = {}
         good = set() if keep_columns else self._stacks.find_good(chunk)
         left: list[int] = []
         if len(good) < len(self._columns):
             left = [index for index in self._columns if index < len(chunk.columns) and len(chunk.row_numbers) and index not in good]
-        # One after the other, the columns of a grid take longer than all of them.
-        columns = list(chunk.columns) if len(left) * _FEW_COLUMNS > len(chunk.columns) else chunk.columns
-        begun = {index for index in left if self._columns[index].begin(columns[index], chunk.types_of(index))}
-        started = {index: self._columns[index].begin_values(columns[index], chunk.types_of(index), chunk.row_numbers) for index in left}
-        # Columns with which rules have begun come last, so that nothing waits for these rules meanwhile.
-        order = sorted(left, key=lambda index: (started[index] is not None, index in begun, index))
-        first_waiting = next((index for index in order if started[index] is not None), None)
-        for index in order:
-            if index == first_waiting:
-                self._begin_key_rules(typed_chunk, {self._match.fields[index].name: column for index, column in started.items()})
-            judged = self._columns[index].check(
-                columns[index], chunk.types_of(index), chunk.row_numbers, index + 1, self._match.names.get(index), empty, started.pop(index)
-            )
+        for index, judged in self._judge_columns(chunk, left, typed_chunk):
             findings += judged.findings
             failed |= judged.failed
             name = self._match.fields[index].name
@@ -131,6 +119,24 @@ class Checker:
                         )
                     )
         return CheckResult(findings, int(np.count_nonzero(failed)) + chunk.rows_lost, failed, by_index)
+
+    def _judge_columns(self, chunk: Chunk, indices: Sequence[int], typed_chunk: TypedChunk) -> Iterator[tuple[int, JudgedColumn]]:
+        """Judge some columns, and yield each with its index; those with which rules have begun come last, so that nothing waits for these rules meanwhile.
+
+        `typed_chunk` has the columns that were yielded before, when the next one is asked for.
+        """
+        columns = list(chunk.columns) if len(indices) * _FEW_COLUMNS > len(chunk.columns) else chunk.columns
+        texts = {index: columns[index] for index in indices}
+        begun = {index for index in indices if self._columns[index].begin(texts[index], chunk.types_of(index))}
+        started = {index: self._columns[index].begin_values(texts[index], chunk.types_of(index), chunk.row_numbers) for index in indices}
+        order = sorted(indices, key=lambda index: (started[index] is not None, index in begun, index))
+        first_waiting = next((index for index in order if started[index] is not None), None)
+        empty = EmptyColumns(len(chunk.row_numbers))
+        for index in order:
+            if index == first_waiting:
+                self._begin_key_rules(typed_chunk, {self._match.fields[index].name: column for index, column in started.items()})
+            text, types, name = texts.pop(index), chunk.types_of(index), self._match.names.get(index)
+            yield index, self._columns[index].check(text, types, chunk.row_numbers, index + 1, name, empty, started.pop(index))
 
     def _begin_key_rules(self, chunk: TypedChunk, waiting: Mapping[str, TypedColumn | None]) -> None:
         """Let rules about keys begin that need no more than the types of the cells, those of the `waiting` columns included."""

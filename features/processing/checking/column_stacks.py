@@ -53,7 +53,7 @@ class ColumnStacks:
         for index, plan in plans.items():
             if index not in alone:
                 groups.setdefault(id(plan), []).append(index)
-        self._groups = [(plans[indices[0]], indices) for indices in groups.values() if len(indices) > 1]
+        self._groups = [(plans[indices[0]], sorted(indices)) for indices in groups.values() if len(indices) > 1]
 
     def find_good(self, chunk: Chunk) -> set[int]:
         """Return the indices of columns that have no error, as far as columns can be judged as one.

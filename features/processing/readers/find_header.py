@@ -57,16 +57,23 @@ def find_names(rows: Sequence[Sequence[str]], field_names: Sequence[str]) -> tup
 
     None if no row has enough of them.
     """
-    exact, folded = frozenset(field_names), frozenset(map(fold_label, field_names))
+    exact = frozenset(field_names)
     scores: list[float] = []
+    folded: frozenset[str] = frozenset()
     for row in rows:
-        scores.append(sum(_EXACT if cell in exact else _FOLDED if fold_label(cell) in folded else 0 for cell in dict.fromkeys(row) if cell.strip()))
+        cells = [cell for cell in dict.fromkeys(row) if cell.strip()]
+        found = sum(cell in exact for cell in cells)
+        if found == len(exact) > 0:
+            scores.append(_EXACT * found)
+        else:
+            folded = folded or frozenset(map(fold_label, field_names))
+            scores.append(_EXACT * found + _FOLDED * sum(fold_label(cell) in folded for cell in cells if cell not in exact))
         if scores[-1] >= _EXACT * len(exact):
             # It has all of them; no row can have more.
             break
     best = max(scores, default=0)
     # One name among many may be a value of some record.
-    return (scores.index(best), best) if folded and best >= _FOLDED * min(_NAMES_NEEDED, len(folded)) else None
+    return (scores.index(best), best) if exact and best >= _FOLDED * min(_NAMES_NEEDED, len(folded or exact)) else None
 
 
 def fold_label(label: str) -> str:
