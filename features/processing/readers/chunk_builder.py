@@ -14,7 +14,7 @@ from features.processing.column import Indices
 from features.processing.readers.base import Chunk, Finding, LostRows, NativeTypes, ReadLimits, RowNumbers
 from features.processing.readers.cell_block import MAX_COLUMNS, CellBlock
 from features.processing.readers.cell_grid import CellGrid
-from features.processing.readers.row_order import RowOrder
+from features.processing.readers.merge_rows import MergeOrder
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
@@ -259,14 +259,14 @@ class _Part:
     """The rows if they are in one array; then there is no source."""
 
 
-def _find_order(parts: Sequence[_Part]) -> RowOrder | None:
+def _find_order(parts: Sequence[_Part]) -> MergeOrder | None:
     """Return the order of the rows of all sources; None if it is that in which these are."""
     if all(part.order is None for part in parts):
         return None
     sizes = [[len(source[0]) for source in part.sources] for part in parts]
     firsts = np.cumsum([0, *map(sum, sizes)]).tolist()
     orders = [np.arange(size[0]) if part.order is None else part.order for part, size in zip(parts, sizes, strict=True)]
-    return RowOrder(np.concatenate([order + first for order, first in zip(orders, firsts, strict=False)]), [*chain.from_iterable(sizes)])
+    return MergeOrder(np.concatenate([order + first for order, first in zip(orders, firsts, strict=False)]), [*chain.from_iterable(sizes)])
 
 
 def _describe_bytes(size_bytes: int) -> str:

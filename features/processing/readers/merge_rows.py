@@ -16,7 +16,7 @@ _ROWS_PER_RUN = 16
 _NO_OFFSETS = np.zeros(1, np.int32)
 
 
-class RowOrder:
+class MergeOrder:
     """An order of rows, given as indices into several arrays, one after the other; the same for all columns."""
 
     def __init__(self, order: Indices, sizes: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""`RowOrder` gives what joining and taking gives, whatever the arrays and the order."""
+"""`MergeOrder` gives what joining and taking gives, whatever the arrays and the order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from features.processing.readers.row_order import RowOrder
+from features.processing.readers.merge_rows import MergeOrder
 
 TEXTS = ("", "a", "ä€", "some text", None)
 
@@ -37,7 +37,7 @@ def test_rows_are_those_of_joined_arrays(seed: int) -> None:
     arrays = [make_array(chance, chance.choice([0, 0, 1, 7, 300, 1000])) for _ in range(chance.randint(1, 6))]
     total = sum(map(len, arrays))
     chosen = make_order(chance, total, runs=seed % 3 > 0)
-    order = RowOrder(np.array(chosen, np.int64), [len(array) for array in arrays])
+    order = MergeOrder(np.array(chosen, np.int64), [len(array) for array in arrays])
     for columns in (arrays, [pa.array(array.fill_null("x").to_pylist(), pa.string()) for array in arrays]):
         taken = order.take(columns)
         taken.validate(full=True)
@@ -45,5 +45,5 @@ def test_rows_are_those_of_joined_arrays(seed: int) -> None:
 
 
 def test_order_of_arrays_without_rows_is_empty() -> None:
-    order = RowOrder(np.zeros(0, np.int64), [0, 0])
+    order = MergeOrder(np.zeros(0, np.int64), [0, 0])
     assert order.take([pa.array([], pa.string()), pa.nulls(0, pa.string())]).to_pylist() == []
