@@ -1,4 +1,4 @@
-"""One thread beside the one that checks, for work on whole columns that holds no lock of Python's, such as RE2's."""
+"""One thread beside the one that checks, for work on whole columns that hardly ever holds Python's lock: matching by RE2, and adding keys."""
 
 from __future__ import annotations
 
