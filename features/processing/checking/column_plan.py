@@ -16,6 +16,7 @@ from features.processing.checking.padding import find_bad_without_padding, name_
 from features.processing.checking.params import type_params
 from features.processing.checking.reasons import Reasons
 from features.processing.checking.type_rule import TOO_LONG, Typed, TypeRule
+from features.processing.checking.work_ahead import LEAST_BYTES
 from features.processing.column import Column, Indices, Mask, TextSet
 from features.processing.readers.base import Finding, NativeTypes, RowNumbers
 from shared.descriptors.table_schema import Field, TableSchema
@@ -113,7 +114,7 @@ class ColumnPlan:
 
     def begin_values(self, text: pa.StringArray, types: NativeTypes | None, row_numbers: RowNumbers) -> TypedColumn | None:
         """Let rules begin with the values of a column, if they can work ahead, and return it for `check`, which follows; None if none has begun."""
-        if not self._begins_values or not len(raw := Column(text)) or not len(raw.data):
+        if not self._begins_values or len((raw := Column(text)).data) < LEAST_BYTES:
             return None
         judged = self._judge_types(raw, types)
         begun = [begin(judged.typed, row_numbers) for begin in self._begins_values]

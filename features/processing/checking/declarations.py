@@ -74,7 +74,8 @@ class ColumnRule:
     begin: Callable[[Column], bool] | None = None
     """Called, if given, before the columns of a chunk are judged: the rule may begin with this one in `CheckContext.ahead`, and returns whether it has."""
     begin_values: Callable[[Typed, RowNumbers], bool] | None = None
-    """The same as soon as the types of its cells are known, before the other columns are judged; given the row number of each cell."""
+    """The same as soon as the types of its cells are known, before the other columns are judged, unless the column is small; given the row number of each
+    cell."""
     find_bad: Callable[[Column], Mask] | None = None
     """Mark the bad cells of a column by their text. Marks on cells that are missing, have the wrong type or already have an error are ignored."""
     find_bad_values: Callable[[Typed], Mask] | None = None

@@ -9,7 +9,6 @@ import numpy as np
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.checking.value_keys import make_keys
-from features.processing.checking.work_ahead import LEAST_BYTES
 from features.processing.column import Indices
 from features.processing.keys.packed_keys import PackedKeys
 from features.processing.readers.base import RowNumbers
@@ -39,9 +38,7 @@ class _UniqueRule:
         self._begun: tuple[Typed, Indices, Future[RowNumbers]] | None = None
 
     def begin(self, typed: Typed, row_numbers: RowNumbers) -> bool:
-        """Add texts in another thread, unless there are few."""
-        if len(typed.column.data) < LEAST_BYTES:
-            return False
+        """Add the values in another thread."""
         rows = np.flatnonzero(typed.ok)
         self._begun = typed, rows, self._context.ahead.begin(self._set.add, self._make_keys(typed, rows), row_numbers[rows])
         return True

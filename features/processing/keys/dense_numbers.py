@@ -39,13 +39,16 @@ class DenseNumbers:
         first, end = (self._first, self._first + len(self._rows)) if len(self._rows) else (lowest, lowest)
         if first <= lowest and highest < end:
             return False
-        size = max(end, highest + 1) - min(first, lowest)
-        room = size // _ROOM
-        if (size + room) * _ROW_BYTES > most_bytes:
+        new_first, new_end = min(first, lowest), max(end, highest + 1)
+        room = (new_end - new_first) // _ROOM
+        if (new_end - new_first + room) * _ROW_BYTES > most_bytes:
             return False
-        # The room is on the side to which the range grows, or, if that is both sides, above.
-        new_first = max(lowest - room, np.iinfo(np.int64).min) if lowest < first and highest < end else min(first, lowest)
-        rows = np.zeros(size + room, np.uint32)
+        # The room is on the side to which the range grows, or, if that is both sides, above; the range never leaves the whole numbers of 64 bits.
+        if lowest < first and highest < end:
+            new_first = max(new_first - room, -(2**63))
+        else:
+            new_end = min(new_end + room, 2**63)
+        rows = np.zeros(new_end - new_first, np.uint32)
         if len(self._rows):
             rows[first - new_first : end - new_first] = self._rows
         self._first, self._rows = new_first, rows

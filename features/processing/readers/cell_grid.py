@@ -39,7 +39,7 @@ class CellGrid(Sequence[pa.StringArray]):
 
     def __iter__(self) -> Iterator[pa.StringArray]:
         """Yield the columns, which share their memory: all of them in a fraction of the time of one after the other."""
-        places = np.arange(len(self.cells)).reshape(self.rows, self._width).T.ravel()
+        places = np.arange(len(self.cells), dtype=np.int32).reshape(self.rows, self._width).T.ravel()
         by_column = self.cells.take(pa.array(places))
         for first in range(0, len(by_column), self.rows or 1):
             yield by_column.slice(first, self.rows)

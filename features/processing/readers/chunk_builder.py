@@ -18,7 +18,7 @@ from features.processing.readers.merge_rows import MergeOrder
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
-_BYTES_AT_ONCE = 8 * 2**20
+BYTES_AT_ONCE = 8 * 2**20
 """Chunks are only joined while they are smaller than this together."""
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
@@ -96,7 +96,7 @@ class ChunkBuilder:
     def _rows_wanted(self, size_bytes: int) -> int:
         """Return how many rows the chunk may have if it takes so many bytes: a multiple of `chunk_rows`, and not less than it has."""
         chunk_rows = self._limits.chunk_rows
-        return chunk_rows * (self._limits.chunks_at_once if size_bytes < _BYTES_AT_ONCE else max(1, -(-self._rows // chunk_rows)))
+        return chunk_rows * (self._limits.chunks_at_once if size_bytes < BYTES_AT_ONCE else max(1, -(-self._rows // chunk_rows)))
 
     def _is_full(self) -> bool:
         return (
@@ -110,7 +110,7 @@ class ChunkBuilder:
         if first == last:
             return
         if block.order is not None:
-            self._parts.append(_Part([list(columns) for columns in (block.columns, *block.others)], block.order[first:last]))
+            self._parts.append(_cut_part([list(columns) for columns in (block.columns, *block.others)], block.order[first:last]))
         elif isinstance(block.columns, CellGrid):
             self._parts.append(_Part([], grid=block.columns.take_rows(first, last - first)))
         elif last - first == len(block.row_numbers):
@@ -257,6 +257,22 @@ class _Part:
     """Like `CellBlock.order`, for these rows; None if there is one source, all of which they are."""
     grid: CellGrid | None = None
     """The rows if they are in one array; then there is no source."""
+
+
+def _cut_part(sources: list[list[pa.StringArray]], order: Indices) -> _Part:
+    """Return some rows of a block: of each of its arrays, in which rows are in the order of the file, the part from the first to the last of these rows."""
+    starts = np.cumsum([0, *(len(source[0]) for source in sources)])
+    source_of = np.searchsorted(starts[1:], order, side="right")
+    moved_by = np.zeros(len(sources), np.int64)
+    cut: list[list[pa.StringArray]] = []
+    at = 0
+    for number, source in enumerate(sources):
+        rows = order[source_of == number]
+        first, count = (int(rows[0]) - int(starts[number]), int(rows[-1]) - int(rows[0]) + 1) if len(rows) else (0, 0)
+        cut.append(source if count == len(source[0]) else [column.slice(first, count) for column in source])
+        moved_by[number] = at - first - int(starts[number])
+        at += count
+    return _Part(cut, order + moved_by[source_of])
 
 
 def _find_order(parts: Sequence[_Part]) -> MergeOrder | None:

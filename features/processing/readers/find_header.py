@@ -62,12 +62,10 @@ def find_names(rows: Sequence[Sequence[str]], field_names: Sequence[str]) -> tup
     folded: frozenset[str] = frozenset()
     for row in rows:
         cells = [cell for cell in dict.fromkeys(row) if cell.strip()]
-        found = sum(cell in exact for cell in cells)
-        if found == len(exact) > 0:
-            scores.append(_EXACT * found)
-        else:
+        others = [cell for cell in cells if cell not in exact]
+        if others:
             folded = folded or frozenset(map(fold_label, field_names))
-            scores.append(_EXACT * found + _FOLDED * sum(fold_label(cell) in folded for cell in cells if cell not in exact))
+        scores.append(_EXACT * (len(cells) - len(others)) + _FOLDED * sum(fold_label(cell) in folded for cell in others))
         if scores[-1] >= _EXACT * len(exact):
             # It has all of them; no row can have more.
             break

@@ -60,6 +60,7 @@ class CellReader:
         rows, findings = self._split(block, marks)
         findings += self._report_ragged(block)
         if self._layout.left_out:
+            columns = list(columns)
             findings += self._find_outside(columns, block)
             columns = [columns[index] for index in self._layout.kept]
         others: list[list[pa.StringArray]] = []

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source
-from features.processing.readers.chunk_builder import ChunkBuilder
+from features.processing.readers.chunk_builder import BYTES_AT_ONCE, ChunkBuilder
 from features.processing.readers.column_layout import ColumnLayout, find_layout
 from features.processing.readers.csv.cells import CellReader
 from features.processing.readers.csv.detect_dialect import NO_DELIMITER, detect_dialect, find_sep_line
@@ -131,10 +131,16 @@ class CsvTable:
         yield from builder.finish()
 
     def _parse(self) -> Iterator[ParsedBlock]:
-        for parsed in chain.from_iterable(map(self._parser.parse, self._blocks)):
-            if parsed.unparsed or parsed.ragged:
+        for block in self._blocks:
+            held_bytes, has_ragged = 0, False
+            for parsed in self._parser.parse(block):
+                if self._width <= FEW_COLUMNS:
+                    held_bytes += sum(column.nbytes for column in parsed.columns)
+                    has_ragged |= bool(parsed.unparsed or parsed.ragged)
+                yield parsed
+            # Rows of a few bytes take several times as much memory, and a larger block of them would be more than a chunk.
+            if has_ragged and held_bytes * self._larger_bytes <= BYTES_AT_ONCE * (block.end - block.begin):
                 self._reader.block_bytes = self._larger_bytes
-            yield parsed
 
     @property
     def width(self) -> int:

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.processing.keys.dense_numbers import DenseNumbers
+from features.processing.keys.key_set import KeySpace
+from features.processing.readers.base import ReadLimits
 
 _BASES = [0, -7, 1_000_000, -(2**63), 2**63 - 200]
 
@@ -38,6 +40,23 @@ def test_numbers_within_the_range_are_found_with_their_first_row(base: int, batc
     pieces = [list(zip(*(part.tolist() for part in piece), strict=True)) for piece in dense.pieces(most)]
     assert list(itertools.chain(*pieces)) == sorted(seen.items())
     assert all(0 < len(piece) <= most for piece in pieces)
+
+
+@pytest.mark.parametrize("end", [2**63 - 1, -(2**63)])
+def test_range_stays_within_64_bits(end: int) -> None:
+    """Else the room beyond the largest number would take the smallest ones in."""
+    space = KeySpace(ReadLimits())
+    numbers = np.arange(300_000) + (end - 299_999) if end > 0 else end + np.arange(300_000)
+    numbers = np.random.default_rng(1).permutation(numbers)
+    far = np.array([-1 - end + (70_000 if end > 0 else -70_000)])
+    key_set = space.create_set()
+    assert not key_set.add(space.number_keys(numbers), np.arange(1, 300_001)).any()
+    assert key_set.add(space.number_keys(far), np.array([400_000])).tolist() == [0]
+    for _ in range(2):
+        assert key_set.find(space.number_keys(numbers)).tolist() == list(range(1, 300_001))
+        assert key_set.find(space.number_keys(far)).tolist() == [400_000]
+        key_set.spill()
+    space.close()
 
 
 @pytest.mark.parametrize(("numbers", "fits"), [([5, 804], True), ([5, 805], False), ([-(2**63), 2**63 - 1], False), ([7], True)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from features.processing.readers.find_header import find_header
+from features.processing.readers.find_header import find_header, find_names
 
 BODY = ["1,Ann,5.5,2024-01-01", "2,Bob,6.5,2024-01-02", "3,Cy,7.5,2024-01-03"]
 
@@ -107,3 +107,12 @@ def test_names_below_the_fiftieth_row_are_no_header() -> None:
 
 def test_no_rows_have_no_header() -> None:
     assert find_header([], starts_section=[], field_names=None) is None
+
+
+@pytest.mark.parametrize(
+    ("row", "score"),
+    [(["a", "b"], 2.0), (["a", "b", "A"], 2.9), (["a", "A", "B"], 2.8), (["b", "c", "a", " "], 2.0), (["A", "B"], 1.8), (["c", "d"], None), (["a", "c"], None)],
+)
+def test_names_that_only_resemble_count_less_whatever_else_there_is(row: list[str], score: float | None) -> None:
+    found = find_names([row], ["a", "b"])
+    assert (None if found is None else pytest.approx(found[1])) == score

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,32 @@ def test_chunks_of_short_rows_are_joined(path: Path) -> None:
     table.close()
     # The row of 9 MiB is the 26th: its chunk ends at the next multiple of four, and so do those of the rows after it, whose block it is in.
     assert sizes == [20, 8, 4, 4, 2]
+
+
+def test_ragged_rows_among_very_short_ones_make_chunks_no_smaller(path: Path) -> None:
+    """Rows of four bytes take several times as much memory: a larger block of them would be more than what is joined."""
+    write(path, "a,b\n" + ("1,2\n" * 1_999 + "1\n") * 1_000)
+    table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=10_000, chunks_at_once=4))
+    sizes = [len(chunk.row_numbers) for chunk in table.chunks()]
+    table.close()
+    assert sum(sizes) == 2_000_000
+    assert len(sizes) < 2_000_000 / 40_000 + 15
+
+
+@pytest.mark.parametrize("every", [7, 300])
+def test_chunks_that_end_within_a_block_have_their_own_rows(path: Path, every: int) -> None:
+    """Rows that were split one by one stand in another array than the others."""
+    rows = [["1"] if row % every == 0 else [str(row), "é" * (row % 5)] for row in range(5_000)]
+    write(path, "a,b\n" + "".join(",".join(row) + "\n" for row in rows))
+    for chunk_rows, block_bytes in ((1, 2**21), (37, 2**21), (1_000, 2**12), (4_999, 2**21)):
+        table = CsvTable(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=chunk_rows), block_bytes=block_bytes)
+        found: list[tuple[object, ...]] = []
+        for chunk in table.chunks() if chunk_rows > 1 else islice(table.chunks(), 400):
+            assert len(chunk.row_numbers) <= chunk_rows
+            found += zip(chunk.row_numbers.tolist(), *(column.to_pylist() for column in chunk.columns), strict=True)
+        table.close()
+        assert found == [(number, row[0], row[1] if len(row) > 1 else None) for number, row in enumerate(rows[: len(found)], 2)]
+        assert len(found) == (400 if chunk_rows == 1 else len(rows))
 
 
 def test_chunks_end_where_their_bytes_do(path: Path) -> None:
