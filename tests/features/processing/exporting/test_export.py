@@ -161,7 +161,7 @@ def test_no_descriptor_stays_open(tmp_path: Path) -> None:
             next(export.run(), None)
         export.close()
         export.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what was left to the collector may have been closed meanwhile
 
 
 def test_a_writer_that_starts_again_for_ever_is_given_up(tmp_path: Path, row_lists: list[RowList], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,7 +263,7 @@ def test_all_files_are_closed_even_if_closing_one_fails(tmp_path: Path, row_list
         with pytest.raises(OSError, match="the disk is gone"):
             export.close()
     assert len(row_lists) == 2
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # what was left to the collector may have been closed meanwhile
 
 
 def test_a_file_that_cannot_be_opened_gives_nothing(tmp_path: Path) -> None:
