@@ -280,9 +280,10 @@ def _find_order(parts: Sequence[_Part]) -> MergeOrder | None:
     if all(part.order is None for part in parts):
         return None
     sizes = [[len(source[0]) for source in part.sources] for part in parts]
-    firsts = np.cumsum([0, *map(sum, sizes)]).tolist()
-    orders = [np.arange(size[0]) if part.order is None else part.order for part, size in zip(parts, sizes, strict=True)]
-    return MergeOrder(np.concatenate([order + first for order, first in zip(orders, firsts, strict=False)]), [*chain.from_iterable(sizes)])
+    totals = [sum(size) for size in sizes]
+    firsts = np.cumsum(totals) - totals
+    orders = [first + (np.arange(total) if part.order is None else part.order) for part, first, total in zip(parts, firsts, totals, strict=True)]
+    return MergeOrder(np.concatenate(orders), [*chain.from_iterable(sizes)])
 
 
 def _describe_bytes(size_bytes: int) -> str:

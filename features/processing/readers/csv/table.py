@@ -132,14 +132,18 @@ class CsvTable:
 
     def _parse(self) -> Iterator[ParsedBlock]:
         for block in self._blocks:
+            size_bytes = block.end - block.begin
             held_bytes, has_ragged = 0, False
             for parsed in self._parser.parse(block):
                 if self._width <= FEW_COLUMNS:
                     held_bytes += sum(column.nbytes for column in parsed.columns)
                     has_ragged |= bool(parsed.unparsed or parsed.ragged)
                 yield parsed
+                # Neither is kept while the next one is made.
+                del parsed
+            del block
             # Rows of a few bytes take several times as much memory, and a larger block of them would be more than a chunk.
-            if has_ragged and held_bytes * self._larger_bytes <= BYTES_AT_ONCE * (block.end - block.begin):
+            if has_ragged and held_bytes * self._larger_bytes <= BYTES_AT_ONCE * size_bytes:
                 self._reader.block_bytes = self._larger_bytes
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -308,6 +310,28 @@ def test_chunks_end_where_their_bytes_do(path: Path) -> None:
     table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_bytes=4 * MIB))
     assert max(len(chunk.row_numbers) for chunk in table.chunks()) <= 4
     table.close()
+
+
+def test_parsed_block_is_not_kept_while_the_next_one_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of cells takes several megabytes."""
+    write(path, "a,b\n" + "1,2\n" * 2_000_000)
+    table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits())
+    read_csv = table._parser._read_csv
+    taken: list[weakref.ref[object]] = []
+    kept: list[bool] = []
+
+    def read(*arguments: Any, **named: Any) -> Any:
+        kept.append(any(each() is not None for each in taken))
+        return read_csv(*arguments, **named)
+
+    monkeypatch.setattr(table._parser, "_read_csv", read)
+    parsed = table._parse()
+    while (block := next(parsed, None)) is not None:
+        taken.append(weakref.ref(block.columns[0]))
+        del block
+    table.close()
+    assert len(kept) > 2
+    assert not any(kept)
 
 
 def test_progress_rises_to_the_end(path: Path) -> None:
