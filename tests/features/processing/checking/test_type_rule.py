@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
+import re
 import sys
 from decimal import Decimal
 
@@ -66,6 +68,28 @@ def test_any_column_is_judged_as_the_exact_parser_judges_each_cell(case: tuple[s
         assert int(typed.numbers[row]) == expected[row][1] * typed.scale
     for row in np.flatnonzero(typed.accepted) if kind == "number" else ():
         assert float(typed.floats[row]) == float(expected[row][1])
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_numbers_of_up_to_18_characters_are_found_by_whole_columns_among_other_texts(seed: int) -> None:
+    chance = random.Random(seed)
+    usual = chance.randint(0, 7)
+
+    def write() -> str:
+        if chance.random() < 0.2:
+            return "".join(chance.choices("0123456789.-+x", k=chance.choice([0, 1, 2, 3, 4, 19, 60])))
+        decimals = usual if chance.random() < 0.9 else chance.randint(0, 9)
+        whole = str(chance.randint(0, 10 ** chance.randint(0, 8)))[chance.random() < 0.1 :]
+        return chance.choice(["", "-", ""]) + whole + ("." + "".join(chance.choices("0123456789", k=decimals)) if decimals else "")
+
+    cells: list[str | None] = [""] * chance.choice([0, 3_000]) + [chance.choice(["x", "1.2.3", "12.31.2020"])] + [write() for _ in range(2_000)]
+    cells[-chance.randint(1, 500) :] = [None, ""]
+    column = Column(pa.array(["-7", *cells, "8."], pa.string()).slice(1, len(cells)))
+    fast = TypeRule(Field(name="f", type="number")).parse_fast(column)
+    # The exact parser looks at the rest; shorter cells with a sign or a point may have no digit.
+    expected = [re.fullmatch(r"[0-9]{1,18}|(?=.{3,18}$)-?[0-9]*[.]?[0-9]*", cell or "") is not None for cell in cells]
+    assert fast.accepted.tolist() == expected
+    assert 500 < sum(expected) < len(cells)
 
 
 def test_every_day_of_the_calendar_has_its_number() -> None:

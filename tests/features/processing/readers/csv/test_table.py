@@ -9,10 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features.processing.readers.base import FileUnreadable, ReadLimits, Source
-from features.processing.readers.csv.table import CsvTable, open_csv
+from features.processing.readers.csv.table import BLOCK_BYTES, CsvTable, open_csv
 from features.processing.readers.header import join_labels
 from shared.descriptors.table_dialect import parse_table_dialect
 
@@ -270,23 +271,46 @@ def test_chunks_have_at_most_the_rows_that_are_asked_for(path: Path) -> None:
     table.close()
 
 
-def test_chunks_of_short_rows_are_joined(path: Path) -> None:
-    write(path, "a\n" + "1\n" * 25 + "\n" * 2 + "x" * 9 * MIB + "\n" + "1\n" * 12)
-    table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=4, chunks_at_once=5))
-    sizes = [len(chunk.row_numbers) for chunk in table.chunks()]
+def read_chunks(path: Path, *, chunk_rows: int, chunks_at_once: int, block_bytes: int = BLOCK_BYTES) -> list[tuple[int, int]]:
+    """Return how many rows each chunk has, and how far the file was read for it."""
+    table = CsvTable(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=chunk_rows, chunks_at_once=chunks_at_once), block_bytes=block_bytes)
+    read = [(len(chunk.row_numbers), chunk.bytes_read) for chunk in table.chunks()]
     table.close()
-    # The row of 9 MiB is the 26th: its chunk ends at the next multiple of four, and so do those of the rows after it, whose block it is in.
-    assert sizes == [20, 8, 4, 4, 2]
+    return read
 
 
-def test_ragged_rows_among_very_short_ones_make_chunks_no_smaller(path: Path) -> None:
-    """Rows of four bytes take several times as much memory: a larger block of them would be more than what is joined."""
-    write(path, "a,b\n" + ("1,2\n" * 1_999 + "1\n") * 1_000)
-    table = open_csv(path, dialect=None, encoding=None, limits=ReadLimits(chunk_rows=10_000, chunks_at_once=4))
-    sizes = [len(chunk.row_numbers) for chunk in table.chunks()]
-    table.close()
-    assert sum(sizes) == 2_000_000
-    assert len(sizes) < 2_000_000 / 40_000 + 15
+def test_blocks_of_few_rows_are_joined(path: Path) -> None:
+    write(path, "a\n" + "1\n" * 5_000)
+    # A block has 500 rows, and a chunk at least a third of 1,800; the first block has the header as well.
+    assert [rows for rows, _ in read_chunks(path, chunk_rows=300, chunks_at_once=6, block_bytes=1_000)] == [999, 1_000, 1_000, 1_000, 1_000, 1]
+
+
+def test_block_of_many_rows_makes_chunks_of_about_the_same_size(path: Path) -> None:
+    write(path, "a\n" + "1\n" * 25)
+    # The last chunk of a block takes what is left, so that no row of it is copied.
+    assert [rows for rows, _ in read_chunks(path, chunk_rows=4, chunks_at_once=5)] == [12, 13]
+
+
+def test_blocks_of_long_rows_are_joined_up_to_8_mib(path: Path) -> None:
+    write(path, "a\n" + ("x" * MIB + "\n") * 40)
+    # A chunk of several blocks that would be larger ends at a multiple of `chunk_rows`.
+    assert [rows for rows, _ in read_chunks(path, chunk_rows=3, chunks_at_once=20)] == [6] * 6 + [4]
+
+
+@pytest.mark.parametrize(
+    ("row", "last", "chunk_rows", "mib"),
+    [
+        pytest.param("1,2\n", "3,4\n", 200_000, 1.5, id="short cells"),
+        pytest.param("1,2\n", "1\n", 200_000, 2.25, id="short cells, ragged rows"),
+        pytest.param("x" * 200 + ",y\n", "3,4\n", 8_000, 3.0, id="long cells"),
+        pytest.param("x" * 200 + ",y\n", "1\n", 8_000, 4.5, id="long cells, ragged rows"),
+    ],
+)
+def test_blocks_are_smaller_if_cells_are_short_and_larger_if_rows_are_ragged(path: Path, row: str, last: str, chunk_rows: int, mib: float) -> None:
+    write(path, "a,b\n" + (row * 999 + last) * (12 * MIB // (1_000 * len(row))))
+    ends = [read for _, read in read_chunks(path, chunk_rows=chunk_rows, chunks_at_once=3)]
+    # Each block is a chunk, except for the first ones, which are small.
+    assert max(np.diff(ends)) / MIB == pytest.approx(mib, rel=0.02)
 
 
 @pytest.mark.parametrize("every", [7, 300])
