@@ -163,6 +163,8 @@ def _scalar_problem(value: object) -> str | None:
 def _text_problem(text: str) -> str | None:
     if "\x00" in text:
         return "Text must not contain the character NUL."
+    if text.isascii():
+        return None
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

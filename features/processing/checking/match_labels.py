@@ -90,10 +90,12 @@ def find_moved(fields: Sequence[int]) -> set[int]:
 
     If one of many was moved, it is that one alone; if two have changed places, it is both.
     """
-    ahead, behind = _longest_to(fields), _longest_to([-field for field in reversed(fields)])[::-1]
-    longest = max(ahead, default=0)
-    chosen = Counter(here for here, after in zip(ahead, behind, strict=True) if here + after - 1 == longest)
     in_order = sorted(fields)
+    if in_order == list(fields):
+        return set()
+    ahead, behind = _longest_to(fields), _longest_to([-field for field in reversed(fields)])[::-1]
+    longest = max(ahead)
+    chosen = Counter(here for here, after in zip(ahead, behind, strict=True) if here + after - 1 == longest)
     return {
         position
         for position, (here, after) in enumerate(zip(ahead, behind, strict=True))

@@ -92,7 +92,7 @@ def _parse_fields(descriptor: Mapping[str, object], problems: ProblemList) -> tu
     fields: list[Field] = []
     seen: dict[str, int] = {}
     for index, item in enumerate(given):
-        field_pointer = join_pointer(pointer, index)
+        field_pointer = f"{pointer}/{index}"
         field = parse_field(item, field_pointer, problems)
         name = item.get("name") if isinstance(item, dict) else None
         if isinstance(name, str):

@@ -35,7 +35,7 @@ _OPTION_TYPES: Mapping[str, frozenset[str]] = {
     "categoriesOrdered": frozenset({"string", "integer"}),
 }
 FIELD_ONLY = frozenset({*CONSTRAINT_TYPES, *_OPTION_TYPES, "constraints"})
-_KNOWN = (*_OPTION_TYPES, "name", "type", "format", "constraints", "missingValues")
+_KNOWN = frozenset({*_OPTION_TYPES, "name", "type", "format", "constraints", "missingValues"})
 _BY_FOLDED_NAME = {name.casefold(): name for name in _KNOWN}
 MAX_FORMAT = 200
 """Longest `format`, in characters: what reads dates and times takes much longer for each further directive."""
@@ -59,13 +59,15 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
     values: dict[str, Any] = {"name": name, "type": type_name, "format": _read_format(descriptor, type_name, pointer, problems), "descriptor": descriptor}
     if "missingValues" in descriptor:
         values["missing_values"] = read_missing_values(descriptor["missingValues"], f"{pointer}/missingValues", problems)
-    values |= _read_options(descriptor, type_name, pointer, problems)
+    options = _read_options(descriptor, type_name, pointer, problems)
+    values |= options
     if len(problems.problems) > count:
         # Constraint values can be checked only against a valid type; everything that does not depend on it is checked anyway.
         read_constraints(descriptor, Field(name="", type=type_name), pointer, problems, judge_values=False)
         return None
     field = Field(**values)
-    _check_options(field, pointer, problems)
+    if options:
+        _check_options(field, pointer, problems)
     if "categories" in descriptor:
         categories = _read_categories(descriptor["categories"], field, f"{pointer}/categories", problems)
         field = Field(**values | {"categories": categories})
@@ -74,6 +76,9 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
     constraints = read_constraints(descriptor, field, pointer, problems, judge_values=True)
     if len(problems.problems) > count:
         return None
+    if constraints == field.constraints:
+        # Most fields of very wide tables have none, and a second field would take as long as the rest of this function.
+        return field
     return Field(**values | {"categories": field.categories, "constraints": constraints})
 
 
@@ -123,8 +128,10 @@ def _read_name(descriptor: Mapping[str, object], pointer: str, problems: Problem
 
 def _refuse_misplaced(descriptor: Mapping[str, object], pointer: str, problems: ProblemList) -> None:
     for name in descriptor:
+        if name in _KNOWN:
+            continue
         right = _BY_FOLDED_NAME.get(name.casefold().replace("_", "").replace("-", ""))
-        if right is not None and name != right:
+        if right is not None:
             problems.add(join_pointer(pointer, name), f"The property {quote_briefly(name)} is not part of Table Schema. Did you mean {right}?")
         elif name in CONSTRAINT_TYPES:
             problems.add(join_pointer(pointer, name), f"The property {name} belongs in constraints.")
