@@ -65,7 +65,8 @@ class Column:
     @cached_property
     def sizes(self) -> npt.NDArray[np.int32]:
         """Size of each cell in bytes."""
-        return np.diff(self.offsets)
+        sizes: npt.NDArray[np.int32] = self.offsets[1:] - self.offsets[:-1]  # `np.diff` takes twice as long for a few cells
+        return sizes
 
     @cached_property
     def is_ascii(self) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -21,7 +22,8 @@ from shared.storage.arrival import Arrival
 
 _HEAD_BYTES = 2**16
 _FIRST_LINES_BYTES = 2**12
-_BLOCK_BYTES = 2**21
+_BLOCK_BYTES = 2**19
+_CHECKERS = 2
 _COUNTED_BYTES = 2**18
 _SAMPLED_BLOCKS = 256
 _MAX_CONTINUATION_BYTES = 3
@@ -100,10 +102,26 @@ def _judge_whole(path: Path, head: bytes, arrival: Arrival) -> str:
 
 def is_utf8_file(path: Path) -> bool:
     """Whether all bytes of the file are valid UTF-8; checked in two threads, since the process has nothing else to do yet."""
-    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=2) as threads:
-        descriptor = file.fileno()
-        starts = range(0, os.fstat(descriptor).st_size, _BLOCK_BYTES)
-        return all(threads.map(lambda first: is_utf8(pa.py_buffer(_read_characters(descriptor, first, _BLOCK_BYTES))), starts))
+    invalid = Event()
+    with ThreadPoolExecutor(max_workers=_CHECKERS) as threads:
+        list(threads.map(lambda number: _check_blocks(path, number, invalid), range(_CHECKERS)))
+    return not invalid.is_set()
+
+
+def _check_blocks(path: Path, number: int, invalid: Event) -> None:
+    """Check the blocks of one thread, which is one of `_CHECKERS`, and set `invalid` if one of them is not UTF-8; ends early if it is set."""
+    # One buffer for all blocks, which stays in the processor's cache: memory that is new for each of them takes a third more time.
+    buffer = bytearray(_BLOCK_BYTES + _MAX_CONTINUATION_BYTES)
+    data = pa.py_buffer(buffer)
+    with path.open("rb", buffering=0) as file:
+        for first in range(number * _BLOCK_BYTES, os.fstat(file.fileno()).st_size, _CHECKERS * _BLOCK_BYTES):
+            file.seek(first)
+            count = file.readinto(buffer)
+            begin, end = _find_characters(memoryview(buffer)[:count], first, _BLOCK_BYTES)
+            if not invalid.is_set() and is_utf8(data.slice(begin, end - begin)):
+                continue
+            invalid.set()
+            return
 
 
 def _judge_bytes(path: Path, head: bytes) -> FoundEncoding:
@@ -111,7 +129,7 @@ def _judge_bytes(path: Path, head: bytes) -> FoundEncoding:
     with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=2) as threads:
         descriptor = file.fileno()
         starts = range(0, os.fstat(descriptor).st_size, _COUNTED_BYTES)
-        counts = list(threads.map(lambda first: count_utf8(bytes(_read_characters(descriptor, first, _COUNTED_BYTES))), starts))
+        counts = list(threads.map(lambda first: count_utf8(_read_characters(descriptor, first, _COUNTED_BYTES)), starts))
         if sum(count.characters for count in counts) > sum(count.strays for count in counts):
             return FoundEncoding("utf-8")
         odd = [first for first, count in zip(starts, counts, strict=True) if count.strays]
@@ -129,13 +147,19 @@ def _plain_lines(head: bytes) -> Iterator[bytes]:
     return (line.rstrip(b"\r\n") for line in lines if line.isascii())
 
 
-def _read_characters(descriptor: int, first: int, size_bytes: int) -> memoryview:
-    """Read the block at offset `first`, cut between characters: continuation bytes at its start belong to the block before it."""
+def _read_characters(descriptor: int, first: int, size_bytes: int) -> bytes:
+    """Read the characters that begin in the block at offset `first`."""
     block = os.pread(descriptor, size_bytes + _MAX_CONTINUATION_BYTES, first)
-    return memoryview(block)[_count_continuation(block, 0) if first else 0 : size_bytes + _count_continuation(block, size_bytes)]
+    begin, end = _find_characters(memoryview(block), first, size_bytes)
+    return block[begin:end]
 
 
-def _count_continuation(block: bytes, at: int) -> int:
+def _find_characters(block: memoryview, first: int, size_bytes: int) -> tuple[int, int]:
+    """Return where the characters that begin in a block at offset `first` of a file begin and end; `block` has a few more bytes if the file has."""
+    return _count_continuation(block, 0) if first else 0, min(len(block), size_bytes + _count_continuation(block, size_bytes))
+
+
+def _count_continuation(block: memoryview, at: int) -> int:
     count = 0
     while count < _MAX_CONTINUATION_BYTES and at + count < len(block) and block[at + count] & 0xC0 == 0x80:  # noqa: PLR2004 - defined by UTF-8
         count += 1
