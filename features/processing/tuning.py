@@ -18,7 +18,7 @@ _SETTINGS = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES
 
 
 _SWITCH_INTERVAL_S = 0.0005
-_PURGE_DELAY_MS = 20
+_PURGE_DELAY_MS = 100
 
 
 def tune_libraries() -> None:
@@ -26,7 +26,7 @@ def tune_libraries() -> None:
 
     Arrow's allocator (mimalloc) uses pages of 4 KiB instead of 2 MiB, and releases free memory soon. Huge pages took 30 to 40 MiB more memory in each
     process, and 3 % more time, spent on filling them with zeros again and again. By default each thread of mimalloc keeps free memory for a second: 30 MiB
-    more if most cells are bad. With a delay of 20 ms a clean file takes no more time than with 200 ms, one with bad cells 5 to 10 % more, and without any
+    more if most cells are bad. With a delay of 100 ms a file takes as much time as with 300 ms, with 20 ms 2 to 3 % more (and 6 MiB less), and without any
     delay a quarter more. Source: mimalloc's documentation, "Environment Options".
 
     OpenBLAS, which numpy loads and nothing here uses, starts no threads; by default it has one for each processor, which wait in a loop for work at first.

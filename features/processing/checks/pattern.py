@@ -1,4 +1,4 @@
-"""`pattern`: a value must match a regular expression as a whole; checked by RE2 if possible, else in a child process under limits."""
+"""`pattern`: a value must match a regular expression as a whole; checked by its bytes or RE2 if possible, else in a child process under limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from features.processing.checking.class_patterns import ClassPattern, read_class_pattern
 from features.processing.checking.declarations import CheckContext, ColumnRule, column_check
 from features.processing.checking.params import make_params
 from features.processing.checking.slow_rule import SlowRules
@@ -30,6 +31,8 @@ _ROUNDING_S = 1e-6
 """Past its limit by so much, a field certainly has no time left, and what was not matched matters no more."""
 _PART_BYTES = 2**18
 """Size of the parts of a column that RE2 matches at once; larger cells are matched in the child process."""
+_CLASSES_PART_BYTES = 2**21
+"""The same for patterns that are matched by the bytes of all cells at once."""
 
 
 @column_check("pattern", error_type="pattern-error")
@@ -43,13 +46,17 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     message, not_judged = f"This value must match the pattern {shown}.", f"This value cannot be checked: the pattern {shown} needs too much memory for it."
     rules = SlowRules(field, context, message=message, not_judged=not_judged)
     in_python = rules.add("pattern", pattern)
-    fast_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, rules, context.ahead) if plan.re2_pattern is not None else None
+    classes = read_class_pattern(pattern) if plan.is_python and plan.re2_pattern is not None else None
+    re2_rule = _Re2Rule(plan.re2_pattern, plan.re2_lines, rules, context.ahead) if plan.re2_pattern is not None else None
 
     def find_bad_values(typed: Typed) -> Mask:
         rules.start_column()
-        if fast_rule is None:
+        if classes is not None and not _has_large(typed.column):
+            bad = _find_others(classes, typed.column)
+        elif re2_rule is not None:
+            bad = re2_rule.find_bad(typed.column, typed.ok)
+        else:
             return rules.find_bad(in_python, typed.column, typed.ok)
-        bad = fast_rule.find_bad(typed.column, typed.ok)
         doubtful = np.zeros(len(bad), np.bool_)
         if plan.is_ascii_only:
             doubtful = _cells_with_odd_bytes(typed.column)
@@ -61,8 +68,23 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         return bad
 
     return ColumnRule(
-        message=rules.messages, begin=fast_rule.begin if fast_rule is not None else None, find_bad_values=find_bad_values, params=make_params(pattern=pattern)
+        message=rules.messages,
+        begin=re2_rule.begin if re2_rule is not None and classes is None else None,
+        find_bad_values=find_bad_values,
+        params=make_params(pattern=pattern),
     )
+
+
+def _has_large(column: Column) -> bool:
+    return len(column.data) > _PART_BYTES and int(column.sizes.max()) > _PART_BYTES
+
+
+def _find_others(classes: ClassPattern, column: Column) -> Mask:
+    """Mark the cells that do not match, part by part."""
+    bad = np.zeros(len(column), np.bool_)
+    for start, part in _split(column, _CLASSES_PART_BYTES):
+        bad[start : start + len(part)] = classes.find_bad(part)
+    return bad
 
 
 class _Re2Rule:
@@ -79,7 +101,7 @@ class _Re2Rule:
 
     def begin(self, column: Column) -> bool:
         """Match the cells of a column in another thread, unless there are few, or large ones among them, or all of them may be matched at once."""
-        if self._lines.may_match or len(column.data) < LEAST_BYTES or int(column.sizes.max()) > _PART_BYTES:
+        if self._lines.may_match or len(column.data) < LEAST_BYTES or _has_large(column):
             return False
         self._begun = column.text, self._ahead.begin(self._match, column.text, self._rules.left_s)
         return True
@@ -106,7 +128,7 @@ class _Re2Rule:
         column = Column(text)
         bad = np.zeros(len(column), np.bool_)
         slow_s = 0.0
-        for start, part in _split(column):
+        for start, part in _split(column, _PART_BYTES):
             started_s = time.thread_time()
             bad[start : start + len(part)] = self._match_part(part)
             slow_s += max(0.0, time.thread_time() - started_s - len(part) * _ORDINARY_CELL_S - len(part.data) * _ORDINARY_BYTE_S)
@@ -122,11 +144,11 @@ class _Re2Rule:
         return bad
 
 
-def _split(column: Column) -> list[tuple[int, Column]]:
-    """Return a column in parts of about `_PART_BYTES`, and the index of the first cell of each."""
-    if len(column.data) <= _PART_BYTES:
+def _split(column: Column, part_bytes: int) -> list[tuple[int, Column]]:
+    """Return a column in parts of about `part_bytes`, and the index of the first cell of each."""
+    if len(column.data) <= part_bytes:
         return [(0, column)]
-    parts = len(column.data) // _PART_BYTES + 1
+    parts = len(column.data) // part_bytes + 1
     ends = np.unique(np.searchsorted(column.starts, [len(column.data) * part // parts for part in range(1, parts)])).tolist()
     return [(start, Column(column.text.slice(start, end - start))) for start, end in pairwise([0, *ends, len(column)]) if end > start]
 

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from features.processing.readers.base import Chunk, Finding, Note, ReadLimits, Source
-from features.processing.readers.chunk_builder import BYTES_AT_ONCE, ChunkBuilder
+from features.processing.readers.chunk_builder import ChunkBuilder
 from features.processing.readers.column_layout import ColumnLayout, find_layout
 from features.processing.readers.csv.cells import CellReader
 from features.processing.readers.csv.detect_dialect import NO_DELIMITER, detect_dialect, find_sep_line

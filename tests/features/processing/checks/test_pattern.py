@@ -209,14 +209,28 @@ def test_columns_that_are_matched_in_another_thread_have_the_same_errors(monkeyp
     monkeypatch.setattr(pattern_check._Re2Rule, "_match_part", note)
     expected = [[row for row, cell in enumerate(cells) if cell and cell.strip() and not re.fullmatch(r"[a-z]+\d", cell)] for cells in chunks]
     monkeypatch.setattr(pattern_check, "LEAST_BYTES", 2**40)
-    assert _check_chunks(r"[a-z]+\d", chunks) == expected
+    assert _check_chunks(r"(?:[a-z]+)\d", chunks) == expected
     assert threads == {threading.get_ident()}
     threads.clear()
     monkeypatch.setattr(pattern_check, "LEAST_BYTES", 1)
     monkeypatch.setattr(pattern_check, "_PART_BYTES", 2**12)
-    assert _check_chunks(r"[a-z]+\d", chunks) == expected
+    assert _check_chunks(r"(?:[a-z]+)\d", chunks) == expected
     # Columns with a large cell are matched in this thread, the others in one more.
     assert len(threads) == 2
+
+
+@pytest.mark.parametrize("part_bytes", [16, 2**21])
+def test_columns_that_are_matched_by_their_bytes_have_the_same_errors(monkeypatch: pytest.MonkeyPatch, part_bytes: int) -> None:
+    chooser = random.Random(2)
+    words = ["ab1", "ab", "", "AB1", "é1", "ab٣", "\n", " ", "zz9", "a" * 300 + "1", None]
+    chunks = [[chooser.choice(words) for _ in range(size)] for size in (1, 2_000, 3)] + [
+        ["ab1"] * 300,
+        ["x" * 300_000 + "1", "ab1", "x" * 300_000],
+        [None] * 40,
+    ]
+    monkeypatch.setattr(pattern_check, "_CLASSES_PART_BYTES", part_bytes)
+    expected = [[row for row, cell in enumerate(cells) if cell and cell.strip() and not re.fullmatch(r"[a-z]+\d", cell)] for cells in chunks]
+    assert _check_chunks(r"[a-z]+\d", chunks) == expected
 
 
 def test_pattern_that_is_slow_in_another_thread_ends_the_check_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +250,6 @@ def test_pattern_that_is_slow_in_another_thread_ends_the_check_in_time(monkeypat
 
     monkeypatch.setattr(pattern_check._Re2Rule, "_match_part", spin)
     with pytest.raises(FileUncheckable, match=r"^The pattern of the field a takes too long"):
-        _check_chunks(r"[a-z]+\d", [["abc1"] * 20_000])
+        _check_chunks(r"(?:[a-z]+)\d", [["abc1"] * 20_000])
     # Both columns stop at their limit, and not after eighty parts.
     assert parts < 20
