@@ -109,7 +109,7 @@ class ChunkBuilder:
         most = self._limits.chunk_rows * self._limits.chunks_at_once
         return (
             self._rows >= self._rows_wanted(self._bytes, self._rows)
-            # With the next block it would take little less time to check for each row, and both would have to be copied.
+            # With more rows the check would take little less time for each, and the next block would have to be joined to this one, which copies both.
             or (self._limits.chunks_at_once > 1 and _ENOUGH * self._rows >= most)
             or self._bytes >= (_GRID_BYTES if self._parts and self._parts[-1].grid is not None else self._limits.chunk_bytes)
             or self._found >= _MAX_FINDINGS
