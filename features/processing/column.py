@@ -108,6 +108,21 @@ class Column:
         # Many searches take longer than recording the row of every byte once.
         return self._row_of_byte[positions].astype(np.int64)
 
+    def cells_with(self, marked: Mask) -> Mask:
+        """Mark the cells that contain at least one of the marked bytes of `data`."""
+        found: Mask = np.zeros(len(self), np.bool_)
+        count = np.count_nonzero(marked)
+        if not count:
+            return found
+        if count * _BYTES_PER_SEARCH >= len(marked):
+            # Of marked bytes that follow each other the first one is looked up; those that reach into the next cell have marked that cell's first byte.
+            found = marked.take(self.starts, mode="clip") & (self.sizes > 0)
+            firsts = marked.copy()
+            firsts[1:] &= ~marked[:-1]
+            marked = firsts
+        found[self.rows_of(np.flatnonzero(marked))] = True
+        return found
+
     @cached_property
     def _row_of_byte(self) -> npt.NDArray[np.int32]:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)

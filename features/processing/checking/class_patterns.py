@@ -66,10 +66,7 @@ class ClassPattern:
         for places, allowed in around:
             bad |= allowed.find_others(data.take(places, mode="clip"))
             is_outside[places if sized is None else places[sized]] = False
-        positions = np.flatnonzero(is_outside)
-        if len(positions):
-            bad[column.rows_of(positions)] = True
-        return bad
+        return bad | column.cells_with(is_outside)
 
 
 def read_class_pattern(pattern: str) -> ClassPattern | None:

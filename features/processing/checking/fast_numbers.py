@@ -11,11 +11,12 @@ import pyarrow.compute as pc
 
 from features.processing.checking.fast_local_numbers import LocalForm, find_numbers, with_single_bytes, write_plainly
 from features.processing.checking.fast_result import NINE, ZERO, FastResult
-from features.processing.column import Column, Mask
+from features.processing.column import Column, Indices, Mask
 from shared.descriptors.table_schema import Field
 
 _MAX_FAST_DIGITS = 18
 _LOOKED_AT_BYTES = 1_024
+_NOWHERE: Indices = np.zeros(0, np.int64)
 _PLUS, _MINUS, _DOT, _SLASH = b"+-./"
 
 
@@ -94,18 +95,13 @@ def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
         is_other[column.starts[signed[sizes[signed] > 0]]] = False
         accepted[signed[sizes[signed] <= short]] = False
     dotted = _take_usual_dots(column, is_other) if dots else np.zeros(len(column), np.bool_)
-    positions = np.flatnonzero(is_other)
-    if len(positions):
-        rows = column.rows_of(positions)
-        if dots:
-            is_dot = data[positions] == _DOT
-            dot_rows = rows[is_dot]
-            accepted[dot_rows[1:][dot_rows[1:] == dot_rows[:-1]]] = False
-            accepted[rows[~is_dot]] = False
-            accepted[dot_rows[(sizes[dot_rows] <= short) | dotted[dot_rows]]] = False
-        else:
-            accepted[rows] = False
-    accepted[dotted & (sizes <= short)] = False
+    others = np.flatnonzero(is_other & (data == _DOT)) if dots else _NOWHERE
+    if len(others):
+        is_other[others] = False
+        rows = column.rows_of(others)
+        accepted[rows[1:][rows[1:] == rows[:-1]]] = False
+        accepted[rows[(sizes[rows] <= short) | dotted[rows]]] = False
+    accepted &= ~(column.cells_with(is_other) | (dotted & (sizes <= short)))
     return accepted, plus
 
 

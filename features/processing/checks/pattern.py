@@ -61,7 +61,7 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
         if plan.is_ascii_only:
             doubtful = _cells_with_odd_bytes(typed.column)
         if plan.is_line_only:
-            doubtful |= _cells_with(typed.column, typed.column.data == _LINE_FEED)
+            doubtful |= typed.column.cells_with(typed.column.data == _LINE_FEED)
         doubtful &= typed.ok
         if bool(doubtful.any()):
             bad[doubtful] = rules.find_bad(in_python, typed.column, doubtful)[doubtful]
@@ -174,17 +174,9 @@ class _LinesRule:
         return bool(pc.match_substring_regex(whole, self._re2_lines)[0].as_py())
 
 
-def _cells_with(column: Column, is_wanted: Mask) -> Mask:
-    cells = np.zeros(len(column), np.bool_)
-    filled = np.flatnonzero(column.sizes)
-    if len(filled):  # each cell's bytes end with the next filled cell's
-        cells[filled] = np.logical_or.reduceat(is_wanted, column.starts[filled])
-    return cells
-
-
 def _cells_with_odd_bytes(column: Column) -> Mask:
     data = column.data
     is_odd = data >= 0x80  # noqa: PLR2004 - not ASCII
     if len(data) and int(data.min()) < 0x20:  # noqa: PLR2004 - control characters are rare
         is_odd |= np.isin(data, _ODD_SPACES)
-    return _cells_with(column, is_odd)
+    return column.cells_with(is_odd)
