@@ -75,7 +75,8 @@ def make_reports(
             rows_processed=len(rows) + lost.rows,
             rows_failed=int(np.count_nonzero(rows)) + lost.rows,
             findings=part,
-            fraction_read=fraction_before + (fraction_read - fraction_before) * (number + 1) / len(firsts),
+            # Rounded, the sum may be larger than the fraction that is read.
+            fraction_read=min(fraction_read, fraction_before + (fraction_read - fraction_before) * (number + 1) / len(firsts)),
             reading_s=0.0 if number else reading_s,
             checking_s=0.0 if number else checking_s,
         )

@@ -112,15 +112,12 @@ class Column:
         """Mark the cells that contain at least one of the marked bytes of `data`."""
         found: Mask = np.zeros(len(self), np.bool_)
         count = np.count_nonzero(marked)
-        if not count:
-            return found
-        if count * _BYTES_PER_SEARCH >= len(marked):
-            # Of marked bytes that follow each other the first one is looked up; those that reach into the next cell have marked that cell's first byte.
-            found = marked.take(self.starts, mode="clip") & (self.sizes > 0)
-            firsts = marked.copy()
-            firsts[1:] &= ~marked[:-1]
-            marked = firsts
-        found[self.rows_of(np.flatnonzero(marked))] = True
+        if count * _BYTES_PER_SEARCH < len(marked):
+            found[self.rows_of(np.flatnonzero(marked))] = True
+        elif count:
+            filled = np.flatnonzero(self.sizes)
+            # The bytes of each cell end at those of the next one that is filled.
+            found[filled] = np.logical_or.reduceat(marked, self.starts[filled])
         return found
 
     @cached_property

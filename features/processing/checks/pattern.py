@@ -52,7 +52,7 @@ def build(field: Field, context: CheckContext) -> ColumnRule | None:
     def find_bad_values(typed: Typed) -> Mask:
         rules.start_column()
         if classes is not None and not _has_large(typed.column):
-            bad = _find_others(classes, typed.column)
+            bad = _match_classes(classes, typed.column)
         elif re2_rule is not None:
             bad = re2_rule.find_bad(typed.column, typed.ok)
         else:
@@ -79,7 +79,7 @@ def _has_large(column: Column) -> bool:
     return len(column.data) > _PART_BYTES and int(column.sizes.max()) > _PART_BYTES
 
 
-def _find_others(classes: ClassPattern, column: Column) -> Mask:
+def _match_classes(classes: ClassPattern, column: Column) -> Mask:
     """Mark the cells that do not match, part by part."""
     bad = np.zeros(len(column), np.bool_)
     for start, part in _split(column, _CLASSES_PART_BYTES):

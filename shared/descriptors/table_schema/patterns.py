@@ -18,8 +18,8 @@ from shared.texts import quote_briefly
 MAX_PATTERN = 10_000
 _CLASS_PARTS = re.compile(r"\\.|-\[|[\[\]]", re.DOTALL)
 _POSIX_CLASS = re.compile(r"\[:\^?[a-z]+:\]")
-# RE2 reads {,3} as text, Python as "up to 3".
-_OPEN_REPEAT = re.compile(r"\{,[0-9]")
+# RE2 reads {,3} and {02} as text, Python as "up to 3" and "twice".
+_UNLIKE_REPEAT = re.compile(r"\{,[0-9]|\{(?:[0-9]+,)?0[0-9]")
 _ESCAPED_CLASS = re.compile(r"\\[dDwWsSbB]|\(\?[a-zA-Z]*i")
 _LINE_END = re.compile(r"\$")
 # Parts that match no line feed and do not look around: characters, `.`, classes that list their members, groups, alternatives, repeats.
@@ -60,7 +60,7 @@ def plan_pattern(pattern: str) -> PatternPlan:
     if re2_problem is not None and python_problem is not None:
         raise PatternInvalidError(f"This is not a regular expression that can be used: {quote_briefly(python_problem)}.")
     is_python = python_problem is None and not (_POSIX_CLASS.search(pattern) and re2_problem is None)
-    if re2_problem is not None or (is_python and _OPEN_REPEAT.search(pattern)):
+    if re2_problem is not None or (is_python and _UNLIKE_REPEAT.search(pattern)):
         return PatternPlan(pattern, None, is_ascii_only=False, is_line_only=False, is_python=True)
     return PatternPlan(
         pattern,

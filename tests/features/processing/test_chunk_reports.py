@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from features.processing import engine
 from features.processing.checking.checker import Checker
-from features.processing.chunk_reports import ChunkReport
+from features.processing.chunk_reports import ChunkReport, make_reports
 from features.processing.readers.base import Chunk, ReadLimits
 from shared.descriptors.table_schema import parse_table_schema
 
@@ -104,3 +105,12 @@ def test_outputs_get_the_rows_and_sentences_that_reports_have(tmp_path: Path, mo
     # Every row of the file is in one span, in order, whether its chunk was taken apart or not.
     numbers = [span.first_row + place for each in rows for span in each.chunk.spans for place in range(span.count)]
     assert numbers == list(range(2, 2 + BODY.count("\n") * 3))
+
+
+def test_fractions_never_exceed_what_was_read() -> None:
+    chunk = Chunk(columns=[], row_numbers=np.arange(2, 5))
+    # 0.1 + (0.3 - 0.1) is more than 0.3.
+    reports = make_reports(chunk, np.zeros(3, np.bool_), [], chunk_rows=1, fraction_before=0.1, fraction_read=0.3, reading_s=0.0, checking_s=0.0)
+    fractions = [report.fraction_read for report in reports]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 0.3

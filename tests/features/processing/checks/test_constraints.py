@@ -70,6 +70,8 @@ _SECOND = "2024-01-31T10:00:0"
         ({"type": "string", "constraints": {"maxLength": 2}}, ["äö", "äöü", "ab"], {"äöü"}),
         ({"type": "string", "constraints": {"pattern": "a$\n"}}, ["a\n", "a", "b\n"], {"a", "b\n"}),
         ({"type": "string", "constraints": {"pattern": r"\w+"}}, ["Müller", "Mu ller", "Muller"], {"Mu ller"}),
+        ({"type": "string", "constraints": {"pattern": "(?:a-){02}"}}, ["a-a-", "a-", "a-{02}"], {"a-", "a-{02}"}),
+        ({"type": "string", "constraints": {"pattern": "[A-Z]-[0-9]{02}"}}, ["A-12", "A-1", "A-1{02}"], {"A-1", "A-1{02}"}),
         ({"type": "string", "constraints": {"pattern": "a{,2}"}}, ["aa", "aaa", "a{,2}"], {"aaa", "a{,2}"}),
         ({"type": "integer", "constraints": {"unique": True}}, ["1", "01", "99999999999999999999", "+99999999999999999999"], {"01", "+99999999999999999999"}),
         ({"type": "number", "constraints": {"unique": True}}, ["1", "1.0", "0", "-0", "1e-30", "0.1e-29", "nan", "NaN"], {"1.0", "-0", "0.1e-29", "NaN"}),
