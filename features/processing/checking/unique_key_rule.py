@@ -52,7 +52,7 @@ class UniqueKeyRule:
                 findings.append(RowFinding(rows=empty, message=self._empty_message, params=self._params))
         rows = np.flatnonzero(complete)
         if len(rows):
-            keys = make_row_keys(chunk, self._fields, rows, self._keys)
+            keys = make_row_keys(chunk, self._fields, rows, self._keys.maker)
             first_rows = self._set.add(keys, chunk.row_numbers[rows])
             is_repeated = first_rows > 0
             if bool(is_repeated.any()):

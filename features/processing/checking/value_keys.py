@@ -10,7 +10,7 @@ import numpy as np
 from features.processing.checking.declarations import TypedChunk
 from features.processing.checking.type_rule import Typed, is_compared_as_text
 from features.processing.column import Indices
-from features.processing.keys.key_set import KeySpace
+from features.processing.keys.key_maker import KeyMaker
 from features.processing.keys.packed_keys import PackedKeys, empty_keys
 from shared.descriptors.table_schema import Field
 from shared.descriptors.table_schema.identity import join_parts, number_identity
@@ -20,32 +20,32 @@ _INT64_END = 2**63
 _EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-def make_row_keys(chunk: TypedChunk, fields: Sequence[Field], rows: Indices, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
+def make_row_keys(chunk: TypedChunk, fields: Sequence[Field], rows: Indices, maker: KeyMaker, *, as_text: bool = False) -> PackedKeys:
     """Return one key for each of some rows; all parts of these keys must be values."""
-    return space.combined_keys([make_keys(chunk.columns[field.name], rows, field, space, as_text=as_text) for field in fields])
+    return maker.combined_keys([make_keys(chunk.columns[field.name], rows, field, maker, as_text=as_text) for field in fields])
 
 
-def make_keys(typed: Typed, rows: Indices, field: Field, space: KeySpace, *, as_text: bool = False) -> PackedKeys:
+def make_keys(typed: Typed, rows: Indices, field: Field, maker: KeyMaker, *, as_text: bool = False) -> PackedKeys:
     """Return the keys of some values: equal if the logical values are equal, or with `as_text` if the texts are equal."""
     if as_text or is_compared_as_text(field):
-        return space.text_keys(typed.column, rows)
+        return maker.text_keys(typed.column, rows)
     numbered = typed.numbered[rows]
     if bool(numbered.all()):
-        return space.number_keys(np.ascontiguousarray(typed.numbers[rows]))
+        return maker.number_keys(np.ascontiguousarray(typed.numbers[rows]))
     keys = empty_keys(len(rows))
     if bool(numbered.any()):
-        known = space.number_keys(np.ascontiguousarray(typed.numbers[rows[numbered]]))
+        known = maker.number_keys(np.ascontiguousarray(typed.numbers[rows[numbered]]))
         keys.high[numbered], keys.low[numbered] = known
     others = np.flatnonzero(~numbered)
     found = typed.identities(rows[others])
     numbers = [_whole_number(value, typed.scale) for value in found]
     whole = [index for index, number in enumerate(numbers) if number is not None]
     if whole:
-        known = space.number_keys(np.array([numbers[index] for index in whole], np.int64))
+        known = maker.number_keys(np.array([numbers[index] for index in whole], np.int64))
         keys.high[others[whole]], keys.low[others[whole]] = known
     rest = [index for index, number in enumerate(numbers) if number is None]
     if rest:
-        known = space.value_keys((_canonical(found[index]) for index in rest), len(rest))
+        known = maker.value_keys((_canonical(found[index]) for index in rest), len(rest))
         keys.high[others[rest]], keys.low[others[rest]] = known
     return keys
 

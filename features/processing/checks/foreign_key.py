@@ -50,10 +50,10 @@ class _ForeignKeyRule:
             return []
         rows = np.flatnonzero(np.logical_and.reduce([chunk.columns[field.name].ok for field in self._reference_fields]))
         if len(rows):
-            self._known.add(make_row_keys(chunk, self._reference_fields, rows, self._keys, as_text=self._as_text), chunk.row_numbers[rows])
+            self._known.add(make_row_keys(chunk, self._reference_fields, rows, self._keys.maker, as_text=self._as_text), chunk.row_numbers[rows])
         rows = np.flatnonzero(np.logical_and.reduce([chunk.columns[field.name].ok for field in self._fields]))
         if len(rows):
-            keys = make_row_keys(chunk, self._fields, rows, self._keys, as_text=self._as_text)
+            keys = make_row_keys(chunk, self._fields, rows, self._keys.maker, as_text=self._as_text)
             is_open = ~self._known.contains(keys)
             waiting = np.zeros(int(is_open.sum()), _WAITING)
             waiting["row"], waiting["failed"] = chunk.row_numbers[rows[is_open]], chunk.failed[rows[is_open]]

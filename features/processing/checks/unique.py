@@ -54,7 +54,7 @@ class _UniqueRule:
         return first_rows
 
     def _make_keys(self, typed: Typed, rows: Indices) -> PackedKeys:
-        return make_keys(typed, rows, self._field, self._context.keys)
+        return make_keys(typed, rows, self._field, self._context.keys.maker)
 
     def close(self) -> None:
         """Release the keys; may be called twice."""

@@ -1,41 +1,30 @@
-"""Sets of keys over a whole file: exact, vectorised, in bounded memory.
-
-A key has 128 bits: a whole number or a text of up to 15 bytes is stored as it is, anything else as a hash of 120 bits with a secret that is new for each
-run (`text_hash`, or BLAKE2b for long texts). So for short values equal keys mean equal values for certain; for others the probability that two different
-values are taken for equal is below 1e-18 for a billion rows, and nobody can prepare a file in which that happens.
+"""Sets of keys (`key_maker`) over a whole file: exact, vectorised, in bounded memory.
 
 With each key the row that had it first is kept. Keys are kept in hash tables, and numbers that rise or lie close together in less (`rising_numbers`,
-`dense_numbers`). When the sets of one file together exceed their shared budget, the largest set
-moves to a file of its own, in blocks of 88 KB, each found through one key in memory; a Bloom filter avoids looking there for new keys.
+`dense_numbers`). When the sets of one file together exceed their shared budget, the largest set moves to a file of its own, in blocks of 88 KB, each found
+through one key in memory; a Bloom filter avoids looking there for new keys.
 """
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from features.processing.column import Column, Indices, Mask
+from features.processing.column import Mask
 from features.processing.keys.bloom import Bloom
 from features.processing.keys.dense_numbers import DenseNumbers
+from features.processing.keys.key_maker import NUMBER_TAG, KeyMaker, tag_numbers
 from features.processing.keys.key_table import KeyTable, find_firsts
-from features.processing.keys.packed_keys import KeyHash, PackedKeys, Rows, StoredKeys, Words, empty_keys
+from features.processing.keys.packed_keys import KeyHash, PackedKeys, Rows, StoredKeys, Words
 from features.processing.keys.rising_numbers import Numbers, RisingNumbers
 from features.processing.keys.spilled_keys import BLOCK_KEYS, Prefixes, SpilledKeys, SpilledNumbers, SpilledTable, prefixes_of
-from features.processing.keys.text_hash import MASKS, MOST_BYTES, TextHash, words_at_any_place
 from features.processing.readers.base import ReadLimits, RowNumbers
 
-_SHORT_BYTES = 15
-_NUMBER_TAG = np.uint64(0xF1 << 56)
-_TAG_SHIFT = np.uint64(56)
-_HASH_TAG = 0xFF << 56
-_LOW_56 = (1 << 56) - 1
 _PIECE_KEYS = 16 * BLOCK_KEYS
 _MIN_BLOOM_BYTES = 2**16
 _MOST_BYTES = 192
@@ -53,8 +42,9 @@ class KeySpace:
     """Held by the thread that moves sets to disk; it may take the lock of a set meanwhile, and never the other way round."""
 
     @cached_property
-    def _text_hash(self) -> TextHash:
-        return TextHash(self.secret)
+    def maker(self) -> KeyMaker:
+        """Makes the keys of all these sets."""
+        return KeyMaker(self.secret)
 
     @cached_property
     def key_hash(self) -> KeyHash:
@@ -66,56 +56,6 @@ class KeySpace:
         result = KeySet(self)
         self.sets.append(result)
         return result
-
-    def number_keys(self, numbers: npt.NDArray[np.int64]) -> PackedKeys:
-        """Return the keys of whole numbers, which never equal keys of texts."""
-        return _tagged(numbers)
-
-    def text_keys(self, column: Column, rows: Indices) -> PackedKeys:
-        """Return the keys of the texts of some cells, whose indices ascend."""
-        is_whole = len(rows) == len(column)
-        sizes = (column.sizes if is_whole else column.sizes[rows]).astype(np.int64)
-        short = sizes <= _SHORT_BYTES
-        # Eight bytes are read at any position, so there must be eight bytes after the last cell.
-        data = np.concatenate([column.data, np.zeros(16, np.uint8)])
-        windows = words_at_any_place(data)
-        starts = (column.starts if is_whole else column.starts[rows]).astype(np.int64)
-        if len(rows) and not bool(short.any()) and int(sizes.max()) <= MOST_BYTES:
-            return _hashed(self._text_hash.hash_texts(windows, starts, sizes))
-        keys = empty_keys(len(rows))
-        if bool(short.any()):
-            keys.low[:] = windows[starts] & MASKS[np.minimum(sizes, 8)]
-            high = windows[np.minimum(starts + 8, len(data) - 8)] & MASKS[np.clip(sizes - 8, 0, 7)]
-            keys.high[:] = high | (sizes.astype(np.uint64) << _TAG_SHIFT)
-        middle = np.flatnonzero(~short & (sizes <= MOST_BYTES))
-        if len(middle):
-            _put_hashes(keys, middle, self._text_hash.hash_texts(windows, starts[middle], sizes[middle]))
-        long = np.flatnonzero(sizes > MOST_BYTES)
-        if len(long):
-            self._hash_into(
-                keys, long, (column.data[start : start + size].tobytes() for start, size in zip(starts[long].tolist(), sizes[long].tolist(), strict=True))
-            )
-        return keys
-
-    def value_keys(self, identities: Iterable[bytes], count: int) -> PackedKeys:
-        """Return the keys of values of any type, given in a canonical form."""
-        keys = empty_keys(count)
-        self._hash_into(keys, np.arange(count), identities)
-        return keys
-
-    def combined_keys(self, parts: list[PackedKeys]) -> PackedKeys:
-        """Combine several keys of each row into one key."""
-        if len(parts) == 1:
-            return parts[0]
-        words = np.stack([word for part in parts for word in part], axis=1)
-        keys = empty_keys(len(words))
-        size = words.shape[1] * 8
-        if size <= MOST_BYTES:
-            _put_hashes(keys, np.arange(len(words)), self._text_hash.hash_words(words))
-            return keys
-        data = words.tobytes()
-        self._hash_into(keys, np.arange(len(words)), (data[start : start + size] for start in range(0, len(data), size)))
-        return keys
 
     def keep_budget(self) -> None:
         """Move the largest sets to disk until the rest is within the budget, unless another thread does so already."""
@@ -134,12 +74,6 @@ class KeySpace:
         """Delete the files; may be called twice."""
         for each in self.sets:
             each.close()
-
-    def _hash_into(self, keys: PackedKeys, rows: Indices, texts: Iterable[bytes]) -> None:
-        blake2b, secret = hashlib.blake2b, self.secret
-        digests = b"".join(blake2b(text, digest_size=16, key=secret).digest() for text in texts)
-        words = np.frombuffer(digests, "<u8").reshape(-1, 2)
-        _put_hashes(keys, rows, (words[:, 0], words[:, 1]))
 
 
 class KeySet:
@@ -177,7 +111,7 @@ class KeySet:
 
     def _find(self, keys: PackedKeys, hashes: Words) -> Rows:
         """Do the work of `find`, given the hashes of the keys."""
-        is_number = keys.high == _NUMBER_TAG
+        is_number = keys.high == NUMBER_TAG
         if bool(is_number.all()):
             found = self._find_numbers(keys, hashes)
         elif not bool(is_number.any()):
@@ -210,7 +144,7 @@ class KeySet:
         return firsts
 
     def _add(self, keys: PackedKeys, rows: Rows) -> RowNumbers:
-        if not len(rows) or not bool((keys.high == _NUMBER_TAG).all()):
+        if not len(rows) or not bool((keys.high == NUMBER_TAG).all()):
             return self._add_any(keys, rows).astype(np.int64)
         rising = self._find_rising(keys.low.view(np.int64))
         if len(self._dense) and 2 * np.count_nonzero(rising) < len(rows):
@@ -278,7 +212,7 @@ class KeySet:
         is_new[repeated] = False
         of_first = firsts[repeated]
         firsts[repeated] = np.where(of_first == 0, rows[first_of[repeated]], of_first)
-        is_number = keys.high == _NUMBER_TAG
+        is_number = keys.high == NUMBER_TAG
         self._add_new(self._numbers, keys, hashes, rows, is_new & is_number)
         self._add_new(self._others, keys, hashes, rows, is_new & ~is_number)
         numbers = keys.low[is_number].view(np.int64)
@@ -319,7 +253,7 @@ class KeySet:
             self._forget()
 
     def _make_tables(self) -> tuple[KeyTable, KeyTable]:
-        return KeyTable(self._hash, high=_NUMBER_TAG), KeyTable(self._hash)
+        return KeyTable(self._hash, high=NUMBER_TAG), KeyTable(self._hash)
 
     def _forget(self) -> None:
         self._rising, self._dense, self._highest = RisingNumbers(), DenseNumbers(), None
@@ -347,19 +281,7 @@ class KeySet:
             for numbers, rows in held.pieces(_PIECE_KEYS):
                 chosen = (numbers < 0) == negative
                 if bool(chosen.any()):
-                    stored = StoredKeys(_tagged(numbers[chosen]), rows[chosen])
+                    stored = StoredKeys(tag_numbers(numbers[chosen]), rows[chosen])
                     hashes = self._hash.of(stored.keys)
                     bloom.add(hashes)
                     yield stored, prefixes_of(hashes)
-
-
-def _put_hashes(keys: PackedKeys, rows: Indices, hashes: tuple[Words, Words]) -> None:
-    keys.high[rows], keys.low[rows] = _hashed(hashes)
-
-
-def _hashed(hashes: tuple[Words, Words]) -> PackedKeys:
-    return PackedKeys((hashes[0] & np.uint64(_LOW_56)) | np.uint64(_HASH_TAG), hashes[1])
-
-
-def _tagged(numbers: Words | Numbers) -> PackedKeys:
-    return PackedKeys(np.full(len(numbers), _NUMBER_TAG, np.uint64), numbers.view(np.uint64))

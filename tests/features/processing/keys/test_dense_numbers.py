@@ -50,11 +50,11 @@ def test_range_stays_within_64_bits(end: int) -> None:
     numbers = np.random.default_rng(1).permutation(numbers)
     far = np.array([-1 - end + (70_000 if end > 0 else -70_000)])
     key_set = space.create_set()
-    assert not key_set.add(space.number_keys(numbers), np.arange(1, 300_001)).any()
-    assert key_set.add(space.number_keys(far), np.array([400_000])).tolist() == [0]
+    assert not key_set.add(space.maker.number_keys(numbers), np.arange(1, 300_001)).any()
+    assert key_set.add(space.maker.number_keys(far), np.array([400_000])).tolist() == [0]
     for _ in range(2):
-        assert key_set.find(space.number_keys(numbers)).tolist() == list(range(1, 300_001))
-        assert key_set.find(space.number_keys(far)).tolist() == [400_000]
+        assert key_set.find(space.maker.number_keys(numbers)).tolist() == list(range(1, 300_001))
+        assert key_set.find(space.maker.number_keys(far)).tolist() == [400_000]
         key_set.spill()
     space.close()
 

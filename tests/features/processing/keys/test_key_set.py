@@ -47,7 +47,7 @@ def test_texts_that_were_seen_are_found_and_no_others(batches: list[list[str]], 
     seen: dict[str, int] = {}
     for batch in batches:
         rows, expected = next_rows(batch, seen)
-        assert key_set.add(space.text_keys(Column(pa.array(batch, pa.string())), np.arange(len(batch))), rows).tolist() == expected
+        assert key_set.add(space.maker.text_keys(Column(pa.array(batch, pa.string())), np.arange(len(batch))), rows).tolist() == expected
     space.close()
 
 
@@ -60,7 +60,7 @@ def test_numbers_that_were_seen_are_found_and_no_others(batches: list[list[int]]
     seen: dict[int, int] = {}
     for batch in batches:
         rows, expected = next_rows(batch, seen)
-        assert key_set.add(space.number_keys(np.array(batch, np.int64)), rows).tolist() == expected
+        assert key_set.add(space.maker.number_keys(np.array(batch, np.int64)), rows).tolist() == expected
     space.close()
 
 
@@ -71,10 +71,10 @@ def test_a_hundred_thousand_keys_stay_within_the_budget_and_exact(tmp_path: Path
     numbers = np.random.default_rng(1).permutation(100_000)
     for start in range(0, len(numbers), 5_000):
         part = numbers[start : start + 5_000]
-        assert not key_set.add(space.number_keys(part), np.arange(start + 2, start + 5_002)).any()
+        assert not key_set.add(space.maker.number_keys(part), np.arange(start + 2, start + 5_002)).any()
         assert key_set.memory_bytes <= budget
-    assert key_set.find(space.number_keys(numbers)).tolist() == list(range(2, 100_002))
-    assert not key_set.contains(space.number_keys(numbers + 100_000)).any()
+    assert key_set.find(space.maker.number_keys(numbers)).tolist() == list(range(2, 100_002))
+    assert not key_set.contains(space.maker.number_keys(numbers + 100_000)).any()
     space.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -82,14 +82,14 @@ def test_a_hundred_thousand_keys_stay_within_the_budget_and_exact(tmp_path: Path
 def test_full_disk_while_spilling_is_an_error_and_no_silence(tmp_path: Path) -> None:
     space = KeySpace(ReadLimits(spill_threshold_bytes=0, spill_dir=tmp_path / "gone"))
     with pytest.raises(OSError, match="gone"):
-        space.create_set().add(space.number_keys(np.array([1])), np.array([2]))
+        space.create_set().add(space.maker.number_keys(np.array([1])), np.array([2]))
 
 
 def test_numbers_and_texts_that_look_alike_are_different_keys() -> None:
     space = KeySpace(ReadLimits())
     key_set = space.create_set()
-    key_set.add(space.number_keys(np.array([49])), np.array([2]))
-    assert not key_set.contains(space.text_keys(Column(pa.array(["1", "49"])), np.arange(2))).any()
+    key_set.add(space.maker.number_keys(np.array([49])), np.array([2]))
+    assert not key_set.contains(space.maker.text_keys(Column(pa.array(["1", "49"])), np.arange(2))).any()
 
 
 def test_ascending_numbers_are_fresh_until_one_comes_back() -> None:
@@ -97,7 +97,7 @@ def test_ascending_numbers_are_fresh_until_one_comes_back() -> None:
         key_set = space.create_set()
 
         def add(*numbers: int) -> list[bool]:
-            return list(map(bool, key_set.add(space.number_keys(np.array(numbers, np.int64)), np.arange(2, 2 + len(numbers)))))
+            return list(map(bool, key_set.add(space.maker.number_keys(np.array(numbers, np.int64)), np.arange(2, 2 + len(numbers)))))
 
         assert add(-3, -1, 0) == [False, False, False]
         assert add(1, 5, 9) == [False, False, False]
