@@ -68,7 +68,7 @@ def test_threads_wait_a_shorter_time_for_each_other(before_s: float, after_s: fl
 
 
 @pytest.mark.parametrize("start", ["import features.processing.__main__", "import celery_app"])
-@pytest.mark.parametrize(("given", "found"), [({}, ["0", "20"]), ({"MIMALLOC_ALLOW_THP": "1", "MIMALLOC_PURGE_DELAY": "0"}, ["1", "0"])])
+@pytest.mark.parametrize(("given", "found"), [({}, ["0", "100"]), ({"MIMALLOC_ALLOW_THP": "1", "MIMALLOC_PURGE_DELAY": "0"}, ["1", "0"])])
 def test_arrow_finds_its_settings_when_it_is_loaded(start: str, given: dict[str, str], found: list[str], tmp_path: Path) -> None:
     watch = (
         "import os, sys\n"
