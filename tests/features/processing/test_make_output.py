@@ -222,7 +222,7 @@ async def test_worker_that_shuts_down_gives_the_output_back(
 async def test_output_that_takes_too_long_fails_and_says_so(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     output = await ask(context, factory)
     act_at(monkeypatch, lambda: None, pause_s=0.15)
-    made = await make(change(context, job_time_limit_s=0.2, chunk_rows=100), output)
+    made = await make(change(context, job_time_limit_s=0.2, chunk_rows=20), output)
     assert made.status is OutputStatus.FAILED
     assert "longer than the 0.2 seconds" in (made.error_message or "")
     assert list_all(context) == []
@@ -231,7 +231,7 @@ async def test_output_that_takes_too_long_fails_and_says_so(context: TaskContext
 async def test_progress_is_told_and_the_lease_renewed(context: TaskContext, factory: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
     output = await ask(context, factory)
     act_at(monkeypatch, lambda: None, pause_s=0.1)
-    making = asyncio.create_task(make(change(context, progress_interval_s=0.1, job_lease_s=1, chunk_rows=100), output))
+    making = asyncio.create_task(make(change(context, progress_interval_s=0.1, job_lease_s=1, chunk_rows=20), output))
     seen = set()
     while not making.done():
         now = await get(context, output.id)
@@ -248,7 +248,7 @@ async def test_output_that_was_lost_stops_and_removes_its_file(context: TaskCont
     output = await ask(context, factory)
     await factory.set(output.job_id, status=JobStatus.FAILED)
     act_at(monkeypatch, lambda: None, pause_s=1.0)
-    making = asyncio.ensure_future(make_output_of_job(change(context, chunk_rows=100), MakeOutput(output_id=output.id)))
+    making = asyncio.ensure_future(make_output_of_job(change(context, chunk_rows=20), MakeOutput(output_id=output.id)))
     while not list_all(context):
         await asyncio.sleep(0.01)
     async with context.database.unit_of_work() as session:
