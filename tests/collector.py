@@ -16,6 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from compose.processes import wait_until
+from shared.observing import tracing
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,15 @@ class Collector:
         """Return the only span of this name."""
         [found] = [each for each in self.spans if each.name == name]
         return found
+
+
+def stop_tracing() -> None:
+    """Send what is left, and wait for the threads that do: one that goes on trying takes random pauses, which Hypothesis holds against another test."""
+    tracing.stop()
+    for thread in threading.enumerate():
+        if thread.name == "last-spans" or thread.name.startswith("OtelBatch"):
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def _read(pairs: Any) -> dict[str, Any]:

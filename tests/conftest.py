@@ -154,14 +154,14 @@ async def storage(settings: Settings) -> AsyncIterator[Storage]:
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """A collector, to which this process sends its traces."""
-    from tests.collector import running_collector
+    from tests.collector import running_collector, stop_tracing
 
     with running_collector() as running:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", running.url)
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "20")
         tracing.prepare("rowgate-tests")
         yield running
-        tracing.stop()
+        stop_tracing()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from compose.processes import wait_until
 from shared.observing import open_telemetry, tracing
 from shared.observing.logging import make_formatter
 from shared.settings import Settings
-from tests.collector import Collector, running_collector
+from tests.collector import Collector, running_collector, stop_tracing
 from tests.paths import ROOT
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -27,7 +27,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 @pytest.fixture(autouse=True)
 def nothing_stays() -> Iterator[None]:
     yield
-    tracing.stop()
+    stop_tracing()
 
 
 @pytest.mark.parametrize(
