@@ -112,9 +112,11 @@ class Column:
         """Mark the cells that contain at least one of the marked bytes of `data`."""
         found: Mask = np.zeros(len(self), np.bool_)
         count = np.count_nonzero(marked)
+        if not count:
+            return found
         if count * _BYTES_PER_SEARCH < len(marked):
             found[self.rows_of(np.flatnonzero(marked))] = True
-        elif count:
+        else:
             filled = np.flatnonzero(self.sizes)
             # The bytes of each cell end at those of the next one that is filled.
             found[filled] = np.logical_or.reduceat(marked, self.starts[filled])

@@ -23,12 +23,11 @@ _MOST_PLACES = 5
 _MOST_RANGES = 4
 """The same of a class whose characters have more ranges of codes, each of which takes two passes over the bytes."""
 _PART = re.compile(
-    r"(?P<literal>[A-Za-z0-9_ ,:;/@#%=!'\"<>&~`-])"
-    r"|\\(?P<escape>[dw!-/:-@\[-`{-~])"
-    r"|\[(?P<items>(?:\\[dw!-/:-@\[-`{-~](?!-[^\]])|[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,:;/@+#%=! '](?!-[^\]])|-(?=\]))+)\]",
-    re.DOTALL,
+    r"[A-Za-z0-9_ ,:;/@#%=!'\"<>&~`-]"
+    r"|\\[dw!-/:-@\[-`{-~]"
+    r"|\[(?P<items>(?:\\[dw!-/:-@\[-`{-~](?!-[^\]])|[A-Za-z0-9]-[A-Za-z0-9]|[A-Za-z0-9_.,:;/@+#%=! '](?!-[^\]])|-(?=\]))+)\]"
 )
-_ITEM = re.compile(r"\\(?P<escape>.)|(?P<first>[A-Za-z0-9])-(?P<last>[A-Za-z0-9])|(?P<single>.)", re.DOTALL)
+_ITEM = re.compile(r"\\(?P<escape>.)|(?P<first>[A-Za-z0-9])-(?P<last>[A-Za-z0-9])|(?P<single>.)")
 _REPEAT = re.compile(r"\{(?P<least>[0-9]{1,9})(?P<range>,(?P<most>[0-9]{0,9}))?\}|(?P<mark>[*+?])")
 _MARKS = {"*": (0, _UNLIMITED), "+": (1, _UNLIMITED), "?": (0, 1)}
 _ESCAPED = {"d": string.digits, "w": string.ascii_letters + string.digits + "_"}
@@ -67,7 +66,7 @@ class ClassPattern:
             return bad
         data, starts, lasts = column.data, column.starts, column.starts + column.sizes - 1
         is_outside = self._middle.find_others(data)
-        around = [*((starts + number, allowed) for number, allowed in enumerate(self._before))]
+        around = [(starts + number, allowed) for number, allowed in enumerate(self._before)]
         around += [(lasts - number, allowed) for number, allowed in enumerate(self._after)]
         for places, allowed in around:
             bad |= allowed.find_others(data.take(places, mode="clip"))
@@ -103,12 +102,8 @@ def read_class_pattern(pattern: str) -> ClassPattern | None:
 
 
 def _read_characters(found: re.Match[str]) -> frozenset[int]:
-    if found["literal"] is not None:
-        return frozenset(found["literal"].encode())
-    if found["escape"] is not None:
-        return frozenset(_ESCAPED.get(found["escape"], found["escape"]).encode())
     allowed: set[int] = set()
-    for item in _ITEM.finditer(found["items"]):
+    for item in _ITEM.finditer(found["items"] or found[0]):
         if item["first"] is not None:
             allowed.update(range(ord(item["first"]), ord(item["last"]) + 1))
         else:
@@ -134,9 +129,7 @@ def _arrange(parts: Sequence[_Part]) -> ClassPattern | None:
     if not parts or len(variable) > 1:
         return None
     at = variable[0] if variable else max(range(len(parts)), key=lambda index: parts[index].least)
-    if sum(part.least for index, part in enumerate(parts) if index != at) > _MOST_PLACES or parts[at].least > _UNLIMITED // 2:
-        return None
-    if len(_find_ranges(parts[at].allowed)) > _MOST_RANGES:
+    if sum(part.least for index, part in enumerate(parts) if index != at) > _MOST_PLACES or len(_find_ranges(parts[at].allowed)) > _MOST_RANGES:
         return None
     return ClassPattern(parts[:at], parts[at], parts[at + 1 :])
 

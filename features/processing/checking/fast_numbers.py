@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from features.processing.checking.fast_local_numbers import LocalForm, find_numbers, with_single_bytes, write_plainly
 from features.processing.checking.fast_result import NINE, ZERO, FastResult
-from features.processing.column import Column, Indices, Mask
+from features.processing.column import Column, Mask
 from shared.descriptors.table_schema import Field
 
 _MAX_FAST_DIGITS = 18
 _LOOKED_AT_BYTES = 1_024
-_NOWHERE: Indices = np.zeros(0, np.int64)
+"""How much of a column tells how many decimals its numbers usually have."""
 _PLUS, _MINUS, _DOT, _SLASH = b"+-./"
 
 
@@ -94,14 +94,16 @@ def _find_digits(column: Column, *, dots: bool) -> tuple[Mask, Mask]:
     if len(signed):
         is_other[column.starts[signed[sizes[signed] > 0]]] = False
         accepted[signed[sizes[signed] <= short]] = False
-    dotted = _take_usual_dots(column, is_other) if dots else np.zeros(len(column), np.bool_)
-    others = np.flatnonzero(is_other & (data == _DOT)) if dots else _NOWHERE
-    if len(others):
+    if dots:
+        dotted = _take_usual_dots(column, is_other)
+        others = np.flatnonzero(is_other & (data == _DOT))
         is_other[others] = False
         rows = column.rows_of(others)
         accepted[rows[1:][rows[1:] == rows[:-1]]] = False
-        accepted[rows[(sizes[rows] <= short) | dotted[rows]]] = False
-    accepted &= ~(column.cells_with(is_other) | (dotted & (sizes <= short)))
+        accepted[rows[dotted[rows]]] = False
+        dotted[rows] = True
+        accepted &= ~(dotted & (sizes <= short))
+    accepted &= ~column.cells_with(is_other)
     return accepted, plus
 
 

@@ -50,7 +50,7 @@ class ReadLimits:
 
     chunk_rows: int = 10_000
     chunks_at_once: int = 1
-    """How many chunks are read and checked together if their rows are short."""
+    """At most how many chunks are read and checked together."""
     chunk_bytes: int = 32 * 2**20
     max_row_bytes: int = 16 * 2**20
     spill_dir: Path | None = None

@@ -18,10 +18,10 @@ from features.processing.readers.merge_rows import MergeOrder
 from features.processing.readers.row_spans import RowKind, RowKinds, RowSpan, cut_spans
 
 _NO_ROWS: RowNumbers = np.empty(0, dtype=np.int64)
-BYTES_AT_ONCE = 8 * 2**20
+_BYTES_AT_ONCE = 8 * 2**20
 """Blocks are only joined while they are smaller than this together."""
-_ENOUGH = 3
-"""A chunk that may be joined ends with the block with which it has one of so many parts of the most rows."""
+_LEAST_PARTS = 3
+"""If chunks may be joined, one ends with a block as soon as it has a third of the most rows."""
 _MAX_FINDINGS = 200_000
 """A chunk with at least this many errors ends after the block that contributed them."""
 _GRID_BYTES = 16 * 2**20
@@ -98,7 +98,7 @@ class ChunkBuilder:
     def _rows_wanted(self, size_bytes: int, rows: int) -> int:
         """Return how many of the `rows` that are there the chunk may have if it takes so many bytes: a multiple of `chunk_rows`, and not less than it has."""
         chunk_rows = self._limits.chunk_rows
-        if self._rows and size_bytes >= BYTES_AT_ONCE:
+        if self._rows and size_bytes >= _BYTES_AT_ONCE:
             return chunk_rows * max(1, -(-self._rows // chunk_rows))
         most = chunk_rows * self._limits.chunks_at_once
         # Chunks of about the same size: a small rest would be joined to the next block, which is copied then.
@@ -110,7 +110,7 @@ class ChunkBuilder:
         return (
             self._rows >= self._rows_wanted(self._bytes, self._rows)
             # With more rows the check would take little less time for each, and the next block would have to be joined to this one, which copies both.
-            or (self._limits.chunks_at_once > 1 and _ENOUGH * self._rows >= most)
+            or (self._limits.chunks_at_once > 1 and _LEAST_PARTS * self._rows >= most)
             or self._bytes >= (_GRID_BYTES if self._parts and self._parts[-1].grid is not None else self._limits.chunk_bytes)
             or self._found >= _MAX_FINDINGS
             or sum(len(part.sources) for part in self._parts) * self._width >= _MAX_ARRAYS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.descriptors.problems import ProblemList, describe_json_type, join_pointer
@@ -70,16 +71,14 @@ def parse_field(descriptor: object, pointer: str, problems: ProblemList) -> Fiel
         _check_options(field, pointer, problems)
     if "categories" in descriptor:
         categories = _read_categories(descriptor["categories"], field, f"{pointer}/categories", problems)
-        field = Field(**values | {"categories": categories})
+        field = replace(field, categories=categories)
     elif "categoriesOrdered" in descriptor:
         problems.add(f"{pointer}/categoriesOrdered", "There are no categories to be ordered.")
     constraints = read_constraints(descriptor, field, pointer, problems, judge_values=True)
     if len(problems.problems) > count:
         return None
-    if constraints == field.constraints:
-        # Most fields of very wide tables have none, and a second field would take as long as the rest of this function.
-        return field
-    return Field(**values | {"categories": field.categories, "constraints": constraints})
+    # Most fields of very wide tables have none, and need not be made twice.
+    return field if constraints == field.constraints else replace(field, constraints=constraints)
 
 
 def _read_options(descriptor: Mapping[str, object], type_name: str, pointer: str, problems: ProblemList) -> dict[str, object]:

@@ -23,7 +23,7 @@ from shared.storage.arrival import Arrival
 _HEAD_BYTES = 2**16
 _FIRST_LINES_BYTES = 2**12
 _BLOCK_BYTES = 2**19
-_CHECKERS = 2
+_THREADS = 2
 _COUNTED_BYTES = 2**18
 _SAMPLED_BLOCKS = 256
 _MAX_CONTINUATION_BYTES = 3
@@ -103,30 +103,30 @@ def _judge_whole(path: Path, head: bytes, arrival: Arrival) -> str:
 def is_utf8_file(path: Path) -> bool:
     """Whether all bytes of the file are valid UTF-8; checked in two threads, since the process has nothing else to do yet."""
     invalid = Event()
-    with ThreadPoolExecutor(max_workers=_CHECKERS) as threads:
-        list(threads.map(lambda number: _check_blocks(path, number, invalid), range(_CHECKERS)))
+    with ThreadPoolExecutor(max_workers=_THREADS) as threads:
+        list(threads.map(lambda number: _check_blocks(path, number, invalid), range(_THREADS)))
     return not invalid.is_set()
 
 
 def _check_blocks(path: Path, number: int, invalid: Event) -> None:
-    """Check the blocks of one thread, which is one of `_CHECKERS`, and set `invalid` if one of them is not UTF-8; ends early if it is set."""
+    """Check the blocks of one of the threads, and set `invalid` if one of them is not UTF-8; ends early if it is set."""
     # One buffer for all blocks, which stays in the processor's cache: memory that is new for each of them takes a third more time.
     buffer = bytearray(_BLOCK_BYTES + _MAX_CONTINUATION_BYTES)
     data = pa.py_buffer(buffer)
     with path.open("rb", buffering=0) as file:
-        for first in range(number * _BLOCK_BYTES, os.fstat(file.fileno()).st_size, _CHECKERS * _BLOCK_BYTES):
+        for first in range(number * _BLOCK_BYTES, os.fstat(file.fileno()).st_size, _THREADS * _BLOCK_BYTES):
             file.seek(first)
             count = file.readinto(buffer)
             begin, end = _find_characters(memoryview(buffer)[:count], first, _BLOCK_BYTES)
-            if not invalid.is_set() and is_utf8(data.slice(begin, end - begin)):
-                continue
-            invalid.set()
-            return
+            if invalid.is_set():
+                return
+            if not is_utf8(data.slice(begin, end - begin)):
+                invalid.set()
 
 
 def _judge_bytes(path: Path, head: bytes) -> FoundEncoding:
     """Return UTF-8 if its characters outnumber the bytes that are none, else the most likely legacy encoding."""
-    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=2) as threads:
+    with path.open("rb", buffering=0) as file, ThreadPoolExecutor(max_workers=_THREADS) as threads:
         descriptor = file.fileno()
         starts = range(0, os.fstat(descriptor).st_size, _COUNTED_BYTES)
         counts = list(threads.map(lambda first: count_utf8(_read_characters(descriptor, first, _COUNTED_BYTES)), starts))

@@ -93,7 +93,7 @@ class CsvTable:
             self._width = len(layout.kept)
             if FEW_COLUMNS < self._width <= MAX_ARROW_COLUMNS:
                 blocks.block_bytes = int(_LARGER * block_bytes)
-            self._reader, self._larger_bytes = blocks, int(_LARGER * block_bytes)
+            self._reader = blocks
             self._blocks = first_rows.blocks
             self._parser = BlockParser(
                 self._grammar,
